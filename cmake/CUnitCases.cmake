@@ -1,0 +1,22 @@
+# einet_add_tests(TARGET SOURCES a.c ... [LINKS lib ...] [LABELS unit ...] [ENVIRONMENT K=V ...] [TIMEOUT s])
+#
+# Builds one CUnit program and registers one CTest entry per EI_TEST(name) in its sources, so that a failure names its
+# case. The program runs the one case it is given; exit status 77 means skipped (tests/harness/harness.h).
+function(einet_add_tests target)
+  cmake_parse_arguments(T "" "TIMEOUT" "SOURCES;LINKS;LABELS;ENVIRONMENT" ${ARGN})
+  add_executable(${target} ${T_SOURCES})
+  target_link_libraries(${target} PRIVATE ei_test_harness ${T_LINKS} einet_warnings)
+  if(NOT T_TIMEOUT)
+    set(T_TIMEOUT 120)
+  endif()
+  foreach(source ${T_SOURCES})
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${source}")
+    file(STRINGS "${source}" lines REGEX "^EI_TEST\\(")
+    foreach(line ${lines})
+      string(REGEX REPLACE "^EI_TEST\\(([a-z0-9_]+)\\).*" "\\1" case "${line}")
+      add_test(NAME ${target}.${case} COMMAND ${target} ${case} WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
+      set_tests_properties(${target}.${case} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${T_TIMEOUT}
+        LABELS "${T_LABELS}" ENVIRONMENT "EINET_BUILD_DIR=${CMAKE_BINARY_DIR};${T_ENVIRONMENT}")
+    endforeach()
+  endforeach()
+endfunction()

@@ -1,0 +1,98 @@
+/* The lane hand-off mechanism: who gets a lane is decided by pure code elsewhere; this passes it on, in priority order,
+ * without inversion and with one context switch.
+ *
+ *   guard   a short priority-inheriting lock around the lane's state (arbiter, queue, boosts)
+ *   waiter  one futex word per waiting job thread; a grant is never lost and never spurious
+ *   boost   explicit priority inheritance: the holder runs at the highest waiter's priority, until it lets go
+ *
+ *   waiter W (priority 40)                    holder H (priority 20, in its block)
+ *   ----------------------------------------  ------------------------------------------------------------
+ *   guard_lock                                  .
+ *   arbiter: lane busy, W queued                .
+ *   boost(H, 40)  -------------------------->  runs at 40: no thread at 21..39 delays the block's end
+ *   waiter_prepare(W)                           .
+ *   guard_unlock                                .
+ *   waiter_wait(W) ... sleeps                   block ends
+ *                                              guard_lock; arbiter: the lane is W's now
+ *                  <--------------------------  waiter_grant(W): W is runnable at 40, but H is too and was first
+ *                                              guard_unlock: nobody waits for it
+ *   runs  <- - - - one switch - - - - - - - -  unboost(H): back to 20, here the kernel switches to W
+ *   its first block                            ... goes on at 20 when W sleeps
+ *
+ * Who may write a struct ei_boost: while its thread holds the lane, whoever holds the guard; otherwise its own thread.
+ * A thread holds at most one lane at a time, so chains do not arise: a waiter that is itself outranked boosts the
+ * holder only to its own priority, and the highest of them prevails. All of it is a no-op for threads that are not
+ * FIFO.
+ */
+#ifndef RT_HANDOFF_H
+#define RT_HANDOFF_H
+
+#include "rt/clock.h"
+#include <einet/attributes.h>
+#include <einet/error.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct ei_handoff_guard {
+    pthread_mutex_t mutex; /* PTHREAD_PRIO_INHERIT */
+};
+
+/* Returns 0, or EINET_E_FAULT when the system has no priority-inheriting mutex. The lock is taken once, so that its
+ * first real use faults nothing. Not real-time safe. */
+int ei_handoff_guard_init(struct ei_handoff_guard *guard, struct einet_error *err);
+void ei_handoff_guard_fini(struct ei_handoff_guard *guard);
+
+/* Thread: any; not recursive. Hold it for decisions only, never while a block runs. */
+EINET_RT void ei_handoff_guard_lock(struct ei_handoff_guard *guard);
+EINET_RT void ei_handoff_guard_unlock(struct ei_handoff_guard *guard);
+
+enum ei_waiter_word { EI_WAITER_IDLE = 0, EI_WAITER_PREPARED = 1, EI_WAITER_SLEEPING = 2, EI_WAITER_GRANTED = 3 };
+
+/*     IDLE --prepare--> PREPARED --wait--> SLEEPING --grant--> GRANTED --wait returns--> IDLE
+ *                          +-------------grant-----------------^                              */
+struct ei_waiter {
+    atomic_uint word; /* enum ei_waiter_word; a futex */
+};
+
+void ei_waiter_init(struct ei_waiter *waiter);
+
+/* Arm it. Thread: the one that will wait, under the guard, before the arbiter may grant to it. */
+EINET_RT void ei_waiter_prepare(struct ei_waiter *waiter);
+
+/* Sleep until granted or until the deadline (EI_MONO_NEVER = none). Returns 0 = granted, the waiter is idle again;
+ * -ETIMEDOUT = not granted when the deadline passed. After a timeout a grant may still be under way: take the guard,
+ * take yourself out of the queue and ask ei_waiter_cancel. Thread: the one that prepared it. */
+EINET_RT int ei_waiter_wait(struct ei_waiter *waiter, struct ei_mono deadline);
+
+/* Disarm after a timeout. Returns true when it had been granted after all, so that the thread holds the lane.
+ * Thread: the one that prepared it, under the guard. */
+EINET_RT bool ei_waiter_cancel(struct ei_waiter *waiter);
+
+/* Grant once per prepare; before the wait is as good as during it. Thread: any, under the guard. */
+EINET_RT void ei_waiter_grant(struct ei_waiter *waiter);
+
+/* A thread whose priority others may raise. */
+struct ei_boost {
+    pid_t tid;
+    int base_priority; /* 0 = not FIFO: boosts change nothing */
+    int priority;      /* what the kernel was last told */
+};
+
+/* Describe the calling thread as it is now; call it after ei_thread_become_fifo. Not real-time safe. */
+void ei_boost_init_self(struct ei_boost *boost);
+
+/* Raise the thread to at least priority (never lowers). Returns 0 or -errno, with nothing changed. Thread: any, under
+ * the guard while the thread holds the lane, or the thread itself. */
+EINET_RT int ei_thread_boost(struct ei_boost *boost, int priority);
+
+/* Back to the base priority, at its queue's head. Returns 0 or -errno. Thread: as ei_thread_boost. */
+EINET_RT int ei_thread_unboost(struct ei_boost *boost);
+
+/* The hand-off's last three steps in their order: grant (NULL = nobody waits), unlock the guard, unboost the caller.
+ * The caller holds the guard and has already made the granted waiter the lane's holder. Returns unboost's result. */
+EINET_RT int ei_handoff_release(struct ei_handoff_guard *guard, struct ei_waiter *granted, struct ei_boost *self);
+
+#endif

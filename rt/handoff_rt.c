@@ -1,0 +1,86 @@
+/* Hot path of handoff.h. */
+#include "rt/handoff.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+void ei_handoff_guard_lock(struct ei_handoff_guard *guard)
+{
+    (void)pthread_mutex_lock(&guard->mutex);
+}
+
+void ei_handoff_guard_unlock(struct ei_handoff_guard *guard)
+{
+    (void)pthread_mutex_unlock(&guard->mutex);
+}
+
+void ei_waiter_prepare(struct ei_waiter *waiter)
+{
+    atomic_store_explicit(&waiter->word, EI_WAITER_PREPARED, memory_order_relaxed);
+}
+
+static long futex(atomic_uint *word, int operation, unsigned value, const struct timespec *deadline)
+{
+    return syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, deadline, NULL, FUTEX_BITSET_MATCH_ANY);
+}
+
+int ei_waiter_wait(struct ei_waiter *waiter, struct ei_mono deadline)
+{
+    const bool has_deadline = deadline.ns != INT64_MAX;
+    const struct timespec at = ei_mono_timespec(deadline);
+    unsigned word = EI_WAITER_PREPARED;
+    (void)atomic_compare_exchange_strong_explicit(&waiter->word, &word, EI_WAITER_SLEEPING, memory_order_acquire,
+                                                  memory_order_acquire);
+    while (atomic_load_explicit(&waiter->word, memory_order_acquire) != EI_WAITER_GRANTED) {
+        if (futex(&waiter->word, FUTEX_WAIT_BITSET, EI_WAITER_SLEEPING, has_deadline ? &at : NULL) != 0 &&
+            errno == ETIMEDOUT) {
+            return -ETIMEDOUT;
+        }
+    }
+    atomic_store_explicit(&waiter->word, EI_WAITER_IDLE, memory_order_relaxed);
+    return 0;
+}
+
+bool ei_waiter_cancel(struct ei_waiter *waiter)
+{
+    return atomic_exchange_explicit(&waiter->word, EI_WAITER_IDLE, memory_order_acquire) == EI_WAITER_GRANTED;
+}
+
+void ei_waiter_grant(struct ei_waiter *waiter)
+{
+    if (atomic_exchange_explicit(&waiter->word, EI_WAITER_GRANTED, memory_order_acq_rel) == EI_WAITER_SLEEPING) {
+        (void)futex(&waiter->word, FUTEX_WAKE_BITSET, 1, NULL);
+    }
+}
+
+static int set_priority(struct ei_boost *boost, int priority)
+{
+    const struct sched_param param = {.sched_priority = priority};
+    if (sched_setscheduler(boost->tid, SCHED_FIFO, &param) != 0) {
+        return -errno;
+    }
+    boost->priority = priority;
+    return 0;
+}
+
+int ei_thread_boost(struct ei_boost *boost, int priority)
+{
+    return boost->base_priority > 0 && priority > boost->priority ? set_priority(boost, priority) : 0;
+}
+
+int ei_thread_unboost(struct ei_boost *boost)
+{
+    return boost->priority != boost->base_priority ? set_priority(boost, boost->base_priority) : 0;
+}
+
+int ei_handoff_release(struct ei_handoff_guard *guard, struct ei_waiter *granted, struct ei_boost *self)
+{
+    if (granted != NULL) {
+        ei_waiter_grant(granted);
+    }
+    ei_handoff_guard_unlock(guard);
+    return ei_thread_unboost(self);
+}
