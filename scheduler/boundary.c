@@ -1,0 +1,67 @@
+/* See boundary.h; the order of the rules is the order of the code. */
+#include "scheduler/boundary.h"
+
+static struct ei_boundary_verdict verdict(enum ei_boundary_action action, enum ei_boundary_reason reason)
+{
+    return (struct ei_boundary_verdict){.action = action, .reason = reason};
+}
+
+/* A stop that must still compute the first answer leaves the lane to a waiting higher job first. */
+static struct ei_boundary_verdict stop(const struct ei_boundary_policy *policy, const struct ei_boundary *boundary,
+                                       enum ei_boundary_reason reason)
+{
+    const bool owes_answer = !boundary->has_answer && policy->is_first_exit_mandatory;
+    const bool gives_way = boundary->is_higher_waiting && policy->on_preempt != EI_PREEMPT_NONE;
+    if (owes_answer && gives_way) {
+        struct ei_boundary_verdict v = verdict(EI_BOUNDARY_YIELD, reason);
+        v.is_stop_after_yield = true;
+        return v;
+    }
+    struct ei_boundary_verdict v = verdict(EI_BOUNDARY_STOP, reason);
+    v.is_lane_passed_on = gives_way;
+    return v;
+}
+
+static struct ei_boundary_verdict give_way(const struct ei_boundary_policy *policy, const struct ei_boundary *boundary)
+{
+    switch (policy->on_preempt) {
+    case EI_PREEMPT_NONE:
+        return verdict(EI_BOUNDARY_GO_ON, EI_REASON_NONE);
+    case EI_PREEMPT_RESUME:
+        return verdict(EI_BOUNDARY_YIELD, EI_REASON_PREEMPTED);
+    case EI_PREEMPT_EXIT:
+        break;
+    }
+    return stop(policy, boundary, EI_REASON_PREEMPTED);
+}
+
+struct ei_boundary_verdict ei_boundary_decide(const struct ei_boundary_policy *policy,
+                                              const struct ei_boundary *boundary)
+{
+    if (boundary->is_cancelled) {
+        return stop(policy, boundary, EI_REASON_CANCELLED);
+    }
+    if (boundary->now_ns >= boundary->deadline_ns) {
+        if (policy->on_deadline == EI_DEADLINE_ABORT) {
+            return verdict(EI_BOUNDARY_ABORT, EI_REASON_DEADLINE);
+        }
+        if (policy->on_deadline == EI_DEADLINE_EXIT) {
+            return stop(policy, boundary, EI_REASON_DEADLINE);
+        }
+    }
+    if (boundary->has_answer && boundary->next_answer_ns > 0) {
+        const bool has_deadline = boundary->deadline_ns != INT64_MAX;
+        const int64_t left_ns =
+            has_deadline ? boundary->deadline_ns - boundary->now_ns - boundary->after_ns : INT64_MAX;
+        if (policy->on_deadline == EI_DEADLINE_EXIT && boundary->next_answer_ns > left_ns) {
+            return stop(policy, boundary, EI_REASON_DEADLINE);
+        }
+        if (boundary->is_load_capped) {
+            return stop(policy, boundary, EI_REASON_LOAD);
+        }
+    }
+    if (boundary->is_higher_waiting) {
+        return give_way(policy, boundary);
+    }
+    return verdict(EI_BOUNDARY_GO_ON, EI_REASON_NONE);
+}

@@ -1,0 +1,69 @@
+/* What a job does at a block boundary: go on, give the lane away and come back, or stop with the answer it has.
+ *
+ * A boundary is the point after each conv part and after each branch. The rules, in this order:
+ *   1. cancelled                          -> stop
+ *   2. deadline passed                    -> on_deadline: exit stops, abort aborts, finish goes on
+ *   3. next answer would be late          -> on_deadline: exit stops when an answer is there
+ *   4. real-time load at its cap          -> stops when an answer is there
+ *   5. a higher-priority job waits        -> on_preempt: exit stops when an answer is there, else gives the lane away
+ *                                            and comes back; resume gives it away and comes back; none goes on
+ * "Stop" before the first answer means: compute the nearest exit, then stop, when the first exit is mandatory (the
+ * elastic stepper does that); otherwise stop without an answer. A block in flight is never aborted, so a waiting job is
+ * blocked for at most one block.
+ *
+ * Pure and real-time safe; any thread.
+ */
+#ifndef SCHEDULER_BOUNDARY_H
+#define SCHEDULER_BOUNDARY_H
+
+#include <einet/attributes.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum ei_on_preempt { EI_PREEMPT_EXIT, EI_PREEMPT_RESUME, EI_PREEMPT_NONE };
+enum ei_on_deadline { EI_DEADLINE_EXIT, EI_DEADLINE_FINISH, EI_DEADLINE_ABORT };
+
+struct ei_boundary_policy {
+    enum ei_on_preempt on_preempt;
+    enum ei_on_deadline on_deadline;
+    bool is_first_exit_mandatory;
+};
+
+/* What is true at this boundary. */
+struct ei_boundary {
+    int64_t now_ns;
+    int64_t deadline_ns;    /* absolute; INT64_MAX = none */
+    int64_t next_answer_ns; /* predicted time until the next planned answer; 0 when nothing more is planned */
+    int64_t after_ns;       /* predicted time of what follows the network (post-processing) */
+    bool has_answer;        /* an exit of this job is published */
+    bool is_cancelled;
+    bool is_load_capped; /* computing the next planned answer would pass the cap of the CPU's real-time load */
+    bool is_higher_waiting;
+};
+
+enum ei_boundary_action {
+    EI_BOUNDARY_GO_ON,
+    EI_BOUNDARY_YIELD, /* hand the lane over, wait for it, go on */
+    EI_BOUNDARY_STOP,  /* no more than the first answer, if that is mandatory and missing */
+    EI_BOUNDARY_ABORT  /* end without delivering */
+};
+
+enum ei_boundary_reason {
+    EI_REASON_NONE,
+    EI_REASON_CANCELLED,
+    EI_REASON_DEADLINE,
+    EI_REASON_LOAD,
+    EI_REASON_PREEMPTED
+};
+
+struct ei_boundary_verdict {
+    enum ei_boundary_action action;
+    enum ei_boundary_reason reason;
+    bool is_stop_after_yield; /* with YIELD: the job comes back only to compute its first answer */
+    bool is_lane_passed_on;   /* with STOP: a higher job waits, so this stop is a preemption of the lane too */
+};
+
+EINET_RT struct ei_boundary_verdict ei_boundary_decide(const struct ei_boundary_policy *policy,
+                                                       const struct ei_boundary *boundary);
+
+#endif

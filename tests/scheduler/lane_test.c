@@ -1,0 +1,147 @@
+/* Lane arbitration against a naive oracle. */
+#include "scheduler/lane.h"
+
+#include "rt/random.h"
+#include "tests/harness/harness.h"
+
+EI_TEST(lane_hands_over_to_the_highest_waiter)
+{
+    struct ei_lane lane;
+    ei_lane_init(&lane);
+    EI_TRUE(ei_lane_request(&lane, (struct ei_lane_claim){1, 50}));
+    EI_TRUE(!ei_lane_request(&lane, (struct ei_lane_claim){2, 40}));
+    EI_TRUE(!ei_lane_request(&lane, (struct ei_lane_claim){3, 70}));
+    EI_TRUE(!ei_lane_request(&lane, (struct ei_lane_claim){4, 70}));
+    EI_EQ(ei_lane_effective_priority(&lane), 70);
+    EI_EQ(ei_lane_yield(&lane), 3);
+    EI_EQ(ei_lane_effective_priority(&lane), 70);
+    EI_EQ(ei_lane_release(&lane), 4);
+    EI_EQ(ei_lane_release(&lane), 1);
+    EI_EQ(ei_lane_effective_priority(&lane), 50);
+    EI_EQ(ei_lane_release(&lane), 2);
+    EI_EQ(ei_lane_release(&lane), EI_LANE_NOBODY);
+    EI_EQ(ei_lane_effective_priority(&lane), 0);
+}
+
+EI_TEST(lane_yield_keeps_the_lane_when_nobody_higher_waits)
+{
+    struct ei_lane lane;
+    ei_lane_init(&lane);
+    ei_lane_request(&lane, (struct ei_lane_claim){1, 50});
+    EI_EQ(ei_lane_yield(&lane), 1);
+    ei_lane_request(&lane, (struct ei_lane_claim){2, 50});
+    EI_EQ(ei_lane_yield(&lane), 1);
+    EI_EQ(ei_lane_top_waiting(&lane), 50);
+}
+
+EI_TEST(lane_yielder_comes_back_before_its_own_priority)
+{
+    struct ei_lane lane;
+    ei_lane_init(&lane);
+    ei_lane_request(&lane, (struct ei_lane_claim){1, 50});
+    ei_lane_request(&lane, (struct ei_lane_claim){2, 50});
+    ei_lane_request(&lane, (struct ei_lane_claim){3, 60});
+    EI_EQ(ei_lane_yield(&lane), 3);
+    EI_EQ(ei_lane_release(&lane), 1);
+}
+
+EI_TEST(lane_cancel_removes_the_waiter_only)
+{
+    struct ei_lane lane;
+    ei_lane_init(&lane);
+    ei_lane_request(&lane, (struct ei_lane_claim){1, 50});
+    ei_lane_request(&lane, (struct ei_lane_claim){2, 60});
+    EI_TRUE(!ei_lane_cancel(&lane, 1));
+    EI_TRUE(ei_lane_cancel(&lane, 2));
+    EI_EQ(ei_lane_release(&lane), EI_LANE_NOBODY);
+}
+
+/* The oracle keeps requests unsorted with a stamp and searches for the best each time. */
+struct naive {
+    int32_t task[EI_LANE_CLAIMS_MAX], priority[EI_LANE_CLAIMS_MAX];
+    int64_t stamp[EI_LANE_CLAIMS_MAX];
+    int32_t count, holder, holder_priority;
+    int64_t holder_stamp, clock;
+};
+
+static void naive_take_best(struct naive *n)
+{
+    int best = -1;
+    for (int i = 0; i < n->count; i++) {
+        if (best < 0 || n->priority[i] > n->priority[best] ||
+            (n->priority[i] == n->priority[best] && n->stamp[i] < n->stamp[best])) {
+            best = i;
+        }
+    }
+    n->holder = EI_LANE_NOBODY;
+    n->holder_priority = 0;
+    if (best >= 0) {
+        n->holder = n->task[best];
+        n->holder_priority = n->priority[best];
+        n->holder_stamp = n->stamp[best];
+        n->count--;
+        n->task[best] = n->task[n->count];
+        n->priority[best] = n->priority[n->count];
+        n->stamp[best] = n->stamp[n->count];
+    }
+}
+
+static void naive_add(struct naive *n, int32_t task, int32_t priority, int64_t stamp)
+{
+    n->task[n->count] = task;
+    n->priority[n->count] = priority;
+    n->stamp[n->count] = stamp;
+    n->count++;
+}
+
+static int32_t naive_top(const struct naive *n)
+{
+    int32_t top = 0;
+    for (int i = 0; i < n->count; i++) {
+        top = n->priority[i] > top ? n->priority[i] : top;
+    }
+    return top;
+}
+
+EI_TEST(lane_equals_a_naive_oracle)
+{
+    const uint64_t seed = 77;
+    struct ei_random rng;
+    ei_random_init(&rng, seed, 0);
+    for (int run = 0; run < 500; run++) {
+        struct ei_lane lane;
+        struct naive oracle = {.holder = EI_LANE_NOBODY};
+        bool has_claim[16] = {false};
+        ei_lane_init(&lane);
+        for (int event = 0; event < 300; event++) {
+            const int32_t task = (int32_t)ei_random_below(&rng, 16);
+            const int32_t priority = 10 + task / 3;
+            const uint64_t kind = ei_random_below(&rng, 3);
+            if (!has_claim[task]) {
+                has_claim[task] = true;
+                const bool granted = ei_lane_request(&lane, (struct ei_lane_claim){task, priority});
+                EI_EQ(granted, oracle.holder == EI_LANE_NOBODY);
+                naive_add(&oracle, task, priority, oracle.clock++);
+                if (granted) {
+                    naive_take_best(&oracle);
+                }
+            } else if (kind == 0 && oracle.holder != EI_LANE_NOBODY) {
+                has_claim[oracle.holder] = false;
+                ei_lane_release(&lane);
+                naive_take_best(&oracle);
+            } else if (kind == 1 && oracle.holder != EI_LANE_NOBODY) {
+                ei_lane_yield(&lane);
+                if (naive_top(&oracle) > oracle.holder_priority) {
+                    naive_add(&oracle, oracle.holder, oracle.holder_priority, oracle.holder_stamp);
+                    naive_take_best(&oracle);
+                }
+            }
+            EI_EQ(ei_lane_top_waiting(&lane), naive_top(&oracle));
+            if (lane.holder.task_idx != oracle.holder) {
+                EI_TRUEF(false, "seed %d run %d event %d: holder %d, oracle %d", (int)seed, run, event,
+                         lane.holder.task_idx, oracle.holder);
+                return;
+            }
+        }
+    }
+}
