@@ -1,0 +1,48 @@
+/* Arrival processes: when the jobs of one task are released, relative to t0. Pure and exact: no clock, no allocation,
+ * the same spec, seed and task give the same times on every machine. Jobs are numbered from k = 0.
+ *
+ *   periodic    nominal(k) = offset + k * period, never drifting; release(k) = nominal(k) + jitter drawn in [0, jitter]
+ *   sporadic    nominal(0) = offset + x(0), nominal(k) = nominal(k-1) + min_interarrival + x(k), x exponential with
+ *               mean (mean - min_interarrival), rounded down to the ns
+ *   aperiodic   nominal(k) = trace[k]; it ends with the trace
+ *   burst       nominal(n * count + j) = offset + n * period + j * spacing, j < count; without period one burst only
+ *
+ * Deadlines and every figure count from the nominal time; the thread is released at release_ns.
+ */
+#ifndef WORKLOADS_ARRIVAL_H
+#define WORKLOADS_ARRIVAL_H
+
+#include "rt/random.h"
+#include "workloads/spec.h"
+#include <einet/attributes.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ei_arrival_release {
+    int64_t job_idx;    /* k, from 0 without gaps */
+    int64_t nominal_ns; /* since t0, never decreasing */
+    int64_t release_ns; /* since t0, >= nominal_ns; differs from it with jitter only */
+};
+
+/* One owner thread. */
+struct ei_arrival {
+    const struct ei_arrival_spec *spec; /* borrowed */
+    struct ei_random rng;
+    int64_t next_job_idx;
+    int64_t last_nominal_ns; /* of the sporadic process */
+};
+
+/* Start at k = 0. seed: of the run; task_idx chooses an independent stream. spec must come from a checked workload and
+ * live as long as arrival. */
+void ei_arrival_init(struct ei_arrival *arrival, const struct ei_arrival_spec *spec, uint64_t seed, int32_t task_idx);
+
+/* The next release. False when there is none ever after (end of a trace, a single burst, or beyond 292 years); then
+ * *out is untouched. O(1). */
+EINET_RT bool ei_arrival_next(struct ei_arrival *arrival, struct ei_arrival_release *out);
+
+/* The number of releases with from_ns <= nominal <= to_ns (both since t0): the `expected` of the accounting identity.
+ * Closed form for periodic, burst and aperiodic; replays the draws for sporadic, O(releases). Thread: any. */
+int64_t ei_arrival_expected(const struct ei_arrival_spec *spec, uint64_t seed, int32_t task_idx, int64_t from_ns,
+                            int64_t to_ns);
+
+#endif

@@ -1,0 +1,396 @@
+/* The field table and look-ups in it. See fields.h. */
+#include "workloads/fields.h"
+
+#include "rt/clock.h"
+#include <string.h>
+
+#define BIT(value) (UINT32_C(1) << (value))
+#define KIB INT64_C(1024)
+#define MIB (KIB * 1024)
+#define END                                                                                                            \
+    {                                                                                                                  \
+        NULL, 0                                                                                                        \
+    }
+#define ABSENT(name, text)                                                                                             \
+    {                                                                                                                  \
+        .context = EI_CONTEXT_##name, .key = (text), .type = EI_FIELD_ABSENT                                           \
+    }
+
+static const struct ei_word privileges_words[] = {
+    {"degrade", EI_SPEC_PRIVILEGES_DEGRADE}, {"require", EI_SPEC_PRIVILEGES_REQUIRE}, END};
+static const struct ei_word lock_words[] = {
+    {"all", EI_SPEC_LOCK_ALL}, {"none", EI_SPEC_LOCK_NONE}, {"rt_only", EI_WORD_ABSENT}, END};
+static const struct ei_word lane_words[] = {{"cpu", EI_SPEC_LANE_CPU}, {"cuda", EI_WORD_ABSENT}, END};
+static const struct ei_word preempt_words[] = {{"block", EI_SPEC_LANE_PREEMPT_BLOCK}, {"kernel", EI_WORD_ABSENT}, END};
+static const struct ei_word zoo_words[] = {{"b-alexnet", 0},
+                                           {"flexvgg-16", EI_WORD_ABSENT},
+                                           {"vgg-16", EI_WORD_ABSENT},
+                                           {"resnet-50", EI_WORD_ABSENT},
+                                           {"msdnet-21", EI_WORD_ABSENT},
+                                           {"msdnet-40", EI_WORD_ABSENT},
+                                           END};
+static const struct ei_word model_set_words[] = {{"generated", 0}, {"mnist", 0}, {"cifar10", 0}, {"cifar100", 0}, END};
+static const struct ei_word input_set_words[] = {{"mnist", 0}, {"cifar10", 0}, {"cifar100", 0}, END};
+static const struct ei_word policy_words[] = {{"fixed_priority", EI_SPEC_POLICY_FIXED_PRIORITY},
+                                              {"rate_monotonic", EI_WORD_ABSENT},
+                                              {"deadline_monotonic", EI_WORD_ABSENT},
+                                              {"edf", EI_WORD_ABSENT},
+                                              END};
+static const struct ei_word admission_words[] = {
+    {"none", EI_SPEC_ADMISSION_NONE}, {"warn", EI_WORD_ABSENT}, {"reject", EI_WORD_ABSENT}, END};
+static const struct ei_word search_words[] = {{"exact", EI_SPEC_SEARCH_EXACT},
+                                              {"all", EI_SPEC_SEARCH_ALL},
+                                              {"static(25)", EI_SPEC_SEARCH_STATIC_25},
+                                              {"static(50)", EI_SPEC_SEARCH_STATIC_50},
+                                              {"static(100)", EI_SPEC_SEARCH_STATIC_100},
+                                              {"hybrid", EI_WORD_ABSENT},
+                                              {"greedy", EI_WORD_ABSENT},
+                                              {"random", EI_WORD_ABSENT},
+                                              {"confidence", EI_WORD_ABSENT},
+                                              {"statistics", EI_WORD_ABSENT},
+                                              {"oracle", EI_WORD_ABSENT},
+                                              END};
+static const struct ei_word exit_time_words[] = {
+    {"uniform", EI_SPEC_EXIT_TIME_UNIFORM}, {"exponential", EI_WORD_ABSENT}, {"schedule", EI_WORD_ABSENT},
+    {"empirical", EI_WORD_ABSENT},          {"trace", EI_WORD_ABSENT},       END};
+static const struct ei_word first_exit_words[] = {
+    {"mandatory", EI_SPEC_FIRST_EXIT_MANDATORY}, {"optional", EI_SPEC_FIRST_EXIT_OPTIONAL}, END};
+static const struct ei_word arrival_words[] = {{"periodic", EI_ARRIVAL_PERIODIC},   {"sporadic", EI_ARRIVAL_SPORADIC},
+                                               {"aperiodic", EI_ARRIVAL_APERIODIC}, {"burst", EI_ARRIVAL_BURST},
+                                               {"trace", EI_WORD_ABSENT},           {"after", EI_WORD_ABSENT},
+                                               {"external", EI_WORD_ABSENT},        END};
+static const struct ei_word dist_words[] = {{"exponential", EI_ARRIVAL_EXPONENTIAL}, END};
+static const struct ei_word class_words[] = {{"fifo", EI_SPEC_CLASS_FIFO}, {"other", EI_SPEC_CLASS_OTHER}, END};
+static const struct ei_word late_words[] = {{"skip", EI_SPEC_LATE_SKIP}, END};
+static const struct ei_word drop_words[] = {
+    {"oldest", EI_SPEC_LATE_DROP_OLDEST}, {"newest", EI_SPEC_LATE_DROP_NEWEST}, END};
+static const struct ei_word on_preempt_words[] = {
+    {"exit", EI_SPEC_ON_PREEMPT_EXIT}, {"resume", EI_SPEC_ON_PREEMPT_RESUME}, {"none", EI_SPEC_ON_PREEMPT_NONE},
+    {"elastic", EI_WORD_ABSENT},       {"restart", EI_WORD_ABSENT},           END};
+static const struct ei_word on_deadline_words[] = {{"exit", EI_SPEC_ON_DEADLINE_EXIT},
+                                                   {"finish", EI_SPEC_ON_DEADLINE_FINISH},
+                                                   {"abort", EI_SPEC_ON_DEADLINE_ABORT},
+                                                   END};
+static const struct ei_word input_words[] = {
+    {"dataset", EI_SPEC_INPUT_DATASET}, {"images", EI_SPEC_INPUT_IMAGES}, {"generated", EI_SPEC_INPUT_GENERATED},
+    {"topic", EI_WORD_ABSENT},          {"caller", EI_WORD_ABSENT},       END};
+static const struct ei_word split_words[] = {{"test", EI_SPLIT_TEST}, {"train", EI_SPLIT_TRAIN}, END};
+static const struct ei_word stage_words[] = {{"cpu", EI_SPEC_STAGE_CPU}, {"nn", EI_SPEC_STAGE_NN}, END};
+static const struct ei_word jobs_words[] = {{"csv", EI_SPEC_JOBS_CSV}, {"none", EI_SPEC_JOBS_NONE}, END};
+
+const struct ei_word ei_op_words[] = {{"decode", EI_SPEC_OP_DECODE},           {"resize", EI_SPEC_OP_RESIZE},
+                                      {"normalize", EI_SPEC_OP_NORMALIZE},     {"softmax", EI_SPEC_OP_SOFTMAX},
+                                      {"argmax", EI_SPEC_OP_ARGMAX},           {"top5", EI_SPEC_OP_TOP5},
+                                      {"append_file", EI_SPEC_OP_APPEND_FILE}, END};
+
+#define FILE_AT(member) .context = EI_CONTEXT_FILE, .offset = offsetof(struct ei_workload, member)
+#define RUN_AT(member) .context = EI_CONTEXT_RUN, .offset = offsetof(struct ei_run_spec, member)
+#define PLATFORM_AT(member) .context = EI_CONTEXT_PLATFORM, .offset = offsetof(struct ei_platform_spec, member)
+#define LANE_AT(member) .context = EI_CONTEXT_LANE, .offset = offsetof(struct ei_lane_spec, member)
+#define MODEL_AT(member) .context = EI_CONTEXT_MODEL, .offset = offsetof(struct ei_model_spec, member)
+#define EMULATE_AT(member) .context = EI_CONTEXT_EMULATE, .offset = offsetof(struct ei_model_spec, member)
+#define BLOCK_AT(member) .context = EI_CONTEXT_BLOCK, .offset = offsetof(struct ei_emulated_block, member)
+#define LOGNORMAL_AT(member) .context = EI_CONTEXT_LOGNORMAL, .offset = offsetof(struct ei_emulated_time, member)
+#define SCHEDULER_AT(member) .context = EI_CONTEXT_SCHEDULER, .offset = offsetof(struct ei_scheduler_spec, member)
+#define PLANNER_AT(member) .context = EI_CONTEXT_PLANNER, .offset = offsetof(struct ei_planner_spec, member)
+#define TASK_AT(member) .context = EI_CONTEXT_TASK, .offset = offsetof(struct ei_task_spec, member)
+#define ARRIVAL_AT(member) .context = EI_CONTEXT_ARRIVAL, .offset = offsetof(struct ei_arrival_spec, member)
+#define LATE_AT(member) .context = EI_CONTEXT_LATE, .offset = offsetof(struct ei_late_spec, member)
+#define INPUT_AT(member) .context = EI_CONTEXT_INPUT, .offset = offsetof(struct ei_input_spec, member)
+#define STAGE_AT(member) .context = EI_CONTEXT_STAGE, .offset = offsetof(struct ei_stage_spec, member)
+#define WORK_AT(member) .context = EI_CONTEXT_WORK, .offset = offsetof(struct ei_stage_spec, member)
+#define SLO_AT(member) .context = EI_CONTEXT_SLO, .offset = offsetof(struct ei_slo_spec, member)
+#define OUTPUTS_AT(member) .context = EI_CONTEXT_OUTPUTS, .offset = offsetof(struct ei_outputs_spec, member)
+
+/* clang-format off */
+const struct ei_field ei_fields[] = {
+    {FILE_AT(version), .key = "version", .type = EI_FIELD_INT, .lo = 1, .hi = 1, .doc = "Version of this grammar."},
+    {FILE_AT(name), .key = "name", .type = EI_FIELD_NAME, .doc = "Name of the workload, used for the output folder."},
+    {FILE_AT(run), .key = "run", .type = EI_FIELD_MAP, .child = EI_CONTEXT_RUN, .computed = "its defaults",
+     .doc = "How long to run, and with which seed."},
+    {FILE_AT(platform), .key = "platform", .type = EI_FIELD_MAP, .child = EI_CONTEXT_PLATFORM,
+     .computed = "its defaults", .doc = "What to ask of the machine."},
+    {FILE_AT(lanes), .key = "lanes", .type = EI_FIELD_NAMED, .child = EI_CONTEXT_LANE, .lo = 0, .hi = EI_LANES_MAX,
+     .count_offset = offsetof(struct ei_workload, lane_count), .element_bytes = sizeof(struct ei_lane_spec),
+     .computed = "none", .doc = "Places where network blocks run, by name."},
+    {FILE_AT(models), .key = "models", .type = EI_FIELD_NAMED, .child = EI_CONTEXT_MODEL, .lo = 0, .hi = EI_MODELS_MAX,
+     .count_offset = offsetof(struct ei_workload, model_count), .element_bytes = sizeof(struct ei_model_spec),
+     .computed = "none", .doc = "Networks, by name; each has either zoo or emulate."},
+    {FILE_AT(scheduler), .key = "scheduler", .type = EI_FIELD_MAP, .child = EI_CONTEXT_SCHEDULER,
+     .computed = "its defaults", .doc = "How tasks share processors and lanes."},
+    {FILE_AT(planner), .key = "planner", .type = EI_FIELD_MAP, .child = EI_CONTEXT_PLANNER, .computed = "its defaults",
+     .doc = "How exits are chosen, for all tasks that do not say otherwise."},
+    {FILE_AT(tasks), .key = "tasks", .type = EI_FIELD_LIST, .child = EI_CONTEXT_TASK, .lo = 1, .hi = EI_TASKS_MAX,
+     .count_offset = offsetof(struct ei_workload, task_count), .element_bytes = sizeof(struct ei_task_spec),
+     .doc = "The tasks."},
+    {FILE_AT(outputs), .key = "outputs", .type = EI_FIELD_MAP, .child = EI_CONTEXT_OUTPUTS, .computed = "its defaults",
+     .doc = "Which files to write."},
+
+    {RUN_AT(duration_ns), .key = "duration", .type = EI_FIELD_DURATION, .default_text = "30s", .lo = EI_NS_PER_MS,
+     .hi = 7 * 86400 * EI_NS_PER_S, .doc = "Length of the counted part of the run, after the warm-up."},
+    {RUN_AT(warmup_ns), .key = "warmup", .type = EI_FIELD_DURATION, .default_text = "0s", .lo = 0,
+     .hi = 3600 * EI_NS_PER_S, .doc = "Jobs released in this first part run and are logged, but not counted."},
+    {RUN_AT(seed), .key = "seed", .type = EI_FIELD_SEED, .default_text = "1",
+     .doc = "Seed of every random draw of the run."},
+    {RUN_AT(start_delay_ns), .key = "start_delay", .type = EI_FIELD_DURATION, .default_text = "100ms", .lo = 0,
+     .hi = 60 * EI_NS_PER_S, .doc = "From all threads being ready to time zero."},
+
+    {PLATFORM_AT(privileges), .key = "privileges", .type = EI_FIELD_WORD, .words = privileges_words,
+     .default_text = "degrade",
+     .doc = "Without the right to SCHED_FIFO and memory locking: degrade runs all the same and says so in every output, "
+            "require refuses."},
+    {PLATFORM_AT(lock_memory), .key = "lock_memory", .type = EI_FIELD_WORD, .words = lock_words, .default_text = "all",
+     .doc = "Which memory is locked against paging."},
+    {PLATFORM_AT(stack_bytes), .key = "stack", .type = EI_FIELD_SIZE, .default_text = "256KiB", .lo = 64 * KIB,
+     .hi = 64 * MIB, .doc = "Stack of each job thread, prefaulted."},
+    {PLATFORM_AT(cpu_dma_latency_ns), .key = "cpu_dma_latency", .type = EI_FIELD_DURATION, .default_text = "0us",
+     .none_text = "none", .lo = 0, .hi = EI_NS_PER_S,
+     .doc = "Longest wake-up latency that idle states may cost, held for the run, in whole microseconds; none leaves "
+            "the machine alone."},
+    {PLATFORM_AT(rt_load_cap), .key = "rt_load_cap", .type = EI_FIELD_RATIO, .default_text = "0.9", .lo = 5, .hi = 100,
+     .doc = "Share of each CPU and second that real-time jobs may use; multi-exit jobs end early before it is "
+            "reached."},
+    {PLATFORM_AT(housekeeping_cpus), .key = "housekeeping_cpus", .type = EI_FIELD_CPUS, .default_text = "0",
+     .none_text = "none", .doc = "CPUs for logging and other threads that are no jobs."},
+
+    {LANE_AT(kind), .key = "kind", .type = EI_FIELD_WORD, .words = lane_words, .default_text = "cpu",
+     .doc = "What the lane is."},
+    {LANE_AT(cpus), .key = "cpus", .type = EI_FIELD_CPUS, .default_text = "auto", .none_text = "auto",
+     .doc = "CPUs of the lane; auto is all that the process may use but the housekeeping ones, or all if none is left."},
+    {LANE_AT(preempt), .key = "preempt", .type = EI_FIELD_WORD, .words = preempt_words, .default_text = "block",
+     .doc = "When a higher job gets the lane; block: at the next block boundary, as on an accelerator."},
+    ABSENT(LANE, "device"), ABSENT(LANE, "wait"), ABSENT(LANE, "fallback"),
+
+    {MODEL_AT(zoo), .key = "zoo", .type = EI_FIELD_CHOICE, .words = zoo_words, .only = BIT(EI_SPEC_MODEL_ZOO),
+     .doc = "A network of the built-in zoo."},
+    {MODEL_AT(dataset), .key = "dataset", .type = EI_FIELD_CHOICE, .words = model_set_words,
+     .only = BIT(EI_SPEC_MODEL_ZOO), .doc = "Data set that it was trained on: fixes input shape and classes."},
+    {MODEL_AT(weights), .key = "weights", .type = EI_FIELD_PATH, .only = BIT(EI_SPEC_MODEL_ZOO),
+     .doc = "File with the weights (safetensors)."},
+    {MODEL_AT(profile), .key = "profile", .type = EI_FIELD_PATH, .only = BIT(EI_SPEC_MODEL_ZOO),
+     .computed = "none: the file beside the weights, if there is one", .none_text = "none",
+     .doc = "CS-profile: the scores of each exit, to plan with. Block times are measured before the run."},
+    {.context = EI_CONTEXT_MODEL, .key = "emulate", .type = EI_FIELD_MAP, .child = EI_CONTEXT_EMULATE,
+     .only = BIT(EI_SPEC_MODEL_EMULATE), .doc = "A network that only takes time: no weights, no pictures."},
+    ABSENT(MODEL, "bundle"),
+
+    {EMULATE_AT(blocks), .key = "blocks", .type = EI_FIELD_LIST, .child = EI_CONTEXT_BLOCK, .lo = 1,
+     .hi = EI_EMULATED_BLOCKS_MAX, .count_offset = offsetof(struct ei_model_spec, block_count),
+     .element_bytes = sizeof(struct ei_emulated_block), .doc = "The blocks in order; each has an exit."},
+
+    {BLOCK_AT(conv), .key = "conv", .type = EI_FIELD_TIME, .child = EI_CONTEXT_LOGNORMAL, .lo = 0,
+     .hi = 10 * EI_NS_PER_S, .doc = "Time of the block's conv part: a duration or {lognormal: {median, p99}}."},
+    {BLOCK_AT(branch), .key = "branch", .type = EI_FIELD_TIME, .child = EI_CONTEXT_LOGNORMAL, .default_text = "0s",
+     .lo = 0, .hi = 10 * EI_NS_PER_S, .doc = "Time of the block's exit branch, likewise."},
+    {BLOCK_AT(score), .key = "score", .type = EI_FIELD_RATIO, .lo = 0, .hi = 100, .doc = "Confidence of the exit."},
+
+    {LOGNORMAL_AT(median_ns), .key = "median", .type = EI_FIELD_DURATION, .lo = 0, .hi = 10 * EI_NS_PER_S,
+     .doc = "Median time."},
+    {LOGNORMAL_AT(p99_ns), .key = "p99", .type = EI_FIELD_DURATION, .lo = 0, .hi = 10 * EI_NS_PER_S,
+     .doc = "99th percentile, at least the median."},
+
+    {SCHEDULER_AT(policy), .key = "policy", .type = EI_FIELD_WORD, .words = policy_words,
+     .default_text = "fixed_priority", .doc = "Who goes first."},
+    {SCHEDULER_AT(admission), .key = "admission", .type = EI_FIELD_WORD, .words = admission_words,
+     .default_text = "none", .doc = "Whether the task set is analysed before it may run."},
+
+    {PLANNER_AT(search), .key = "search", .type = EI_FIELD_WORD, .words = search_words, .default_text = "exact",
+     .doc = "How the exits to compute are chosen: exact maximises the expected accuracy, all takes every exit, "
+            "static(P) takes P percent of them, evenly spaced, the last one included."},
+    {PLANNER_AT(exit_time), .key = "exit_time", .type = EI_FIELD_WORD, .words = exit_time_words,
+     .default_text = "uniform", .doc = "Distribution of the time of a forced exit that the plan assumes."},
+    {PLANNER_AT(first_exit), .key = "first_exit", .type = EI_FIELD_WORD, .words = first_exit_words,
+     .default_text = "mandatory",
+     .doc = "Whether a job that is stopped before its first answer still computes the nearest exit."},
+    ABSENT(PLANNER, "predictor"),
+
+    {TASK_AT(name), .key = "name", .type = EI_FIELD_NAME, .doc = "Name of the task, unique in the file."},
+    {TASK_AT(arrival), .key = "arrival", .type = EI_FIELD_MAP, .child = EI_CONTEXT_ARRIVAL,
+     .doc = "When its jobs are released."},
+    {TASK_AT(deadline_ns), .key = "deadline", .type = EI_FIELD_DURATION, .none_text = "none",
+     .computed = "the period or min_interarrival; none for aperiodic and for a single burst", .lo = EI_NS_PER_US,
+     .hi = 3600 * EI_NS_PER_S,
+     .doc = "From the nominal release to the latest finish. Longer than the period needs a queue (late_release)."},
+    {TASK_AT(priority), .key = "priority", .type = EI_FIELD_INT, .lo = 1, .hi = 98,
+     .computed = "by deadline, the shortest first, from 80 down, when no task gives one",
+     .doc = "SCHED_FIFO priority, higher goes first. Either all tasks of class fifo have one or none has."},
+    {TASK_AT(cpus), .key = "cpus", .type = EI_FIELD_CPUS, .none_text = "auto",
+     .computed = "the CPUs of its lane; auto without a lane",
+     .doc = "CPUs that the job thread may use; with an nn stage inside those of its lane. auto is all that the process "
+            "may use but the housekeeping ones, or all if none is left."},
+    {TASK_AT(class_), .key = "class", .type = EI_FIELD_WORD, .words = class_words, .default_text = "fifo",
+     .doc = "Scheduling class: fifo is SCHED_FIFO, other is SCHED_OTHER without a priority."},
+    {TASK_AT(late_release), .key = "late_release", .type = EI_FIELD_LATE, .words = late_words,
+     .child = EI_CONTEXT_LATE, .default_text = "skip",
+     .doc = "A release that finds the previous job still active: skip it, or queue it: {queue: N, drop: WHICH}."},
+    {TASK_AT(on_preempt), .key = "on_preempt", .type = EI_FIELD_WORD, .words = on_preempt_words,
+     .default_text = "exit",
+     .doc = "When a higher job wants the lane, at a block boundary: exit with the best answer so far, resume later, or "
+            "none: keep the lane."},
+    {TASK_AT(on_deadline), .key = "on_deadline", .type = EI_FIELD_WORD, .words = on_deadline_words,
+     .default_text = "exit",
+     .doc = "When the deadline comes: exit with the best answer so far, finish late, or abort without an answer."},
+    {TASK_AT(planner), .key = "planner", .type = EI_FIELD_MAP, .child = EI_CONTEXT_PLANNER, .is_inherited = true,
+     .computed = "the workload's planner", .doc = "Planner settings of this task."},
+    {TASK_AT(input), .key = "input", .type = EI_FIELD_MAP, .child = EI_CONTEXT_INPUT, .computed = "none",
+     .doc = "Where its pictures come from."},
+    {TASK_AT(stages), .key = "stages", .type = EI_FIELD_LIST, .child = EI_CONTEXT_STAGE, .lo = 1, .hi = EI_STAGES_MAX,
+     .count_offset = offsetof(struct ei_task_spec, stage_count), .element_bytes = sizeof(struct ei_stage_spec),
+     .doc = "What a job does, in order; at most one stage of kind nn."},
+    {TASK_AT(slo), .key = "slo", .type = EI_FIELD_MAP, .child = EI_CONTEXT_SLO, .computed = "nothing is asked for",
+     .doc = "Service level objectives, checked after the run."},
+    ABSENT(TASK, "overlap"), ABSENT(TASK, "max_blocking"),
+
+    {ARRIVAL_AT(model), .key = "model", .type = EI_FIELD_WORD, .words = arrival_words, .is_discriminator = true,
+     .doc = "periodic: every period. sporadic: at random, never closer than min_interarrival. aperiodic: at the times "
+            "of a file. burst: count releases spacing apart, again after each period."},
+    {ARRIVAL_AT(period_ns), .key = "period", .type = EI_FIELD_DURATION, .lo = 100 * EI_NS_PER_US,
+     .hi = 3600 * EI_NS_PER_S, .only = BIT(EI_ARRIVAL_PERIODIC), .doc = "Distance of two nominal releases."},
+    {ARRIVAL_AT(period_ns), .key = "period", .type = EI_FIELD_DURATION, .lo = 100 * EI_NS_PER_US,
+     .hi = 3600 * EI_NS_PER_S, .none_text = "none", .computed = "none: one burst only", .only = BIT(EI_ARRIVAL_BURST),
+     .doc = "From the start of a burst to the start of the next."},
+    {ARRIVAL_AT(offset_ns), .key = "offset", .type = EI_FIELD_DURATION, .default_text = "0s", .lo = 0,
+     .hi = 3600 * EI_NS_PER_S,
+     .only = BIT(EI_ARRIVAL_PERIODIC) | BIT(EI_ARRIVAL_SPORADIC) | BIT(EI_ARRIVAL_BURST),
+     .doc = "Time of the first nominal release; of a sporadic task the time before which nothing is released."},
+    {ARRIVAL_AT(jitter_ns), .key = "jitter", .type = EI_FIELD_DURATION, .default_text = "0s", .lo = 0,
+     .hi = 3600 * EI_NS_PER_S, .only = BIT(EI_ARRIVAL_PERIODIC),
+     .doc = "Each job starts up to this much after its nominal release, drawn uniformly; less than the period."},
+    {ARRIVAL_AT(min_interarrival_ns), .key = "min_interarrival", .type = EI_FIELD_DURATION, .lo = 100 * EI_NS_PER_US,
+     .hi = 3600 * EI_NS_PER_S, .only = BIT(EI_ARRIVAL_SPORADIC), .doc = "Shortest distance of two releases."},
+    {ARRIVAL_AT(mean_ns), .key = "mean", .type = EI_FIELD_DURATION, .lo = 100 * EI_NS_PER_US,
+     .hi = 3600 * EI_NS_PER_S, .only = BIT(EI_ARRIVAL_SPORADIC),
+     .doc = "Mean distance of two releases, at least min_interarrival."},
+    {ARRIVAL_AT(dist), .key = "dist", .type = EI_FIELD_WORD, .words = dist_words, .default_text = "exponential",
+     .only = BIT(EI_ARRIVAL_SPORADIC), .doc = "Distribution of what a distance exceeds min_interarrival by."},
+    {ARRIVAL_AT(count), .key = "count", .type = EI_FIELD_INT, .lo = 1, .hi = 10000, .only = BIT(EI_ARRIVAL_BURST),
+     .doc = "Releases in one burst."},
+    {ARRIVAL_AT(spacing_ns), .key = "spacing", .type = EI_FIELD_DURATION, .lo = 0, .hi = 3600 * EI_NS_PER_S,
+     .only = BIT(EI_ARRIVAL_BURST), .doc = "Distance of two releases in one burst."},
+    {ARRIVAL_AT(trace), .key = "trace", .type = EI_FIELD_PATH, .only = BIT(EI_ARRIVAL_APERIODIC),
+     .doc = "CSV file with the release times, see TRACE FILES."},
+
+    {LATE_AT(queue), .key = "queue", .type = EI_FIELD_INT, .lo = 1, .hi = EI_SPEC_QUEUE_MAX,
+     .doc = "Jobs that may wait."},
+    {LATE_AT(policy), .key = "drop", .type = EI_FIELD_WORD, .words = drop_words, .default_text = "oldest",
+     .doc = "Which job goes when the queue is full."},
+
+    {INPUT_AT(kind), .key = "kind", .type = EI_FIELD_WORD, .words = input_words, .is_discriminator = true,
+     .doc = "dataset: a real data set. images: a folder of PNG and JPEG files, a sub-folder per class. generated: drawn "
+            "from a seed."},
+    {INPUT_AT(name), .key = "name", .type = EI_FIELD_CHOICE, .words = input_set_words,
+     .only = BIT(EI_SPEC_INPUT_DATASET), .doc = "Which data set."},
+    {INPUT_AT(split), .key = "split", .type = EI_FIELD_WORD, .words = split_words, .default_text = "test",
+     .only = BIT(EI_SPEC_INPUT_DATASET) | BIT(EI_SPEC_INPUT_GENERATED), .doc = "Which part of it."},
+    {INPUT_AT(root), .key = "root", .type = EI_FIELD_PATH, .computed = "none: environment EINET_DATA, else data/",
+     .none_text = "none", .only = BIT(EI_SPEC_INPUT_DATASET), .doc = "Folder of the data sets."},
+    {INPUT_AT(dir), .key = "dir", .type = EI_FIELD_PATH, .only = BIT(EI_SPEC_INPUT_IMAGES),
+     .doc = "Folder of the pictures."},
+    {INPUT_AT(seed), .key = "seed", .type = EI_FIELD_SEED, .default_text = "1", .only = BIT(EI_SPEC_INPUT_GENERATED),
+     .doc = "Seed of the set; the shipped weights were trained on seed 1."},
+    {INPUT_AT(count), .key = "count", .type = EI_FIELD_INT, .default_text = "4000", .lo = 1,
+     .hi = EI_DATASET_GENERATED_MAX, .only = BIT(EI_SPEC_INPUT_GENERATED), .doc = "Pictures to draw before the run."},
+    {INPUT_AT(is_loop), .key = "loop", .type = EI_FIELD_BOOL, .default_text = "true",
+     .doc = "Start again after the last picture; with false a run with more jobs than pictures is refused."},
+
+    {STAGE_AT(name), .key = "name", .type = EI_FIELD_NAME, .doc = "Name of the stage, unique in its task."},
+    {STAGE_AT(kind), .key = "kind", .type = EI_FIELD_WORD, .words = stage_words, .is_discriminator = true,
+     .doc = "cpu: operations or plain work on the processor. nn: a network, block by block, on a lane."},
+    {.context = EI_CONTEXT_STAGE, .key = "op", .type = EI_FIELD_OPS, .words = ei_op_words, .lo = 1, .hi = EI_STAGE_OPS_MAX,
+     .only = BIT(EI_SPEC_STAGE_CPU), .computed = "none",
+     .doc = "Operation or list of operations. Before the network: decode, resize: WxH, normalize. After it: softmax, "
+            "argmax, top5. Anywhere: append_file."},
+    {.context = EI_CONTEXT_STAGE, .key = "work", .type = EI_FIELD_MAP, .child = EI_CONTEXT_WORK, .only = BIT(EI_SPEC_STAGE_CPU),
+     .computed = "none", .doc = "Plain work in place of op."},
+    {STAGE_AT(path), .key = "path", .type = EI_FIELD_TEXT, .only = BIT(EI_SPEC_STAGE_CPU),
+     .computed = "TASK.log with op append_file", .doc = "File of append_file, in the output folder of the run."},
+    {STAGE_AT(model_idx), .key = "model", .type = EI_FIELD_MODEL, .only = BIT(EI_SPEC_STAGE_NN),
+     .doc = "Network, by its name under models."},
+    {STAGE_AT(lane_idx), .key = "lane", .type = EI_FIELD_LANE, .only = BIT(EI_SPEC_STAGE_NN),
+     .doc = "Where it runs, by its name under lanes."},
+    {STAGE_AT(budget_ns), .key = "budget", .type = EI_FIELD_DURATION, .none_text = "none", .computed = "none",
+     .lo = EI_NS_PER_US, .hi = 3600 * EI_NS_PER_S,
+     .doc = "Longest execution time that is expected; the sum over the stages must not exceed the deadline."},
+
+    {WORK_AT(spin_ns), .key = "spin", .type = EI_FIELD_DURATION, .none_text = "none", .computed = "none",
+     .lo = EI_NS_PER_US, .hi = 60 * EI_NS_PER_S, .doc = "Processor time to use up."},
+
+    {SLO_AT(max_miss_ratio), .key = "max_miss_ratio", .type = EI_FIELD_RATIO, .none_text = "none", .computed = "none",
+     .lo = 0, .hi = 100, .doc = "Share of jobs that may miss: finished late, skipped, dropped or aborted."},
+    {.context = EI_CONTEXT_SLO, .key = "mk", .type = EI_FIELD_MK, .none_text = "none", .computed = "none", .lo = 0, .hi = 10000,
+     .doc = "[m, k]: at most m misses in any k jobs in a row, 0 <= m < k."},
+    {SLO_AT(p50_response_ns), .key = "p50_response", .type = EI_FIELD_DURATION, .none_text = "none",
+     .computed = "none", .lo = 1, .hi = 3600 * EI_NS_PER_S, .doc = "Median response time, at most."},
+    {SLO_AT(p99_response_ns), .key = "p99_response", .type = EI_FIELD_DURATION, .none_text = "none",
+     .computed = "none", .lo = 1, .hi = 3600 * EI_NS_PER_S, .doc = "99th percentile of the response time, at most."},
+    {SLO_AT(p999_response_ns), .key = "p999_response", .type = EI_FIELD_DURATION, .none_text = "none",
+     .computed = "none", .lo = 1, .hi = 3600 * EI_NS_PER_S, .doc = "99.9th percentile of the response time, at most."},
+    {SLO_AT(min_accuracy), .key = "min_accuracy", .type = EI_FIELD_RATIO, .none_text = "none", .computed = "none",
+     .lo = 0, .hi = 100, .doc = "Share of delivered answers that are right, at least; needs a labelled input."},
+    {SLO_AT(min_coverage), .key = "min_coverage", .type = EI_FIELD_RATIO, .none_text = "none", .computed = "none",
+     .lo = 0, .hi = 100, .doc = "Share of jobs that deliver an answer, at least."},
+
+    {OUTPUTS_AT(dir), .key = "dir", .type = EI_FIELD_TEXT, .default_text = "out/{name}-{time}",
+     .doc = "Folder for the results, made when missing; {name} is the workload's name, {time} the time of the start."},
+    {OUTPUTS_AT(jobs), .key = "jobs", .type = EI_FIELD_WORD, .words = jobs_words, .default_text = "csv",
+     .doc = "Whether a line per job is written to jobs.csv."},
+    ABSENT(OUTPUTS, "hist"), ABSENT(OUTPUTS, "trace"), ABSENT(OUTPUTS, "metrics"),
+};
+/* clang-format on */
+
+const int32_t ei_field_count = (int32_t)(sizeof ei_fields / sizeof ei_fields[0]);
+
+int32_t ei_field_next(enum ei_context context, int32_t from)
+{
+    for (int32_t i = from; i < ei_field_count; i++) {
+        if (ei_fields[i].context == context) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+const struct ei_field *ei_field_find(enum ei_context context, const char *key, int32_t value)
+{
+    for (int32_t i = ei_field_next(context, 0); i >= 0; i = ei_field_next(context, i + 1)) {
+        if (strcmp(ei_fields[i].key, key) == 0 && ei_field_is_for(&ei_fields[i], value)) {
+            return &ei_fields[i];
+        }
+    }
+    return NULL;
+}
+
+const struct ei_field *ei_field_discriminator(enum ei_context context)
+{
+    for (int32_t i = ei_field_next(context, 0); i >= 0; i = ei_field_next(context, i + 1)) {
+        if (ei_fields[i].is_discriminator) {
+            return &ei_fields[i];
+        }
+    }
+    return NULL;
+}
+
+const char *ei_context_title(enum ei_context context)
+{
+    static const char *const titles[EI_CONTEXT_COUNT] = {
+        [EI_CONTEXT_FILE] = "the file",
+        [EI_CONTEXT_RUN] = "run",
+        [EI_CONTEXT_PLATFORM] = "platform",
+        [EI_CONTEXT_LANE] = "lane",
+        [EI_CONTEXT_MODEL] = "model",
+        [EI_CONTEXT_EMULATE] = "emulate",
+        [EI_CONTEXT_BLOCK] = "block",
+        [EI_CONTEXT_LOGNORMAL] = "lognormal",
+        [EI_CONTEXT_SCHEDULER] = "scheduler",
+        [EI_CONTEXT_PLANNER] = "planner",
+        [EI_CONTEXT_TASK] = "task",
+        [EI_CONTEXT_ARRIVAL] = "arrival",
+        [EI_CONTEXT_LATE] = "late_release",
+        [EI_CONTEXT_INPUT] = "input",
+        [EI_CONTEXT_STAGE] = "stage",
+        [EI_CONTEXT_WORK] = "work",
+        [EI_CONTEXT_SLO] = "slo",
+        [EI_CONTEXT_OUTPUTS] = "outputs",
+    };
+    return titles[context];
+}

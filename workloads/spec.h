@@ -1,0 +1,292 @@
+/* A checked workload file as plain C data. Made once by ei_workload_load and not changed while a run uses it.
+ *
+ * Everything that the file can settle alone is settled: defaults are filled in, names are indices, durations are ns,
+ * priorities are assigned. What needs the machine (CPUs that exist, privileges) or other files (weights, data sets) is
+ * checked by the engine, which blames the `place` of the entry in `file`. Lists keep the order of the file.
+ * One C field table (workloads/fields.h) drives reading, defaults, checking, printing and the manual page.
+ */
+#ifndef WORKLOADS_SPEC_H
+#define WORKLOADS_SPEC_H
+
+#include "rt/cpuset.h"
+#include "workloads/dataset.h"
+#include "workloads/diagnostics.h"
+#include <einet/attributes.h>
+#include <einet/error.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define EI_TASKS_MAX 64
+#define EI_LANES_MAX 16
+#define EI_MODELS_MAX 32
+#define EI_STAGES_MAX 8
+#define EI_STAGE_OPS_MAX 8
+#define EI_EMULATED_BLOCKS_MAX 64
+#define EI_SPEC_NAME_MAX 32  /* bytes with the final 0; letters, digits, '_', '-', '.' */
+#define EI_SPEC_PATH_MAX 256 /* bytes with the final 0 */
+#define EI_SPEC_QUEUE_MAX 64 /* of late_release */
+#define EI_SPEC_SIDE_MAX_PX 16384
+#define EI_TRACE_MAX 1000000                        /* releases in one trace file */
+#define EI_WORKLOAD_FILE_MAX (INT64_C(1024) * 1024) /* bytes of a workload file */
+
+#define EI_NONE_NS INT64_C(-1) /* a duration that the file leaves out or sets to `none` */
+#define EI_NONE_RATIO (-1.0)   /* the same for a ratio */
+#define EI_NONE_IDX (-1)
+
+/* ---- run and platform ---- */
+
+struct ei_run_spec {
+    int64_t duration_ns;    /* of the counted part, after the warm-up: a run lasts warmup_ns + duration_ns from t0 on */
+    int64_t warmup_ns;      /* jobs released before t0 + warmup_ns run and are logged, not counted; >= 0 */
+    uint64_t seed;          /* of every random draw of the run */
+    int64_t start_delay_ns; /* from "all threads ready" to t0 */
+};
+
+enum ei_spec_privileges { EI_SPEC_PRIVILEGES_DEGRADE, EI_SPEC_PRIVILEGES_REQUIRE };
+enum ei_spec_lock_memory { EI_SPEC_LOCK_ALL, EI_SPEC_LOCK_NONE };
+
+struct ei_platform_spec {
+    enum ei_spec_privileges privileges;
+    enum ei_spec_lock_memory lock_memory;
+    int64_t stack_bytes;                /* of each job thread */
+    int64_t cpu_dma_latency_ns;         /* whole microseconds; EI_NONE_NS = leave alone */
+    double rt_load_cap;                 /* of each CPU and second, 0.05..1 */
+    struct ei_cpuset housekeeping_cpus; /* empty = none set aside */
+};
+
+/* ---- lanes and models ---- */
+
+enum ei_spec_lane_kind { EI_SPEC_LANE_CPU };
+enum ei_spec_lane_preempt { EI_SPEC_LANE_PREEMPT_BLOCK };
+
+struct ei_lane_spec {
+    struct ei_place place;
+    char name[EI_SPEC_NAME_MAX];
+    enum ei_spec_lane_kind kind;
+    struct ei_cpuset cpus; /* empty = auto: all CPUs of the process but the housekeeping ones (all, if none is left) */
+    enum ei_spec_lane_preempt preempt;
+};
+
+enum ei_emulated_kind { EI_EMULATED_CONSTANT, EI_EMULATED_LOGNORMAL };
+
+/* Time of one emulated part. */
+struct ei_emulated_time {
+    enum ei_emulated_kind kind;
+    int64_t median_ns; /* the time itself when constant */
+    int64_t p99_ns;    /* >= median_ns; equal to it when constant */
+};
+
+/* One block of an emulated model: it has an exit, as every block. */
+struct ei_emulated_block {
+    struct ei_emulated_time conv;
+    struct ei_emulated_time branch;
+    double score; /* confidence of the exit, 0..1 */
+};
+
+enum ei_spec_model_kind { EI_SPEC_MODEL_ZOO, EI_SPEC_MODEL_EMULATE };
+
+struct ei_model_spec {
+    struct ei_place place;
+    char name[EI_SPEC_NAME_MAX];
+    enum ei_spec_model_kind kind;
+    /* kind zoo */
+    char zoo[EI_SPEC_NAME_MAX];     /* "b-alexnet" */
+    char dataset[EI_SPEC_NAME_MAX]; /* "mnist", "cifar10", "cifar100", "generated": input shape and classes */
+    char weights[EI_SPEC_PATH_MAX];
+    char profile[EI_SPEC_PATH_MAX]; /* "" = none given */
+    /* kind emulate */
+    int32_t block_count;
+    struct ei_emulated_block blocks[EI_EMULATED_BLOCKS_MAX];
+};
+
+/* ---- scheduler and planner ---- */
+
+enum ei_spec_policy { EI_SPEC_POLICY_FIXED_PRIORITY };
+enum ei_spec_admission { EI_SPEC_ADMISSION_NONE };
+
+struct ei_scheduler_spec {
+    enum ei_spec_policy policy;
+    enum ei_spec_admission admission;
+};
+
+enum ei_spec_search {
+    EI_SPEC_SEARCH_EXACT,
+    EI_SPEC_SEARCH_ALL,
+    EI_SPEC_SEARCH_STATIC_25,
+    EI_SPEC_SEARCH_STATIC_50,
+    EI_SPEC_SEARCH_STATIC_100
+};
+enum ei_spec_exit_time { EI_SPEC_EXIT_TIME_UNIFORM };
+enum ei_spec_first_exit { EI_SPEC_FIRST_EXIT_MANDATORY, EI_SPEC_FIRST_EXIT_OPTIONAL };
+
+struct ei_planner_spec {
+    enum ei_spec_search search;
+    enum ei_spec_exit_time exit_time;
+    enum ei_spec_first_exit first_exit;
+};
+
+/* ---- tasks ---- */
+
+enum ei_arrival_model { EI_ARRIVAL_PERIODIC, EI_ARRIVAL_SPORADIC, EI_ARRIVAL_APERIODIC, EI_ARRIVAL_BURST };
+enum ei_arrival_dist { EI_ARRIVAL_EXPONENTIAL };
+
+/* When jobs are released, relative to t0. See workloads/arrival.h for the exact times. */
+struct ei_arrival_spec {
+    enum ei_arrival_model model;
+    int64_t period_ns;            /* periodic: >= 100 us; burst: from burst to burst, EI_NONE_NS = one burst only */
+    int64_t offset_ns;            /* periodic, sporadic, burst: earliest first release */
+    int64_t jitter_ns;            /* periodic: each job starts up to this late, uniformly drawn; < period_ns */
+    int64_t min_interarrival_ns;  /* sporadic */
+    int64_t mean_ns;              /* sporadic: mean distance of two releases, >= min_interarrival_ns */
+    enum ei_arrival_dist dist;    /* sporadic: of what exceeds min_interarrival_ns */
+    int32_t count;                /* burst: releases in one */
+    int64_t spacing_ns;           /* burst: between its releases; (count - 1) * spacing_ns < period_ns */
+    char trace[EI_SPEC_PATH_MAX]; /* aperiodic: the file that was read */
+    const int64_t *trace_ns;      /* aperiodic: release times since t0, not decreasing; owned by the workload */
+    int64_t trace_count;
+};
+
+enum ei_spec_class { EI_SPEC_CLASS_FIFO, EI_SPEC_CLASS_OTHER };
+enum ei_spec_late { EI_SPEC_LATE_SKIP, EI_SPEC_LATE_DROP_OLDEST, EI_SPEC_LATE_DROP_NEWEST };
+enum ei_spec_on_preempt { EI_SPEC_ON_PREEMPT_EXIT, EI_SPEC_ON_PREEMPT_RESUME, EI_SPEC_ON_PREEMPT_NONE };
+enum ei_spec_on_deadline { EI_SPEC_ON_DEADLINE_EXIT, EI_SPEC_ON_DEADLINE_FINISH, EI_SPEC_ON_DEADLINE_ABORT };
+
+struct ei_late_spec {
+    enum ei_spec_late policy;
+    int32_t queue; /* 1..EI_SPEC_QUEUE_MAX; 0 with skip */
+};
+
+enum ei_spec_input_kind { EI_SPEC_INPUT_NONE, EI_SPEC_INPUT_DATASET, EI_SPEC_INPUT_IMAGES, EI_SPEC_INPUT_GENERATED };
+
+/* Where pictures come from. Job k reads sample k modulo their number. */
+struct ei_input_spec {
+    struct ei_place place;
+    enum ei_spec_input_kind kind; /* EI_SPEC_INPUT_NONE: the task has no input */
+    char name[EI_SPEC_NAME_MAX];  /* dataset: "mnist", "cifar10" or "cifar100" */
+    enum ei_dataset_split split;  /* dataset, generated */
+    char root[EI_SPEC_PATH_MAX];  /* dataset: folder of the sets; "" = EINET_DATA, else data/ */
+    char dir[EI_SPEC_PATH_MAX];   /* images */
+    uint64_t seed;                /* generated */
+    int32_t count;                /* generated */
+    bool is_loop; /* false: a run with more releases than samples is refused (engine, ei_arrival_expected) */
+};
+
+enum ei_spec_stage_kind { EI_SPEC_STAGE_CPU, EI_SPEC_STAGE_NN };
+enum ei_spec_op_kind {
+    EI_SPEC_OP_DECODE,
+    EI_SPEC_OP_RESIZE,
+    EI_SPEC_OP_NORMALIZE,
+    EI_SPEC_OP_SOFTMAX,
+    EI_SPEC_OP_ARGMAX,
+    EI_SPEC_OP_TOP5,
+    EI_SPEC_OP_APPEND_FILE
+};
+
+struct ei_op_spec {
+    enum ei_spec_op_kind kind;
+    int32_t width_px, height_px; /* resize; else 0 */
+};
+
+/* A cpu stage has either ops or spin_ns; pre-operations stand before the nn stage, post-operations after it. */
+struct ei_stage_spec {
+    struct ei_place place;
+    char name[EI_SPEC_NAME_MAX];
+    enum ei_spec_stage_kind kind;
+    int32_t op_count;
+    struct ei_op_spec ops[EI_STAGE_OPS_MAX];
+    int64_t spin_ns;             /* cpu: processor time to burn; EI_NONE_NS = none */
+    char path[EI_SPEC_PATH_MAX]; /* op append_file: relative to the output folder; never "" with that op */
+    int32_t model_idx;           /* nn; else EI_NONE_IDX */
+    int32_t lane_idx;            /* nn; else EI_NONE_IDX */
+    int64_t budget_ns;           /* execution time that the author expects at most; EI_NONE_NS = none */
+};
+
+/* Service level objectives; each EI_NONE_* when not asked for. */
+struct ei_slo_spec {
+    double max_miss_ratio;
+    int32_t mk_m, mk_k; /* at most m misses in any k consecutive jobs; k = 0: not asked for */
+    int64_t p50_response_ns, p99_response_ns, p999_response_ns;
+    double min_accuracy; /* share of delivered answers that are right, over labelled jobs */
+    double min_coverage; /* share of jobs that delivered an answer */
+};
+
+struct ei_task_spec {
+    struct ei_place place;
+    char name[EI_SPEC_NAME_MAX];
+    struct ei_arrival_spec arrival;
+    int64_t deadline_ns;        /* relative to the nominal release; EI_NONE_NS = none */
+    int32_t priority;           /* 1..98; 0 with class other */
+    struct ei_cpuset cpus;      /* of an nn task with auto: its lane's. Empty = auto, as in struct ei_lane_spec */
+    struct ei_place cpus_place; /* {0, 0} when the file does not give cpus */
+    enum ei_spec_class class_;
+    struct ei_late_spec late_release;
+    enum ei_spec_on_preempt on_preempt;
+    enum ei_spec_on_deadline on_deadline;
+    struct ei_planner_spec planner;
+    struct ei_input_spec input;
+    int32_t stage_count; /* >= 1 */
+    struct ei_stage_spec stages[EI_STAGES_MAX];
+    int32_t nn_stage_idx; /* of the one nn stage, EI_NONE_IDX when there is none */
+    struct ei_slo_spec slo;
+};
+
+/* ---- outputs and the whole ---- */
+
+enum ei_spec_jobs { EI_SPEC_JOBS_CSV, EI_SPEC_JOBS_NONE };
+
+struct ei_outputs_spec {
+    char dir[EI_SPEC_PATH_MAX]; /* may hold {name} (of the workload) and {time} (of the start); the engine expands them
+                                 */
+    enum ei_spec_jobs jobs;
+};
+
+struct ei_workload {
+    char file[EI_SPEC_PATH_MAX]; /* as given to load or parse: for messages */
+    int32_t version;             /* 1 */
+    char name[EI_SPEC_NAME_MAX];
+    struct ei_run_spec run;
+    struct ei_platform_spec platform;
+    int32_t lane_count;
+    struct ei_lane_spec lanes[EI_LANES_MAX];
+    int32_t model_count;
+    struct ei_model_spec models[EI_MODELS_MAX];
+    struct ei_scheduler_spec scheduler;
+    struct ei_planner_spec planner; /* defaults of the tasks, already copied into them */
+    int32_t task_count;             /* >= 1 */
+    struct ei_task_spec tasks[EI_TASKS_MAX];
+    struct ei_outputs_spec outputs;
+};
+
+/* Read and check a workload file. Paths of weights, profiles, traces, image folders and data roots that are relative
+ * are taken beside the workload file when they exist there, else from the working directory; the spec holds the result.
+ *
+ * diag is initialised by this call in every case but -ENOMEM and holds all errors and warnings, sorted; print it, then
+ * ei_diagnostics_fini it. Returns 0 with *out (destroy it), EINET_E_FILE when there is an error, -ENOMEM. *out is
+ * untouched on failure. Thread: any, not real-time safe. */
+int ei_workload_load(const char *path, struct ei_workload **out, struct ei_diagnostics *diag);
+
+/* The same for a text in memory; name stands in messages, and its folder is where relative paths are looked up. */
+int ei_workload_parse(const char *text, size_t length_bytes, const char *name, struct ei_workload **out,
+                      struct ei_diagnostics *diag);
+
+/* Free it; NULL is fine. */
+void ei_workload_destroy(struct ei_workload *wl);
+
+/* Write the whole file with every default filled in. Reading that text again from the same working directory gives an
+ * equal spec. Thread: any, not real-time safe. */
+void ei_workload_print(const struct ei_workload *wl, FILE *out);
+
+/* Equal in every field of the field table and in the trace times; places and file name do not count. */
+bool ei_workload_is_equal(const struct ei_workload *a, const struct ei_workload *b);
+
+/* Parse a duration as the file writes it ("30s", "0.5ms"): a decimal number with unit ns, us, ms or s, exact to the ns.
+ * For options of the command line. Returns 0 with *out_ns >= 0, or -EINVAL. */
+int ei_duration_parse(const char *text, int64_t *out_ns);
+
+#define EI_DURATION_TEXT_MAX 32
+/* The shortest exact form: "33333us", "0ns" as "0s". Always terminated; returns out_text. */
+const char *ei_duration_format(int64_t duration_ns, char out_text[EI_DURATION_TEXT_MAX]);
+
+#endif

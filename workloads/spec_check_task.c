@@ -1,0 +1,374 @@
+/* Checks of one task that need several of its fields, and its derived values. See spec_read.h. */
+#include "workloads/spec_read.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+struct subject {
+    struct ei_spec_reader *rd;
+    struct ei_task_spec *task;
+    int32_t node; /* the task's mapping */
+};
+
+static int32_t node_of(const struct subject *s, const char *key, const char *key2)
+{
+    return ei_spec_node(s->rd, s->node, key, key2);
+}
+
+/* Node of stage i, or -1. */
+static int32_t stage_node(const struct subject *s, int32_t stage_idx)
+{
+    const int32_t stages = node_of(s, "stages", NULL);
+    if (stages < 0 || ei_yaml_node(&s->rd->yaml, stages)->kind != EI_YAML_LIST) {
+        return -1;
+    }
+    int32_t node = ei_yaml_node(&s->rd->yaml, stages)->first;
+    for (int32_t i = 0; i < stage_idx && node >= 0; i++) {
+        node = ei_yaml_node(&s->rd->yaml, node)->next;
+    }
+    return node;
+}
+
+/* ---- arrival, deadline, late releases ---- */
+
+static void check_arrival(struct subject *s)
+{
+    struct ei_arrival_spec *a = &s->task->arrival;
+    char hint[EI_DIAGNOSTIC_TEXT_MAX];
+    char text[EI_DURATION_TEXT_MAX];
+    if (node_of(s, "arrival", "model") < 0) {
+        return;
+    }
+    switch ((int)a->model) {
+    case EI_ARRIVAL_PERIODIC:
+        if (a->period_ns > 0 && a->jitter_ns >= a->period_ns) {
+            snprintf(hint, sizeof hint, "less than %s", ei_duration_format(a->period_ns, text));
+            ei_spec_error(s->rd, node_of(s, "arrival", "jitter"), hint, "the jitter of task '%s' reaches its period",
+                          s->task->name);
+        }
+        break;
+    case EI_ARRIVAL_SPORADIC:
+        if (a->min_interarrival_ns > 0 && a->mean_ns > 0 && a->mean_ns < a->min_interarrival_ns) {
+            snprintf(hint, sizeof hint, "at least %s", ei_duration_format(a->min_interarrival_ns, text));
+            ei_spec_error(s->rd, node_of(s, "arrival", "mean"), hint,
+                          "the mean of task '%s' is less than min_interarrival", s->task->name);
+        }
+        break;
+    case EI_ARRIVAL_BURST:
+        if (a->period_ns > 0 && a->count > 0 && (a->count - 1) * a->spacing_ns >= a->period_ns) {
+            snprintf(hint, sizeof hint, "(count - 1) * spacing must be less than period = %s",
+                     ei_duration_format(a->period_ns, text));
+            ei_spec_error(s->rd, node_of(s, "arrival", "spacing"), hint,
+                          "a burst of task '%s' reaches into the next one", s->task->name);
+        }
+        break;
+    case EI_ARRIVAL_APERIODIC:
+        if (a->trace[0] != '\0') {
+            ei_spec_read_trace(s->rd, a, node_of(s, "arrival", "trace"));
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+/* The distance after which the next release may come; 0 when unknown or none. */
+static int64_t interarrival_ns(const struct ei_arrival_spec *a)
+{
+    switch ((int)a->model) {
+    case EI_ARRIVAL_PERIODIC:
+        return a->period_ns;
+    case EI_ARRIVAL_SPORADIC:
+        return a->min_interarrival_ns;
+    case EI_ARRIVAL_BURST:
+        return a->period_ns > 0 ? a->period_ns : 0;
+    default:
+        return 0;
+    }
+}
+
+static void check_deadline(struct subject *s)
+{
+    struct ei_task_spec *task = s->task;
+    const int64_t distance_ns = interarrival_ns(&task->arrival);
+    char text[EI_DURATION_TEXT_MAX];
+    char hint[EI_DIAGNOSTIC_TEXT_MAX];
+    const int32_t node = node_of(s, "deadline", NULL);
+    if (node < 0) {
+        task->deadline_ns = distance_ns > 0 ? distance_ns : EI_NONE_NS;
+        return;
+    }
+    if (task->deadline_ns > 0 && distance_ns > 0 && task->deadline_ns > distance_ns &&
+        task->late_release.policy == EI_SPEC_LATE_SKIP && node_of(s, "late_release", "queue") < 0) {
+        snprintf(hint, sizeof hint, "at most %s, or add late_release: { queue: 1, drop: oldest }",
+                 ei_duration_format(distance_ns, text));
+        ei_spec_error(s->rd, node, hint, "the deadline of task '%s' is longer than its period, which needs a queue",
+                      task->name);
+    }
+}
+
+/* ---- stages ---- */
+
+static bool is_pre(enum ei_spec_op_kind kind)
+{
+    return kind == EI_SPEC_OP_DECODE || kind == EI_SPEC_OP_RESIZE || kind == EI_SPEC_OP_NORMALIZE;
+}
+
+static bool is_post(enum ei_spec_op_kind kind)
+{
+    return kind == EI_SPEC_OP_SOFTMAX || kind == EI_SPEC_OP_ARGMAX || kind == EI_SPEC_OP_TOP5;
+}
+
+static void check_stage_names(struct subject *s)
+{
+    for (int32_t i = 0; i < s->task->stage_count; i++) {
+        for (int32_t j = 0; j < i; j++) {
+            if (s->task->stages[i].name[0] != '\0' && strcmp(s->task->stages[i].name, s->task->stages[j].name) == 0) {
+                ei_spec_error(s->rd, ei_spec_node(s->rd, stage_node(s, i), "name", NULL), NULL,
+                              "task '%s' has two stages named '%s'", s->task->name, s->task->stages[i].name);
+                break;
+            }
+        }
+    }
+}
+
+/* A cpu stage: op or work, and the path of append_file. */
+static void check_cpu_stage(struct subject *s, int32_t i)
+{
+    struct ei_stage_spec *stage = &s->task->stages[i];
+    const int32_t node = stage_node(s, i);
+    const int32_t op = ei_spec_node(s->rd, node, "op", NULL);
+    const int32_t work = ei_spec_node(s->rd, node, "work", NULL);
+    bool is_appending = false;
+    for (int32_t k = 0; k < stage->op_count; k++) {
+        is_appending |= stage->ops[k].kind == EI_SPEC_OP_APPEND_FILE;
+    }
+    if (op >= 0 && work >= 0) {
+        ei_spec_error(s->rd, work, "split it into two stages", "stage '%s' of task '%s' has both op and work",
+                      stage->name, s->task->name);
+    } else if (op < 0 && (work < 0 || stage->spin_ns == EI_NONE_NS)) {
+        ei_spec_error(s->rd, work >= 0 ? work : node, "write op: normalize or work: { spin: 300us }",
+                      "stage '%s' of task '%s' has nothing to do", stage->name, s->task->name);
+    }
+    if (stage->path[0] != '\0' && !is_appending && op >= 0 && stage->op_count > 0) {
+        ei_spec_error(s->rd, ei_spec_node(s->rd, node, "path", NULL), NULL, "'path' belongs to op append_file");
+    }
+    if (is_appending && stage->path[0] == '\0') {
+        snprintf(stage->path, sizeof stage->path, "%s.log", s->task->name);
+    }
+    if (stage->budget_ns > 0 && stage->spin_ns > stage->budget_ns) {
+        ei_spec_warn(s->rd, ei_spec_node(s->rd, node, "budget", NULL), NULL,
+                     "the work of stage '%s' of task '%s' exceeds its budget", stage->name, s->task->name);
+    }
+}
+
+/* Node of op k of stage i: the entry of a list, or the one value. */
+static int32_t op_node(const struct subject *s, int32_t stage_idx, int32_t op_idx)
+{
+    int32_t node = ei_spec_node(s->rd, stage_node(s, stage_idx), "op", NULL);
+    if (node >= 0 && ei_yaml_node(&s->rd->yaml, node)->kind == EI_YAML_LIST) {
+        node = ei_yaml_node(&s->rd->yaml, node)->first;
+        for (int32_t k = 0; k < op_idx && node >= 0; k++) {
+            node = ei_yaml_node(&s->rd->yaml, node)->next;
+        }
+    }
+    return node;
+}
+
+/* Before the network: decode, resize, normalize, each at most once and in this order; after it the others. */
+static void check_op_order(struct subject *s)
+{
+    const int32_t nn = s->task->nn_stage_idx;
+    int32_t last_pre = -1;
+    for (int32_t i = 0; i < s->task->stage_count; i++) {
+        const struct ei_stage_spec *stage = &s->task->stages[i];
+        for (int32_t k = 0; k < stage->op_count; k++) {
+            const int32_t node = op_node(s, i, k);
+            const enum ei_spec_op_kind kind = stage->ops[k].kind;
+            const char *name = ei_op_name(kind);
+            if (is_post(kind) && (nn < 0 || i < nn)) {
+                ei_spec_error(s->rd, node, "put it into a stage after the one of kind nn",
+                              "op '%s' needs the output of a network", name);
+            } else if (is_pre(kind) && nn >= 0 && i > nn) {
+                ei_spec_error(s->rd, node, "put it into a stage before the one of kind nn",
+                              "op '%s' comes after the network that needs it", name);
+            } else if (is_pre(kind) && (int32_t)kind <= last_pre) {
+                ei_spec_error(s->rd, node, "the order is decode, resize, normalize, each once",
+                              "op '%s' comes too late in task '%s'", name, s->task->name);
+            } else if (is_pre(kind)) {
+                last_pre = (int32_t)kind;
+                if (s->task->input.kind == EI_SPEC_INPUT_NONE) {
+                    ei_spec_error(s->rd, node, "add input: { kind: generated }", "op '%s' needs an input in task '%s'",
+                                  name, s->task->name);
+                }
+            }
+        }
+    }
+}
+
+static bool has_pre(const struct ei_task_spec *task, enum ei_spec_op_kind kind)
+{
+    for (int32_t i = 0; i < task->stage_count; i++) {
+        for (int32_t k = 0; k < task->stages[i].op_count; k++) {
+            if (task->stages[i].ops[k].kind == kind) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void check_network(struct subject *s)
+{
+    struct ei_task_spec *task = s->task;
+    const struct ei_stage_spec *stage = &task->stages[task->nn_stage_idx];
+    const int32_t node = stage_node(s, task->nn_stage_idx);
+    const struct ei_model_spec *model = stage->model_idx >= 0 ? &s->rd->wl->models[stage->model_idx] : NULL;
+    if (task->class_ == EI_SPEC_CLASS_OTHER) {
+        ei_spec_error(s->rd, node_of(s, "class", NULL), "leave class out", "task '%s' of class other has an nn stage",
+                      task->name);
+    }
+    if (model == NULL || model->kind != EI_SPEC_MODEL_ZOO || model->zoo[0] == '\0') {
+        return;
+    }
+    if (task->input.kind == EI_SPEC_INPUT_NONE) {
+        ei_spec_error(s->rd, node, "add input: { kind: generated } to the task",
+                      "task '%s' runs a network but has no input", task->name);
+        return;
+    }
+    if (!has_pre(task, EI_SPEC_OP_NORMALIZE)) {
+        ei_spec_error(s->rd, node, "add a stage before it: { name: pre, kind: cpu, op: normalize }",
+                      "stage '%s' of task '%s' needs a normalized picture", stage->name, task->name);
+    }
+    if (task->input.kind == EI_SPEC_INPUT_IMAGES && !has_pre(task, EI_SPEC_OP_DECODE)) {
+        ei_spec_error(s->rd, node_of(s, "input", NULL), "add it: op: [decode, resize: 32x32, normalize]",
+                      "pictures of a folder need op decode in task '%s'", task->name);
+    }
+    const char *input = task->input.kind == EI_SPEC_INPUT_GENERATED ? "generated" : task->input.name;
+    if (input[0] != '\0' && model->dataset[0] != '\0' && strcmp(input, model->dataset) != 0) {
+        ei_spec_warn(s->rd, node_of(s, "input", NULL), NULL,
+                     "model '%s' was trained on %s but task '%s' feeds it %s: its answers will mean nothing",
+                     model->name, model->dataset, task->name, input);
+    }
+}
+
+/* Without a network these two decide nothing: they go back to their defaults, so that equal behaviour is equal data. */
+static void warn_idle(struct subject *s)
+{
+    static const char *const idle[] = {"on_preempt", "planner"};
+    for (size_t i = 0; i < sizeof idle / sizeof idle[0]; i++) {
+        if (node_of(s, idle[i], NULL) >= 0) {
+            ei_spec_warn(s->rd, node_of(s, idle[i], NULL), NULL, "'%s' has no effect: task '%s' has no nn stage",
+                         idle[i], s->task->name);
+        }
+    }
+    s->task->on_preempt = EI_SPEC_ON_PREEMPT_EXIT;
+    s->task->planner = s->rd->wl->planner;
+}
+
+static void check_stages(struct subject *s)
+{
+    struct ei_task_spec *task = s->task;
+    bool is_complete = true;
+    int64_t budgets_ns = 0;
+    task->nn_stage_idx = EI_NONE_IDX;
+    check_stage_names(s);
+    for (int32_t i = 0; i < task->stage_count; i++) {
+        struct ei_stage_spec *stage = &task->stages[i];
+        budgets_ns += stage->budget_ns > 0 ? stage->budget_ns : 0;
+        if ((int)stage->kind == EI_SPEC_STAGE_CPU) {
+            check_cpu_stage(s, i);
+        } else if ((int)stage->kind != EI_SPEC_STAGE_NN) {
+            is_complete = false;
+        } else if (task->nn_stage_idx >= 0) {
+            ei_spec_error(s->rd, stage_node(s, i), "make it a task of its own",
+                          "task '%s' has more than one nn stage, this version runs one", task->name);
+        } else {
+            task->nn_stage_idx = i;
+        }
+    }
+    if (task->deadline_ns > 0 && budgets_ns > task->deadline_ns) {
+        char sum[EI_DURATION_TEXT_MAX];
+        char limit[EI_DURATION_TEXT_MAX];
+        const int32_t node = node_of(s, "deadline", NULL);
+        ei_spec_error(s->rd, node >= 0 ? node : s->node, "shorten the budgets or lengthen the deadline",
+                      "the budgets of task '%s' add up to %s, more than its deadline of %s", task->name,
+                      ei_duration_format(budgets_ns, sum), ei_duration_format(task->deadline_ns, limit));
+    }
+    if (is_complete && task->stage_count > 0) {
+        check_op_order(s);
+    }
+    if (task->nn_stage_idx >= 0) {
+        check_network(s);
+    } else if (is_complete && task->stage_count > 0) {
+        warn_idle(s);
+        if (node_of(s, "input", NULL) >= 0 && !has_pre(task, EI_SPEC_OP_DECODE) && !has_pre(task, EI_SPEC_OP_RESIZE) &&
+            !has_pre(task, EI_SPEC_OP_NORMALIZE)) {
+            ei_spec_warn(s->rd, node_of(s, "input", NULL), NULL, "no stage of task '%s' reads its input", task->name);
+        }
+    }
+}
+
+/* ---- cpus and objectives ---- */
+
+static void check_cpus(struct subject *s)
+{
+    struct ei_task_spec *task = s->task;
+    const int32_t node = node_of(s, "cpus", NULL);
+    if (node >= 0) {
+        task->cpus_place = ei_yaml_node(&s->rd->yaml, node)->place;
+    }
+    if (task->nn_stage_idx < 0 || task->stages[task->nn_stage_idx].lane_idx < 0) {
+        return;
+    }
+    const struct ei_lane_spec *lane = &s->rd->wl->lanes[task->stages[task->nn_stage_idx].lane_idx];
+    if (ei_cpuset_is_empty(&task->cpus)) {
+        task->cpus = lane->cpus;
+    } else if (!ei_cpuset_is_empty(&lane->cpus) && !ei_cpuset_is_inside(&task->cpus, &lane->cpus)) {
+        char cpus[128];
+        char hint[EI_DIAGNOSTIC_TEXT_MAX];
+        ei_cpuset_format(&lane->cpus, cpus, sizeof cpus);
+        snprintf(hint, sizeof hint, "leave cpus out, or choose from \"%s\"", cpus);
+        ei_spec_error(s->rd, node, hint, "the cpus of task '%s' are not all in its lane '%s'", task->name, lane->name);
+    }
+}
+
+static void check_slo(struct subject *s)
+{
+    const struct ei_task_spec *task = s->task;
+    const struct ei_slo_spec *slo = &task->slo;
+    const bool has_deadline = task->deadline_ns != EI_NONE_NS;
+    if (slo->max_miss_ratio >= 0 && !has_deadline) {
+        ei_spec_error(s->rd, node_of(s, "slo", "max_miss_ratio"), "give the task a deadline",
+                      "task '%s' has no deadline that it could miss", task->name);
+    }
+    if (slo->mk_k > 0 && !has_deadline) {
+        ei_spec_error(s->rd, node_of(s, "slo", "mk"), "give the task a deadline",
+                      "task '%s' has no deadline that it could miss", task->name);
+    }
+    if (slo->min_coverage >= 0 && task->nn_stage_idx < 0 && task->stage_count > 0) {
+        ei_spec_error(s->rd, node_of(s, "slo", "min_coverage"), NULL,
+                      "min_coverage needs an nn stage, task '%s' has none", task->name);
+    }
+    if (slo->min_accuracy >= 0) {
+        const int32_t node = node_of(s, "slo", "min_accuracy");
+        if (task->nn_stage_idx < 0 && task->stage_count > 0) {
+            ei_spec_error(s->rd, node, NULL, "min_accuracy needs an nn stage, task '%s' has none", task->name);
+        } else if (task->input.kind == EI_SPEC_INPUT_NONE) {
+            ei_spec_error(s->rd, node, NULL, "min_accuracy needs an input with labels, task '%s' has none", task->name);
+        }
+    }
+}
+
+void ei_spec_check_task(struct ei_spec_reader *rd, int32_t task_idx)
+{
+    struct subject s = {.rd = rd, .task = &rd->wl->tasks[task_idx], .node = rd->task_nodes[task_idx]};
+    if (ei_yaml_node(&rd->yaml, s.node)->kind != EI_YAML_MAP) {
+        return;
+    }
+    check_arrival(&s);
+    check_deadline(&s);
+    check_stages(&s);
+    check_cpus(&s);
+    check_slo(&s);
+}

@@ -1,0 +1,162 @@
+/* A workload as a workload file with every default filled in, by the field table. See spec.h. */
+#include "workloads/fields.h"
+
+#include <string.h>
+
+static void print_map(const struct ei_workload *wl, enum ei_context context, const char *base, int indent,
+                      bool is_first_inline, FILE *out);
+
+static int32_t discriminator_value(enum ei_context context, const char *base)
+{
+    const struct ei_field *field = ei_field_discriminator(context);
+    int32_t value = -1;
+    if (context == EI_CONTEXT_MODEL) {
+        return (int32_t)((const struct ei_model_spec *)(const void *)base)->kind;
+    }
+    if (field != NULL) {
+        memcpy(&value, base + field->offset, sizeof value);
+    }
+    return value;
+}
+
+static void print_indent(int indent, FILE *out)
+{
+    for (int i = 0; i < indent; i++) {
+        fputc(' ', out);
+    }
+}
+
+static void print_ops(const struct ei_stage_spec *stage, FILE *out)
+{
+    fputs("[", out);
+    for (int32_t i = 0; i < stage->op_count; i++) {
+        const struct ei_op_spec *op = &stage->ops[i];
+        fprintf(out, "%s%s", i > 0 ? ", " : "", ei_op_name(op->kind));
+        if (op->kind == EI_SPEC_OP_RESIZE) {
+            fprintf(out, ": %dx%d", op->width_px, op->height_px);
+        }
+    }
+    fputs("]", out);
+}
+
+static void print_list(const struct ei_workload *wl, const struct ei_field *field, const char *base, int indent,
+                       FILE *out)
+{
+    int32_t count = 0;
+    memcpy(&count, base + field->count_offset, sizeof count);
+    fprintf(out, "%s:%s\n", field->key, count == 0 ? (field->type == EI_FIELD_LIST ? " []" : " {}") : "");
+    for (int32_t i = 0; i < count; i++) {
+        const char *element = base + field->offset + (size_t)i * field->element_bytes;
+        print_indent(indent + 2, out);
+        if (field->type == EI_FIELD_LIST) {
+            fputs("- ", out);
+            print_map(wl, field->child, element, indent + 4, true, out);
+            continue;
+        }
+        char name[2 * EI_SPEC_NAME_MAX];
+        ei_text_quote(field->child == EI_CONTEXT_LANE ? ((const struct ei_lane_spec *)(const void *)element)->name
+                                                      : ((const struct ei_model_spec *)(const void *)element)->name,
+                      false, name, sizeof name);
+        fprintf(out, "%s:\n", name);
+        print_map(wl, field->child, element, indent + 4, false, out);
+    }
+}
+
+static void print_field(const struct ei_workload *wl, const struct ei_field *field, const char *base, int indent,
+                        FILE *out)
+{
+    const void *slot = base + field->offset;
+    char text[8192];
+    switch (field->type) {
+    case EI_FIELD_MAP:
+        fprintf(out, "%s:\n", field->key);
+        print_map(wl, field->child, slot, indent + 2, false, out);
+        return;
+    case EI_FIELD_LIST:
+    case EI_FIELD_NAMED:
+        print_list(wl, field, base, indent, out);
+        return;
+    case EI_FIELD_LANE:
+    case EI_FIELD_MODEL: {
+        const int32_t idx = *(const int32_t *)slot;
+        ei_text_quote(field->type == EI_FIELD_LANE ? wl->lanes[idx].name : wl->models[idx].name, false, text,
+                      sizeof text);
+        fprintf(out, "%s: %s\n", field->key, text);
+        return;
+    }
+    case EI_FIELD_OPS:
+        fprintf(out, "%s: ", field->key);
+        print_ops(slot, out);
+        fputs("\n", out);
+        return;
+    case EI_FIELD_MK: {
+        const struct ei_slo_spec *slo = slot;
+        if (slo->mk_k == 0) {
+            fprintf(out, "%s: none\n", field->key);
+        } else {
+            fprintf(out, "%s: [%d, %d]\n", field->key, slo->mk_m, slo->mk_k);
+        }
+        return;
+    }
+    case EI_FIELD_WORD:
+    case EI_FIELD_CHOICE:
+    case EI_FIELD_INT:
+    case EI_FIELD_SEED:
+    case EI_FIELD_DURATION:
+    case EI_FIELD_SIZE:
+    case EI_FIELD_RATIO:
+    case EI_FIELD_BOOL:
+    case EI_FIELD_NAME:
+    case EI_FIELD_PATH:
+    case EI_FIELD_TEXT:
+    case EI_FIELD_CPUS:
+    case EI_FIELD_TIME:
+    case EI_FIELD_LATE:
+        ei_field_format(field, slot, text, sizeof text);
+        fprintf(out, "%s: %s\n", field->key, text);
+        return;
+    case EI_FIELD_ABSENT:
+        return;
+    }
+}
+
+/* Keys that do not apply: those of another discriminator value, the priority of a task of class other, what decides
+ * about networks in a task without one. */
+static bool is_left_out(const struct ei_field *field, const char *base, int32_t value)
+{
+    if (field->type == EI_FIELD_ABSENT || ei_field_find(field->context, field->key, value) != field) {
+        return true;
+    }
+    if (field->context == EI_CONTEXT_TASK) {
+        const struct ei_task_spec *task = (const struct ei_task_spec *)(const void *)base;
+        const bool is_about_nn = strcmp(field->key, "on_preempt") == 0 || strcmp(field->key, "planner") == 0;
+        if ((strcmp(field->key, "priority") == 0 && task->priority == 0) ||
+            (is_about_nn && task->nn_stage_idx == EI_NONE_IDX)) {
+            return true;
+        }
+    }
+    return field->none_text == NULL && ei_field_is_none(field, base + field->offset);
+}
+
+static void print_map(const struct ei_workload *wl, enum ei_context context, const char *base, int indent,
+                      bool is_first_inline, FILE *out)
+{
+    const int32_t value = discriminator_value(context, base);
+    bool is_inline = is_first_inline;
+    for (int32_t i = ei_field_next(context, 0); i >= 0; i = ei_field_next(context, i + 1)) {
+        const struct ei_field *field = &ei_fields[i];
+        if (is_left_out(field, base, value)) {
+            continue;
+        }
+        if (!is_inline) {
+            print_indent(indent, out);
+        }
+        is_inline = false;
+        print_field(wl, field, base, indent, out);
+    }
+}
+
+void ei_workload_print(const struct ei_workload *wl, FILE *out)
+{
+    print_map(wl, EI_CONTEXT_FILE, (const char *)wl, 0, false, out);
+}
