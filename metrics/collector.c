@@ -1,0 +1,456 @@
+/* See collector.h: create, add, finish. */
+#include "metrics/collector_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What json_string refuses (text that is not UTF-8) goes in with its foreign bytes as '?'. */
+static json_t *text_json(const char *text)
+{
+    if (text == NULL) {
+        return json_null();
+    }
+    json_t *value = json_string(text);
+    char *ascii = value == NULL ? strdup(text) : NULL;
+    if (ascii != NULL) {
+        for (char *c = ascii; *c != '\0'; c++) {
+            *c = (*c & 0x80) != 0 ? '?' : *c;
+        }
+        value = json_string(ascii);
+        free(ascii);
+    }
+    return value;
+}
+
+static json_t *degraded_json(const struct ei_metrics_run *run)
+{
+    json_t *array = json_array();
+    int rc = array == NULL ? -1 : 0;
+    for (int32_t i = 0; i < run->degraded_count; i++) {
+        json_t *object = json_object();
+        rc |= json_object_set_new(object, "reason", text_json(run->degraded[i].reason));
+        rc |= json_object_set_new(object, "fix", text_json(run->degraded[i].fix));
+        rc |= json_array_append_new(array, object);
+    }
+    if (rc != 0) {
+        json_decref(array);
+        return NULL;
+    }
+    return array;
+}
+
+static json_t *machine_json(const struct ei_metrics_machine *machine)
+{
+    json_t *object = json_object();
+    int rc = object == NULL ? -1 : 0;
+    rc |= json_object_set_new(object, "hostname", text_json(machine->hostname));
+    rc |= json_object_set_new(object, "cpu_model", text_json(machine->cpu_model));
+    rc |= json_object_set_new(object, "cpus", json_integer(machine->cpus));
+    rc |= json_object_set_new(object, "kernel", text_json(machine->kernel));
+    rc |= json_object_set_new(object, "libtorch", text_json(machine->libtorch));
+    for (int32_t i = 0; i < machine->more_count; i++) {
+        rc |= json_object_set_new(object, machine->more[i].key, text_json(machine->more[i].value));
+    }
+    if (rc != 0) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+static int check_task(const struct ei_metrics_task *task, struct einet_error *err)
+{
+    const struct ei_metrics_slo *slo = &task->slo;
+    if (task->name == NULL || task->exits < 0 || task->exits > EI_METRICS_EXITS_MAX) {
+        return einet_error_set(err, -EINVAL, "metrics need a task name and 0..%d exits", EI_METRICS_EXITS_MAX);
+    }
+    if (slo->mk_k < 0 || slo->mk_k > EI_METRICS_MK_MAX || slo->mk_m < 0 || (slo->mk_k > 0 && slo->mk_m >= slo->mk_k)) {
+        return einet_error_set(err, -EINVAL, "task %s: mk needs 0 <= m < k <= %d", task->name, EI_METRICS_MK_MAX);
+    }
+    return 0;
+}
+
+static int init_task(struct ei_metrics_task_state *state, const struct ei_metrics_task *task, int32_t n)
+{
+    state->spec = *task;
+    state->spec.name = strdup(task->name);
+    state->preempted_by = calloc((size_t)n, sizeof *state->preempted_by);
+    if (state->spec.name == NULL || state->preempted_by == NULL ||
+        ei_outcome_sequence_init(&state->sequence, EI_METRICS_REORDER_MAX, task->slo.mk_k) != 0) {
+        return -ENOMEM;
+    }
+    ei_histogram_init(&state->response);
+    ei_histogram_init(&state->tardiness);
+    ei_histogram_init(&state->jitter);
+    ei_histogram_init(&state->start_latency);
+    ei_histogram_init(&state->lane_wait);
+    ei_histogram_init(&state->blocking);
+    ei_histogram_init(&state->switching);
+    return 0;
+}
+
+static int init_tasks(struct ei_collector *collector, const struct ei_metrics_task *tasks, int32_t n)
+{
+    struct ei_cpuset cpus = {0};
+    collector->tasks = calloc((size_t)n, sizeof *collector->tasks);
+    if (collector->tasks == NULL) {
+        return -ENOMEM;
+    }
+    collector->task_count = n;
+    for (int32_t i = 0; i < n; i++) {
+        for (size_t word = 0; word < sizeof cpus.bits / sizeof cpus.bits[0]; word++) {
+            cpus.bits[word] |= tasks[i].cpus.bits[word];
+        }
+        if (init_task(&collector->tasks[i], &tasks[i], n) != 0) {
+            return -ENOMEM;
+        }
+    }
+    return ei_gap_history_init(&collector->gaps, &cpus, EI_METRICS_GAPS_KEPT);
+}
+
+/* Everything of the collector that is memory; the caller destroys it on failure. */
+static int init_memory(struct ei_collector *collector, const struct ei_metrics_run *run,
+                       const struct ei_metrics_task *tasks, int32_t n, const char *out_dir)
+{
+    collector->name = strdup(run->name);
+    collector->version = strdup(run->version);
+    collector->seed = run->seed;
+    collector->t0_ns = run->t0_ns;
+    collector->planned_ns = run->duration_ns;
+    collector->warmup_ns = run->warmup_ns;
+    collector->machine = machine_json(&run->machine);
+    collector->degraded = degraded_json(run);
+    collector->out_dir = out_dir != NULL ? strdup(out_dir) : NULL;
+    collector->expected = calloc((size_t)n, sizeof *collector->expected);
+    collector->slos = calloc((size_t)n * EI_METRICS_SLO_KINDS, sizeof *collector->slos);
+    ei_histogram_init(&collector->lateness);
+    if (collector->name == NULL || collector->version == NULL || collector->machine == NULL ||
+        collector->degraded == NULL || collector->expected == NULL || collector->slos == NULL ||
+        (out_dir != NULL && collector->out_dir == NULL)) {
+        return -ENOMEM;
+    }
+    return init_tasks(collector, tasks, n);
+}
+
+static int open_files(struct ei_collector *collector, const struct ei_metrics_run *run, bool jobs_csv,
+                      struct einet_error *err)
+{
+    if (collector->out_dir == NULL) {
+        return 0;
+    }
+    int rc = ei_output_folder_create(collector->out_dir, err);
+    if (rc != 0 || !jobs_csv) {
+        return rc;
+    }
+    rc = ei_output_file_open(&collector->jobs_csv, collector->out_dir, "jobs.csv", err);
+    if (rc != 0) {
+        return rc;
+    }
+    collector->has_jobs_csv = true;
+    rc = ei_jobs_csv_write_head(collector->jobs_csv.stream, run->degraded, run->degraded_count);
+    if (rc == 0 && fflush(collector->jobs_csv.stream) != 0) {
+        rc = -errno;
+    }
+    if (rc != 0) {
+        collector->jobs_csv.write_errnum = -rc;
+        rc = ei_output_file_close(&collector->jobs_csv, err);
+    }
+    return rc;
+}
+
+int ei_collector_create(const struct ei_metrics_run *run, const struct ei_metrics_task *tasks, int32_t n,
+                        const char *out_dir, bool jobs_csv, struct ei_collector **out_collector,
+                        struct einet_error *err)
+{
+    if (run->name == NULL || run->version == NULL || n < 1 || n > EI_METRICS_TASKS_MAX) {
+        return einet_error_set(err, -EINVAL, "metrics need a run name, a version and 1..%d tasks",
+                               EI_METRICS_TASKS_MAX);
+    }
+    for (int32_t i = 0; i < n; i++) {
+        const int rc = check_task(&tasks[i], err);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    struct ei_collector *collector = calloc(1, sizeof *collector);
+    if (collector == NULL || init_memory(collector, run, tasks, n, out_dir) != 0) {
+        ei_collector_destroy(collector);
+        return einet_error_set(err, -ENOMEM, "out of memory for the figures of %d tasks", n);
+    }
+    const int rc = open_files(collector, run, jobs_csv, err);
+    if (rc != 0) {
+        ei_collector_destroy(collector);
+        return rc;
+    }
+    *out_collector = collector;
+    return 0;
+}
+
+void ei_collector_destroy(struct ei_collector *collector)
+{
+    if (collector == NULL) {
+        return;
+    }
+    ei_output_file_discard(&collector->jobs_csv);
+    for (int32_t i = 0; i < collector->task_count; i++) {
+        struct ei_metrics_task_state *task = &collector->tasks[i];
+        free((char *)task->spec.name);
+        free(task->preempted_by);
+        ei_outcome_sequence_fini(&task->sequence);
+    }
+    free(collector->tasks);
+    ei_gap_history_fini(&collector->gaps);
+    json_decref(collector->machine);
+    json_decref(collector->degraded);
+    free(collector->name);
+    free(collector->version);
+    free(collector->out_dir);
+    free(collector->expected);
+    free(collector->loads);
+    free(collector->slos);
+    free(collector);
+}
+
+/* Gaps against what they would have to explain. */
+struct explanation {
+    int64_t gap_ns;
+    bool is_explained;
+};
+
+/* A job that ran is explained when gaps between its release and its finish add up to at least its tardiness. A release
+ * that found its predecessor still running is explained when gaps in the predecessor's own window add up to at least
+ * the time by which that ended too late for it. */
+static struct explanation explain(struct ei_collector *collector, const struct ei_metrics_task_state *task,
+                                  const struct ei_job_record *job)
+{
+    const bool ran = job->outcome == EI_JOB_COMPLETED || job->outcome == EI_JOB_ABORTED;
+    const int64_t from_ns = ran ? job->release_ns : task->last_release_ns;
+    const int64_t to_ns = ran ? job->finish_ns : task->last_finish_ns;
+    const int64_t limit_ns = ran ? job->deadline_ns : job->release_ns;
+    bool can_explain;
+    if (job->outcome == EI_JOB_COMPLETED) {
+        can_explain = (job->flags & EI_JOB_MISSED) != 0;
+    } else if (job->outcome == EI_JOB_ABORTED) {
+        can_explain = job->cause == EI_CAUSE_DEADLINE;
+    } else {
+        can_explain = job->cause == EI_CAUSE_LATE || job->cause == EI_CAUSE_QUEUE;
+    }
+    struct explanation result = {0};
+    if (ran || (can_explain && to_ns > limit_ns)) {
+        result.gap_ns = ei_gap_history_covered_ns(&collector->gaps, &task->spec.cpus, from_ns, to_ns);
+        result.is_explained = can_explain && to_ns > limit_ns && result.gap_ns > 0 && result.gap_ns >= to_ns - limit_ns;
+    }
+    return result;
+}
+
+static void write_job(struct ei_collector *collector, const struct ei_metrics_task_state *task,
+                      const struct ei_job_record *job, struct explanation explanation)
+{
+    if (!collector->has_jobs_csv || collector->jobs_csv.write_errnum != 0) {
+        return;
+    }
+    const bool is_known = job->preempted_by >= 0 && job->preempted_by < collector->task_count;
+    const struct ei_jobs_csv_context context = {
+        .t0_ns = collector->t0_ns,
+        .gap_ns = explanation.gap_ns,
+        .is_explained = explanation.is_explained,
+        .is_degraded = json_array_size(collector->degraded) > 0,
+        .task = task->spec.name,
+        .preempted_by = is_known ? collector->tasks[job->preempted_by].spec.name : NULL,
+    };
+    const int rc = ei_jobs_csv_write_job(collector->jobs_csv.stream, job, &context);
+    collector->jobs_csv.write_errnum = -rc;
+}
+
+static void count_network(struct ei_metrics_task_state *task, const struct ei_job_record *job)
+{
+    const bool is_answered = (job->flags & EI_JOB_ANSWERED) != 0;
+    const bool is_labelled = (job->flags & EI_JOB_LABELLED) != 0;
+    const bool is_correct = is_answered && is_labelled && job->top_label == job->label;
+    const bool has_exit = is_answered && job->exit_idx >= 0 && job->exit_idx < task->spec.exits;
+    task->with_network++;
+    task->answered += is_answered;
+    task->labelled += is_labelled;
+    task->labelled_answered += is_labelled && is_answered;
+    task->correct += is_correct;
+    task->correct_in_time += is_correct && job->answer_ns <= job->deadline_ns;
+    if (has_exit) {
+        task->exits[job->exit_idx]++;
+        task->exit_labelled[job->exit_idx] += is_labelled;
+        task->exit_correct[job->exit_idx] += is_correct;
+    }
+    if (job->preemptions > 0) {
+        task->preempted_past_first_exit += job->exits_mask != 0;
+        task->preempted_answered += is_answered;
+    }
+}
+
+/* A job that ran: completed or aborted. */
+static void count_run(struct ei_metrics_task_state *task, const struct ei_job_record *job)
+{
+    if (job->awake_ns != 0) {
+        ei_histogram_record(&task->jitter, job->awake_ns - job->release_ns);
+    }
+    if (job->start_ns != 0) {
+        ei_histogram_record(&task->start_latency, job->start_ns - job->release_ns);
+    }
+    task->preemptions += job->preemptions;
+    task->preempted_jobs += job->preemptions > 0;
+    if ((job->flags & EI_JOB_HAS_NN) != 0) {
+        ei_histogram_record(&task->lane_wait, job->lane_wait_ns);
+        count_network(task, job);
+    }
+    if (job->outcome == EI_JOB_ABORTED) {
+        task->aborted++;
+        return;
+    }
+    task->completed++;
+    task->last_response_ns = job->finish_ns - job->release_ns;
+    ei_histogram_record(&task->response, task->last_response_ns);
+    if (job->deadline_ns != INT64_MAX) {
+        const int64_t late_ns = job->finish_ns - job->deadline_ns;
+        ei_histogram_record(&task->tardiness, late_ns > 0 ? late_ns : 0);
+    }
+}
+
+static enum ei_outcome count_job(struct ei_metrics_task_state *task, const struct ei_job_record *job, bool is_explained)
+{
+    if ((job->flags & EI_JOB_WARMUP) != 0) {
+        task->warmup++;
+        return EI_OUTCOME_UNCOUNTED;
+    }
+    if (job->cause < EI_JOB_CAUSES) {
+        task->causes[job->cause]++;
+    }
+    if (job->outcome == EI_JOB_COMPLETED || job->outcome == EI_JOB_ABORTED) {
+        count_run(task, job);
+    } else if (job->outcome == EI_JOB_SKIPPED) {
+        task->skipped++;
+    } else {
+        task->dropped++;
+    }
+    if (job->outcome == EI_JOB_COMPLETED && (job->flags & EI_JOB_MISSED) == 0) {
+        return EI_OUTCOME_MET;
+    }
+    if (job->outcome == EI_JOB_COMPLETED) {
+        task->misses++;
+        task->misses_explained += is_explained;
+    } else {
+        task->not_run_explained += is_explained;
+    }
+    return is_explained ? EI_OUTCOME_EXPLAINED : EI_OUTCOME_UNEXPLAINED;
+}
+
+static void add_job(struct ei_collector *collector, const struct ei_job_record *job)
+{
+    if (job->task_idx < 0 || job->task_idx >= collector->task_count || job->job_idx < 0 ||
+        job->outcome > EI_JOB_DROPPED) {
+        collector->records_invalid++;
+        return;
+    }
+    struct ei_metrics_task_state *task = &collector->tasks[job->task_idx];
+    const struct explanation explanation = explain(collector, task, job);
+    write_job(collector, task, job, explanation);
+    ei_outcome_sequence_add(&task->sequence, job->job_idx, count_job(task, job, explanation.is_explained));
+    if (job->outcome == EI_JOB_COMPLETED || job->outcome == EI_JOB_ABORTED) {
+        task->last_release_ns = job->release_ns;
+        task->last_finish_ns = job->finish_ns;
+    }
+}
+
+static void add_preemption(struct ei_collector *collector, const struct ei_preemption_record *preemption)
+{
+    const int32_t victim = preemption->victim_task_idx;
+    const int32_t preemptor = preemption->preemptor_task_idx;
+    if (victim < 0 || victim >= collector->task_count || preemptor < 0 || preemptor >= collector->task_count) {
+        collector->records_invalid++;
+        return;
+    }
+    if (preemption->request_ns - collector->t0_ns < collector->warmup_ns) {
+        return;
+    }
+    struct ei_metrics_task_state *task = &collector->tasks[victim];
+    task->preempted_by[preemptor]++;
+    if (preemption->block_end_ns != 0) {
+        ei_histogram_record(&task->blocking, preemption->block_end_ns - preemption->request_ns);
+        if (preemption->first_block_ns != 0) {
+            ei_histogram_record(&task->switching, preemption->first_block_ns - preemption->block_end_ns);
+        }
+    }
+}
+
+static void add_wakeup(struct ei_collector *collector, const struct ei_gap_record *gap)
+{
+    const int64_t late_ns = gap->actual_ns - gap->expected_ns;
+    const bool is_gap = late_ns > EI_METRICS_GAP_MIN_NS;
+    if (is_gap) {
+        ei_gap_history_add(&collector->gaps, gap->cpu, (struct ei_gap){gap->expected_ns, gap->actual_ns});
+    }
+    if (gap->actual_ns - collector->t0_ns < collector->warmup_ns) {
+        return;
+    }
+    collector->wakeups++;
+    ei_histogram_record(&collector->lateness, late_ns);
+    if (is_gap) {
+        collector->gap_count++;
+        collector->gap_total_ns += late_ns;
+        collector->long_gap_count += late_ns >= EI_METRICS_LONG_GAP_MIN_NS;
+    }
+}
+
+void ei_collector_add(struct ei_collector *collector, const struct ei_record *record)
+{
+    switch (record->kind) {
+    case EI_RECORD_JOB:
+        add_job(collector, &record->u.job);
+        break;
+    case EI_RECORD_PREEMPTION:
+        add_preemption(collector, &record->u.preemption);
+        break;
+    case EI_RECORD_GAP:
+        add_wakeup(collector, &record->u.gap);
+        break;
+    default:
+        collector->records_invalid++;
+        break;
+    }
+}
+
+struct ei_metrics_progress ei_collector_progress(const struct ei_collector *collector, int32_t task_idx)
+{
+    const struct ei_metrics_task_state *task = &collector->tasks[task_idx];
+    return (struct ei_metrics_progress){.released = task->completed + task->aborted,
+                                        .completed = task->completed,
+                                        .aborted = task->aborted,
+                                        .skipped = task->skipped,
+                                        .dropped = task->dropped,
+                                        .misses = task->misses,
+                                        .preemptions = task->preemptions,
+                                        .answered = task->answered,
+                                        .last_response_ns = task->last_response_ns};
+}
+
+int64_t ei_collector_released(const struct ei_collector *collector)
+{
+    int64_t released = 0;
+    for (int32_t i = 0; i < collector->task_count; i++) {
+        released += collector->tasks[i].completed + collector->tasks[i].aborted;
+    }
+    return released;
+}
+
+int64_t ei_collector_noise_max_ns(const struct ei_collector *collector)
+{
+    return ei_histogram_max_ns(&collector->lateness);
+}
+
+bool ei_collector_is_identity_ok(const struct ei_collector *collector)
+{
+    for (int32_t i = 0; i < collector->task_count; i++) {
+        if (ei_metrics_seen(&collector->tasks[i]) != collector->expected[i]) {
+            return false;
+        }
+    }
+    return true;
+}

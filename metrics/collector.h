@@ -1,0 +1,151 @@
+/* From records to figures: one collector per run takes every record of the drain thread, keeps counts and histograms,
+ * streams jobs.csv, and at the end writes summary.json and summary.txt and prints the table.
+ *
+ * Memory is fixed at create and does not grow with the run. Thread: everything here belongs to the one housekeeping
+ * thread that drains the rings; nothing is real-time safe, nothing takes a lock.
+ * Order of add() calls: the gaps of a stretch of time before the jobs that ran in it (metrics/drain.h does this), and
+ * of one task the record of a job that ran before the records of the releases that passed while it ran.
+ * Definitions of every figure: docs/summary-json.md; of every column: docs/jobs-csv.md.
+ */
+#ifndef METRICS_COLLECTOR_H
+#define METRICS_COLLECTOR_H
+
+#include "metrics/record.h"
+#include "rt/cpuset.h"
+
+#include <einet/error.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define EI_METRICS_TASKS_MAX 256
+#define EI_METRICS_EXITS_MAX 64
+#define EI_METRICS_MK_MAX 10000
+/* A late wake-up of the noise probe by more than this is a gap; the whole time from expected to actual counts. */
+#define EI_METRICS_GAP_MIN_NS INT64_C(100000)
+/* A gap of at least this is long: what the kernel's default real-time throttling (50 ms) looks like. */
+#define EI_METRICS_LONG_GAP_MIN_NS INT64_C(40000000)
+/* Gaps remembered per CPU for explaining misses, the newest ones: at one gap per millisecond, four seconds. An older
+ * gap explains nothing, so a miss is then counted as unexplained, never the other way round. */
+#define EI_METRICS_GAPS_KEPT 4096
+/* Job outcomes of one task may arrive this many releases out of order without harm to mk and the longest run. */
+#define EI_METRICS_REORDER_MAX 4096
+
+struct ei_metrics_slo {
+    bool has_max_miss_ratio, has_min_accuracy, has_min_coverage;
+    double max_miss_ratio, min_accuracy, min_coverage; /* 0..1 */
+    int32_t mk_m, mk_k;                                /* at most m deadlines not met in any k releases; k = 0: none */
+    int64_t p50_response_ns, p99_response_ns, p999_response_ns; /* upper limits; 0 = none */
+};
+
+struct ei_metrics_task {
+    const char *name;
+    int32_t priority; /* 0 for a task outside SCHED_FIFO */
+    bool is_fifo;
+    int64_t deadline_ns;   /* relative, D; INT64_MAX = none */
+    int64_t period_ns;     /* T, or least inter-arrival; 0 = none */
+    int32_t exits;         /* 0..EI_METRICS_EXITS_MAX; 0 = no network */
+    struct ei_cpuset cpus; /* where its job thread may run: gaps of these CPUs can explain its misses */
+    struct ei_metrics_slo slo;
+};
+
+/* Why the run is not what the workload asked for, and what the user can do about it. */
+struct ei_metrics_degraded {
+    const char *reason; /* "SCHED_FIFO refused: tasks run under SCHED_OTHER" */
+    const char *fix;    /* "sudo setcap cap_sys_nice+ep build/release/einet"; NULL = none known */
+};
+
+struct ei_metrics_pair {
+    const char *key, *value;
+};
+
+struct ei_metrics_machine {
+    const char *hostname, *cpu_model, *kernel, *libtorch; /* NULL = unknown: null in the JSON */
+    int32_t cpus;                                         /* online */
+    const struct ei_metrics_pair *more;                   /* further strings, in this order; may be NULL */
+    int32_t more_count;
+};
+
+struct ei_metrics_run {
+    const char *name;    /* of the workload */
+    const char *version; /* of einet */
+    uint64_t seed;
+    int64_t t0_ns;       /* CLOCK_MONOTONIC time 0 of the run: release 0 of a task without offset */
+    int64_t duration_ns; /* as planned, from t0, warm-up included */
+    int64_t warmup_ns;   /* from t0; preemptions and probe wake-ups before its end are not counted */
+    const struct ei_metrics_degraded *degraded;
+    int32_t degraded_count;
+    struct ei_metrics_machine machine;
+};
+
+/* Real-time load of one CPU over the run, 0..1 of a second. */
+struct ei_metrics_cpu_load {
+    int32_t cpu;
+    double mean, peak, cap;
+};
+
+/* What the engine knows when the run is over. */
+struct ei_metrics_totals {
+    const int64_t *expected; /* per task: nominal releases that are not warm-up, up to the real end of the run */
+    int64_t duration_ns;     /* from t0 to the real end */
+    bool is_ended_early;     /* by a signal */
+    int32_t end_signal;      /* its number, 0 = none */
+    int64_t job_records_lost, gap_records_lost;                                   /* pushes into full rings */
+    int64_t minor_faults, major_faults, voluntary_switches, involuntary_switches; /* of the process; -1 = unknown */
+    const struct ei_metrics_cpu_load *loads;                                      /* may be NULL */
+    int32_t load_count;
+};
+
+/* Counts of one task so far, for a progress line. */
+struct ei_metrics_progress {
+    int64_t released; /* completed + aborted */
+    int64_t completed, aborted, skipped, dropped, misses, preemptions;
+    int64_t answered;
+    int64_t last_response_ns; /* of the newest completed job; 0 = none yet */
+};
+
+struct ei_collector;
+
+/* Make a collector for n tasks (1..EI_METRICS_TASKS_MAX). Copies all that it is given. With an out_dir the folder and
+ * its parents are made, and, if jobs_csv, out_dir/jobs.csv.partial is opened and its head written: a refused folder
+ * is reported before the run, not after it. Without one (NULL) no file is written and jobs_csv is ignored.
+ * Returns 0, -EINVAL (a field outside its range), -ENOMEM, or the -errno of the folder or file. */
+int ei_collector_create(const struct ei_metrics_run *run, const struct ei_metrics_task *tasks, int32_t n,
+                        const char *out_dir, bool jobs_csv, struct ei_collector **out_collector,
+                        struct einet_error *err);
+
+/* Free the collector; without a finish before, its *.partial files are removed. Accepts NULL. */
+void ei_collector_destroy(struct ei_collector *collector);
+
+/* Take one record. A record that names no task of this run is counted (records_invalid) and otherwise ignored. A
+ * failing disk does not disturb the run: it is reported by finish. The probe pushes one gap record per wake-up, however
+ * small its lateness: all of them make the noise percentiles, those over EI_METRICS_GAP_MIN_NS are gaps. */
+void ei_collector_add(struct ei_collector *collector, const struct ei_record *record);
+
+/* Progress of one task; task_idx must be 0..n-1. */
+struct ei_metrics_progress ei_collector_progress(const struct ei_collector *collector, int32_t task_idx);
+
+/* Whole-run counts for a progress line: releases taken so far by all tasks, and the largest probe lateness. */
+int64_t ei_collector_released(const struct ei_collector *collector);
+int64_t ei_collector_noise_max_ns(const struct ei_collector *collector);
+
+/* The last call to take figures in: no add() after it. Computes the verdicts and, with an out_dir, writes summary.json
+ * and summary.txt and gives all files their final names; either all of them appear or none does. The figures stay
+ * readable (verdict, print) also when writing failed. Returns 0, -ENOMEM, or the -errno of the file system. */
+int ei_collector_finish(struct ei_collector *collector, const struct ei_metrics_totals *totals,
+                        struct einet_error *err);
+
+/* After finish. Number of service level objectives that failed, of all tasks. */
+int32_t ei_collector_slo_failures(const struct ei_collector *collector);
+
+/* After finish. released + skipped + dropped = expected for every task. */
+bool ei_collector_is_identity_ok(const struct ei_collector *collector);
+
+/* After finish. The final table, at most 120 columns for usual figures; colour adds ANSI sequences. Returns 0, -ENOMEM
+ * or the -errno of writing to out. */
+int ei_collector_print_table(const struct ei_collector *collector, FILE *out, bool colour);
+
+/* After finish. The text of summary.json. Returns 0, -ENOMEM or the -errno of writing to out. */
+int ei_collector_print_json(const struct ei_collector *collector, FILE *out);
+
+#endif

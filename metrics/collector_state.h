@@ -1,0 +1,87 @@
+/* What the collector keeps, shared by the files that fill it (collector.c), judge it (verdict.c) and show it
+ * (finish.c, summary_json.c, table.c). Thread: the collector's one owner.
+ */
+#ifndef METRICS_COLLECTOR_STATE_H
+#define METRICS_COLLECTOR_STATE_H
+
+#include "metrics/collector.h"
+#include "metrics/gaps.h"
+#include "metrics/jobs_csv.h"
+#include "metrics/outcomes.h"
+#include "metrics/output_file.h"
+#include "rt/histogram.h"
+
+#include <jansson.h>
+
+#define EI_METRICS_SLO_KINDS 7
+
+/* Everything is counted over jobs that are not warm-up. */
+struct ei_metrics_task_state {
+    struct ei_metrics_task spec; /* name is owned */
+    int64_t completed, aborted, skipped, dropped;
+    int64_t misses;            /* completed after the deadline */
+    int64_t misses_explained;  /* of them, by gaps of the machine */
+    int64_t not_run_explained; /* skipped, dropped or aborted jobs that gaps explain */
+    int64_t warmup;            /* warm-up jobs seen */
+    int64_t with_network;      /* released jobs whose task has a network */
+    int64_t answered;
+    int64_t labelled, labelled_answered, correct, correct_in_time;
+    int64_t preemptions, preempted_jobs, preempted_past_first_exit, preempted_answered;
+    int64_t causes[EI_JOB_CAUSES];
+    int64_t exits[EI_METRICS_EXITS_MAX], exit_labelled[EI_METRICS_EXITS_MAX], exit_correct[EI_METRICS_EXITS_MAX];
+    int64_t *preempted_by; /* owned, one per task */
+    int64_t last_response_ns;
+    int64_t last_release_ns, last_finish_ns; /* of the newest job that ran, to explain skips by it */
+    struct ei_outcome_sequence sequence;
+    struct ei_histogram response, tardiness, jitter, start_latency, lane_wait, blocking, switching;
+};
+
+struct ei_metrics_slo_verdict {
+    int32_t task_idx;
+    const char *name; /* as in summary.json */
+    bool is_time;     /* limit and value are ns */
+    bool is_count;    /* they are whole numbers */
+    bool is_judged;   /* false: nothing to judge by, value means nothing */
+    bool is_passed;
+    bool is_passed_without_explained; /* of max_miss_ratio and mk: would pass without what gaps explain */
+    double limit, value;
+};
+
+struct ei_collector {
+    /* the run, copied; machine and degraded as they go into the JSON */
+    char *name, *version;
+    uint64_t seed;
+    int64_t t0_ns, planned_ns, warmup_ns;
+    json_t *machine, *degraded;
+    int32_t task_count;
+    struct ei_metrics_task_state *tasks;
+    /* the machine's noise */
+    struct ei_gap_history gaps;
+    struct ei_histogram lateness;
+    int64_t wakeups, gap_count, gap_total_ns, long_gap_count;
+    int64_t records_invalid;
+    /* files */
+    char *out_dir; /* NULL = none */
+    bool has_jobs_csv;
+    struct ei_output_file jobs_csv;
+    /* after finish */
+    bool is_finished;
+    struct ei_metrics_totals totals; /* expected and loads are owned copies */
+    int64_t *expected;
+    struct ei_metrics_cpu_load *loads;
+    struct ei_metrics_slo_verdict *slos;
+    int32_t slo_count;
+};
+
+/* Nominal releases of a task that ended in some way: released + skipped + dropped. */
+int64_t ei_metrics_seen(const struct ei_metrics_task_state *task);
+/* Of them, those whose deadline was not met: missed, aborted, skipped or dropped. */
+int64_t ei_metrics_not_met(const struct ei_metrics_task_state *task);
+
+/* Judge every service level objective into collector->slos (room for EI_METRICS_SLO_KINDS per task). */
+void ei_metrics_judge(struct ei_collector *collector);
+
+/* The whole of summary.json as a new reference, or NULL when memory is out. */
+json_t *ei_metrics_summary_json(const struct ei_collector *collector);
+
+#endif

@@ -1,0 +1,45 @@
+/* Moves records out of the threads' rings into the collector, in an order that lets gaps explain misses.
+ *
+ * A cycle takes job rings first, then gap rings, gives the gaps to the collector, and only then the jobs of the cycle
+ * before. So every gap whose probe reported before the second cycle after a job's record is known when the job is
+ * judged, also when the probe got its CPU back a moment after the job. No threads of its own: the housekeeping thread
+ * calls it, say every 20 ms. Only that thread may use a struct ei_drain. Producers never wait.
+ */
+#ifndef METRICS_DRAIN_H
+#define METRICS_DRAIN_H
+
+#include "metrics/collector.h"
+#include "rt/spsc_ring.h"
+
+#define EI_DRAIN_RINGS_MAX 1280 /* EI_METRICS_TASKS_MAX job rings and one gap ring per CPU */
+#define EI_DRAIN_BATCH_MAX 4096 /* records held back at most */
+
+struct ei_drain {
+    struct ei_collector *collector;                                                     /* borrowed */
+    struct ei_spsc_ring *job_rings[EI_DRAIN_RINGS_MAX], *gap_rings[EI_DRAIN_RINGS_MAX]; /* borrowed */
+    int32_t job_ring_count, gap_ring_count;
+    struct ei_record *held, *fresh; /* owned, EI_DRAIN_BATCH_MAX each */
+    int32_t held_count;
+};
+
+/* Drain into the collector (borrowed until fini). Returns 0 or -ENOMEM. */
+int ei_drain_init(struct ei_drain *drain, struct ei_collector *collector);
+/* Frees what init took; the rings are the caller's. Accepts a zeroed struct. */
+void ei_drain_fini(struct ei_drain *drain);
+
+/* Register a ring of struct ei_record (borrowed until fini): a job ring carries a thread's EI_RECORD_JOB and
+ * EI_RECORD_PREEMPTION records, a gap ring a probe's EI_RECORD_GAP records. Before the threads start. Returns 0,
+ * -EINVAL when the ring's records have another size, or EINET_E_LIMIT. */
+int ei_drain_add_job_ring(struct ei_drain *drain, struct ei_spsc_ring *ring);
+int ei_drain_add_gap_ring(struct ei_drain *drain, struct ei_spsc_ring *ring);
+
+/* One cycle. Returns the number of records taken out of the rings. */
+int64_t ei_drain_cycle(struct ei_drain *drain);
+
+/* When every producer has stopped: empty the rings and give the collector all that was held back. */
+void ei_drain_finish(struct ei_drain *drain);
+
+/* Records that full rings threw away so far. */
+void ei_drain_lost(const struct ei_drain *drain, int64_t *out_job_records, int64_t *out_gap_records);
+
+#endif

@@ -1,0 +1,115 @@
+/* The end of a run: take the engine's totals, judge, and write the files so that all of them appear or none. */
+#include "metrics/collector_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define JSON_FLAGS (JSON_INDENT(2) | JSON_REAL_PRECISION(9))
+
+enum { FILE_JOBS, FILE_TABLE, FILE_SUMMARY, FILE_COUNT };
+
+int32_t ei_collector_slo_failures(const struct ei_collector *collector)
+{
+    int32_t failures = 0;
+    for (int32_t i = 0; i < collector->slo_count; i++) {
+        failures += collector->slos[i].is_judged && !collector->slos[i].is_passed;
+    }
+    return failures;
+}
+
+static int copy_totals(struct ei_collector *collector, const struct ei_metrics_totals *totals)
+{
+    const size_t count = totals->loads != NULL && totals->load_count > 0 ? (size_t)totals->load_count : 0;
+    struct ei_metrics_cpu_load *loads = count > 0 ? malloc(count * sizeof *loads) : NULL;
+    if (count > 0 && loads == NULL) {
+        return -ENOMEM;
+    }
+    if (count > 0) {
+        memcpy(loads, totals->loads, count * sizeof *loads);
+    }
+    free(collector->loads);
+    collector->loads = loads;
+    memcpy(collector->expected, totals->expected, (size_t)collector->task_count * sizeof *collector->expected);
+    collector->totals = *totals;
+    collector->totals.expected = collector->expected;
+    collector->totals.loads = loads;
+    collector->totals.load_count = (int32_t)count;
+    return 0;
+}
+
+int ei_collector_print_json(const struct ei_collector *collector, FILE *out)
+{
+    json_t *root = ei_metrics_summary_json(collector);
+    if (root == NULL) {
+        return -ENOMEM;
+    }
+    errno = 0;
+    const bool is_written = json_dumpf(root, out, JSON_FLAGS) == 0 && fputc('\n', out) != EOF;
+    const int errnum = errno != 0 ? errno : EIO;
+    json_decref(root);
+    return is_written ? 0 : -errnum;
+}
+
+/* Write one file through to a closed NAME.partial. */
+static int write_file(const struct ei_collector *collector, struct ei_output_file *file, int which,
+                      struct einet_error *err)
+{
+    const char *name = which == FILE_TABLE ? "summary.txt" : "summary.json";
+    int rc = ei_output_file_open(file, collector->out_dir, name, err);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = which == FILE_TABLE ? ei_collector_print_table(collector, file->stream, false)
+                             : ei_collector_print_json(collector, file->stream);
+    if (rc == -ENOMEM) {
+        return einet_error_set(err, rc, "out of memory while writing %s", name);
+    }
+    file->write_errnum = -rc;
+    return ei_output_file_close(file, err);
+}
+
+static int write_files(struct ei_collector *collector, struct einet_error *err)
+{
+    struct ei_output_file files[FILE_COUNT] = {0};
+    int rc = 0;
+    if (collector->has_jobs_csv) {
+        files[FILE_JOBS] = collector->jobs_csv; /* from here on it is ours to publish or discard */
+        collector->jobs_csv = (struct ei_output_file){0};
+        collector->has_jobs_csv = false;
+        rc = ei_output_file_close(&files[FILE_JOBS], err);
+    }
+    for (int i = FILE_TABLE; rc == 0 && i < FILE_COUNT; i++) {
+        rc = write_file(collector, &files[i], i, err);
+    }
+    /* summary.json comes last: where it is, the other files are complete. */
+    for (int i = 0; rc == 0 && i < FILE_COUNT; i++) {
+        if (files[i].path != NULL) {
+            rc = ei_output_file_publish(&files[i], err);
+        }
+    }
+    for (int i = 0; i < FILE_COUNT; i++) {
+        if (rc == 0) {
+            ei_output_file_fini(&files[i]);
+        } else {
+            ei_output_file_discard(&files[i]);
+        }
+    }
+    return rc;
+}
+
+int ei_collector_finish(struct ei_collector *collector, const struct ei_metrics_totals *totals, struct einet_error *err)
+{
+    if (collector->is_finished) {
+        return einet_error_set(err, -EINVAL, "the collector is finished already: call finish once");
+    }
+    if (copy_totals(collector, totals) != 0) {
+        return einet_error_set(err, -ENOMEM, "out of memory for the totals of the run");
+    }
+    for (int32_t i = 0; i < collector->task_count; i++) {
+        ei_outcome_sequence_flush(&collector->tasks[i].sequence);
+    }
+    ei_metrics_judge(collector);
+    collector->is_finished = true;
+    return collector->out_dir != NULL ? write_files(collector, err) : 0;
+}

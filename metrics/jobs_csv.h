@@ -1,0 +1,29 @@
+/* jobs.csv: one line per nominal release, columns in docs/jobs-csv.md. Thread: one owner; not real-time safe. */
+#ifndef METRICS_JOBS_CSV_H
+#define METRICS_JOBS_CSV_H
+
+#include "metrics/collector.h"
+
+/* Static names of enum ei_job_outcome and enum ei_job_cause; "unknown" outside of them. */
+const char *ei_job_outcome_name(int outcome);
+const char *ei_job_cause_name(int cause);
+
+#define EI_JOB_CAUSES 8
+
+/* What a line says beyond the record. */
+struct ei_jobs_csv_context {
+    int64_t t0_ns;
+    int64_t gap_ns;           /* gaps inside release..finish */
+    bool is_explained;        /* the machine explains the miss, skip or drop */
+    bool is_degraded;         /* of the run */
+    const char *task;         /* name */
+    const char *preempted_by; /* name, NULL = nobody */
+};
+
+/* The head: a "# DEGRADED: reason (fix)" line per reason, then the column names. Returns 0 or -errno of the write. */
+int ei_jobs_csv_write_head(FILE *out, const struct ei_metrics_degraded *degraded, int32_t degraded_count);
+
+/* One line. Returns 0 or -errno of the write (stdio buffers, so it may belong to an earlier line). */
+int ei_jobs_csv_write_job(FILE *out, const struct ei_job_record *job, const struct ei_jobs_csv_context *context);
+
+#endif

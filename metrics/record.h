@@ -1,0 +1,95 @@
+/* Fixed-size records that job and probe threads push into their own SPSC ring and the drain thread turns into files and
+ * figures. All times are CLOCK_MONOTONIC ns, 0 = did not happen. Measured from the nominal release, never from when a
+ * thread happened to wake.
+ */
+#ifndef METRICS_RECORD_H
+#define METRICS_RECORD_H
+
+#include <stdint.h>
+
+enum ei_record_kind {
+    EI_RECORD_JOB,        /* one per nominal release: what became of it */
+    EI_RECORD_PREEMPTION, /* one per lane taken from a running job, pushed by the preemptor at its first block */
+    EI_RECORD_GAP         /* the noise probe woke late: time in which no task of ours held the CPU */
+};
+
+enum ei_job_outcome {
+    EI_JOB_COMPLETED, /* finished, with or without an answer */
+    EI_JOB_ABORTED,   /* started, then given up without a result (on_deadline: abort, stage failure) */
+    EI_JOB_SKIPPED,   /* its release found the previous job still active (late_release: skip) */
+    EI_JOB_DROPPED    /* queued and thrown out, by a full queue, the load cap or the end of the run */
+};
+
+/* Why a job ended when it did. */
+enum ei_job_cause {
+    EI_CAUSE_PLAN_DONE, /* all that was planned was computed */
+    EI_CAUSE_PREEMPTED, /* on_preempt: exit */
+    EI_CAUSE_DEADLINE,  /* on_deadline: exit or abort, or the next exit could not be reached in time */
+    EI_CAUSE_LOAD_CAP,  /* the CPU's real-time load reached its cap */
+    EI_CAUSE_CANCELLED, /* the run was ended by a signal */
+    EI_CAUSE_LATE,      /* skipped: the previous job was still active */
+    EI_CAUSE_QUEUE,     /* dropped: the queue was full */
+    EI_CAUSE_FAULT      /* a stage failed */
+};
+
+enum {
+    EI_JOB_WARMUP = 1 << 0,   /* logged, not counted */
+    EI_JOB_MISSED = 1 << 1,   /* finished after its deadline */
+    EI_JOB_ANSWERED = 1 << 2, /* an answer of this very job was published */
+    EI_JOB_LABELLED = 1 << 3, /* label is known */
+    EI_JOB_HAS_NN = 1 << 4    /* the task has a network stage, so coverage and exits apply */
+};
+
+struct ei_job_record {
+    int32_t task_idx;
+    uint32_t flags;       /* EI_JOB_* bits */
+    int64_t job_idx;      /* number of the nominal release, from 0 */
+    int64_t release_ns;   /* a: nominal release */
+    int64_t awake_ns;     /* w: thread awake */
+    int64_t start_ns;     /* first stage starts */
+    int64_t finish_ns;    /* f: result ready */
+    int64_t deadline_ns;  /* d = a + D; INT64_MAX = none */
+    int64_t answer_ns;    /* e: when the delivered answer was published */
+    int64_t lane_wait_ns; /* sum of waits for a lane */
+    int64_t lane_busy_ns; /* sum of block times */
+    uint64_t exits_mask;  /* bit i: branch i was computed and its answer published */
+    int32_t sample_idx;   /* of the task's input, -1 = none */
+    int32_t label;        /* true class, -1 = unknown */
+    int32_t top_label;    /* answered class, -1 = none */
+    float confidence;     /* max softmax of the delivered exit */
+    int16_t planned_exit; /* last exit of the first plan, -1 = no network */
+    int16_t exit_idx;     /* delivered exit, -1 = none */
+    int16_t preemptions;  /* times a higher job took the lane from this one */
+    int16_t preempted_by; /* task index of the last one, -1 = none */
+    uint8_t outcome;      /* enum ei_job_outcome */
+    uint8_t cause;        /* enum ei_job_cause */
+    uint8_t reserved[6];
+};
+
+struct ei_preemption_record {
+    int32_t victim_task_idx;
+    int32_t preemptor_task_idx;
+    int64_t victim_job_idx;
+    int64_t preemptor_job_idx;
+    int64_t request_ns;     /* the preemptor asked for the lane */
+    int64_t block_end_ns;   /* the victim's block ended: request -> here is the blocking */
+    int64_t first_block_ns; /* the preemptor's first block starts: block end -> here is the switch */
+};
+
+struct ei_gap_record {
+    int32_t cpu;
+    int32_t reserved;
+    int64_t expected_ns; /* the probe's nominal wake-up */
+    int64_t actual_ns;   /* when it ran */
+};
+
+struct ei_record {
+    int64_t kind; /* enum ei_record_kind */
+    union {
+        struct ei_job_record job;
+        struct ei_preemption_record preemption;
+        struct ei_gap_record gap;
+    } u;
+};
+
+#endif
