@@ -1,0 +1,114 @@
+/* The elastic stepper: the course of one job through a multi-exit network, as pure decisions.
+ *
+ *                        conv k done, exit k not planned
+ *                     +-------------------------------------+
+ *                     v                                     |
+ *     begin --> run conv k --conv k done, exit k planned--> run branch k --branch k done: replan--> run conv k+1
+ *                     |                                         |
+ *                     +-- stop requested, or nothing planned ---+--> finish(exit published last, or none)
+ *
+ * A mandatory first exit defers the finish: as long as nothing is published, the nearest branch is computed first, that
+ * of the current block when it can still run, else of the next. Each event returns the next step. A step is a decision
+ * for the boundary: nothing changes until its done event arrives, so a stop that comes before the step was begun
+ * replaces it, and one that comes while a block runs takes effect with that block's done event.
+ *
+ * Owner: the job's thread; everything but the config calls is real-time safe. Reads no clock.
+ */
+#ifndef PLANNER_ELASTIC_H
+#define PLANNER_ELASTIC_H
+
+#include "planner/search.h"
+
+/* ---- what is fixed per task ---- */
+
+/* Guess the scores of the exits not run. score: [exits] scores so far, 0 = not run; bit i of run_mask: exit i was run;
+ * out_score: [exits], to be filled for exits from first_exit on, finite. Real-time safe, pure. */
+typedef void (*ei_predict_fn)(const void *context, int32_t exits, const float *score, uint64_t run_mask,
+                              int32_t first_exit, float *out_score);
+
+/* Immutable during a run; may be shared by threads. */
+struct ei_elastic_config {
+    int32_t exits;
+    int64_t conv_ns[EI_EXITS_MAX], branch_ns[EI_EXITS_MAX];             /* for planning: p50 */
+    int64_t conv_bound_ns[EI_EXITS_MAX], branch_bound_ns[EI_EXITS_MAX]; /* for promises: p99 */
+    float mean_score[EI_EXITS_MAX];                                     /* of the data set; the guess before any exit */
+    double no_output_score;                                             /* value of no answer; 0 */
+    struct ei_search search;
+    bool is_first_exit_mandatory;
+    bool is_replan_by_caller; /* false: each branch's done event replans. true: the caller does, while the lane works */
+    ei_predict_fn predict;    /* NULL: the means of the data set stay the guess */
+    const void *predict_context; /* borrowed */
+};
+
+/* Fill the config from profiles: times p50 and p99, no predictor, no_output_score 0, replan at each branch.
+ * mean_score: [mean_count] as in a CS-profile; mean_count must be the profile's exits. mean_score NULL (mean_count 0):
+ * no data set is known; scores rise evenly from 1/n to 1, so that deeper exits count as better.
+ * Returns 0; EINET_E_USAGE or EINET_E_LIMIT (a field, named); EINET_E_MISMATCH (mean_count). */
+int ei_elastic_config_init(struct ei_elastic_config *config, const struct ei_et_profile *et, const float *mean_score,
+                           int32_t mean_count, struct ei_search search, bool is_first_exit_mandatory,
+                           struct einet_error *err);
+
+/* ---- one job ---- */
+
+enum ei_step_kind { EI_STEP_CONV, EI_STEP_BRANCH, EI_STEP_FINISH };
+
+struct ei_step {
+    enum ei_step_kind kind;
+    int32_t idx; /* conv part or branch to run; FINISH: the exit to deliver, EI_EXIT_NONE = no answer */
+};
+
+enum ei_stop_reason { EI_STOP_NONE, EI_STOP_PREEMPTED, EI_STOP_DEADLINE, EI_STOP_LOAD_CAP, EI_STOP_CANCELLED };
+
+struct ei_elastic {
+    const struct ei_elastic_config *config; /* borrowed until the next begin */
+    struct ei_plan_workspace *ws;           /* borrowed likewise; no other job uses it meanwhile */
+    struct ei_survival survival;
+    struct ei_plan plan;             /* what is still planned, from the last (re)plan */
+    int32_t planned_exit;            /* last exit of the first plan, EI_EXIT_NONE = it was empty */
+    int32_t convs_done;              /* conv parts 0..convs_done-1 are done */
+    int32_t delivered_exit;          /* branch done last: the answer; EI_EXIT_NONE = none yet */
+    uint64_t exits_mask;             /* branches done */
+    float score[EI_EXITS_MAX];       /* of the branches done; 0 elsewhere */
+    float guess[EI_EXITS_MAX];       /* expected scores, those of the branches done included */
+    enum ei_stop_reason stop_reason; /* the first one given */
+    int32_t preemptions;             /* times the lane was away */
+    int32_t replans;                 /* plans made after the first */
+};
+
+/* Start a job: make the first plan, return the first step. elapsed_ns: time on the clock of survival, >= 0.
+ * ws may be NULL unless the search is exact. Returns 0; -EINVAL or -ENOTSUP as ei_plan_search. */
+EINET_RT int ei_elastic_begin(struct ei_elastic *job, const struct ei_elastic_config *config,
+                              struct ei_plan_workspace *ws, const struct ei_survival *survival, int64_t elapsed_ns,
+                              struct ei_step *out_step);
+
+/* The step that is due; what the last event returned. */
+EINET_RT struct ei_step ei_elastic_next(const struct ei_elastic *job);
+
+/* Conv part k is done. Returns 0, or -EINVAL when k is not the next conv part (nothing changes). */
+EINET_RT int ei_elastic_conv_done(struct ei_elastic *job, int32_t k, struct ei_step *out_step);
+
+/* Branch k is done and its answer published, with its confidence; replans unless the caller does that. Returns 0, or
+ * -EINVAL when k is not the current block, was done before, or score is not within 0..1 (nothing changes). */
+EINET_RT int ei_elastic_branch_done(struct ei_elastic *job, int32_t k, float score, int64_t elapsed_ns,
+                                    struct ei_step *out_step);
+
+/* The job has to end (any reason but EI_STOP_NONE); the first reason stays. Never fails. */
+EINET_RT struct ei_step ei_elastic_stop(struct ei_elastic *job, enum ei_stop_reason reason);
+
+/* The lane was given to a higher job and is back: plan again for the time that is left. At a boundary. */
+EINET_RT struct ei_step ei_elastic_preempted(struct ei_elastic *job, int64_t elapsed_ns);
+
+/* Plan the undecided exits anew from the scores so far. With is_replan_by_caller: call it after each branch, while the
+ * next conv part runs. Keeps the plan when S(elapsed_ns) is 0, since a job that runs beyond its forced exit refutes the
+ * model, not its plan; and when the problem fails its check (negative elapsed_ns, a predictor that yields NaN).
+ * Once a stop was requested it changes nothing. */
+EINET_RT struct ei_step ei_elastic_replan(struct ei_elastic *job, int64_t elapsed_ns);
+
+/* Predicted time until the next answer that the stepper is going to compute, from the current boundary, as the sum of
+ * p99 times; 0 when no further answer is due (the next step is FINISH). For deadline and load-cap tests. */
+EINET_RT int64_t ei_elastic_next_exit_ns(const struct ei_elastic *job);
+
+/* p99 time of one step; 0 for FINISH. */
+EINET_RT int64_t ei_elastic_step_ns(const struct ei_elastic *job, struct ei_step step);
+
+#endif

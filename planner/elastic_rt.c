@@ -1,0 +1,184 @@
+/* The elastic stepper. Pure, real-time safe; the job's thread. */
+#include "planner/elastic.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Bits from `first` (0..64) on. */
+static uint64_t bits_from(int32_t first)
+{
+    return first >= 64 ? 0 : UINT64_MAX << first;
+}
+
+static bool has_answer(const struct ei_elastic *job)
+{
+    return job->delivered_exit != EI_EXIT_NONE;
+}
+
+/* First exit whose branch can still run: that of the current block unless it was done, else of the next block. */
+static int32_t first_open_exit(const struct ei_elastic *job)
+{
+    const int32_t current = job->convs_done - 1;
+    return current >= 0 && (job->exits_mask >> current & 1U) == 0 ? current : job->convs_done;
+}
+
+/* The exit to compute next, EI_EXIT_NONE when the job is to finish. */
+static int32_t target_exit(const struct ei_elastic *job)
+{
+    const int32_t open = first_open_exit(job);
+    if (job->stop_reason == EI_STOP_NONE) {
+        const uint64_t planned = job->plan.mask & bits_from(open);
+        if (planned != 0) {
+            return (int32_t)__builtin_ctzll(planned);
+        }
+    }
+    /* Nothing is published, so no branch was done and `open` is a valid exit. */
+    return !has_answer(job) && job->config->is_first_exit_mandatory ? open : EI_EXIT_NONE;
+}
+
+EINET_RT struct ei_step ei_elastic_next(const struct ei_elastic *job)
+{
+    const int32_t target = target_exit(job);
+    if (target == EI_EXIT_NONE) {
+        return (struct ei_step){EI_STEP_FINISH, job->delivered_exit};
+    }
+    if (target == job->convs_done - 1) {
+        return (struct ei_step){EI_STEP_BRANCH, target};
+    }
+    return (struct ei_step){EI_STEP_CONV, job->convs_done};
+}
+
+static struct ei_plan_problem problem_at(const struct ei_elastic *job, int64_t elapsed_ns)
+{
+    return (struct ei_plan_problem){
+        .exits = job->config->exits,
+        .conv_ns = job->config->conv_ns,
+        .branch_ns = job->config->branch_ns,
+        .score = job->guess,
+        .survival = job->survival,
+        .convs_done = job->convs_done,
+        .first_exit = first_open_exit(job),
+        .elapsed_ns = elapsed_ns,
+        .held_score = has_answer(job) ? (double)job->score[job->delivered_exit] : job->config->no_output_score,
+    };
+}
+
+EINET_RT int ei_elastic_begin(struct ei_elastic *job, const struct ei_elastic_config *config,
+                              struct ei_plan_workspace *ws, const struct ei_survival *survival, int64_t elapsed_ns,
+                              struct ei_step *out_step)
+{
+    struct ei_elastic fresh = {.config = config, .ws = ws, .survival = *survival, .delivered_exit = EI_EXIT_NONE};
+    if (config->exits < 1 || config->exits > EI_EXITS_MAX) {
+        return -EINVAL;
+    }
+    memcpy(fresh.guess, config->mean_score, (size_t)config->exits * sizeof fresh.guess[0]);
+    if (config->predict) {
+        config->predict(config->predict_context, config->exits, fresh.score, 0, 0, fresh.guess);
+    }
+    const struct ei_plan_problem problem = problem_at(&fresh, elapsed_ns);
+    const int status = ei_plan_search(&problem, config->search, ws, &fresh.plan);
+    if (status != 0) {
+        return status;
+    }
+    fresh.planned_exit = ei_plan_last_exit(&fresh.plan);
+    *job = fresh;
+    *out_step = ei_elastic_next(job);
+    return 0;
+}
+
+/* The tables in ws stand for the guesses, so a plan without new guesses is a look-up. */
+static void plan_again(struct ei_elastic *job, int64_t elapsed_ns, bool has_new_guess)
+{
+    const struct ei_plan_problem problem = problem_at(job, elapsed_ns);
+    if (!(ei_survival_at(&job->survival, elapsed_ns) > 0)) {
+        return;
+    }
+    struct ei_plan plan;
+    const bool is_lookup = !has_new_guess && job->config->search.kind == EI_SEARCH_EXACT;
+    const int status = is_lookup ? ei_plan_resume(&problem, job->ws, &plan)
+                                 : ei_plan_search(&problem, job->config->search, job->ws, &plan);
+    if (status == 0) {
+        job->plan = plan;
+        job->replans++;
+    }
+}
+
+EINET_RT struct ei_step ei_elastic_replan(struct ei_elastic *job, int64_t elapsed_ns)
+{
+    const struct ei_elastic_config *config = job->config;
+    if (job->stop_reason == EI_STOP_NONE) {
+        if (config->predict) {
+            config->predict(config->predict_context, config->exits, job->score, job->exits_mask, first_open_exit(job),
+                            job->guess);
+        }
+        plan_again(job, elapsed_ns, config->predict != NULL);
+    }
+    return ei_elastic_next(job);
+}
+
+EINET_RT int ei_elastic_conv_done(struct ei_elastic *job, int32_t k, struct ei_step *out_step)
+{
+    if (k != job->convs_done || k >= job->config->exits) {
+        return -EINVAL;
+    }
+    job->convs_done++;
+    *out_step = ei_elastic_next(job);
+    return 0;
+}
+
+EINET_RT int ei_elastic_branch_done(struct ei_elastic *job, int32_t k, float score, int64_t elapsed_ns,
+                                    struct ei_step *out_step)
+{
+    if (k < 0 || k != job->convs_done - 1 || (job->exits_mask >> k & 1U) != 0 || !(score >= 0 && score <= 1)) {
+        return -EINVAL;
+    }
+    job->exits_mask |= UINT64_C(1) << k;
+    job->delivered_exit = k;
+    job->score[k] = score;
+    job->guess[k] = score;
+    *out_step = job->config->is_replan_by_caller ? ei_elastic_next(job) : ei_elastic_replan(job, elapsed_ns);
+    return 0;
+}
+
+EINET_RT struct ei_step ei_elastic_stop(struct ei_elastic *job, enum ei_stop_reason reason)
+{
+    if (job->stop_reason == EI_STOP_NONE) {
+        job->stop_reason = reason;
+    }
+    return ei_elastic_next(job);
+}
+
+EINET_RT struct ei_step ei_elastic_preempted(struct ei_elastic *job, int64_t elapsed_ns)
+{
+    job->preemptions++;
+    if (job->stop_reason == EI_STOP_NONE) {
+        plan_again(job, elapsed_ns, false);
+    }
+    return ei_elastic_next(job);
+}
+
+EINET_RT int64_t ei_elastic_next_exit_ns(const struct ei_elastic *job)
+{
+    const int32_t target = target_exit(job);
+    if (target == EI_EXIT_NONE) {
+        return 0;
+    }
+    int64_t total_ns = job->config->branch_bound_ns[target];
+    for (int32_t i = job->convs_done; i <= target; i++) {
+        total_ns += job->config->conv_bound_ns[i];
+    }
+    return total_ns;
+}
+
+EINET_RT int64_t ei_elastic_step_ns(const struct ei_elastic *job, struct ei_step step)
+{
+    switch (step.kind) {
+    case EI_STEP_CONV:
+        return job->config->conv_bound_ns[step.idx];
+    case EI_STEP_BRANCH:
+        return job->config->branch_bound_ns[step.idx];
+    case EI_STEP_FINISH:
+        return 0;
+    }
+    return 0;
+}

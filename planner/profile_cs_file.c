@@ -1,0 +1,269 @@
+/* CS-profiles: text header, little-endian columns. Cold. */
+#include "planner/profile_file.h"
+
+#include "planner/profile_text.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAGIC "einet cs-profile 1"
+#define HEADER_BYTES_MAX 8192
+#define LINE_BYTES_MAX 2048
+#define KEYS 10
+#define SHARE_TOLERANCE 1e-6F
+
+struct header {
+    struct ei_key keys[KEYS];
+    int64_t exits, samples, classes;
+    int32_t mean_count, accuracy_count;
+    uint64_t checksum;
+};
+
+static void header_init(struct header *header, struct ei_cs_profile *profile)
+{
+    header->exits = profile->exits;
+    header->samples = profile->samples;
+    header->classes = profile->classes;
+    header->mean_count = header->accuracy_count = profile->exits;
+    header->checksum = 0;
+    const struct ei_key keys[KEYS] = {
+        {.name = "network", .type = EI_KEY_TEXT, .value = profile->network},
+        {.name = "weights_sha256", .type = EI_KEY_SHA256, .value = profile->weights_sha256},
+        {.name = "dataset", .type = EI_KEY_TEXT, .value = profile->dataset},
+        {.name = "split", .type = EI_KEY_TEXT, .value = profile->split},
+        {.name = "exits", .type = EI_KEY_COUNT, .value = &header->exits, .max = EI_EXITS_MAX},
+        {.name = "samples", .type = EI_KEY_COUNT, .value = &header->samples, .max = EI_CS_SAMPLES_MAX},
+        {.name = "classes", .type = EI_KEY_COUNT, .value = &header->classes, .max = EI_CS_CLASSES_MAX},
+        {.name = "mean_score", .type = EI_KEY_SHARES, .value = profile->mean_score, .count = &header->mean_count},
+        {.name = "accuracy", .type = EI_KEY_SHARES, .value = profile->accuracy, .count = &header->accuracy_count},
+        {.name = "checksum_fnv1a64", .type = EI_KEY_HEX64, .value = &header->checksum},
+    };
+    memcpy(header->keys, keys, sizeof keys);
+}
+
+/* FNV-1a (Fowler, Noll, Vo): finds damage, not malice. */
+static uint64_t checksum(const uint8_t *bytes, size_t size)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < size; i++) {
+        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    }
+    return hash;
+}
+
+static size_t label_bytes(int32_t classes)
+{
+    return classes <= 256 ? 1 : 2;
+}
+
+static size_t columns_bytes(const struct ei_cs_profile *profile)
+{
+    const size_t samples = (size_t)profile->samples, answers = samples * (size_t)profile->exits;
+    return samples * label_bytes(profile->classes) + answers * 2 + answers * label_bytes(profile->classes);
+}
+
+static uint8_t *put_column(uint8_t *at, const uint16_t *values, size_t count, size_t width)
+{
+    for (size_t i = 0; i < count; i++) {
+        *at++ = (uint8_t)(values[i] & 0xFF);
+        if (width == 2) {
+            *at++ = (uint8_t)(values[i] >> 8);
+        }
+    }
+    return at;
+}
+
+static const uint8_t *take_column(const uint8_t *at, uint16_t *values, size_t count, size_t width)
+{
+    for (size_t i = 0; i < count; i++) {
+        values[i] = *at++;
+        if (width == 2) {
+            values[i] = (uint16_t)(values[i] | *at++ << 8);
+        }
+    }
+    return at;
+}
+
+/* ---- reading ---- */
+
+static int read_header(struct ei_lines *lines, struct header *header, struct einet_error *err)
+{
+    char text[LINE_BYTES_MAX];
+    int status = ei_lines_take(lines, text, sizeof text, err);
+    if (status == 0 && strcmp(text, MAGIC) != 0) {
+        status = einet_error_set_at(err, EINET_E_FILE, lines->path, 1, 0, "the first line is not `%s`", MAGIC);
+    }
+    while (status == 0) {
+        status = ei_lines_take(lines, text, sizeof text, err);
+        if (status == 0 && strcmp(text, "end") == 0) {
+            return ei_keys_complete(header->keys, KEYS, lines->path, err);
+        }
+        if (status == 0) {
+            status = ei_keys_read(header->keys, KEYS, lines, text, err);
+        }
+    }
+    return status;
+}
+
+/* The shares of the header are there for people; they must say what the columns say. */
+static int shares_match(const char *path, const char *field, const float *stored, int32_t stored_count,
+                        const float *computed, int32_t exits, struct einet_error *err)
+{
+    if (stored_count != exits) {
+        return einet_error_set_at(err, EINET_E_FILE, path, 0, 0, "%s has %d values, but exits is %d", field,
+                                  stored_count, exits);
+    }
+    for (int32_t e = 0; e < exits; e++) {
+        if (fabsf(stored[e] - computed[e]) > SHARE_TOLERANCE) {
+            return einet_error_set_at(err, EINET_E_FILE, path, 0, 0,
+                                      "%s of exit_idx %d is %g, but the columns yield %g", field, e, (double)stored[e],
+                                      (double)computed[e]);
+        }
+    }
+    return 0;
+}
+
+/* Before anything is allocated: a damaged count must not ask for gigabytes. */
+static int columns_fit(const struct ei_lines *lines, const struct ei_cs_profile *profile, struct einet_error *err)
+{
+    const size_t left = (size_t)(lines->end - lines->at), need = columns_bytes(profile);
+    if (left != need) {
+        return einet_error_set_at(err, EINET_E_FILE, lines->path, 0, 0,
+                                  "%zu bytes follow the header, but samples, exits and classes ask for %zu: the file "
+                                  "is %s",
+                                  left, need, left < need ? "truncated" : "too long");
+    }
+    return 0;
+}
+
+static int read_columns(const struct ei_lines *lines, const struct header *header, struct ei_cs_profile *profile,
+                        struct einet_error *err)
+{
+    const uint8_t *at = (const uint8_t *)lines->at;
+    if (checksum(at, columns_bytes(profile)) != header->checksum) {
+        return einet_error_set_at(err, EINET_E_FILE, lines->path, 0, 0,
+                                  "checksum_fnv1a64 differs from that of the columns: the file is damaged");
+    }
+    const size_t samples = (size_t)profile->samples, answers = samples * (size_t)profile->exits;
+    at = take_column(at, profile->label, samples, label_bytes(profile->classes));
+    at = take_column(at, profile->confidence, answers, 2);
+    take_column(at, profile->top_label, answers, label_bytes(profile->classes));
+    struct einet_error fault = {.code = 0};
+    if (ei_cs_profile_check(profile, &fault) != 0) {
+        return einet_error_set_at(err, EINET_E_FILE, lines->path, 0, 0, "%s", fault.text);
+    }
+    return 0;
+}
+
+static int parse(struct ei_lines *lines, struct ei_cs_profile *out, struct einet_error *err)
+{
+    struct ei_cs_profile read = {.exits = 0};
+    struct header header;
+    header_init(&header, &read);
+    int status = read_header(lines, &header, err);
+    if (status != 0) {
+        return status;
+    }
+    struct einet_error fault = {.code = 0};
+    struct ei_cs_profile profile;
+    read.exits = (int32_t)header.exits;
+    read.samples = (int32_t)header.samples;
+    read.classes = (int32_t)header.classes;
+    if (read.exits >= 1 && read.samples >= 1 && read.classes >= 2) {
+        status = columns_fit(lines, &read, err);
+        if (status != 0) {
+            return status;
+        }
+    }
+    const int code = ei_cs_profile_init(&profile, read.exits, read.samples, read.classes, &fault);
+    if (code != 0) {
+        return einet_error_set_at(err, code == EINET_E_USAGE ? EINET_E_FILE : code, lines->path, 0, 0, "%s",
+                                  fault.text);
+    }
+    memcpy(profile.network, read.network, sizeof profile.network);
+    memcpy(profile.dataset, read.dataset, sizeof profile.dataset);
+    memcpy(profile.split, read.split, sizeof profile.split);
+    memcpy(profile.weights_sha256, read.weights_sha256, sizeof profile.weights_sha256);
+    status = read_columns(lines, &header, &profile, err);
+    if (status == 0) {
+        ei_cs_profile_summarize(&profile);
+        status = shares_match(lines->path, "mean_score", read.mean_score, header.mean_count, profile.mean_score,
+                              profile.exits, err);
+    }
+    if (status == 0) {
+        status = shares_match(lines->path, "accuracy", read.accuracy, header.accuracy_count, profile.accuracy,
+                              profile.exits, err);
+    }
+    if (status != 0) {
+        ei_cs_profile_fini(&profile);
+        return status;
+    }
+    *out = profile;
+    return 0;
+}
+
+int ei_cs_profile_read(const char *path, struct ei_cs_profile *out, struct einet_error *err)
+{
+    const size_t size_max = HEADER_BYTES_MAX + (size_t)EI_CS_SAMPLES_MAX * (2 + (size_t)EI_EXITS_MAX * 4);
+    char *bytes;
+    size_t size;
+    int status = ei_file_load(path, size_max, &bytes, &size, err);
+    if (status != 0) {
+        return status;
+    }
+    struct ei_lines lines = {.path = path, .at = bytes, .end = bytes + size};
+    status = parse(&lines, out, err);
+    free(bytes);
+    return status;
+}
+
+/* ---- writing ---- */
+
+int ei_cs_profile_write(const char *path, const struct ei_cs_profile *profile, struct einet_error *err)
+{
+    int status = ei_cs_profile_check(profile, err);
+    if (status != 0) {
+        return status;
+    }
+    struct ei_cs_profile copy = *profile; /* shares the arrays; the header's figures are computed anew */
+    ei_cs_profile_summarize(&copy);
+    const size_t size = columns_bytes(profile);
+    uint8_t *columns = malloc(size);
+    if (!columns) {
+        return einet_error_set_at(err, -ENOMEM, path, 0, 0, "no memory for %zu bytes", size);
+    }
+    const size_t samples = (size_t)profile->samples, answers = samples * (size_t)profile->exits;
+    uint8_t *at = put_column(columns, profile->label, samples, label_bytes(profile->classes));
+    at = put_column(at, profile->confidence, answers, 2);
+    put_column(at, profile->top_label, answers, label_bytes(profile->classes));
+
+    struct ei_file_draft draft;
+    status = ei_file_draft_open(&draft, path, err);
+    if (status == 0) {
+        struct header header;
+        header_init(&header, &copy);
+        header.checksum = checksum(columns, size);
+        fprintf(draft.stream, "%s\n", MAGIC);
+        ei_keys_write(header.keys, KEYS, "", draft.stream);
+        fprintf(draft.stream, "end\n");
+        fwrite(columns, 1, size, draft.stream); /* an error sticks to the stream; finish reports it */
+        status = ei_file_draft_finish(&draft, err);
+    }
+    free(columns);
+    return status;
+}
+
+void ei_cs_profile_print(const struct ei_cs_profile *profile, FILE *out)
+{
+    fprintf(out, "network  %s, weights %.12s\n", profile->network,
+            profile->weights_sha256[0] != 0 ? profile->weights_sha256 : "none");
+    fprintf(out, "data set %s, split %s, %d samples of %d classes\n\n", profile->dataset, profile->split,
+            profile->samples, profile->classes);
+    fprintf(out, "exit  %12s  %12s\n", "accuracy_pct", "mean_score");
+    for (int32_t e = 0; e < profile->exits; e++) {
+        fprintf(out, "%4d  %12.2f  %12.4f\n", e + 1, 100 * (double)profile->accuracy[e],
+                (double)profile->mean_score[e]);
+    }
+}

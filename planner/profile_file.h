@@ -1,0 +1,37 @@
+/* Profiles on disk. Cold code: allocates, reads and writes files.
+ *
+ * ET-profile, CSV:            CS-profile, text header and little-endian columns:
+ *     # einet et-profile 1        einet cs-profile 1
+ *     # network: b-alexnet        network: b-alexnet
+ *     # ...                       ...
+ *     exit_idx,conv_p50_ns,...    end
+ *     0,812000,...                label[samples], confidence[samples * exits], top_label[samples * exits]
+ *
+ * Labels are u8 when classes <= 256, else u16; confidences are u16 in 1/65535. Readers accept exactly what the writers
+ * produce: each key once, no unknown key, no missing or additional byte; the columns carry a checksum. Writers fill a
+ * temporary file beside the target, fsync and rename it, so that a reader never meets a half-written profile.
+ */
+#ifndef PLANNER_PROFILE_FILE_H
+#define PLANNER_PROFILE_FILE_H
+
+#include "planner/profile.h"
+
+#include <stdio.h>
+
+/* Read and check a file. *out is untouched on error. Returns 0; EINET_E_FILE (malformed; err names file, line where
+ * there is one, and field); EINET_E_LIMIT (too many exits or samples); -errno (cannot be read); -ENOMEM.
+ * A CS-profile owns memory: end it with ei_cs_profile_fini. */
+int ei_et_profile_read(const char *path, struct ei_et_profile *out, struct einet_error *err);
+int ei_cs_profile_read(const char *path, struct ei_cs_profile *out, struct einet_error *err);
+
+/* Write the file anew. A CS-profile's mean_score and accuracy are computed from its arrays, whatever they hold.
+ * Returns 0; EINET_E_USAGE or EINET_E_LIMIT (the profile does not pass its check); -errno (what was at path before is
+ * kept). */
+int ei_et_profile_write(const char *path, const struct ei_et_profile *profile, struct einet_error *err);
+int ei_cs_profile_write(const char *path, const struct ei_cs_profile *profile, struct einet_error *err);
+
+/* A table for people. */
+void ei_et_profile_print(const struct ei_et_profile *profile, FILE *out);
+void ei_cs_profile_print(const struct ei_cs_profile *profile, FILE *out);
+
+#endif

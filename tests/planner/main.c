@@ -1,0 +1,3 @@
+#include "tests/harness/harness.h"
+
+EI_MAIN()
