@@ -1,0 +1,105 @@
+/* A multi-exit network that runs block by block, for one job at a time.
+ *
+ *     begin --> run_conv(0) --> run_branch(0)? --> run_conv(1) --> run_branch(1)? --> ... --> end
+ *
+ * Conv parts run in order; a branch may run after its own conv part and before the next one, or be left out. `end` may
+ * come at any point and drops the job's activations. One instance serves one job at a time; calls of one instance are
+ * serialised by its owner (the lane), but may come from several threads over time, each of which calls thread_enter
+ * once first. Several instances run in parallel. Backends: `aten` (the zoo's networks on libtorch, fp32) and `emulate`
+ * (burns the profiled time and answers right with the profiled probability; no library needed).
+ */
+#ifndef STAGES_NN_NETWORK_H
+#define STAGES_NN_NETWORK_H
+
+#include <einet/attributes.h>
+#include <einet/error.h>
+#include <stdint.h>
+
+#define EI_NETWORK_BLOCKS_MAX 64
+#define EI_NETWORK_CLASSES_MAX 1024
+
+struct ei_network; /* opaque */
+
+struct ei_network_block_info {
+    int64_t conv_params, conv_macs;     /* of the conv part */
+    int64_t branch_params, branch_macs; /* of the exit */
+};
+
+struct ei_network_info {
+    char name[32];           /* "b-alexnet", or "emulate" */
+    char backend[16];        /* "aten", "emulate" */
+    char dataset[32];        /* it was trained on; "" unknown */
+    char weights_sha256[65]; /* hexadecimal; "" for emulate */
+    int32_t exits;           /* blocks, 1 .. EI_NETWORK_BLOCKS_MAX */
+    int32_t classes;
+    int32_t channels, height_px, width_px;      /* of the input */
+    float norm_mean[3], norm_std[3];            /* per channel on the 0..1 scale: what `normalize` has to apply */
+    float exit_accuracy[EI_NETWORK_BLOCKS_MAX]; /* 0..1 on the test split, recorded at training; -1 unknown */
+    struct ei_network_block_info block[EI_NETWORK_BLOCKS_MAX]; /* zeros for emulate */
+};
+
+struct ei_network_zoo_config {
+    const char *zoo;          /* "b-alexnet" (zoo.h) */
+    const char *weights_path; /* safetensors file */
+    const char *dataset;      /* the weights must have been trained on it; NULL = any */
+    int32_t classes;          /* expected; 0 = as the weights say */
+    int32_t channels;         /* expected, 1 or 3; 0 = as the weights say */
+    int32_t threads;          /* inside an operation, >= 1; 1 unless the workers were placed on purpose */
+};
+
+/* Load a network of the zoo. The weights become fp32 and stay in memory; the first inference still warms caches inside
+ * libtorch, so run one before real time starts.
+ * Returns 0; EINET_E_USAGE (no such network); EINET_E_FILE (weights unreadable or malformed, the error names the file);
+ * EINET_E_MISMATCH (weights of another network, data set, class count or shape, named); EINET_E_BACKEND (libtorch or
+ * the plug-in missing: the error says which package to install); -ENOMEM. Thread: any, not real-time safe. */
+int ei_network_open_zoo(const struct ei_network_zoo_config *config, struct ei_network **out, struct einet_error *err);
+
+struct ei_network_emulate_config {
+    int32_t exits, classes;                     /* classes >= 2 */
+    int32_t channels, height_px, width_px;      /* accepted input, not looked at */
+    int64_t conv_ns[EI_NETWORK_BLOCKS_MAX];     /* median processor time of each conv part, >= 0 */
+    int64_t conv_p99_ns[EI_NETWORK_BLOCKS_MAX]; /* lognormal when above the median; else every time is the median */
+    int64_t branch_ns[EI_NETWORK_BLOCKS_MAX];   /* the same of each exit */
+    int64_t branch_p99_ns[EI_NETWORK_BLOCKS_MAX];
+    float score[EI_NETWORK_BLOCKS_MAX]; /* 0..1: probability of a right answer, and its confidence */
+    uint64_t seed;                      /* which samples come out right is a function of seed and sample_idx */
+};
+
+/* A stand-in that spins for the given times. Time in which the thread was preempted does not count as work. Exits agree
+ * on what is easy: a sample that is right at one exit is right at every exit of higher score.
+ * Returns 0, EINET_E_USAGE (a value out of range, named), -ENOMEM. Thread: any. */
+int ei_network_open_emulate(const struct ei_network_emulate_config *config, struct ei_network **out,
+                            struct einet_error *err);
+
+/* Facts about it, borrowed until destroy. Thread: any. */
+EINET_RT const struct ei_network_info *ei_network_info(const struct ei_network *net);
+
+/* Once in each thread that will run blocks, before its first begin (libtorch keeps its modes per thread).
+ * Returns 0 or EINET_E_BACKEND. Not real-time safe. */
+int ei_network_thread_enter(struct ei_network *net);
+
+/* Start a job. input_chw: float [channels * height_px * width_px], normalized, copied. sample_idx, label: of the data
+ * set, -1 unknown; only `emulate` looks at them. Drops what an unfinished job left. Returns 0 or EINET_E_BACKEND.
+ * A submit section for aten, EINET_RT for emulate; the same holds for the calls below. */
+EINET_RT_SUBMIT int ei_network_begin(struct ei_network *net, const float *input_chw, int32_t sample_idx, int32_t label);
+
+/* Conv part block_idx (from 0, in order). Returns 0, -EINVAL (out of order), EINET_E_BACKEND. */
+EINET_RT_SUBMIT int ei_network_run_conv(struct ei_network *net, int32_t block_idx);
+
+/* The exit of the last conv part that ran. out_logits: float [classes]. Returns 0, -EINVAL, EINET_E_BACKEND. */
+EINET_RT_SUBMIT int ei_network_run_branch(struct ei_network *net, int32_t block_idx, float *out_logits);
+
+/* End the job. */
+EINET_RT_SUBMIT void ei_network_end(struct ei_network *net);
+
+/* The whole network with every exit as one submission: the reference of the block-by-block calls. out_logits: float
+ * [exits * classes]. Returns like run_conv. */
+EINET_RT_SUBMIT int ei_network_run_monolithic(struct ei_network *net, const float *input_chw, float *out_logits);
+
+/* What the last failed run call said; "" when none failed. Thread: the one that failed, or its owner after it. */
+const char *ei_network_fault_text(const struct ei_network *net);
+
+/* Free it; NULL is fine. No thread may be inside a call. */
+void ei_network_destroy(struct ei_network *net);
+
+#endif

@@ -1,0 +1,107 @@
+/* A multi-exit network as data: per block a conv part and a branch (exit), each a list of operations over numbered
+ * tensor slots.
+ *
+ * Slots 0 .. trunk_slots-1 carry the trunk from block to block; slot 0 holds the input before block 1. Conv parts read
+ * and write any slot; branches read the trunk and write only the slots behind it, so that leaving a branch out changes
+ * nothing. A branch's last operation writes the logits. Parameters are named "block1.conv.0.weight": block from 1,
+ * part, index of the operation. Pure values, no allocation; a checked program is immutable and any thread may read it.
+ */
+#ifndef STAGES_NN_PROGRAM_H
+#define STAGES_NN_PROGRAM_H
+
+#include <einet/attributes.h>
+#include <einet/error.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define EI_PROGRAM_BLOCKS_MAX 64
+#define EI_PROGRAM_OPS_MAX 32 /* of one part */
+#define EI_PROGRAM_SLOTS_MAX 16
+#define EI_PROGRAM_PARAM_NAME_MAX 48
+#define EI_PROGRAM_PARAMS_PER_OP_MAX 4
+
+enum ei_op_kind {
+    EI_OP_CONV2D,     /* weight [out, in, k, k], bias [out] */
+    EI_OP_BATCH_NORM, /* weight, bias, running_mean, running_var: [in] */
+    EI_OP_RELU,
+    EI_OP_MAX_POOL,
+    EI_OP_AVG_POOL,
+    EI_OP_LRN,
+    EI_OP_LINEAR,  /* weight [out, in], bias [out]; input [in], flattened before */
+    EI_OP_DROPOUT, /* identity in inference */
+    EI_OP_FLATTEN,
+    EI_OP_ADD,   /* in + in2 */
+    EI_OP_CONCAT /* in, in2 along the channels */
+};
+
+struct ei_op {
+    enum ei_op_kind kind;
+    int32_t in_slot, in2_slot, out_slot; /* in2 of add and concat only */
+    int32_t in_channels, out_channels;   /* conv2d, batch_norm (in), linear (features) */
+    int32_t kernel_px, stride_px, padding_px;
+    bool bias;
+    bool ceil_mode; /* pools: round the output size up */
+    float p;        /* dropout */
+    float lrn_alpha, lrn_beta, lrn_k;
+    int32_t lrn_size;
+    float eps, momentum; /* batch_norm */
+};
+
+struct ei_program_part {
+    int32_t op_count;
+    struct ei_op ops[EI_PROGRAM_OPS_MAX];
+};
+
+struct ei_program_block {
+    struct ei_program_part conv, branch;
+};
+
+/* Shape of one sample in a slot: features only (height and width 0) after a flatten. */
+struct ei_shape {
+    int32_t channels, height_px, width_px;
+};
+
+struct ei_program {
+    char name[32];
+    int32_t block_count, classes, trunk_slots;
+    struct ei_shape input;
+    struct ei_program_block blocks[EI_PROGRAM_BLOCKS_MAX];
+};
+
+enum ei_param_role { EI_PARAM_WEIGHT, EI_PARAM_BIAS, EI_PARAM_RUNNING_MEAN, EI_PARAM_RUNNING_VAR };
+
+struct ei_param {
+    char name[EI_PROGRAM_PARAM_NAME_MAX];
+    enum ei_param_role role;
+    enum ei_op_kind op;
+    int32_t dims;
+    int64_t shape[4];
+    int64_t count;  /* product of shape */
+    int64_t fan_in; /* inputs of one output value, for initialisation; 0 where it has no meaning */
+    bool trainable; /* false: running statistics */
+};
+
+struct ei_program_cost {
+    int64_t params; /* trainable numbers */
+    int64_t macs;   /* multiply-accumulates of convolutions and linear layers at batch 1; biases not counted */
+};
+
+/* Check a program by walking shapes through it. Returns 0 or EINET_E_USAGE, naming block, part and operation. */
+int ei_program_check(const struct ei_program *program, struct einet_error *err);
+
+/* Parameters of one operation, in their fixed order; out_params: [EI_PROGRAM_PARAMS_PER_OP_MAX]. Returns the number.
+ * block_idx and op_idx from 0. */
+int32_t ei_program_op_params(const struct ei_program *program, int32_t block_idx, bool branch, int32_t op_idx,
+                             struct ei_param *out_params);
+
+/* Number of parameters of the whole program, in walking order: block by block, conv part then branch. */
+int32_t ei_program_param_count(const struct ei_program *program);
+
+/* Cost of one part of a checked program. */
+struct ei_program_cost ei_program_part_cost(const struct ei_program *program, int32_t block_idx, bool branch);
+
+/* Sums over the program: the trunk is every conv part. */
+void ei_program_cost(const struct ei_program *program, struct ei_program_cost *out_trunk,
+                     struct ei_program_cost *out_branches);
+
+#endif

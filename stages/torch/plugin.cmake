@@ -1,0 +1,31 @@
+# libeinet_torch.so beside the einet executable. Headers and libraries are looked for directly: libtorch's own CMake
+# package wants all of its build-time dependencies, and the plug-in needs three libraries. CMAKE_PREFIX_PATH finds a
+# PyTorch from elsewhere.
+set(EINET_TORCH_BUILT OFF)
+if(NOT EINET_TORCH)
+  message(STATUS "libtorch plug-in: off (EINET_TORCH=OFF)")
+  return()
+endif()
+find_path(TORCH_INCLUDE ATen/ATen.h)
+find_path(TORCH_API_INCLUDE torch/version.h HINTS "${TORCH_INCLUDE}/torch/csrc/api/include")
+find_library(TORCH_LIBRARY torch)
+find_library(TORCH_CPU_LIBRARY torch_cpu)
+find_library(C10_LIBRARY c10)
+if(NOT TORCH_INCLUDE OR NOT TORCH_API_INCLUDE OR NOT TORCH_LIBRARY OR NOT TORCH_CPU_LIBRARY OR NOT C10_LIBRARY)
+  message(STATUS "libtorch plug-in: skipped, no libtorch found (apt-get install libtorch-dev libopenblas0-serial); "
+                 "emulated networks and everything else still work")
+  return()
+endif()
+
+enable_language(CXX)
+add_library(einet_torch MODULE torch/plugin.cpp torch/lrn.cpp)
+target_compile_features(einet_torch PRIVATE cxx_std_17)
+set_target_properties(einet_torch PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}" CXX_EXTENSIONS OFF
+  CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+target_include_directories(einet_torch PRIVATE "${CMAKE_BINARY_DIR}/view/stages")
+target_include_directories(einet_torch SYSTEM PRIVATE "${TORCH_INCLUDE}" "${TORCH_API_INCLUDE}")
+target_compile_options(einet_torch PRIVATE -fno-math-errno $<$<CONFIG:Release>:-O3>)
+target_link_libraries(einet_torch PRIVATE einet_public einet_warnings "${TORCH_LIBRARY}" "${TORCH_CPU_LIBRARY}"
+  "${C10_LIBRARY}")
+install(TARGETS einet_torch LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}/einet")
+set(EINET_TORCH_BUILT ON)

@@ -1,0 +1,93 @@
+#include "tests/stages/nn/fixture.h"
+
+#include "rt/random.h"
+#include "stages/nn/safetensors.h"
+#include "stages/nn/zoo.h"
+#include "stages/torch/loader.h"
+#include "tests/harness/harness.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+const struct fixture_metadata fixture_metadata_cifar = {.zoo = "b-alexnet",
+                                                        .dataset = "cifar10",
+                                                        .classes = "10",
+                                                        .channels = "3",
+                                                        .norm_mean = "0.5,0.4,0.3",
+                                                        .norm_std = "0.25,0.2,0.3"};
+
+const struct ei_torch_api *fixture_torch_or_skip(void)
+{
+    const struct ei_torch_api *api = NULL;
+    struct einet_error err = {0};
+    if (ei_torch_load(&api, &err) != 0) {
+        ei_test_skip("%s", err.text);
+    }
+    return api;
+}
+
+static void draw_part(struct fixture_weights *w, int32_t block, bool branch, struct ei_random *rng)
+{
+    const struct ei_program_block *b = &w->program.blocks[block];
+    const int32_t ops = branch ? b->branch.op_count : b->conv.op_count;
+    for (int32_t i = 0; i < ops; i++) {
+        const int32_t count = ei_program_op_params(&w->program, block, branch, i, &w->params[w->count]);
+        for (int32_t p = 0; p < count; p++) {
+            const struct ei_param *param = &w->params[w->count];
+            float *numbers = malloc((size_t)param->count * sizeof *numbers);
+            const double sigma = param->role == EI_PARAM_WEIGHT ? sqrt(2.0 / (double)param->fan_in) : 0.1;
+            for (int64_t n = 0; numbers != NULL && n < param->count; n++) {
+                numbers[n] = (float)(sigma * ei_random_normal(rng));
+            }
+            w->numbers[w->count++] = numbers;
+        }
+    }
+}
+
+void fixture_draw(struct fixture_weights *w, int32_t channels, int32_t classes, uint64_t seed)
+{
+    struct ei_random rng;
+    ei_random_init(&rng, seed, 0);
+    w->count = 0;
+    EI_EQ(ei_zoo_program("b-alexnet", channels, classes, &w->program, NULL), 0);
+    for (int32_t b = 0; b < w->program.block_count; b++) {
+        draw_part(w, b, false, &rng);
+        draw_part(w, b, true, &rng);
+    }
+}
+
+void fixture_free(struct fixture_weights *w)
+{
+    for (int32_t i = 0; i < w->count; i++) {
+        free(w->numbers[i]);
+    }
+    w->count = 0;
+}
+
+int fixture_write(const struct fixture_weights *w, const char *path, const struct fixture_metadata *m, int32_t skip_idx)
+{
+    struct ei_safetensors_entry entries[64];
+    int32_t entry_count = 0, pair_count = 0;
+    for (int32_t i = 0; i < w->count; i++) {
+        if (i == skip_idx) {
+            continue;
+        }
+        struct ei_safetensors_entry *entry = &entries[entry_count++];
+        *entry = (struct ei_safetensors_entry){
+            .name = w->params[i].name, .dtype = EI_DTYPE_F32, .dims = w->params[i].dims, .data = w->numbers[i]};
+        memcpy(entry->shape, w->params[i].shape, sizeof w->params[i].shape);
+    }
+    const struct ei_safetensors_pair all[] = {
+        {"zoo", m->zoo},           {"dataset", m->dataset},     {"classes", m->classes},
+        {"channels", m->channels}, {"norm_mean", m->norm_mean}, {"norm_std", m->norm_std}};
+    struct ei_safetensors_pair pairs[6];
+    for (int i = 0; i < 6; i++) {
+        if (all[i].value != NULL) {
+            pairs[pair_count++] = all[i];
+        }
+    }
+    struct einet_error err = {0};
+    const int rc = ei_safetensors_write(path, entries, entry_count, pairs, pair_count, &err);
+    EI_TRUEF(rc == 0, "%s", err.text);
+    return rc;
+}

@@ -1,0 +1,35 @@
+/* Small random weight files, so that the network backends can be tested without training. */
+#ifndef TESTS_STAGES_NN_FIXTURE_H
+#define TESTS_STAGES_NN_FIXTURE_H
+
+#include "stages/nn/network.h"
+#include "stages/nn/program.h"
+#include "stages/torch/torch.h"
+
+#include <stdint.h>
+
+struct fixture_weights {
+    struct ei_program program;
+    int32_t count;
+    struct ei_param params[64];
+    float *numbers[64];
+};
+
+/* The libtorch table, or skip the case. */
+const struct ei_torch_api *fixture_torch_or_skip(void);
+
+/* Draw weights of a b-alexnet from the seed. Freed by fixture_free. */
+void fixture_draw(struct fixture_weights *w, int32_t channels, int32_t classes, uint64_t seed);
+void fixture_free(struct fixture_weights *w);
+
+/* Metadata that the file gets; NULL fields are left out. */
+struct fixture_metadata {
+    const char *zoo, *dataset, *classes, *channels, *norm_mean, *norm_std;
+};
+extern const struct fixture_metadata fixture_metadata_cifar;
+
+/* Write them as float32 to path. skip_idx: a parameter to leave out, -1 = none. Returns 0 or fails the case. */
+int fixture_write(const struct fixture_weights *w, const char *path, const struct fixture_metadata *metadata,
+                  int32_t skip_idx);
+
+#endif

@@ -1,0 +1,10 @@
+/* A plain C interpreter of layer programs with naive loops: the oracle of the libtorch backend. Inference only. */
+#ifndef TESTS_STAGES_NN_REFERENCE_H
+#define TESTS_STAGES_NN_REFERENCE_H
+
+#include "tests/stages/nn/fixture.h"
+
+/* out_logits: [blocks * classes]. Operations: those of b-alexnet. */
+void reference_forward(const struct fixture_weights *w, const float *input_chw, float *out_logits);
+
+#endif
