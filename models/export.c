@@ -1,0 +1,164 @@
+/* The outcome of a training run: half-precision weights with metadata, and a JSON record beside them. */
+#include "models/evaluate.h"
+#include "models/trainer.h"
+#include "stages/nn/float16.h"
+#include "stages/nn/safetensors.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LIST_BYTES 1024
+
+/* Replace the parameters by what half precision keeps of them; numbers receives them all. */
+static int round_params(struct ei_trainer *t, struct ei_safetensors_entry *entries, float *numbers)
+{
+    for (int32_t i = 0; i < t->param_count; i++) {
+        const struct ei_param *param = ei_exec_param(t->exec, i);
+        entries[i] = (struct ei_safetensors_entry){
+            .name = param->name, .dtype = EI_DTYPE_F16, .dims = param->dims, .data = numbers};
+        memcpy(entries[i].shape, param->shape, sizeof param->shape);
+        int rc = t->api->tensor_read_f32(ei_exec_param_tensor(t->exec, i), numbers, param->count);
+        for (int64_t n = 0; rc == 0 && n < param->count; n++) {
+            numbers[n] = ei_float16_to_f32(ei_float16_from_f32(numbers[n]));
+        }
+        if (rc == 0) {
+            rc = ei_exec_param_set(t->exec, i, numbers, NULL);
+        }
+        if (rc != 0) {
+            return rc;
+        }
+        numbers += param->count;
+    }
+    return 0;
+}
+
+static void list_of(const float *values, int32_t count, char *out)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (int32_t i = 0; i < count && used < LIST_BYTES; i++) {
+        const int more = snprintf(out + used, LIST_BYTES - used, "%s%.9g", i > 0 ? "," : "", (double)values[i]);
+        used += more > 0 ? (size_t)more : 0;
+    }
+}
+
+static int write_weights(const struct ei_trainer *t, const struct ei_safetensors_entry *entries,
+                         const struct ei_train_result *result, struct einet_error *err)
+{
+    const struct ei_train_config *c = t->config;
+    const struct ei_dataset_info *info = ei_dataset_info(t->train);
+    char classes[16], channels[16], seed[24], epochs[16], accuracy[LIST_BYTES], mean[LIST_BYTES], std[LIST_BYTES];
+    snprintf(classes, sizeof classes, "%d", info->classes);
+    snprintf(channels, sizeof channels, "%d", info->channels);
+    snprintf(seed, sizeof seed, "%" PRIu64, c->seed);
+    snprintf(epochs, sizeof epochs, "%d", c->epochs);
+    list_of(result->accuracy, result->exits, accuracy);
+    list_of(t->stats.mean, info->channels, mean);
+    list_of(t->stats.std, info->channels, std);
+    const struct ei_safetensors_pair pairs[] = {
+        {"format", "einet weights 1"},
+        {"zoo", c->zoo},
+        {"dataset", info->name},
+        {"classes", classes},
+        {"channels", channels},
+        {"seed", seed},
+        {"epochs", epochs},
+        {"command", c->command != NULL ? c->command : ""},
+        {"exit_accuracy", accuracy},
+        {"norm_mean", mean},
+        {"norm_std", std},
+    };
+    return ei_safetensors_write(c->out_path, entries, t->param_count, pairs, (int32_t)(sizeof pairs / sizeof pairs[0]),
+                                err);
+}
+
+static json_t *array_of(const float *values, int32_t count)
+{
+    json_t *array = json_array();
+    for (int32_t i = 0; i < count; i++) {
+        json_array_append_new(array, json_real((double)values[i]));
+    }
+    return array;
+}
+
+/* The record's path: out_path with its ending replaced by .json. */
+static int write_record(const struct ei_trainer *t, double elapsed_s, const struct ei_train_result *result,
+                        struct einet_error *err)
+{
+    const struct ei_train_config *c = t->config;
+    const struct ei_dataset_info *info = ei_dataset_info(t->train);
+    char path[4096], part[4096 + 8];
+    size_t stem = strlen(c->out_path);
+    const char *ending = strrchr(c->out_path, '.');
+    if (ending != NULL && strchr(ending, '/') == NULL) {
+        stem = (size_t)(ending - c->out_path);
+    }
+    const int needed = snprintf(path, sizeof path, "%.*s.json", (int)stem, c->out_path);
+    if (needed < 0 || (size_t)needed >= sizeof path) {
+        return einet_error_set(err, EINET_E_USAGE, "the path of the training record is too long");
+    }
+    snprintf(part, sizeof part, "%s.part", path);
+    float weights[EI_TRAIN_EXITS_MAX];
+    for (int32_t i = 0; i < result->exits; i++) {
+        weights[i] = ei_train_exit_weight(c, result->exits, i);
+    }
+    json_t *record = json_pack(
+        "{s:i,s:s,s:s,s:i,s:i,s:i,s:i,s:s,s:f,s:f,s:f,s:f,s:i,s:b,s:b,s:I,s:i,s:I,s:f,s:s,s:s,s:o,s:o,s:o,s:o}",
+        "schema", 1, "zoo", c->zoo, "dataset", info->name, "train_samples", info->count, "test_samples",
+        ei_dataset_info(t->test)->count, "epochs", c->epochs, "batch", c->batch, "optimizer",
+        c->optimizer == EI_TRAIN_ADAM ? "adam" : "sgd", "lr", (double)c->lr, "warmup_fraction",
+        (double)c->warmup_fraction, "weight_decay", (double)c->weight_decay, "label_smoothing",
+        (double)c->label_smoothing, "crop_pad_px", c->crop_pad_px, "flip", c->flip, "bfloat16", c->bfloat16, "seed",
+        (json_int_t)c->seed, "threads", c->threads, "steps", (json_int_t)t->step, "elapsed_s", elapsed_s, "libtorch",
+        t->api->version, "command", c->command != NULL ? c->command : "", "exit_weight",
+        array_of(weights, result->exits), "exit_accuracy", array_of(result->accuracy, result->exits), "norm_mean",
+        array_of(t->stats.mean, info->channels), "norm_std", array_of(t->stats.std, info->channels));
+    if (record == NULL) {
+        return einet_error_set(err, -ENOMEM, "no memory for the training record");
+    }
+    int rc = json_dump_file(record, part, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) == 0 ? 0 : -EIO;
+    if (rc == 0 && rename(part, path) != 0) {
+        rc = -errno;
+    }
+    json_decref(record);
+    return rc == 0 ? 0 : einet_error_set_at(err, rc, path, 0, 0, "cannot be written: %s", strerror(-rc));
+}
+
+int ei_export_write(struct ei_trainer *t, double elapsed_s, struct ei_train_result *result, struct einet_error *err)
+{
+    int64_t total = 1;
+    for (int32_t i = 0; i < t->param_count; i++) {
+        total += ei_exec_param(t->exec, i)->count;
+    }
+    float *numbers = malloc((size_t)total * sizeof *numbers);
+    struct ei_safetensors_entry *entries = calloc((size_t)t->param_count + 1, sizeof *entries);
+    int rc = numbers != NULL && entries != NULL ? 0 : -ENOMEM;
+    if (rc == 0) {
+        rc = t->api->precision(EI_TORCH_FLOAT32);
+    }
+    if (rc == 0) {
+        rc = t->api->thread_enter(EI_TORCH_INFERENCE, 1);
+    }
+    if (rc == 0) {
+        rc = round_params(t, entries, numbers);
+    }
+    if (rc != 0) {
+        einet_error_set(err, rc, "the weights could not be collected: %s", t->api->error_text());
+    } else {
+        rc = ei_evaluate_exits(t->api, t->exec, t->test, &t->stats, 1, result->accuracy, err);
+    }
+    if (rc == 0) {
+        rc = write_weights(t, entries, result, err);
+    }
+    if (rc == 0) {
+        rc = write_record(t, elapsed_s, result, err);
+    }
+    result->finished = rc == 0;
+    free(entries);
+    free(numbers);
+    return rc;
+}

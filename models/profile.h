@@ -1,0 +1,62 @@
+/* Measuring a network: how long its blocks take on this machine (ET-profile) and what each exit says to every sample of
+ * a data set (CS-profile), both through the very backend that runs live, at batch 1. The files are
+ * planner/profile_file.h's. Offline code; thread: the caller's, which becomes a thread of the network.
+ *
+ * The CS-profile of a shipped network is of the test split: it serves evaluation with known labels. What is fitted to
+ * it must be judged on other samples.
+ */
+#ifndef MODELS_PROFILE_H
+#define MODELS_PROFILE_H
+
+#include "planner/profile.h"
+#include "stages/nn/network.h"
+#include "workloads/dataset.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+struct ei_profile_progress {
+    void (*report)(void *context, const char *phase, int64_t done, int64_t total); /* NULL = none */
+    void *context;
+    const volatile sig_atomic_t *stop; /* non-zero: return -EINTR; NULL = never */
+};
+
+struct ei_profile_et_config {
+    enum ei_et_mode mode; /* cold: a buffer of twice the last-level cache is walked before every part */
+    int32_t runs;         /* measured inferences, 1 .. EI_PROFILE_RUNS_MAX, after a tenth of them (>= 10) as warm-up */
+    int32_t threads;      /* as the network was opened with; recorded */
+};
+
+#define EI_PROFILE_RUNS_MAX 1000000
+
+/* Time every conv part and branch, branch i including its softmax and arg max, over the data set's samples in turn.
+ * Returns 0; EINET_E_USAGE (runs out of range); EINET_E_MISMATCH (pictures of another shape); EINET_E_BACKEND; -ENOMEM;
+ * -EINTR. */
+int ei_profile_measure_et(struct ei_network *net, const struct ei_dataset *dataset,
+                          const struct ei_profile_et_config *config, const struct ei_profile_progress *progress,
+                          struct ei_et_profile *out, struct einet_error *err);
+
+/* Confidence and answer of every exit for every sample. Ended by ei_cs_profile_fini. Returns likewise. */
+int ei_profile_measure_cs(struct ei_network *net, const struct ei_dataset *dataset,
+                          const struct ei_profile_progress *progress, struct ei_cs_profile *out,
+                          struct einet_error *err);
+
+/* "AMD EPYC, 2 CPUs, Linux 6.1.0": processor model, count and kernel. */
+void ei_profile_machine(char *out, size_t size_bytes);
+
+struct ei_profile_job {
+    const char *weights_path, *zoo;  /* zoo NULL = as the weights say */
+    const char *dataset, *data_root; /* data_root NULL = environment EINET_DATA, else "data" */
+    const char *out_prefix;          /* PREFIX.et.csv and PREFIX.cs are written */
+    struct ei_profile_et_config et;
+    bool measure_et, measure_cs;
+};
+
+/* Open network and test split, measure, write the files. Returns also what opening and writing return. */
+int ei_profile_run(const struct ei_profile_job *job, const struct ei_profile_progress *progress,
+                   struct einet_error *err);
+
+/* Print a profile file of either kind as a table. Returns what reading returns. */
+int ei_profile_print(const char *path, FILE *out, struct einet_error *err);
+
+#endif
