@@ -2,6 +2,13 @@
 #
 # Builds one CUnit program and registers one CTest entry per EI_TEST(name) in its sources, so that a failure names its
 # case. The program runs the one case it is given; exit status 77 means skipped (tests/harness/harness.h).
+set(EINET_TEST_ENVIRONMENT "EINET_BUILD_DIR=${CMAKE_BINARY_DIR}")
+if(EINET_SANITIZE)
+  set(suppressions "${CMAKE_SOURCE_DIR}/tests/sanitizers")
+  list(APPEND EINET_TEST_ENVIRONMENT "TSAN_OPTIONS=suppressions=${suppressions}/tsan.supp:halt_on_error=1"
+    "LSAN_OPTIONS=suppressions=${suppressions}/lsan.supp:print_suppressions=0")
+endif()
+
 function(einet_add_tests target)
   cmake_parse_arguments(T "" "TIMEOUT" "SOURCES;LINKS;LABELS;ENVIRONMENT" ${ARGN})
   add_executable(${target} ${T_SOURCES})
@@ -16,7 +23,7 @@ function(einet_add_tests target)
       string(REGEX REPLACE "^EI_TEST\\(([a-z0-9_]+)\\).*" "\\1" case "${line}")
       add_test(NAME ${target}.${case} COMMAND ${target} ${case} WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
       set_tests_properties(${target}.${case} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${T_TIMEOUT}
-        LABELS "${T_LABELS}" ENVIRONMENT "EINET_BUILD_DIR=${CMAKE_BINARY_DIR};${T_ENVIRONMENT}")
+        LABELS "${T_LABELS}" ENVIRONMENT "${EINET_TEST_ENVIRONMENT};${T_ENVIRONMENT}")
     endforeach()
   endforeach()
 endfunction()

@@ -187,6 +187,11 @@ int ei_collector_create(const struct ei_metrics_run *run, const struct ei_metric
     return 0;
 }
 
+void ei_collector_set_t0(struct ei_collector *collector, int64_t t0_ns)
+{
+    collector->t0_ns = t0_ns;
+}
+
 void ei_collector_destroy(struct ei_collector *collector)
 {
     if (collector == NULL) {

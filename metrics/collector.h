@@ -114,6 +114,9 @@ int ei_collector_create(const struct ei_metrics_run *run, const struct ei_metric
                         const char *out_dir, bool jobs_csv, struct ei_collector **out_collector,
                         struct einet_error *err);
 
+/* Move time 0 before the first add: making files takes time that must not come off the first release. */
+void ei_collector_set_t0(struct ei_collector *collector, int64_t t0_ns);
+
 /* Free the collector; without a finish before, its *.partial files are removed. Accepts NULL. */
 void ei_collector_destroy(struct ei_collector *collector);
 

@@ -38,9 +38,8 @@ void ei_waiter_init(struct ei_waiter *waiter)
 void ei_boost_init_self(struct ei_boost *boost)
 {
     struct ei_thread_state state = {0};
-    *boost = (struct ei_boost){.tid = ei_thread_self_tid()};
-    if (ei_thread_read(0, &state) == 0 && state.policy == EI_THREAD_FIFO) {
-        boost->base_priority = state.priority;
-        boost->priority = state.priority;
-    }
+    const bool is_fifo = ei_thread_read(0, &state) == 0 && state.policy == EI_THREAD_FIFO;
+    boost->tid = ei_thread_self_tid();
+    boost->base_priority = is_fifo ? state.priority : 0;
+    atomic_init(&boost->priority, boost->base_priority);
 }

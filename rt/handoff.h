@@ -19,10 +19,10 @@
  *   runs  <- - - - one switch - - - - - - - -  unboost(H): back to 20, here the kernel switches to W
  *   its first block                            ... goes on at 20 when W sleeps
  *
- * Who may write a struct ei_boost: while its thread holds the lane, whoever holds the guard; otherwise its own thread.
- * A thread holds at most one lane at a time, so chains do not arise: a waiter that is itself outranked boosts the
- * holder only to its own priority, and the highest of them prevails. All of it is a no-op for threads that are not
- * FIFO.
+ * Who may boost: whoever holds the guard. Who may unboost: the thread itself. H may be queued again and even be granted
+ * and boosted again before its unguarded step down: it then sees the new priority after the step and takes it. A thread
+ * holds at most one lane at a time, so chains do not arise: a waiter that is itself outranked boosts the holder only to
+ * its own priority, and the highest of them prevails. All of it is a no-op for threads that are not FIFO.
  */
 #ifndef RT_HANDOFF_H
 #define RT_HANDOFF_H
@@ -77,8 +77,8 @@ EINET_RT void ei_waiter_grant(struct ei_waiter *waiter);
 /* A thread whose priority others may raise. */
 struct ei_boost {
     pid_t tid;
-    int base_priority; /* 0 = not FIFO: boosts change nothing */
-    int priority;      /* what the kernel was last told */
+    int base_priority;   /* 0 = not FIFO: boosts change nothing */
+    atomic_int priority; /* what it shall have now; the kernel is told by whoever changes it */
 };
 
 /* Describe the calling thread as it is now; call it after ei_thread_become_fifo. Not real-time safe. */
@@ -88,11 +88,13 @@ void ei_boost_init_self(struct ei_boost *boost);
  * the guard while the thread holds the lane, or the thread itself. */
 EINET_RT int ei_thread_boost(struct ei_boost *boost, int priority);
 
-/* Back to the base priority, at its queue's head. Returns 0 or -errno. Thread: as ei_thread_boost. */
+/* Back to the base priority, at its queue's head. Returns 0 or -errno. Thread: its own; with the guard held, or while
+ * it neither holds the lane nor waits for it. */
 EINET_RT int ei_thread_unboost(struct ei_boost *boost);
 
 /* The hand-off's last three steps in their order: grant (NULL = nobody waits), unlock the guard, unboost the caller.
- * The caller holds the guard and has already made the granted waiter the lane's holder. Returns unboost's result. */
+ * The caller holds the guard, has already made the granted waiter the lane's holder, and may have queued itself again.
+ * Returns unboost's result. */
 EINET_RT int ei_handoff_release(struct ei_handoff_guard *guard, struct ei_waiter *granted, struct ei_boost *self);
 
 #endif

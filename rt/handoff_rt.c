@@ -56,31 +56,55 @@ void ei_waiter_grant(struct ei_waiter *waiter)
     }
 }
 
-static int set_priority(struct ei_boost *boost, int priority)
+static int tell_kernel(const struct ei_boost *boost, int priority)
 {
     const struct sched_param param = {.sched_priority = priority};
-    if (sched_setscheduler(boost->tid, SCHED_FIFO, &param) != 0) {
-        return -errno;
-    }
-    boost->priority = priority;
-    return 0;
+    return sched_setscheduler(boost->tid, SCHED_FIFO, &param) == 0 ? 0 : -errno;
 }
 
 int ei_thread_boost(struct ei_boost *boost, int priority)
 {
-    return boost->base_priority > 0 && priority > boost->priority ? set_priority(boost, priority) : 0;
+    const int before = atomic_load(&boost->priority);
+    if (boost->base_priority == 0 || priority <= before) {
+        return 0;
+    }
+    /* Stored before the kernel is told, so that a thread that is just stepping down sees it afterwards (settle). */
+    atomic_store(&boost->priority, priority);
+    const int rc = tell_kernel(boost, priority);
+    if (rc < 0) {
+        atomic_store(&boost->priority, before);
+    }
+    return rc;
+}
+
+/* Make the kernel's priority of the calling thread the wanted one. Somebody may boost it meanwhile: if that reached the
+ * kernel before our call, it was overwritten, but then the wish is visible after our call and is taken up. */
+static int settle(struct ei_boost *self)
+{
+    int told = 0;
+    do {
+        told = atomic_load(&self->priority);
+        const int rc = tell_kernel(self, told);
+        if (rc < 0) {
+            return rc;
+        }
+    } while (atomic_load(&self->priority) != told);
+    return 0;
 }
 
 int ei_thread_unboost(struct ei_boost *boost)
 {
-    return boost->priority != boost->base_priority ? set_priority(boost, boost->base_priority) : 0;
+    return atomic_exchange(&boost->priority, boost->base_priority) != boost->base_priority ? settle(boost) : 0;
 }
 
 int ei_handoff_release(struct ei_handoff_guard *guard, struct ei_waiter *granted, struct ei_boost *self)
 {
+    /* Under the guard the wish becomes the base priority; outside it the kernel is told, since that call is where it
+     * switches to the granted thread, which had better not find the guard locked. */
+    const bool is_raised = atomic_exchange(&self->priority, self->base_priority) != self->base_priority;
     if (granted != NULL) {
         ei_waiter_grant(granted);
     }
     ei_handoff_guard_unlock(guard);
-    return ei_thread_unboost(self);
+    return is_raised ? settle(self) : 0;
 }

@@ -1,0 +1,27 @@
+/* The sub-commands of `einet`, one file each. A command gets its own argv (argv[0] is its name), prints to the
+ * terminal, and returns the exit status of the process.
+ */
+#ifndef APP_COMMANDS_H
+#define APP_COMMANDS_H
+
+#include <einet/error.h>
+
+/* Exit statuses of every sub-command. */
+enum einet_exit {
+    EINET_EXIT_OK = 0,
+    EINET_EXIT_USAGE = 1,
+    EINET_EXIT_BAD_FILE = 2,
+    EINET_EXIT_PRIVILEGES = 3,
+    EINET_EXIT_SLO = 4,
+    EINET_EXIT_FAULT = 5
+};
+
+int einet_run_command(int argc, char **argv);
+int einet_check_command(int argc, char **argv);
+int einet_train_command(int argc, char **argv);
+int einet_profile_command(int argc, char **argv);
+
+/* Print err as `einet COMMAND: [file:line:column: ]text` to standard error and return the exit status of its code. */
+int einet_report_error(const char *command, const struct einet_error *err);
+
+#endif

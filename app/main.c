@@ -1,0 +1,90 @@
+/* einet: dispatch to a sub-command. */
+#include "app/commands.h"
+#include "stages/torch/loader.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+};
+
+static const struct command commands[] = {
+    {"run", einet_run_command, "run a workload file in real time and report what was met"},
+    {"check", einet_check_command, "check a workload file, print it with every default filled in"},
+    {"train", einet_train_command, "train a multi-exit network"},
+    {"profile", einet_profile_command, "measure block times and per-sample confidences, or print a profile"},
+};
+
+static const int command_count = (int)(sizeof commands / sizeof commands[0]);
+
+static void print_help(FILE *out)
+{
+    fputs("einet - real-time scheduler for multi-exit neural networks and control tasks\n\n"
+          "usage: einet COMMAND [arguments]\n       einet COMMAND --help\n\ncommands:\n",
+          out);
+    for (int i = 0; i < command_count; i++) {
+        fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
+    }
+    fputs("\nexit status: 0 ok, 1 usage, 2 bad file, 3 privileges, 4 an SLO failed, 5 runtime fault\n"
+          "\nexample: einet run configs/edge-server.yaml --duration 10s\n",
+          out);
+}
+
+int einet_report_error(const char *command, const struct einet_error *err)
+{
+    fprintf(stderr, "einet %s: ", command);
+    if (err->file[0] != '\0') {
+        fprintf(stderr, "%s:", err->file);
+        if (err->line > 0) {
+            fprintf(stderr, "%d:", err->line);
+            if (err->column > 0) {
+                fprintf(stderr, "%d:", err->column);
+            }
+        }
+        fputc(' ', stderr);
+    }
+    fprintf(stderr, "%s\n", err->text[0] != '\0' ? err->text : einet_error_text(err->code));
+    switch (err->code) {
+    case EINET_E_USAGE:
+        return EINET_EXIT_USAGE;
+    case EINET_E_FILE:
+    case EINET_E_MISMATCH:
+    case EINET_E_LIMIT:
+        return EINET_EXIT_BAD_FILE;
+    case EINET_E_PRIVILEGE:
+        return EINET_EXIT_PRIVILEGES;
+    case EINET_E_SLO:
+        return EINET_EXIT_SLO;
+    default:
+        break;
+    }
+    return err->file[0] != '\0' ? EINET_EXIT_BAD_FILE : EINET_EXIT_FAULT;
+}
+
+int main(int argc, char **argv)
+{
+    /* OpenBLAS and OpenMP read these while they are loaded. Failing to set them costs speed, not correctness. */
+    (void)ei_torch_environment_apply(argv);
+    if (argc < 2) {
+        print_help(stderr);
+        return EINET_EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return EINET_EXIT_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("einet " EINET_VERSION);
+        return EINET_EXIT_OK;
+    }
+    for (int i = 0; i < command_count; i++) {
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            return commands[i].run(argc - 1, argv + 1);
+        }
+    }
+    fprintf(stderr, "einet: unknown command '%s'; einet --help lists them\n", argv[1]);
+    return EINET_EXIT_USAGE;
+}

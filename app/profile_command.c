@@ -1,0 +1,188 @@
+/* einet profile: measure a network's block times and per-sample confidences, or print such a profile. */
+#include "app/commands.h"
+#include "models/profile.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t stop_requested;
+
+static const char help[] =
+    "usage: einet profile --weights FILE --dataset NAME --out PREFIX [options]\n"
+    "       einet profile --print FILE\n"
+    "\n"
+    "Measure a trained network through the backend that runs it live, at batch 1, on the test split:\n"
+    "PREFIX.et.csv   time of every conv part and exit on this machine (p50, p99, max)\n"
+    "PREFIX.cs       confidence and answer of every exit for every sample\n"
+    "\n"
+    "  --weights FILE   weights of einet train\n"
+    "  --dataset NAME   generated, mnist, cifar10 or cifar100: the one it was trained on\n"
+    "  --out PREFIX     the files to write\n"
+    "  --data DIR       folder of the real data sets (default: environment EINET_DATA, else data)\n"
+    "  --model NAME     network (default: as the weights say)\n"
+    "  --runs N         measured inferences of the times, default 1000\n"
+    "  --cold           empty the caches before every part: the time after a preemption, not in sequence\n"
+    "  --threads N      threads inside an operation, default 1\n"
+    "  --only et|cs     measure only times or only confidences\n"
+    "  --print FILE     print a .et.csv or .cs file as a table\n"
+    "\n"
+    "Times are honest only when nothing else runs: as root, chrt -f 50 einet profile ... keeps others away.\n"
+    "\n"
+    "example: einet profile --weights b-alexnet-mnist.safetensors --dataset mnist --out b-alexnet-mnist\n";
+
+enum option_id {
+    OPT_WEIGHTS = 256,
+    OPT_DATASET,
+    OPT_OUT,
+    OPT_DATA,
+    OPT_MODEL,
+    OPT_RUNS,
+    OPT_COLD,
+    OPT_THREADS,
+    OPT_ONLY,
+    OPT_PRINT,
+    OPT_HELP
+};
+
+static const struct option options[] = {
+    {"weights", required_argument, NULL, OPT_WEIGHTS},
+    {"dataset", required_argument, NULL, OPT_DATASET},
+    {"out", required_argument, NULL, OPT_OUT},
+    {"data", required_argument, NULL, OPT_DATA},
+    {"model", required_argument, NULL, OPT_MODEL},
+    {"runs", required_argument, NULL, OPT_RUNS},
+    {"cold", no_argument, NULL, OPT_COLD},
+    {"threads", required_argument, NULL, OPT_THREADS},
+    {"only", required_argument, NULL, OPT_ONLY},
+    {"print", required_argument, NULL, OPT_PRINT},
+    {"help", no_argument, NULL, OPT_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+struct request {
+    struct ei_profile_job job;
+    const char *print_path;
+};
+
+static void on_signal(int number)
+{
+    (void)number;
+    stop_requested = 1;
+}
+
+static bool parse_count(const char *text, int32_t max, int32_t *out)
+{
+    char *end;
+    errno = 0;
+    const long value = strtol(text, &end, 10);
+    *out = (int32_t)value;
+    return errno == 0 && end != text && *end == '\0' && value >= 1 && value <= max;
+}
+
+static bool apply_option(struct request *r, int id, const char *value)
+{
+    switch (id) {
+    case OPT_WEIGHTS:
+        r->job.weights_path = value;
+        return true;
+    case OPT_DATASET:
+        r->job.dataset = value;
+        return true;
+    case OPT_OUT:
+        r->job.out_prefix = value;
+        return true;
+    case OPT_DATA:
+        r->job.data_root = value;
+        return true;
+    case OPT_MODEL:
+        r->job.zoo = value;
+        return true;
+    case OPT_RUNS:
+        return parse_count(value, EI_PROFILE_RUNS_MAX, &r->job.et.runs);
+    case OPT_COLD:
+        r->job.et.mode = EI_ET_COLD;
+        return true;
+    case OPT_THREADS:
+        return parse_count(value, 1024, &r->job.et.threads);
+    case OPT_ONLY:
+        r->job.measure_et = strcmp(value, "et") == 0;
+        r->job.measure_cs = strcmp(value, "cs") == 0;
+        return r->job.measure_et || r->job.measure_cs;
+    case OPT_PRINT:
+        r->print_path = value;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void on_progress(void *context, const char *phase, int64_t done, int64_t total)
+{
+    (void)context;
+    if (done % 50 == 0 || done == total) {
+        printf("\r\033[K%s %lld/%lld%s", phase, (long long)done, (long long)total, done == total ? "\n" : "");
+        fflush(stdout);
+    }
+}
+
+/* Returns -1 to go on, else the exit status. */
+static int parse_arguments(int argc, char **argv, struct request *r)
+{
+    optind = 1;
+    for (int id; (id = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+        if (id == 'h' || id == OPT_HELP) {
+            fputs(help, stdout);
+            return EINET_EXIT_OK;
+        }
+        if (id == '?') {
+            fputs("einet profile --help lists the options\n", stderr);
+            return EINET_EXIT_USAGE;
+        }
+        if (!apply_option(r, id, optarg)) {
+            fprintf(stderr, "einet profile: '%s' is no value for --%s; einet profile --help\n", optarg,
+                    options[id - OPT_WEIGHTS].name);
+            return EINET_EXIT_USAGE;
+        }
+    }
+    const bool is_complete = r->job.weights_path != NULL && r->job.dataset != NULL && r->job.out_prefix != NULL;
+    if (optind < argc || (r->print_path == NULL && !is_complete)) {
+        fputs("einet profile: --weights, --dataset and --out are needed, or --print FILE; einet profile --help\n",
+              stderr);
+        return EINET_EXIT_USAGE;
+    }
+    return -1;
+}
+
+int einet_profile_command(int argc, char **argv)
+{
+    struct request r = {
+        .job = {.et = {.mode = EI_ET_SEQUENTIAL, .runs = 1000, .threads = 1}, .measure_et = true, .measure_cs = true}};
+    const int status = parse_arguments(argc, argv, &r);
+    if (status >= 0) {
+        return status;
+    }
+    struct einet_error err = {0};
+    if (r.print_path != NULL) {
+        return ei_profile_print(r.print_path, stdout, &err) == 0 ? EINET_EXIT_OK : einet_report_error("profile", &err);
+    }
+    const struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    const struct ei_profile_progress progress = {.report = isatty(STDOUT_FILENO) == 1 ? on_progress : NULL,
+                                                 .stop = &stop_requested};
+    if (ei_profile_run(&r.job, &progress, &err) != 0) {
+        return einet_report_error("profile", &err);
+    }
+    if (r.job.measure_et) {
+        printf("%s.et.csv written\n", r.job.out_prefix);
+    }
+    if (r.job.measure_cs) {
+        printf("%s.cs written\n", r.job.out_prefix);
+    }
+    return EINET_EXIT_OK;
+}

@@ -1,0 +1,157 @@
+/* einet run: a workload file in real time. */
+#include "app/commands.h"
+#include "engine/live.h"
+#include "rt/memory.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct run_arguments {
+    const char *file;
+    struct ei_live_options live;
+    bool is_json;
+};
+
+static const char help[] =
+    "usage: einet run FILE [--duration D] [--out DIR] [--json] [--quiet]\n\n"
+    "Run the tasks of a workload file (einet-workload(5)) in real time, then print what was met, missed and\n"
+    "preempted, and how accurate the answers were. jobs.csv, summary.json, summary.txt and workload.yaml (the file\n"
+    "with every default filled in) go to the output folder. SIGINT and SIGTERM end the run early, with every job\n"
+    "answered and all files complete.\n\n"
+    "  --duration D   counted duration, with a unit: 10s, 500ms (default: run.duration of the file)\n"
+    "  --out DIR      output folder (default: outputs.dir of the file)\n"
+    "  --json         print summary.json on standard output in place of the table\n"
+    "  --quiet        no progress\n\n"
+    "exit status: 0 ok, 1 usage, 2 bad file, 3 privileges, 4 an SLO failed, 5 runtime fault\n\n"
+    "example: einet run configs/edge-server.yaml --duration 10s --out out/first\n";
+
+static int usage_error(const char *text, const char *argument)
+{
+    fprintf(stderr, "einet run: %s%s; einet run --help\n", text, argument);
+    return EINET_EXIT_USAGE;
+}
+
+/* Returns 0 to go on, else the exit status + 1 (so that 0 can mean "go on"). */
+static int parse_arguments(int argc, char **argv, struct run_arguments *out)
+{
+    static const struct option options[] = {
+        {"duration", required_argument, NULL, 'd'}, {"out", required_argument, NULL, 'o'},
+        {"json", no_argument, NULL, 'j'},           {"quiet", no_argument, NULL, 'q'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+    };
+    int option;
+    opterr = 0;
+    optind = 1;
+    while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+        switch (option) {
+        case 'd':
+            if (ei_duration_parse(optarg, &out->live.duration_ns) < 0 || out->live.duration_ns <= 0) {
+                return 1 + usage_error("--duration wants a time with a unit, such as 10s, not ", optarg);
+            }
+            break;
+        case 'o':
+            out->live.out_dir = optarg;
+            break;
+        case 'j':
+            out->is_json = true;
+            break;
+        case 'q':
+            out->live.messages = NULL;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            return 1 + EINET_EXIT_OK;
+        case ':':
+            return 1 + usage_error("missing value of ", argv[optind - 1]);
+        default:
+            return 1 + usage_error("unknown option ", argv[optind - 1]);
+        }
+    }
+    if (optind + 1 != argc) {
+        return 1 + usage_error(optind == argc ? "which workload file?" : "one workload file only, not also ",
+                               optind == argc ? "" : argv[optind + 1]);
+    }
+    out->file = argv[optind];
+    return 0;
+}
+
+static bool wants_colour(FILE *out)
+{
+    const char *no_color = getenv("NO_COLOR");
+    return isatty(fileno(out)) && (no_color == NULL || no_color[0] == '\0');
+}
+
+static int report(const struct run_arguments *arguments, struct ei_live_result *result)
+{
+    int status = EINET_EXIT_OK;
+    if (arguments->live.is_progress_live && arguments->live.messages != NULL) {
+        fputs("\r\033[K", arguments->live.messages);
+    }
+    const int rc = arguments->is_json ? ei_collector_print_json(result->collector, stdout)
+                                      : ei_collector_print_table(result->collector, stdout, wants_colour(stdout));
+    if (!arguments->is_json) {
+        printf("files in %s\n", result->out_dir);
+    }
+    if (result->slo_failures > 0) {
+        status = EINET_EXIT_SLO;
+    }
+    if (rc < 0) {
+        fprintf(stderr, "einet run: cannot print the result: %s\n", einet_error_text(rc));
+        status = EINET_EXIT_FAULT;
+    }
+    if (!result->is_identity_ok) {
+        fprintf(stderr, "einet run: released + skipped + dropped is not the expected number of releases: records were "
+                        "lost or the engine is at fault; see summary.json\n");
+        status = EINET_EXIT_FAULT;
+    }
+    if (result->faulty_jobs > 0) {
+        fprintf(stderr, "einet run: %d faulty jobs; the first: %s\n", result->faulty_jobs, result->fault_text);
+        status = EINET_EXIT_FAULT;
+    }
+    ei_collector_destroy(result->collector);
+    return status;
+}
+
+int einet_run_command(int argc, char **argv)
+{
+    struct run_arguments arguments = {
+        .live = {.program = "build/release/einet", .messages = stderr, .is_progress_live = isatty(STDERR_FILENO) != 0}};
+    const int stop = parse_arguments(argc, argv, &arguments);
+    if (stop != 0) {
+        return stop - 1;
+    }
+    char program[512];
+    const ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (length > 0) {
+        program[length] = '\0';
+        arguments.live.program = program;
+    }
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+
+    struct ei_workload *wl = NULL;
+    struct ei_diagnostics diag;
+    const int rc = ei_workload_load(arguments.file, &wl, &diag);
+    if (rc != -ENOMEM) {
+        ei_diagnostics_print(&diag, stderr);
+        ei_diagnostics_fini(&diag);
+    }
+    if (rc < 0) {
+        return EINET_EXIT_BAD_FILE;
+    }
+    (void)ei_memory_tune_malloc();
+    struct ei_live_result result;
+    struct einet_error err = {0};
+    const int run_rc = ei_live_run(wl, &arguments.live, &result, &err);
+    const int status = run_rc < 0 ? einet_report_error("run", &err) : report(&arguments, &result);
+    ei_workload_destroy(wl);
+    return status;
+}

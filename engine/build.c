@@ -1,0 +1,300 @@
+/* Spec -> objects. Everything that a job will touch exists, and is prefaulted, before its thread starts. */
+#include "engine/run_state.h"
+
+#include "rt/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool is_same_input(const struct ei_input_spec *a, const struct ei_input_spec *b)
+{
+    return a->kind == b->kind && strcmp(a->name, b->name) == 0 && a->split == b->split &&
+           strcmp(a->root, b->root) == 0 && strcmp(a->dir, b->dir) == 0 && a->seed == b->seed && a->count == b->count;
+}
+
+static int open_input(const struct ei_input_spec *spec, struct ei_dataset **out, struct einet_error *err)
+{
+    switch (spec->kind) {
+    case EI_SPEC_INPUT_DATASET:
+        return ei_dataset_open(spec->name, spec->split, spec->root[0] != '\0' ? spec->root : NULL, out, err);
+    case EI_SPEC_INPUT_IMAGES:
+        return ei_dataset_open_images(spec->dir, out, err);
+    case EI_SPEC_INPUT_GENERATED:
+        return ei_dataset_open_generated(spec->seed, spec->split, spec->count, out, err);
+    case EI_SPEC_INPUT_NONE:
+        break;
+    }
+    return 0;
+}
+
+/* Tasks with the same input share it: it is immutable. */
+static int build_input(struct ei_live_task *task, struct einet_error *err)
+{
+    struct ei_run *run = task->run;
+    const struct ei_input_spec *spec = &task->spec->input;
+    if (spec->kind == EI_SPEC_INPUT_NONE) {
+        return 0;
+    }
+    struct ei_run_input *input = NULL;
+    for (int32_t i = 0; i < run->input_count && input == NULL; i++) {
+        input = is_same_input(run->inputs[i].spec, spec) ? &run->inputs[i] : NULL;
+    }
+    if (input == NULL) {
+        input = &run->inputs[run->input_count];
+        const int rc = open_input(spec, &input->dataset, err);
+        if (rc < 0) {
+            return rc;
+        }
+        input->spec = spec;
+        run->input_count++;
+    }
+    task->dataset = input->dataset;
+    const int64_t length_ns = run->wl->run.warmup_ns + run->duration_ns;
+    const int64_t releases = ei_arrival_expected(&task->spec->arrival, run->wl->run.seed, task->idx, 0, length_ns);
+    const int32_t count = ei_dataset_info(task->dataset)->count;
+    if (!spec->is_loop && releases > count) {
+        return einet_error_set_at(err, EINET_E_FILE, run->wl->file, spec->place.line, spec->place.column,
+                                  "task '%s' releases %lld jobs but its input has %d samples: set loop: true or "
+                                  "shorten the run",
+                                  task->spec->name, (long long)releases, (int)count);
+    }
+    return 0;
+}
+
+static bool to_pre_op(const struct ei_op_spec *op, struct ei_pre_config *config)
+{
+    enum ei_pre_op pre;
+    if (op->kind == EI_SPEC_OP_DECODE) {
+        pre = EI_PRE_DECODE;
+    } else if (op->kind == EI_SPEC_OP_RESIZE) {
+        pre = EI_PRE_RESIZE;
+        config->width_px = op->width_px;
+        config->height_px = op->height_px;
+    } else if (op->kind == EI_SPEC_OP_NORMALIZE) {
+        pre = EI_PRE_NORMALIZE;
+    } else {
+        return false;
+    }
+    if (config->op_count < EI_PRE_OPS_MAX) {
+        config->ops[config->op_count++] = pre;
+    }
+    return true;
+}
+
+/* The operations of all stages before the network make one pipeline; the last of those stages runs it. */
+static int build_pre(struct ei_live_task *task, struct einet_error *err)
+{
+    struct ei_pre_config config = {0};
+    task->pre_stage_idx = EI_NONE_IDX;
+    if (task->nn.net != NULL) {
+        const struct ei_network_info *info = ei_network_info(task->nn.net);
+        config.width_px = info->width_px;
+        config.height_px = info->height_px;
+        config.channels = info->channels;
+        memcpy(config.mean, info->norm_mean, sizeof config.mean);
+        memcpy(config.std, info->norm_std, sizeof config.std);
+    }
+    for (int32_t i = 0; i < task->spec->stage_count && i != task->spec->nn_stage_idx; i++) {
+        for (int32_t k = 0; k < task->spec->stages[i].op_count; k++) {
+            if (to_pre_op(&task->spec->stages[i].ops[k], &config)) {
+                task->pre_stage_idx = i;
+            }
+        }
+    }
+    if (task->pre_stage_idx == EI_NONE_IDX || task->nn.net == NULL || task->dataset == NULL) {
+        task->pre_stage_idx = EI_NONE_IDX;
+        return 0;
+    }
+    const struct ei_dataset_info *data = ei_dataset_info(task->dataset);
+    config.input_width_max_px = data->width_px;
+    config.input_height_max_px = data->height_px;
+    const struct ei_network_info *info = ei_network_info(task->nn.net);
+    if (config.width_px != info->width_px || config.height_px != info->height_px) {
+        const struct ei_place at = task->spec->stages[task->pre_stage_idx].place;
+        return einet_error_set_at(err, EINET_E_MISMATCH, task->run->wl->file, at.line, at.column,
+                                  "task '%s' resizes to %dx%d but its network takes %dx%d: write resize: %dx%d",
+                                  task->spec->name, config.width_px, config.height_px, info->width_px, info->height_px,
+                                  info->width_px, info->height_px);
+    }
+    return ei_pre_create(&config, &task->pre, err);
+}
+
+/* Task options of the file as the scheduler's own. */
+static int build_releases(struct ei_live_task *task, struct einet_error *err)
+{
+    const struct ei_late_spec *late = &task->spec->late_release;
+    static const enum ei_late_policy policies[] = {
+        [EI_SPEC_LATE_SKIP] = EI_LATE_SKIP,
+        [EI_SPEC_LATE_DROP_OLDEST] = EI_LATE_DROP_OLDEST,
+        [EI_SPEC_LATE_DROP_NEWEST] = EI_LATE_DROP_NEWEST,
+    };
+    const int rc = ei_release_init(&task->rt.releases, policies[late->policy], late->queue);
+    if (rc < 0) {
+        return einet_error_set(err, rc, "task '%s': a queue of %d is not possible", task->spec->name, late->queue);
+    }
+    ei_arrival_init(&task->rt.arrival, &task->spec->arrival, task->run->wl->run.seed, task->idx);
+    return 0;
+}
+
+static int build_ring(struct ei_spsc_ring *ring, void **storage, size_t records, struct einet_error *err)
+{
+    const size_t bytes = ei_spsc_ring_storage_bytes(records, sizeof(struct ei_record));
+    *storage =
+        aligned_alloc(EI_CACHE_LINE_BYTES, (bytes + EI_CACHE_LINE_BYTES - 1) & ~(size_t)(EI_CACHE_LINE_BYTES - 1));
+    if (*storage == NULL) {
+        return einet_error_set(err, -ENOMEM, "no memory for a ring of %zu records", records);
+    }
+    memset(*storage, 0, bytes);
+    return ei_spsc_ring_init(ring, records, sizeof(struct ei_record), *storage, bytes);
+}
+
+/* The file of an append_file operation, opened before the run: a bad path is an error now, not in a job. */
+static int build_log(struct ei_live_task *task, struct einet_error *err)
+{
+    char path[EI_RUN_DIR_MAX + EI_SPEC_PATH_MAX + 2];
+    for (int32_t i = 0; i < task->spec->stage_count; i++) {
+        const struct ei_stage_spec *stage = &task->spec->stages[i];
+        if (stage->path[0] == '\0') {
+            continue;
+        }
+        if (stage->path[0] == '/') {
+            snprintf(path, sizeof path, "%s", stage->path);
+        } else {
+            snprintf(path, sizeof path, "%s/%s", task->run->out_dir, stage->path);
+        }
+        task->log_fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+        if (task->log_fd < 0) {
+            const int code = -errno;
+            return einet_error_set_at(err, code, task->run->wl->file, stage->place.line, stage->place.column,
+                                      "cannot append to %s: %s", path, strerror(-code));
+        }
+    }
+    return 0;
+}
+
+/* Time of the stages behind the network: their spins, and a fixed allowance for softmax and top 5. */
+static int64_t time_after_network(const struct ei_task_spec *spec)
+{
+    const int64_t allowance_ns = 20 * EI_NS_PER_US;
+    int64_t sum_ns = 0;
+    for (int32_t i = spec->nn_stage_idx + 1; i < spec->stage_count; i++) {
+        sum_ns += spec->stages[i].spin_ns != EI_NONE_NS ? spec->stages[i].spin_ns : 0;
+    }
+    return sum_ns + allowance_ns;
+}
+
+static int build_task(struct ei_live_task *task, struct einet_error *err)
+{
+    int rc = build_releases(task, err);
+    if (rc == 0) {
+        rc = build_ring(&task->ring, &task->ring_storage, EI_JOB_RING_RECORDS, err);
+    }
+    if (rc == 0) {
+        rc = build_input(task, err);
+    }
+    if (rc == 0 && task->spec->nn_stage_idx != EI_NONE_IDX) {
+        rc = ei_task_build_network(task, err);
+        task->after_ns = time_after_network(task->spec);
+    }
+    if (rc == 0) {
+        rc = build_pre(task, err);
+    }
+    if (rc == 0) {
+        rc = build_log(task, err);
+    }
+    ei_answer_init(&task->answer);
+    return rc;
+}
+
+static int build_gates(struct ei_run *run, struct einet_error *err)
+{
+    for (int32_t i = 0; i < run->wl->lane_count; i++) {
+        const int rc = ei_gate_init(&run->gates[i], err);
+        if (rc < 0) {
+            return rc;
+        }
+        run->gate_count++;
+    }
+    return 0;
+}
+
+/* One probe per CPU on which a real-time task may run. */
+static int build_probes(struct ei_run *run, struct einet_error *err)
+{
+    struct ei_cpuset watched = {0};
+    for (int32_t i = 0; i < run->wl->task_count; i++) {
+        if (run->wl->tasks[i].class_ == EI_SPEC_CLASS_FIFO) {
+            for (int cpu = ei_cpuset_next(&run->tasks[i].cpus, 0); cpu >= 0;
+                 cpu = ei_cpuset_next(&run->tasks[i].cpus, cpu + 1)) {
+                ei_cpuset_add(&watched, cpu);
+            }
+        }
+    }
+    for (int cpu = ei_cpuset_next(&watched, 0); cpu >= 0 && run->probe_count < EI_PROBES_MAX;
+         cpu = ei_cpuset_next(&watched, cpu + 1)) {
+        struct ei_probe *probe = &run->probes[run->probe_count++];
+        probe->cpu = cpu;
+        probe->run = run;
+        const int rc = build_ring(&probe->ring, &probe->ring_storage, EI_PROBE_RING_RECORDS, err);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static int highest_cpu(const struct ei_cpuset *set)
+{
+    int highest = 0;
+    for (int cpu = ei_cpuset_next(set, 0); cpu >= 0; cpu = ei_cpuset_next(set, cpu + 1)) {
+        highest = cpu;
+    }
+    return highest;
+}
+
+int ei_run_build(struct ei_run *run, struct einet_error *err)
+{
+    int rc =
+        ei_cpu_loads_init(&run->loads, highest_cpu(&run->machine.allowed_cpus) + 1, run->wl->platform.rt_load_cap, err);
+    if (rc == 0) {
+        rc = build_gates(run, err);
+    }
+    for (int32_t i = 0; rc == 0 && i < run->wl->task_count; i++) {
+        rc = build_task(&run->tasks[i], err);
+    }
+    if (rc == 0) {
+        rc = build_probes(run, err);
+    }
+    return rc;
+}
+
+void ei_run_demolish(struct ei_run *run)
+{
+    for (int32_t i = 0; i < run->wl->task_count; i++) {
+        struct ei_live_task *task = &run->tasks[i];
+        ei_network_destroy(task->nn.net);
+        ei_pre_destroy(task->pre);
+        free(task->nn.input_chw);
+        free(task->nn.logits);
+        free(task->nn.probabilities);
+        free(task->ring_storage);
+        if (task->log_fd >= 0) {
+            close(task->log_fd);
+        }
+    }
+    for (int32_t i = 0; i < run->probe_count; i++) {
+        free(run->probes[i].ring_storage);
+    }
+    for (int32_t i = 0; i < run->input_count; i++) {
+        ei_dataset_destroy(run->inputs[i].dataset);
+    }
+    for (int32_t i = 0; i < run->gate_count; i++) {
+        ei_gate_fini(&run->gates[i]);
+    }
+    if (run->loads.cpus != NULL) {
+        ei_cpu_loads_fini(&run->loads);
+    }
+}

@@ -1,0 +1,126 @@
+/* The network of a task: its instance, its place at the lane's gate, its boundary policy. */
+#include "engine/run_state.h"
+
+#include "planner/profile_file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EMULATED_CLASSES 10
+#define EMULATED_SIDE_PX 32
+
+static int open_emulated(struct ei_live_task *task, const struct ei_model_spec *model, struct einet_error *err)
+{
+    struct ei_network_emulate_config config = {
+        .exits = model->block_count,
+        .classes = EMULATED_CLASSES,
+        .channels = 3,
+        .height_px = EMULATED_SIDE_PX,
+        .width_px = EMULATED_SIDE_PX,
+        .seed = task->run->wl->run.seed + (uint64_t)task->idx,
+    };
+    if (task->dataset != NULL) {
+        const struct ei_dataset_info *data = ei_dataset_info(task->dataset);
+        config.classes = data->classes >= 2 ? data->classes : EMULATED_CLASSES;
+        config.channels = data->channels;
+        config.height_px = data->height_px;
+        config.width_px = data->width_px;
+    }
+    for (int32_t i = 0; i < model->block_count; i++) {
+        const struct ei_emulated_block *block = &model->blocks[i];
+        config.conv_ns[i] = block->conv.median_ns;
+        config.conv_p99_ns[i] = block->conv.p99_ns;
+        config.branch_ns[i] = block->branch.median_ns;
+        config.branch_p99_ns[i] = block->branch.p99_ns;
+        config.score[i] = (float)block->score;
+    }
+    return ei_network_open_emulate(&config, &task->nn.net, err);
+}
+
+static int open_zoo(struct ei_live_task *task, const struct ei_model_spec *model, struct einet_error *err)
+{
+    const struct ei_network_zoo_config config = {
+        .zoo = model->zoo,
+        .weights_path = model->weights,
+        .dataset = model->dataset,
+        .threads = 1,
+    };
+    return ei_network_open_zoo(&config, &task->nn.net, err);
+}
+
+/* A network and an input belong together when every picture is of a class the network knows. */
+static int check_input(const struct ei_live_task *task, const struct ei_stage_spec *stage, struct einet_error *err)
+{
+    const struct ei_network_info *info = ei_network_info(task->nn.net);
+    if (task->dataset == NULL) {
+        if (task->run->wl->models[stage->model_idx].kind == EI_SPEC_MODEL_EMULATE) {
+            return 0;
+        }
+        return einet_error_set_at(err, EINET_E_FILE, task->run->wl->file, stage->place.line, stage->place.column,
+                                  "task '%s' runs network '%s' but has no input: give it one, for instance "
+                                  "input: {kind: generated}",
+                                  task->spec->name, info->name);
+    }
+    const struct ei_dataset_info *data = ei_dataset_info(task->dataset);
+    if (data->classes > 0 && data->classes != info->classes) {
+        return einet_error_set_at(err, EINET_E_MISMATCH, task->run->wl->file, stage->place.line, stage->place.column,
+                                  "task '%s': network '%s' knows %d classes, its input '%s' has %d: choose weights "
+                                  "that were trained on it",
+                                  task->spec->name, info->name, info->classes, data->name, data->classes);
+    }
+    return 0;
+}
+
+static struct ei_boundary_policy boundary_policy(const struct ei_task_spec *spec)
+{
+    static const enum ei_on_preempt on_preempt[] = {
+        [EI_SPEC_ON_PREEMPT_EXIT] = EI_PREEMPT_EXIT,
+        [EI_SPEC_ON_PREEMPT_RESUME] = EI_PREEMPT_RESUME,
+        [EI_SPEC_ON_PREEMPT_NONE] = EI_PREEMPT_NONE,
+    };
+    static const enum ei_on_deadline on_deadline[] = {
+        [EI_SPEC_ON_DEADLINE_EXIT] = EI_DEADLINE_EXIT,
+        [EI_SPEC_ON_DEADLINE_FINISH] = EI_DEADLINE_FINISH,
+        [EI_SPEC_ON_DEADLINE_ABORT] = EI_DEADLINE_ABORT,
+    };
+    return (struct ei_boundary_policy){
+        .on_preempt = on_preempt[spec->on_preempt],
+        .on_deadline = on_deadline[spec->on_deadline],
+        .is_first_exit_mandatory = spec->planner.first_exit == EI_SPEC_FIRST_EXIT_MANDATORY,
+    };
+}
+
+static int allocate_buffers(struct ei_task_network *nn, struct einet_error *err)
+{
+    const struct ei_network_info *info = ei_network_info(nn->net);
+    nn->input_chw =
+        calloc((size_t)info->channels * (size_t)info->height_px * (size_t)info->width_px, sizeof *nn->input_chw);
+    nn->logits = calloc((size_t)info->classes, sizeof *nn->logits);
+    nn->probabilities = calloc((size_t)info->classes, sizeof *nn->probabilities);
+    if (nn->input_chw == NULL || nn->logits == NULL || nn->probabilities == NULL) {
+        return einet_error_set(err, -ENOMEM, "no memory for the buffers of network '%s'", info->name);
+    }
+    return 0;
+}
+
+int ei_task_build_network(struct ei_live_task *task, struct einet_error *err)
+{
+    const struct ei_stage_spec *stage = &task->spec->stages[task->spec->nn_stage_idx];
+    const struct ei_model_spec *model = &task->run->wl->models[stage->model_idx];
+    int rc = model->kind == EI_SPEC_MODEL_EMULATE ? open_emulated(task, model, err) : open_zoo(task, model, err);
+    if (rc == 0) {
+        rc = check_input(task, stage, err);
+    }
+    if (rc == 0) {
+        rc = allocate_buffers(&task->nn, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    task->nn.policy = boundary_policy(task->spec);
+    task->nn.gate = &task->run->gates[stage->lane_idx];
+    ei_gate_seat_init(task->nn.gate, &task->nn.seat, task->idx, task->spec->priority);
+    return 0;
+}

@@ -1,0 +1,223 @@
+/* One job from release to finish: its stages in order, then its record. Everything here is inside the real-time
+ * section; a task of `class: other` runs the same code outside of it.
+ */
+#include "engine/run_state.h"
+
+#include "rt/section.h"
+#include "stages/post/class_ops.h"
+#include "stages/spin.h"
+
+static bool is_real_time(const struct ei_live_task *task)
+{
+    return task->spec->class_ == EI_SPEC_CLASS_FIFO;
+}
+
+void ei_task_activate(struct ei_live_task *task)
+{
+    task->rt.cpu = is_real_time(task) ? ei_cpu_loads_enter(&task->run->loads) : EI_CPU_LOAD_NONE;
+}
+
+void ei_task_deactivate(struct ei_live_task *task)
+{
+    ei_cpu_loads_leave(&task->run->loads, task->rt.cpu);
+    task->rt.cpu = EI_CPU_LOAD_NONE;
+}
+
+static void push(struct ei_live_task *task, const struct ei_job_record *job)
+{
+    const struct ei_record record = {.kind = EI_RECORD_JOB, .u.job = *job};
+    (void)ei_spsc_ring_push(&task->ring, &record); /* a full ring counts what it drops */
+}
+
+static struct ei_job_record blank_record(const struct ei_live_task *task, struct ei_release release)
+{
+    const struct ei_run *run = task->run;
+    const int64_t deadline_ns = task->spec->deadline_ns;
+    struct ei_job_record record = {
+        .task_idx = task->idx,
+        .job_idx = release.job_idx,
+        .release_ns = release.nominal_ns,
+        .deadline_ns = deadline_ns == EI_NONE_NS ? INT64_MAX : release.nominal_ns + deadline_ns,
+        .sample_idx = -1,
+        .label = -1,
+        .top_label = -1,
+        .planned_exit = -1,
+        .exit_idx = -1,
+        .preempted_by = -1,
+    };
+    if (release.nominal_ns < run->t0_ns + run->wl->run.warmup_ns) {
+        record.flags |= EI_JOB_WARMUP;
+    }
+    if (task->nn.net != NULL) {
+        record.flags |= EI_JOB_HAS_NN;
+    }
+    return record;
+}
+
+void ei_job_record_unrun(struct ei_live_task *task, struct ei_release release, uint8_t outcome, uint8_t cause)
+{
+    struct ei_job_record record = blank_record(task, release);
+    record.outcome = outcome;
+    record.cause = cause;
+    push(task, &record);
+}
+
+static void note_fault(struct ei_live_task *task, const char *what, const char *text)
+{
+    if (atomic_fetch_add(&task->run->faulty_jobs, 1) == 0) {
+        ei_rt_submit_enter(); /* formats text; happens once, and the run has failed anyway */
+        einet_error_set(&task->run->fault, EINET_E_FAULT, "task '%s', job %lld: %s failed: %s", task->spec->name,
+                        (long long)task->rt.record.job_idx, what, text);
+        ei_rt_submit_leave();
+    }
+}
+
+/* The job's sample: its picture goes through preprocessing, its label into the record. */
+static int take_sample(struct ei_live_task *task)
+{
+    struct ei_job_record *record = &task->rt.record;
+    int32_t label = -1;
+    record->sample_idx = (int32_t)(record->job_idx % ei_dataset_info(task->dataset)->count);
+    const int rc = ei_dataset_sample(task->dataset, record->sample_idx, &task->rt.image, &label);
+    record->label = label;
+    if (label >= 0) {
+        record->flags |= EI_JOB_LABELLED;
+    }
+    return rc;
+}
+
+static int run_pre(struct ei_live_task *task)
+{
+    const int rc = ei_pre_run(task->pre, &task->rt.image, task->nn.input_chw);
+    if (rc < 0) {
+        note_fault(task, "preprocessing", einet_error_text(rc));
+    }
+    return rc;
+}
+
+/* Post-operations on the answer that the network delivered; without one there is nothing to do. */
+static void run_post(struct ei_live_task *task, const struct ei_op_spec *op)
+{
+    if (task->rt.record.exit_idx < 0) {
+        return;
+    }
+    const int32_t classes = ei_network_info(task->nn.net)->classes;
+    int32_t top[EI_ANSWER_TOP];
+    float p[EI_ANSWER_TOP];
+    if (op->kind == EI_SPEC_OP_SOFTMAX) {
+        ei_class_softmax(task->nn.logits, classes, task->nn.probabilities);
+    } else if (op->kind == EI_SPEC_OP_ARGMAX) {
+        task->rt.record.top_label = ei_class_argmax(task->nn.logits, classes);
+    } else if (op->kind == EI_SPEC_OP_TOP5) {
+        (void)ei_class_top_softmax(task->nn.logits, classes, EI_ANSWER_TOP, top, p);
+        task->rt.record.top_label = top[0];
+    }
+}
+
+static int run_cpu_stage(struct ei_live_task *task, int32_t stage_idx)
+{
+    const struct ei_stage_spec *stage = &task->spec->stages[stage_idx];
+    if (stage->spin_ns != EI_NONE_NS) {
+        ei_spin(stage->spin_ns);
+    }
+    if (task->pre != NULL && stage_idx == task->pre_stage_idx) {
+        const int rc = run_pre(task);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    for (int32_t i = 0; i < stage->op_count; i++) {
+        if (stage->ops[i].kind == EI_SPEC_OP_APPEND_FILE) {
+            ei_rt_submit_enter();
+            const int rc = ei_log_stage_run(task);
+            ei_rt_submit_leave();
+            if (rc < 0) {
+                note_fault(task, "append_file", einet_error_text(rc));
+                return rc;
+            }
+        } else if (task->nn.net != NULL && stage_idx > task->spec->nn_stage_idx) {
+            run_post(task, &stage->ops[i]);
+        }
+    }
+    return 0;
+}
+
+static int run_stages(struct ei_live_task *task)
+{
+    for (int32_t i = 0; i < task->spec->stage_count; i++) {
+        int rc = 0;
+        if (task->spec->stages[i].kind == EI_SPEC_STAGE_NN) {
+            rc = ei_job_run_network(task);
+            if (rc < 0) {
+                note_fault(task, "the network", ei_network_fault_text(task->nn.net));
+            }
+            if (task->rt.record.outcome == EI_JOB_ABORTED) {
+                return rc;
+            }
+        } else {
+            rc = run_cpu_stage(task, i);
+        }
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+/* Not even the first answer fits under the hard cap of the CPU's real-time load. */
+static bool is_overloaded(struct ei_live_task *task)
+{
+    return task->nn.net != NULL && is_real_time(task) &&
+           ei_cpu_loads_would_pass(&task->run->loads, task->rt.cpu, task->nn.first_answer_ns,
+                                   task->run->loads.hard_cap);
+}
+
+static void finish(struct ei_live_task *task, int rc)
+{
+    struct ei_job_record *record = &task->rt.record;
+    record->finish_ns = ei_mono_now().ns;
+    if (rc < 0) {
+        record->outcome = EI_JOB_ABORTED;
+        record->cause = EI_CAUSE_FAULT;
+    }
+    if (record->outcome == EI_JOB_ABORTED) {
+        record->exit_idx = -1;
+        record->top_label = -1;
+        record->flags &= ~(uint32_t)EI_JOB_ANSWERED;
+    } else if (record->finish_ns > record->deadline_ns) {
+        record->flags |= EI_JOB_MISSED;
+    }
+    if (record->exit_idx >= 0) {
+        (void)ei_answer_finalize(&task->answer);
+    }
+}
+
+void ei_job_run(struct ei_live_task *task, struct ei_release release, int64_t awake_ns)
+{
+    const bool rt = is_real_time(task);
+    if (rt) {
+        ei_rt_section_enter();
+    }
+    task->rt.record = blank_record(task, release);
+    task->rt.record.awake_ns = awake_ns;
+    task->rt.record.outcome = EI_JOB_COMPLETED;
+    task->rt.record.cause = EI_CAUSE_PLAN_DONE;
+    ei_task_activate(task);
+    if (is_overloaded(task)) {
+        ei_task_deactivate(task);
+        ei_release_unstart(&task->rt.releases);
+        ei_job_record_unrun(task, release, EI_JOB_DROPPED, EI_CAUSE_LOAD_CAP);
+    } else {
+        task->rt.record.start_ns = ei_mono_now().ns;
+        int rc = task->dataset != NULL ? take_sample(task) : 0;
+        if (rc == 0) {
+            rc = run_stages(task);
+        }
+        finish(task, rc);
+        ei_task_deactivate(task);
+        push(task, &task->rt.record);
+    }
+    if (rt) {
+        ei_rt_section_leave();
+    }
+}

@@ -1,0 +1,93 @@
+/* See lane_gate_rt.h and the protocol in rt/handoff.h. */
+#include "engine/lane_gate_rt.h"
+
+int ei_gate_init(struct ei_lane_gate *gate, struct einet_error *err)
+{
+    *gate = (struct ei_lane_gate){0};
+    ei_lane_init(&gate->arbiter);
+    return ei_handoff_guard_init(&gate->guard, err);
+}
+
+void ei_gate_fini(struct ei_lane_gate *gate)
+{
+    ei_handoff_guard_fini(&gate->guard);
+}
+
+void ei_gate_seat_init(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int32_t task_idx, int32_t priority)
+{
+    *seat = (struct ei_gate_seat){.claim = {.task_idx = task_idx, .priority = priority}, .victim_task_idx = -1};
+    ei_waiter_init(&seat->waiter);
+    gate->seats[task_idx] = seat;
+}
+
+static void publish_top(struct ei_lane_gate *gate)
+{
+    atomic_store_explicit(&gate->top_waiting, ei_lane_top_waiting(&gate->arbiter), memory_order_relaxed);
+}
+
+bool ei_gate_request(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int64_t job_idx, int64_t now_ns)
+{
+    ei_handoff_guard_lock(&gate->guard);
+    seat->job_idx = job_idx;
+    seat->request_ns = now_ns;
+    seat->granted_ns = now_ns;
+    seat->victim_task_idx = -1;
+    const bool is_granted = ei_lane_request(&gate->arbiter, seat->claim);
+    if (!is_granted) {
+        ei_waiter_prepare(&seat->waiter);
+        publish_top(gate);
+        struct ei_gate_seat *holder = gate->seats[gate->arbiter.holder.task_idx];
+        /* A refused boost (the right to real time was taken away meanwhile) costs inheritance, not the lane. */
+        (void)ei_thread_boost(&holder->boost, ei_lane_effective_priority(&gate->arbiter));
+    }
+    ei_handoff_guard_unlock(&gate->guard);
+    return is_granted;
+}
+
+void ei_gate_wait(struct ei_gate_seat *seat)
+{
+    (void)ei_waiter_wait(&seat->waiter, EI_MONO_NEVER);
+}
+
+bool ei_gate_is_higher_waiting(struct ei_lane_gate *gate, const struct ei_gate_seat *seat)
+{
+    return atomic_load_explicit(&gate->top_waiting, memory_order_relaxed) > seat->claim.priority;
+}
+
+/* Tell the new holder when and from whom it got the lane. Guard held. */
+static void fill_grant(struct ei_gate_seat *next, int64_t now_ns, const struct ei_gate_seat *victim)
+{
+    next->granted_ns = now_ns;
+    next->victim_task_idx = victim != NULL ? victim->claim.task_idx : -1;
+    next->victim_job_idx = victim != NULL ? victim->job_idx : 0;
+}
+
+int32_t ei_gate_yield(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int64_t now_ns)
+{
+    ei_handoff_guard_lock(&gate->guard);
+    const int32_t next = ei_lane_yield(&gate->arbiter);
+    if (next == seat->claim.task_idx) {
+        ei_handoff_guard_unlock(&gate->guard);
+        return EI_LANE_NOBODY;
+    }
+    seat->request_ns = now_ns;
+    ei_waiter_prepare(&seat->waiter);
+    fill_grant(gate->seats[next], now_ns, seat);
+    publish_top(gate);
+    (void)ei_handoff_release(&gate->guard, &gate->seats[next]->waiter, &seat->boost);
+    return next;
+}
+
+int32_t ei_gate_release(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int64_t now_ns, bool is_preempted)
+{
+    ei_handoff_guard_lock(&gate->guard);
+    const int32_t next = ei_lane_release(&gate->arbiter);
+    struct ei_waiter *granted = NULL;
+    if (next != EI_LANE_NOBODY) {
+        fill_grant(gate->seats[next], now_ns, is_preempted ? seat : NULL);
+        granted = &gate->seats[next]->waiter;
+    }
+    publish_top(gate);
+    (void)ei_handoff_release(&gate->guard, granted, &seat->boost);
+    return next;
+}

@@ -1,0 +1,61 @@
+/* The gate of a lane: scheduler/lane.h decides who holds it, rt/handoff.h passes it on.
+ *
+ *   request ---granted--------------------------------> holds
+ *      |                                                  |  ^
+ *      +---queued (holder inherits)--> wait --granted-----+  |
+ *                                        ^                |  |
+ *                                        +---- yield -----+--+  (nobody higher: keeps it)
+ *                                                         |
+ *                                                      release -> the highest waiter holds it
+ *
+ * A task has one seat per gate. Calls of one seat come from its job thread only.
+ */
+#ifndef ENGINE_LANE_GATE_RT_H
+#define ENGINE_LANE_GATE_RT_H
+
+#include "rt/handoff.h"
+#include "scheduler/lane.h"
+
+struct ei_gate_seat {
+    struct ei_waiter waiter;
+    struct ei_boost boost; /* describe the thread with ei_boost_init_self once it has its real-time priority */
+    struct ei_lane_claim claim;
+    int64_t job_idx; /* of the job that asks */
+    /* written by the thread that grants, under the guard; valid once granted */
+    int64_t request_ns;
+    int64_t granted_ns;      /* when the former holder's block ended */
+    int32_t victim_task_idx; /* the job that lost the lane to this one, -1 = none */
+    int64_t victim_job_idx;
+};
+
+struct ei_lane_gate {
+    struct ei_handoff_guard guard;
+    struct ei_lane arbiter;
+    atomic_int top_waiting; /* priority of the highest waiter, 0 = none; what the holder looks at */
+    struct ei_gate_seat *seats[EI_LANE_CLAIMS_MAX]; /* by task index; borrowed */
+};
+
+/* Returns 0 or the lock's error. */
+int ei_gate_init(struct ei_lane_gate *gate, struct einet_error *err);
+void ei_gate_fini(struct ei_lane_gate *gate);
+
+/* Introduce a task; before the threads start. */
+void ei_gate_seat_init(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int32_t task_idx, int32_t priority);
+
+/* Ask for the lane for job job_idx at now_ns. True: held. False: call ei_gate_wait. */
+EINET_RT bool ei_gate_request(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int64_t job_idx, int64_t now_ns);
+EINET_RT void ei_gate_wait(struct ei_gate_seat *seat);
+
+/* Whether a higher-priority job waits. One relaxed load. Thread: the holder. */
+EINET_RT bool ei_gate_is_higher_waiting(struct ei_lane_gate *gate, const struct ei_gate_seat *seat);
+
+/* At a boundary at now_ns: pass the lane to a higher waiter and queue again. Returns the task that got it, after which
+ * ei_gate_wait must be called; EI_LANE_NOBODY when nobody higher waits and the lane is kept. */
+EINET_RT int32_t ei_gate_yield(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int64_t now_ns);
+
+/* Leave at now_ns. is_preempted: the job stopped because a higher one waits. Returns the task that got the lane or
+ * EI_LANE_NOBODY. */
+EINET_RT int32_t ei_gate_release(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int64_t now_ns,
+                                 bool is_preempted);
+
+#endif

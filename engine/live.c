@@ -1,0 +1,374 @@
+/* The course of a live run, in the main thread: prepare, build, start in steps, keep house, finish. */
+#include "engine/live.h"
+
+#include "engine/run_state.h"
+#include "rt/memory.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#define HOUSEKEEPING_NS (20 * EI_NS_PER_MS)
+#define PROGRESS_NS EI_NS_PER_S
+/* A run that is ended by a signal ends this much later, so that no thread can be past a check that it must see. */
+#define CANCEL_MARGIN_NS (20 * EI_NS_PER_MS)
+
+/* ---- preparing ---- */
+
+static int acquire_privileges(struct ei_run *run, struct einet_error *err)
+{
+    const struct ei_platform_spec *platform = &run->wl->platform;
+    struct ei_privilege_ask ask = {
+        .mode = platform->privileges == EI_SPEC_PRIVILEGES_REQUIRE ? EI_PRIVILEGES_REQUIRE : EI_PRIVILEGES_DEGRADE,
+        .lock_memory = platform->lock_memory == EI_SPEC_LOCK_ALL ? EI_MEMORY_LOCK_ALL : EI_MEMORY_LOCK_NONE,
+        .cpu_dma_latency_us =
+            platform->cpu_dma_latency_ns == EI_NONE_NS ? -1 : platform->cpu_dma_latency_ns / EI_NS_PER_US,
+        .program = run->options->program,
+    };
+    for (int32_t i = 0; i < run->wl->task_count; i++) {
+        const struct ei_task_spec *spec = &run->wl->tasks[i];
+        if (spec->class_ == EI_SPEC_CLASS_FIFO) {
+            ask.top_priority = 99; /* the noise probes outrank all tasks */
+        }
+        for (int cpu = ei_cpuset_next(&run->tasks[i].cpus, 0); cpu >= 0;
+             cpu = ei_cpuset_next(&run->tasks[i].cpus, cpu + 1)) {
+            ei_cpuset_add(&ask.cpus, cpu);
+        }
+    }
+    const int rc = ei_privileges_acquire(&ask, &run->privileges, err);
+    run->has_privileges = rc == 0;
+    for (int32_t i = 0; rc == 0 && i < run->wl->task_count; i++) {
+        run->tasks[i].is_fifo =
+            run->wl->tasks[i].class_ == EI_SPEC_CLASS_FIFO && run->privileges.results[EI_PRIVILEGE_FIFO].got;
+    }
+    return rc;
+}
+
+static int prepare(struct ei_run *run, const struct ei_workload *wl, const struct ei_live_options *options,
+                   struct einet_error *err)
+{
+    *run = (struct ei_run){.wl = wl, .options = options};
+    run->duration_ns = options->duration_ns > 0 ? options->duration_ns : wl->run.duration_ns;
+    run->tasks = aligned_alloc(_Alignof(struct ei_live_task), sizeof *run->tasks * (size_t)wl->task_count);
+    if (run->tasks == NULL) {
+        return einet_error_set(err, -ENOMEM, "no memory for %d tasks", wl->task_count);
+    }
+    memset(run->tasks, 0, sizeof *run->tasks * (size_t)wl->task_count);
+    for (int32_t i = 0; i < wl->task_count; i++) {
+        run->tasks[i].spec = &wl->tasks[i];
+        run->tasks[i].run = run;
+        run->tasks[i].idx = i;
+        run->tasks[i].log_fd = -1;
+        run->tasks[i].rt.cpu = EI_CPU_LOAD_NONE;
+    }
+    int rc = ei_machine_describe(&run->machine, err);
+    if (rc == 0) {
+        rc = ei_run_settle_cpus(run, err);
+    }
+    return rc == 0 ? acquire_privileges(run, err) : rc;
+}
+
+/* ---- starting ---- */
+
+static int create_threads(struct ei_run *run, struct einet_error *err)
+{
+    for (int32_t i = 0; i < run->wl->task_count; i++) {
+        struct ei_live_task *task = &run->tasks[i];
+        const struct ei_thread_attr attr = {
+            .name = task->spec->name,
+            .policy = EI_THREAD_OTHER,
+            .stack_bytes = (size_t)run->wl->platform.stack_bytes,
+        };
+        atomic_fetch_add(&run->running, 1);
+        const int rc = ei_thread_create(&task->thread, &attr, ei_task_thread, task, err);
+        if (rc < 0) {
+            atomic_fetch_sub(&run->running, 1);
+            return rc;
+        }
+        task->has_thread = true;
+    }
+    return 0;
+}
+
+static int lock_memory(struct ei_run *run, struct einet_error *err)
+{
+    if (run->wl->platform.lock_memory != EI_SPEC_LOCK_ALL || !run->privileges.results[EI_PRIVILEGE_MEMORY].got) {
+        return 0;
+    }
+    struct einet_error refused = {0};
+    if (ei_memory_lock(EI_MEMORY_LOCK_ALL, &refused) == 0) {
+        return 0;
+    }
+    return ei_privileges_refused(&run->privileges, EI_PRIVILEGE_MEMORY, "unlocked memory", refused.text,
+                                 "ulimit -l unlimited", err);
+}
+
+static void set_clock(struct ei_run *run)
+{
+    run->t0_ns = ei_mono_now().ns + run->wl->run.start_delay_ns;
+    atomic_store(&run->end_ns, run->t0_ns + run->wl->run.warmup_ns + run->duration_ns);
+}
+
+/* Bring all threads to their first release, in the steps of engine/start.h. */
+static int start(struct ei_run *run, struct ei_collector **out_collector, struct einet_error *err)
+{
+    int rc = create_threads(run, err);
+    if (rc == 0) {
+        rc = ei_start_await(&run->start, err);
+    }
+    if (rc == 0) {
+        rc = lock_memory(run, err);
+    }
+    if (rc == 0) {
+        ei_start_open(&run->start, EI_START_MEASURE);
+        rc = ei_start_await(&run->start, err);
+    }
+    if (rc == 0) {
+        set_clock(run);
+        rc = ei_run_create_collector(run, out_collector, err);
+    }
+    if (rc == 0) {
+        rc = ei_probes_start(run, err);
+    }
+    if (rc < 0) {
+        ei_start_give_up(&run->start);
+        return rc;
+    }
+    if (run->options->on_ready != NULL) {
+        run->options->on_ready(run->options->context);
+    }
+    set_clock(run); /* again: creating files and probes took time */
+    ei_collector_set_t0(*out_collector, run->t0_ns);
+    ei_start_open(&run->start, EI_START_GO);
+    return 0;
+}
+
+static void join_threads(struct ei_run *run)
+{
+    for (int32_t i = 0; i < run->wl->task_count; i++) {
+        if (run->tasks[i].has_thread) {
+            (void)ei_thread_join(&run->tasks[i].thread);
+            run->tasks[i].has_thread = false;
+        }
+    }
+}
+
+/* ---- keeping house ---- */
+
+static void show_progress(const struct ei_run *run, const struct ei_collector *collector)
+{
+    FILE *out = run->options->messages;
+    if (out == NULL || !run->options->is_progress_live) {
+        return;
+    }
+    const double all_s = (double)(run->wl->run.warmup_ns + run->duration_ns) / (double)EI_NS_PER_S;
+    const double at_s = (double)(ei_mono_now().ns - run->t0_ns) / (double)EI_NS_PER_S;
+    fprintf(out, "\r\033[K%5.1f / %.1f s", at_s < 0 ? 0 : (at_s > all_s ? all_s : at_s), all_s);
+    for (int32_t i = 0; i < run->wl->task_count; i++) {
+        const struct ei_metrics_progress p = ei_collector_progress(collector, i);
+        fprintf(out, "  %s %lld", run->wl->tasks[i].name, (long long)p.released);
+        if (p.misses > 0) {
+            fprintf(out, " (%lld late)", (long long)p.misses);
+        }
+        if (p.preemptions > 0) {
+            fprintf(out, " (%lld preempted)", (long long)p.preemptions);
+        }
+    }
+    fflush(out);
+}
+
+/* Drain, sample and watch for signals until every job thread has ended. Returns the signal that ended the run, or 0. */
+static int keep_house(struct ei_run *run, struct ei_drain *drain)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    const struct timespec nap = {.tv_nsec = HOUSEKEEPING_NS};
+    int ended_by = 0;
+    int64_t next_progress_ns = run->t0_ns;
+    while (atomic_load_explicit(&run->running, memory_order_acquire) > 0) {
+        const int signal_number = sigtimedwait(&signals, NULL, &nap);
+        if (signal_number > 0 && ended_by == 0) {
+            ended_by = signal_number;
+            const int64_t soon_ns = ei_mono_now().ns + CANCEL_MARGIN_NS;
+            if (soon_ns < atomic_load(&run->end_ns)) {
+                atomic_store_explicit(&run->end_ns, soon_ns, memory_order_release);
+            }
+            atomic_store_explicit(&run->is_cancelled, true, memory_order_release);
+        }
+        ei_drain_cycle(drain);
+        const int64_t now_ns = ei_mono_now().ns;
+        if (now_ns > run->t0_ns) {
+            ei_cpu_loads_sample(&run->loads);
+        }
+        if (now_ns >= next_progress_ns) {
+            next_progress_ns += PROGRESS_NS;
+            show_progress(run, drain->collector);
+        }
+    }
+    return ended_by;
+}
+
+static int init_drain(struct ei_run *run, struct ei_drain *drain, struct ei_collector *collector,
+                      struct einet_error *err)
+{
+    int rc = ei_drain_init(drain, collector);
+    for (int32_t i = 0; rc == 0 && i < run->wl->task_count; i++) {
+        rc = ei_drain_add_job_ring(drain, &run->tasks[i].ring);
+    }
+    for (int32_t i = 0; rc == 0 && i < run->probe_count; i++) {
+        rc = ei_drain_add_gap_ring(drain, &run->probes[i].ring);
+    }
+    return rc < 0 ? einet_error_set(err, rc, "cannot set up the record drain: %s", einet_error_text(rc)) : 0;
+}
+
+/* ---- finishing ---- */
+
+static int32_t collect_loads(const struct ei_run *run, struct ei_metrics_cpu_load *out)
+{
+    int32_t count = 0;
+    for (int32_t i = 0; i < run->probe_count; i++) {
+        const struct ei_cpu_load *l = &run->loads.cpus[run->probes[i].cpu];
+        if (l->samples > 0) {
+            out[count++] = (struct ei_metrics_cpu_load){
+                .cpu = run->probes[i].cpu, .mean = l->sum / (double)l->samples, .peak = l->peak, .cap = run->loads.cap};
+        }
+    }
+    return count;
+}
+
+static void sum_usage(const struct ei_run *run, struct ei_metrics_totals *totals)
+{
+    for (int32_t i = 0; i < run->wl->task_count; i++) {
+        const struct ei_thread_usage *a = &run->tasks[i].rt.usage_before, *b = &run->tasks[i].rt.usage_after;
+        totals->minor_faults += b->minor_faults - a->minor_faults;
+        totals->major_faults += b->major_faults - a->major_faults;
+        totals->voluntary_switches += b->voluntary_switches - a->voluntary_switches;
+        totals->involuntary_switches += b->involuntary_switches - a->involuntary_switches;
+    }
+}
+
+static int finish(struct ei_run *run, struct ei_drain *drain, int ended_by, struct ei_live_result *out,
+                  struct einet_error *err)
+{
+    int64_t expected[EI_TASKS_MAX];
+    struct ei_metrics_cpu_load loads[EI_PROBES_MAX];
+    const int64_t length_ns = atomic_load(&run->end_ns) - run->t0_ns;
+    const int64_t warmup_ns = run->wl->run.warmup_ns;
+    for (int32_t i = 0; i < run->wl->task_count; i++) {
+        expected[i] = length_ns < warmup_ns
+                          ? 0
+                          : ei_arrival_expected(&run->wl->tasks[i].arrival, run->wl->run.seed, i, warmup_ns, length_ns);
+    }
+    struct ei_metrics_totals totals = {
+        .expected = expected,
+        .duration_ns = length_ns,
+        .is_ended_early = length_ns < warmup_ns + run->duration_ns,
+        .end_signal = ended_by,
+        .loads = loads,
+        .load_count = collect_loads(run, loads),
+    };
+    sum_usage(run, &totals);
+    ei_drain_finish(drain);
+    ei_drain_lost(drain, &totals.job_records_lost, &totals.gap_records_lost);
+    const int rc = ei_collector_finish(drain->collector, &totals, err);
+    out->collector = drain->collector;
+    out->slo_failures = ei_collector_slo_failures(drain->collector);
+    out->is_identity_ok = ei_collector_is_identity_ok(drain->collector);
+    out->is_ended_early = totals.is_ended_early;
+    out->faulty_jobs = atomic_load(&run->faulty_jobs);
+    snprintf(out->out_dir, sizeof out->out_dir, "%s", run->out_dir);
+    snprintf(out->fault_text, sizeof out->fault_text, "%s", run->fault.text);
+    return rc;
+}
+
+/* Threads exist from here on; whatever happens they are joined. */
+static int run_threads(struct ei_run *run, struct ei_live_result *out, struct einet_error *err)
+{
+    struct ei_collector *collector = NULL;
+    static struct ei_drain drain; /* large; one run at a time */
+    int ended_by = 0;
+    drain = (struct ei_drain){0};
+    int rc = ei_start_init(&run->start, run->wl->task_count, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = start(run, &collector, err);
+    if (rc == 0) {
+        rc = init_drain(run, &drain, collector, err);
+        if (rc == 0) {
+            (void)ei_topology_bind_self(&run->housekeeping_cpus, NULL);
+            ended_by = keep_house(run, &drain);
+        } else {
+            atomic_store(&run->end_ns, 0);
+        }
+    }
+    join_threads(run);
+    ei_probes_stop(run);
+    if (rc == 0) {
+        rc = finish(run, &drain, ended_by, out, err);
+    }
+    if (rc < 0) {
+        ei_collector_destroy(collector);
+        out->collector = NULL;
+    }
+    ei_drain_fini(&drain);
+    ei_start_fini(&run->start);
+    return rc;
+}
+
+static int make_out_dir(struct ei_run *run, struct einet_error *err)
+{
+    char path[EI_RUN_DIR_MAX];
+    ei_run_settle_out_dir(run);
+    snprintf(path, sizeof path, "%s", run->out_dir);
+    for (char *at = path + 1;; at++) {
+        if (*at != '/' && *at != '\0') {
+            continue;
+        }
+        const char kept = *at;
+        *at = '\0';
+        if (mkdir(path, 0755) != 0 && errno != EEXIST) {
+            const int code = -errno;
+            return einet_error_set(err, code, "cannot make the output folder %s: %s (choose another with --out)",
+                                   run->out_dir, strerror(-code));
+        }
+        *at = kept;
+        if (kept == '\0') {
+            return 0;
+        }
+    }
+}
+
+int ei_live_run(const struct ei_workload *wl, const struct ei_live_options *options, struct ei_live_result *out,
+                struct einet_error *err)
+{
+    static struct ei_run run; /* large; one run at a time */
+    *out = (struct ei_live_result){0};
+    int rc = prepare(&run, wl, options, err);
+    if (rc == 0) {
+        rc = make_out_dir(&run, err);
+    }
+    if (rc == 0) {
+        rc = ei_run_build(&run, err);
+    }
+    if (rc == 0) {
+        rc = ei_run_write_workload(&run, err);
+    }
+    if (rc == 0) {
+        rc = run_threads(&run, out, err);
+    }
+    if (run.tasks != NULL) {
+        ei_run_demolish(&run);
+    }
+    if (run.has_privileges) {
+        ei_privileges_release(&run.privileges);
+        ei_memory_unlock();
+    }
+    free(run.tasks);
+    return rc;
+}

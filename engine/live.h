@@ -1,0 +1,44 @@
+/* The live engine: a checked workload on the real clock with real threads, from start to the final figures.
+ *
+ * One call per process at a time. Thread: main; it becomes the run's housekeeper. The caller must have blocked SIGINT
+ * and SIGTERM before any other thread exists; the engine takes them and ends the run with every job answered.
+ */
+#ifndef ENGINE_LIVE_H
+#define ENGINE_LIVE_H
+
+#include "metrics/collector.h"
+#include "workloads/spec.h"
+
+#include <einet/error.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct ei_live_options {
+    const char *out_dir;   /* NULL = as the workload says */
+    int64_t duration_ns;   /* of the counted part; 0 = as the workload says */
+    const char *program;   /* path of the executable, for the commands that fix missing privileges */
+    FILE *messages;        /* progress and warnings; NULL = silent */
+    bool is_progress_live; /* messages is a terminal: show one line that is rewritten each second */
+    /* Called on the main thread when all job threads are ready, before t0; may be NULL. For tests and hooks. */
+    void (*on_ready)(void *context);
+    void *context;
+};
+
+struct ei_live_result {
+    struct ei_collector *collector;     /* finished; the caller prints from it and destroys it */
+    char out_dir[EI_SPEC_PATH_MAX * 2]; /* where the files are */
+    int32_t slo_failures;
+    bool is_identity_ok;
+    bool is_ended_early;
+    int32_t faulty_jobs;                   /* jobs whose stage failed */
+    char fault_text[EINET_ERROR_TEXT_MAX]; /* of the first one; "" = none */
+};
+
+/* Run the workload. Returns 0 with *out filled (also when SLOs failed or jobs were faulty), EINET_E_PRIVILEGE,
+ * EINET_E_FILE / EINET_E_MISMATCH (weights, data sets, CPUs; the error names the place in the workload file),
+ * EINET_E_BACKEND, or -errno of the output folder. On error no file is left behind. */
+int ei_live_run(const struct ei_workload *wl, const struct ei_live_options *options, struct ei_live_result *out,
+                struct einet_error *err);
+
+#endif

@@ -1,0 +1,179 @@
+/* What the files of the engine share: one struct ei_run per run, one struct ei_live_task per task.
+ *
+ * Ownership of fields: `rt` is the task's job thread's alone while the run lasts; everything else is written before the
+ * threads start, or is atomic.
+ */
+#ifndef ENGINE_RUN_STATE_H
+#define ENGINE_RUN_STATE_H
+
+#include "engine/cpu_load_rt.h"
+#include "engine/lane_gate_rt.h"
+#include "engine/live.h"
+#include "engine/start.h"
+#include "metrics/drain.h"
+#include "planner/elastic.h"
+#include "rt/privileges.h"
+#include "rt/spsc_ring.h"
+#include "rt/thread.h"
+#include "rt/topology.h"
+#include "scheduler/boundary.h"
+#include "scheduler/release.h"
+#include "stages/answer.h"
+#include "stages/nn/network.h"
+#include "stages/pre/image_ops.h"
+#include "workloads/arrival.h"
+
+#include <stdatomic.h>
+
+#define EI_RUN_DIR_MAX (EI_SPEC_PATH_MAX * 2)
+#define EI_JOB_RING_RECORDS 8192
+#define EI_PROBE_RING_RECORDS 4096
+#define EI_PROBES_MAX 64
+
+struct ei_run;
+
+/* The network part of a task. */
+struct ei_task_network {
+    struct ei_network *net; /* NULL: no network stage */
+    struct ei_lane_gate *gate;
+    struct ei_gate_seat seat;
+    struct ei_boundary_policy policy;
+    struct ei_elastic_config elastic;
+    struct ei_et_profile et; /* measured at start on this machine */
+    int64_t first_answer_ns; /* p99 of conv part 0 and branch 0 */
+    float *input_chw;        /* [channels * height * width] */
+    float *logits;           /* [classes] of the branch that ran last */
+    float *probabilities;    /* [classes], of the softmax stage */
+};
+
+/* The job thread's own. */
+struct ei_task_rt {
+    struct ei_arrival arrival;
+    struct ei_release_state releases;
+    struct ei_elastic job;
+    struct ei_plan_workspace ws;
+    struct ei_job_record record; /* of the job that runs */
+    struct einet_image image;    /* its sample; borrowed from the data set */
+    int32_t cpu;                 /* where its activity is counted, EI_CPU_LOAD_NONE = not counted now */
+    struct ei_thread_usage usage_before, usage_after;
+};
+
+struct ei_live_task {
+    const struct ei_task_spec *spec;
+    struct ei_run *run;
+    int32_t idx;
+    struct ei_cpuset cpus;
+    bool is_fifo; /* asked for and got */
+    struct ei_thread thread;
+    bool has_thread;
+    struct ei_spsc_ring ring;
+    void *ring_storage;
+    const struct ei_dataset *dataset; /* of the run's list; NULL = no input */
+    struct ei_pre *pre;               /* NULL = no preprocessing */
+    int32_t pre_stage_idx;            /* the stage that runs `pre` */
+    struct ei_task_network nn;
+    int64_t after_ns; /* predicted time of the stages behind the network */
+    int log_fd;       /* append_file; -1 = none */
+    struct ei_answer_cell answer;
+    int64_t expected; /* filled when the run is over */
+    struct ei_task_rt rt;
+};
+
+/* A data set that several tasks may share. */
+struct ei_run_input {
+    const struct ei_input_spec *spec; /* the first task's */
+    struct ei_dataset *dataset;
+};
+
+struct ei_probe {
+    int32_t cpu;
+    int priority; /* 0 = SCHED_OTHER */
+    struct ei_run *run;
+    struct ei_thread thread;
+    bool has_thread;
+    struct ei_spsc_ring ring;
+    void *ring_storage;
+};
+
+struct ei_run {
+    const struct ei_workload *wl;
+    const struct ei_live_options *options;
+    int64_t duration_ns; /* counted part */
+    struct ei_machine machine;
+    struct ei_cpuset housekeeping_cpus, task_cpus; /* of this run; task_cpus: what `auto` means */
+    bool is_housekeeping_shared;                   /* no CPU was left for the tasks alone */
+    struct ei_privileges privileges;
+    bool has_privileges;
+    char out_dir[EI_RUN_DIR_MAX];
+    struct ei_run_input inputs[EI_TASKS_MAX];
+    int32_t input_count;
+    struct ei_lane_gate gates[EI_LANES_MAX];
+    int32_t gate_count;
+    struct ei_cpu_loads loads;
+    struct ei_live_task *tasks; /* [wl->task_count] */
+    struct ei_probe probes[EI_PROBES_MAX];
+    int32_t probe_count;
+    struct ei_start start;
+    /* the clock of the run */
+    _Atomic int64_t t0_ns;    /* settled before GO */
+    _Atomic int64_t end_ns;   /* releases after it do not run; moved forward by a signal */
+    atomic_bool is_cancelled; /* with end_ns passed: jobs end at their next boundary */
+    atomic_int running;       /* job threads that have not ended */
+    atomic_bool is_probing;
+    atomic_int faulty_jobs;
+    struct einet_error fault; /* of the first faulty job; written once by whoever raised faulty_jobs from 0 */
+};
+
+/* ---- cpus.c ---- */
+
+/* Settle the CPU sets of the run and of each task and check them against the process's. */
+int ei_run_settle_cpus(struct ei_run *run, struct einet_error *err);
+
+/* ---- build.c, build_network.c ---- */
+
+/* Make every object of the run: inputs, gates, networks, buffers, rings. On error ei_run_demolish frees what exists. */
+int ei_run_build(struct ei_run *run, struct einet_error *err);
+void ei_run_demolish(struct ei_run *run);
+/* The network, its policy and its planner configuration. */
+int ei_task_build_network(struct ei_live_task *task, struct einet_error *err);
+
+/* ---- timing.c ---- */
+
+/* Run every block until libtorch's caches are warm. Thread: the job thread, before real time. */
+int ei_task_warm_up(struct ei_live_task *task, struct einet_error *err);
+/* Measure block times in sequence under the priority of the run, one task at a time, and complete the planner's
+ * configuration. Thread: the job thread, already real-time. */
+int ei_task_measure(struct ei_live_task *task, struct einet_error *err);
+
+/* ---- task_thread.c, job_rt.c, network_rt.c, log_stage.c ---- */
+
+/* Body of a job thread; arg: struct ei_live_task. */
+void ei_task_thread(void *arg);
+/* Run one job from release to finish and push its record. */
+EINET_RT void ei_job_run(struct ei_live_task *task, struct ei_release release, int64_t awake_ns);
+/* Record a release that did not become a job. */
+EINET_RT void ei_job_record_unrun(struct ei_live_task *task, struct ei_release release, uint8_t outcome, uint8_t cause);
+/* Whether the run was cancelled and now_ns is beyond its end. */
+EINET_RT bool ei_run_is_cancelled(struct ei_run *run, int64_t now_ns);
+/* The network stage of the current job. Returns 0 or the backend's code. */
+EINET_RT int ei_job_run_network(struct ei_live_task *task);
+/* Count the thread as active or not on its CPU; nothing for a task outside real time. */
+EINET_RT void ei_task_activate(struct ei_live_task *task);
+EINET_RT void ei_task_deactivate(struct ei_live_task *task);
+/* The append_file operation: one line per network task with its current answer. Not real-time. */
+int ei_log_stage_run(struct ei_live_task *task);
+
+/* ---- probe.c ---- */
+
+int ei_probes_start(struct ei_run *run, struct einet_error *err);
+void ei_probes_stop(struct ei_run *run);
+
+/* ---- output.c ---- */
+
+/* Expand {name} and {time} of outputs.dir, or take the option. */
+void ei_run_settle_out_dir(struct ei_run *run);
+int ei_run_create_collector(struct ei_run *run, struct ei_collector **out, struct einet_error *err);
+/* Write the workload with every default filled in beside the results. */
+int ei_run_write_workload(const struct ei_run *run, struct einet_error *err);
+
+#endif

@@ -1,0 +1,161 @@
+/* The job thread of a task: start, then release after release until the run ends.
+ *
+ * Sleeps are absolute, so the phase never drifts. A long sleep is cut into naps, so that a run which is ended early
+ * ends soon. Releases that pass while a job runs are accounted when it has finished, in order.
+ */
+#include "engine/run_state.h"
+
+#include "rt/memory.h"
+
+#define NAP_NS (50 * EI_NS_PER_MS)
+#define STACK_MARGIN_BYTES ((size_t)32 * 1024)
+
+bool ei_run_is_cancelled(struct ei_run *run, int64_t now_ns)
+{
+    return atomic_load_explicit(&run->is_cancelled, memory_order_acquire) &&
+           now_ns > atomic_load_explicit(&run->end_ns, memory_order_acquire);
+}
+
+static bool is_within_run(const struct ei_live_task *task, const struct ei_arrival_release *release)
+{
+    return task->run->t0_ns + release->nominal_ns <= atomic_load_explicit(&task->run->end_ns, memory_order_acquire);
+}
+
+/* Sleep until the release; false when the run ended before it. */
+static bool sleep_until_release(const struct ei_live_task *task, const struct ei_arrival_release *release)
+{
+    const int64_t at_ns = task->run->t0_ns + release->release_ns;
+    int64_t now_ns = ei_mono_now().ns;
+    while (is_within_run(task, release) && now_ns < at_ns) {
+        ei_mono_sleep_until((struct ei_mono){at_ns - now_ns > NAP_NS ? now_ns + NAP_NS : at_ns});
+        now_ns = ei_mono_now().ns;
+    }
+    return is_within_run(task, release);
+}
+
+static struct ei_release absolute(const struct ei_live_task *task, const struct ei_arrival_release *release)
+{
+    return (struct ei_release){.job_idx = release->job_idx, .nominal_ns = task->run->t0_ns + release->nominal_ns};
+}
+
+/* Account one release that found the task active. */
+static void account_late(struct ei_live_task *task, struct ei_release release)
+{
+    struct ei_release displaced;
+    bool has_displaced = false;
+    switch (ei_release_on_release(&task->rt.releases, release, &displaced, &has_displaced)) {
+    case EI_RELEASE_SKIPPED:
+        ei_job_record_unrun(task, release, EI_JOB_SKIPPED, EI_CAUSE_LATE);
+        break;
+    case EI_RELEASE_DROPPED:
+        ei_job_record_unrun(task, release, EI_JOB_DROPPED, EI_CAUSE_QUEUE);
+        break;
+    case EI_RELEASE_QUEUED:
+        if (has_displaced) {
+            ei_job_record_unrun(task, displaced, EI_JOB_DROPPED, EI_CAUSE_QUEUE);
+        }
+        break;
+    case EI_RELEASE_START: /* cannot happen while active */
+        break;
+    }
+}
+
+/* Account all releases up to now; *has_next and *next move on. */
+static void account_passed(struct ei_live_task *task, bool *has_next, struct ei_arrival_release *next)
+{
+    const int64_t now_ns = ei_mono_now().ns;
+    while (*has_next && is_within_run(task, next) && task->run->t0_ns + next->release_ns <= now_ns) {
+        account_late(task, absolute(task, next));
+        *has_next = ei_arrival_next(&task->rt.arrival, next);
+    }
+}
+
+/* The run was ended by a signal: what waits, and what is nominally released before the end, is dropped by name. */
+static void drop_rest(struct ei_live_task *task, bool has_next, struct ei_arrival_release next)
+{
+    struct ei_release waiting;
+    while (ei_release_drop_waiting(&task->rt.releases, &waiting)) {
+        ei_job_record_unrun(task, waiting, EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
+    }
+    while (has_next && is_within_run(task, &next)) {
+        ei_release_refuse(&task->rt.releases);
+        ei_job_record_unrun(task, absolute(task, &next), EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
+        has_next = ei_arrival_next(&task->rt.arrival, &next);
+    }
+}
+
+static void run_releases(struct ei_live_task *task)
+{
+    struct ei_arrival_release next;
+    bool has_next = ei_arrival_next(&task->rt.arrival, &next);
+    while (has_next && sleep_until_release(task, &next)) {
+        int64_t awake_ns = ei_mono_now().ns;
+        struct ei_release job = absolute(task, &next), displaced;
+        bool has_displaced = false;
+        (void)ei_release_on_release(&task->rt.releases, job, &displaced, &has_displaced);
+        has_next = ei_arrival_next(&task->rt.arrival, &next);
+        bool has_job = true;
+        while (has_job && !ei_run_is_cancelled(task->run, awake_ns)) {
+            ei_job_run(task, job, awake_ns);
+            account_passed(task, &has_next, &next);
+            has_job = ei_release_on_finish(&task->rt.releases, &job);
+            awake_ns = ei_mono_now().ns;
+        }
+        if (has_job) { /* cancelled between two jobs: the one that was due never ran */
+            ei_release_unstart(&task->rt.releases);
+            ei_job_record_unrun(task, job, EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
+            break;
+        }
+    }
+    drop_rest(task, has_next, next);
+}
+
+/* Everything before real time. */
+static int set_up(struct ei_live_task *task, struct einet_error *err)
+{
+    const int rc = ei_topology_bind_self(&task->cpus, err);
+    if (rc < 0 && rc != EINET_E_PRIVILEGE) {
+        return rc;
+    }
+    const size_t stack_bytes = (size_t)task->run->wl->platform.stack_bytes;
+    if (stack_bytes > STACK_MARGIN_BYTES) {
+        (void)ei_memory_prefault_stack(stack_bytes - STACK_MARGIN_BYTES);
+    }
+    return task->nn.net != NULL ? ei_task_warm_up(task, err) : 0;
+}
+
+/* Become real-time and measure the blocks under that priority. */
+static int become_real_time(struct ei_live_task *task, struct einet_error *err)
+{
+    if (task->is_fifo) {
+        const int rc = ei_thread_become_fifo(task->spec->priority, err);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    if (task->nn.net == NULL) {
+        return 0;
+    }
+    ei_boost_init_self(&task->nn.seat.boost);
+    pthread_mutex_lock(&task->run->start.turn);
+    const int rc = ei_task_measure(task, err);
+    pthread_mutex_unlock(&task->run->start.turn);
+    return rc;
+}
+
+void ei_task_thread(void *arg)
+{
+    struct ei_live_task *task = arg;
+    struct ei_start *start = &task->run->start;
+    struct einet_error err = {0};
+    int rc = set_up(task, &err);
+    if (ei_start_arrive(start, rc, &err) == 0) {
+        rc = become_real_time(task, &err);
+        if (ei_start_arrive(start, rc, &err) == 0) {
+            ei_thread_usage_read(&task->rt.usage_before);
+            run_releases(task);
+            ei_thread_usage_read(&task->rt.usage_after);
+        }
+    }
+    atomic_fetch_sub_explicit(&task->run->running, 1, memory_order_release);
+}

@@ -1,0 +1,183 @@
+/* Block times on this machine, measured at start: in sequence, on the job's own thread, CPU and priority. The planner
+ * and the deadline tests use them, so a workload file carries no times that were true elsewhere.
+ */
+#include "engine/run_state.h"
+
+#include "planner/profile_file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WARM_UP_RUNS 5
+#define MEASURED_RUNS 60
+#define MEASURED_MAX_NS (400 * EI_NS_PER_MS) /* of real-time load at start, per task */
+
+static int backend_fault(const struct ei_live_task *task, int rc, struct einet_error *err)
+{
+    return einet_error_set(err, rc, "task '%s': the network failed while it was warmed up: %s", task->spec->name,
+                           ei_network_fault_text(task->nn.net));
+}
+
+/* One inference with every exit; out_*_ns may be NULL. */
+static int run_once(struct ei_live_task *task, int64_t *out_conv_ns, int64_t *out_branch_ns)
+{
+    struct ei_task_network *nn = &task->nn;
+    const int32_t exits = ei_network_info(nn->net)->exits;
+    int rc = ei_network_begin(nn->net, nn->input_chw, -1, -1);
+    for (int32_t k = 0; rc == 0 && k < exits; k++) {
+        const int64_t t0 = ei_mono_now().ns;
+        rc = ei_network_run_conv(nn->net, k);
+        const int64_t t1 = ei_mono_now().ns;
+        if (rc == 0) {
+            rc = ei_network_run_branch(nn->net, k, nn->logits);
+        }
+        if (out_conv_ns != NULL) {
+            out_conv_ns[k] = t1 - t0;
+            out_branch_ns[k] = ei_mono_now().ns - t1;
+        }
+    }
+    ei_network_end(nn->net);
+    return rc;
+}
+
+/* The first picture of the input: weights and code are warm afterwards, and so is preprocessing. */
+static void load_first_sample(struct ei_live_task *task)
+{
+    struct einet_image image;
+    if (task->pre != NULL && ei_dataset_sample(task->dataset, 0, &image, NULL) == 0) {
+        (void)ei_pre_run(task->pre, &image, task->nn.input_chw);
+    }
+}
+
+int ei_task_warm_up(struct ei_live_task *task, struct einet_error *err)
+{
+    int rc = ei_network_thread_enter(task->nn.net);
+    load_first_sample(task);
+    for (int i = 0; rc == 0 && i < WARM_UP_RUNS; i++) {
+        rc = run_once(task, NULL, NULL);
+    }
+    return rc < 0 ? backend_fault(task, rc, err) : 0;
+}
+
+static int compare_ns(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static struct ei_time_stats stats_of(int64_t *samples_ns, int count)
+{
+    qsort(samples_ns, (size_t)count, sizeof *samples_ns, compare_ns);
+    return (struct ei_time_stats){
+        .p50_ns = samples_ns[count / 2],
+        .p99_ns = samples_ns[(count * 99 - 1) / 100],
+        .max_ns = samples_ns[count - 1],
+    };
+}
+
+/* Mean scores of the data set: from the CS-profile (models.NAME.profile, else the file beside the weights), else from
+ * the accuracies recorded at training, else unknown. Returns the count of scores, 0 = unknown, or an error. */
+static int mean_scores(const struct ei_live_task *task, float *out_score, struct einet_error *err)
+{
+    const struct ei_network_info *info = ei_network_info(task->nn.net);
+    const struct ei_stage_spec *stage = &task->spec->stages[task->spec->nn_stage_idx];
+    const struct ei_model_spec *model = &task->run->wl->models[stage->model_idx];
+    if (model->kind == EI_SPEC_MODEL_EMULATE) {
+        for (int32_t i = 0; i < info->exits; i++) {
+            out_score[i] = (float)model->blocks[i].score;
+        }
+        return info->exits;
+    }
+    char path[EI_SPEC_PATH_MAX + 16];
+    const size_t stem = strlen(model->weights) - (strlen(model->weights) > 12 ? strlen(".safetensors") : 0);
+    snprintf(path, sizeof path, "%.*s.cs", (int)stem, model->weights);
+    if (model->profile[0] != '\0' || access(path, R_OK) == 0) {
+        struct ei_cs_profile cs = {0};
+        int rc = ei_cs_profile_read(model->profile[0] != '\0' ? model->profile : path, &cs, err);
+        if (rc == 0) {
+            rc = ei_cs_profile_match(&cs, info->name, info->exits, info->weights_sha256, err);
+            if (rc == 0) {
+                memcpy(out_score, cs.mean_score, (size_t)cs.exits * sizeof *out_score);
+            }
+            ei_cs_profile_fini(&cs);
+        }
+        return rc < 0 ? rc : info->exits;
+    }
+    for (int32_t i = 0; i < info->exits; i++) {
+        if (info->exit_accuracy[i] < 0.0F) {
+            return 0;
+        }
+        out_score[i] = info->exit_accuracy[i];
+    }
+    return info->exits;
+}
+
+static struct ei_search to_search(enum ei_spec_search search)
+{
+    switch (search) {
+    case EI_SPEC_SEARCH_ALL:
+        return (struct ei_search){.kind = EI_SEARCH_ALL};
+    case EI_SPEC_SEARCH_STATIC_25:
+        return (struct ei_search){.kind = EI_SEARCH_STATIC, .share_pct = 25};
+    case EI_SPEC_SEARCH_STATIC_50:
+        return (struct ei_search){.kind = EI_SEARCH_STATIC, .share_pct = 50};
+    case EI_SPEC_SEARCH_STATIC_100:
+        return (struct ei_search){.kind = EI_SEARCH_STATIC, .share_pct = 100};
+    case EI_SPEC_SEARCH_EXACT:
+        break;
+    }
+    return (struct ei_search){.kind = EI_SEARCH_EXACT};
+}
+
+static int measure_blocks(struct ei_live_task *task, struct einet_error *err)
+{
+    static int64_t conv_ns[EI_EXITS_MAX][MEASURED_RUNS],
+        branch_ns[EI_EXITS_MAX][MEASURED_RUNS]; /* one turn at a time */
+    int64_t one_conv_ns[EI_EXITS_MAX], one_branch_ns[EI_EXITS_MAX];
+    struct ei_et_profile *et = &task->nn.et;
+    const struct ei_network_info *info = ei_network_info(task->nn.net);
+    const int64_t begin_ns = ei_mono_now().ns;
+    int runs = 0;
+    while (runs < MEASURED_RUNS && (runs < 3 || ei_mono_now().ns - begin_ns < MEASURED_MAX_NS)) {
+        const int rc = run_once(task, one_conv_ns, one_branch_ns);
+        if (rc < 0) {
+            return backend_fault(task, rc, err);
+        }
+        for (int32_t k = 0; k < info->exits; k++) {
+            conv_ns[k][runs] = one_conv_ns[k];
+            branch_ns[k][runs] = one_branch_ns[k];
+        }
+        runs++;
+    }
+    *et = (struct ei_et_profile){.exits = info->exits, .threads = 1, .samples = runs, .mode = EI_ET_SEQUENTIAL};
+    snprintf(et->network, sizeof et->network, "%s", info->name);
+    snprintf(et->weights_sha256, sizeof et->weights_sha256, "%s", info->weights_sha256);
+    snprintf(et->machine, sizeof et->machine, "%.100s", task->run->machine.cpu_model);
+    snprintf(et->lane, sizeof et->lane, "cpu");
+    for (int32_t k = 0; k < info->exits; k++) {
+        et->conv[k] = stats_of(conv_ns[k], runs);
+        et->branch[k] = stats_of(branch_ns[k], runs);
+    }
+    return 0;
+}
+
+int ei_task_measure(struct ei_live_task *task, struct einet_error *err)
+{
+    float score[EI_EXITS_MAX];
+    int rc = measure_blocks(task, err);
+    if (rc < 0) {
+        return rc;
+    }
+    const int count = mean_scores(task, score, err);
+    if (count < 0) {
+        return count;
+    }
+    task->nn.first_answer_ns = task->nn.et.conv[0].p99_ns + task->nn.et.branch[0].p99_ns;
+    rc = ei_elastic_config_init(&task->nn.elastic, &task->nn.et, count > 0 ? score : NULL, count,
+                                to_search(task->spec->planner.search),
+                                task->spec->planner.first_exit == EI_SPEC_FIRST_EXIT_MANDATORY, err);
+    ei_plan_workspace_init(&task->rt.ws);
+    return rc;
+}
