@@ -1,5 +1,6 @@
 /* Where results go and what the report is told about the run. */
 #include "engine/run_state.h"
+#include "stages/torch/loader.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -112,6 +113,19 @@ static int32_t list_degraded(const struct ei_run *run, struct ei_metrics_degrade
     return count;
 }
 
+/* Version of libtorch when a network of this run computes with it, else NULL. */
+static const char *libtorch_version(const struct ei_run *run)
+{
+    const struct ei_torch_api *api = NULL;
+    for (int32_t i = 0; i < run->wl->task_count; i++) {
+        const struct ei_network *net = run->tasks[i].nn.net;
+        if (net != NULL && strcmp(ei_network_info(net)->backend, "aten") == 0) {
+            return ei_torch_load(&api, NULL) == 0 ? api->version : NULL;
+        }
+    }
+    return NULL;
+}
+
 int ei_run_create_collector(struct ei_run *run, struct ei_collector **out, struct einet_error *err)
 {
     struct ei_metrics_task tasks[EI_TASKS_MAX];
@@ -141,6 +155,7 @@ int ei_run_create_collector(struct ei_run *run, struct ei_collector **out, struc
                 .hostname = host,
                 .cpu_model = run->machine.cpu_model,
                 .kernel = run->machine.kernel,
+                .libtorch = libtorch_version(run),
                 .cpus = run->machine.cpu_count,
                 .more = more,
                 .more_count = (int32_t)(sizeof more / sizeof more[0]),

@@ -11,8 +11,10 @@
 #include <unistd.h>
 
 #define WARM_UP_RUNS 5
-#define MEASURED_RUNS 60
-#define MEASURED_MAX_NS (400 * EI_NS_PER_MS) /* of real-time load at start, per task */
+#define MEASURED_RUNS 240
+#define MEASURED_RUNS_MIN 24
+#define MEASURED_MAX_NS (300 * EI_NS_PER_MS) /* of real-time load at start, per task */
+#define REST_SHARE 3                         /* a third of that time is slept off, so that Linux does not throttle */
 
 static int backend_fault(const struct ei_live_task *task, int rc, struct einet_error *err)
 {
@@ -67,12 +69,25 @@ static int compare_ns(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static struct ei_time_stats stats_of(int64_t *samples_ns, int count)
+static int64_t p99_of(int64_t *samples_ns, int count)
 {
     qsort(samples_ns, (size_t)count, sizeof *samples_ns, compare_ns);
+    return samples_ns[(count * 99 - 1) / 100];
+}
+
+/* The p99 is the lower one of the two halves of the measurement: a gap of the machine in one of them must not become a
+ * property of the network, or no exit would ever seem reachable before a deadline. */
+static struct ei_time_stats stats_of(int64_t *samples_ns, int count)
+{
+    const int half = count / 2;
+    const int64_t first_ns = p99_of(samples_ns, half);
+    const int64_t second_ns = p99_of(samples_ns + half, count - half);
+    qsort(samples_ns, (size_t)count, sizeof *samples_ns, compare_ns);
+    const int64_t p50_ns = samples_ns[count / 2];
+    const int64_t p99_ns = first_ns < second_ns ? first_ns : second_ns;
     return (struct ei_time_stats){
-        .p50_ns = samples_ns[count / 2],
-        .p99_ns = samples_ns[(count * 99 - 1) / 100],
+        .p50_ns = p50_ns,
+        .p99_ns = p99_ns > p50_ns ? p99_ns : p50_ns,
         .max_ns = samples_ns[count - 1],
     };
 }
@@ -140,7 +155,7 @@ static int measure_blocks(struct ei_live_task *task, struct einet_error *err)
     const struct ei_network_info *info = ei_network_info(task->nn.net);
     const int64_t begin_ns = ei_mono_now().ns;
     int runs = 0;
-    while (runs < MEASURED_RUNS && (runs < 3 || ei_mono_now().ns - begin_ns < MEASURED_MAX_NS)) {
+    while (runs < MEASURED_RUNS && (runs < MEASURED_RUNS_MIN || ei_mono_now().ns - begin_ns < MEASURED_MAX_NS)) {
         const int rc = run_once(task, one_conv_ns, one_branch_ns);
         if (rc < 0) {
             return backend_fault(task, rc, err);
@@ -151,6 +166,8 @@ static int measure_blocks(struct ei_live_task *task, struct einet_error *err)
         }
         runs++;
     }
+    const int64_t end_ns = ei_mono_now().ns;
+    ei_mono_sleep_until((struct ei_mono){end_ns + (end_ns - begin_ns) / REST_SHARE});
     *et = (struct ei_et_profile){.exits = info->exits, .threads = 1, .samples = runs, .mode = EI_ET_SEQUENTIAL};
     snprintf(et->network, sizeof et->network, "%s", info->name);
     snprintf(et->weights_sha256, sizeof et->weights_sha256, "%s", info->weights_sha256);
