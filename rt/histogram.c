@@ -72,7 +72,8 @@ int64_t ei_histogram_quantile_ns(const struct ei_histogram *histogram, double q)
     if (histogram->count == 0) {
         return 0;
     }
-    const double exact_rank = ceil(q * (double)histogram->count);
+    /* q = 0.07 is a little more than 7/100 in binary, and 7 of 100 shall not become 8. */
+    const double exact_rank = ceil(q * (double)histogram->count - 1e-6);
     const uint64_t rank = exact_rank < 1.0                        ? 1
                           : exact_rank > (double)histogram->count ? histogram->count
                                                                   : (uint64_t)exact_rank;

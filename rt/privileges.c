@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -52,27 +53,68 @@ static void fifo_probe_thread(void *arg)
     (void)ei_thread_read(0, &probe->state);
 }
 
+#define CAP_SYS_NICE_BIT 23
+
+/* Whether the effective or bounding set of this process ("CapEff:", "CapBnd:") has cap_sys_nice. */
+static bool has_cap_sys_nice(const char *set)
+{
+    char line[128];
+    unsigned long long bits = 0;
+    FILE *file = fopen("/proc/self/status", "re");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, set, strlen(set)) == 0) {
+            bits = strtoull(line + strlen(set), NULL, 16);
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return (bits >> CAP_SYS_NICE_BIT & 1) != 0;
+}
+
+/* The file with the real-time runtime of this process's own control group (version 1; version 2 has none). */
+static bool rt_runtime_path(char *out_path, size_t size_bytes)
+{
+    char line[512];
+    bool is_found = false;
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    while (file != NULL && !is_found && fgets(line, sizeof line, file) != NULL) {
+        char *controllers = strchr(line, ':');
+        char *group = controllers != NULL ? strchr(controllers + 1, ':') : NULL;
+        if (group != NULL) {
+            *group++ = '\0';
+            group[strcspn(group, "\n")] = '\0';
+            is_found = strcmp(controllers + 1, "cpu") == 0 || strstr(controllers, "cpu,") != NULL;
+            snprintf(out_path, size_bytes, "/sys/fs/cgroup/cpu%.80s/cpu.rt_runtime_us", group);
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return is_found && access(out_path, R_OK) == 0;
+}
+
+/* With the capability a refusal means a control group without real-time runtime; without it, the capability is missing,
+ * which a container must be given from outside. */
 static void explain_fifo(struct ei_privilege_result *result, const char *program)
 {
     struct rlimit limit = {0};
-    int64_t runtime_us = 0;
-    FILE *file = fopen("/sys/fs/cgroup/cpu/cpu.rt_runtime_us", "re");
-    if (file != NULL) {
-        long long value = 1;
-        runtime_us = fscanf(file, "%lld", &value) == 1 ? value : 1;
-        fclose(file);
-    } else {
-        runtime_us = 1;
-    }
+    char path[128];
     (void)getrlimit(RLIMIT_RTPRIO, &limit);
-    if (geteuid() == 0 && runtime_us == 0) {
+    if (has_cap_sys_nice("CapEff:")) {
+        const bool has_path = rt_runtime_path(path, sizeof path);
         snprintf(result->reason, sizeof result->reason, "the control group grants no real-time runtime");
-        snprintf(result->fix_command, sizeof result->fix_command,
-                 "echo 950000 | sudo tee /sys/fs/cgroup/cpu/cpu.rt_runtime_us");
+        snprintf(result->fix_command, sizeof result->fix_command, "echo 950000 | sudo tee %s",
+                 has_path ? path : "/sys/fs/cgroup/cpu/cpu.rt_runtime_us");
         return;
     }
     snprintf(result->reason, sizeof result->reason, "no capability cap_sys_nice and the rtprio limit is %lld",
              (long long)limit.rlim_cur);
+    if (!has_cap_sys_nice("CapBnd:")) {
+        snprintf(result->fix_command, sizeof result->fix_command,
+                 "docker run --cap-add sys_nice --cap-add ipc_lock ...");
+        return;
+    }
     snprintf(result->fix_command, sizeof result->fix_command, "sudo setcap cap_sys_nice,cap_ipc_lock+ep %.90s",
              program);
 }
