@@ -1,5 +1,5 @@
 /* One job from release to finish: its stages in order, then its record. Everything here is inside the real-time
- * section; a task of `class: other` runs the same code outside of it.
+ * section, which its thread enters when it wakes; a task of `class: other` runs the same code outside of it.
  */
 #include "engine/run_state.h"
 
@@ -194,10 +194,6 @@ static void finish(struct ei_live_task *task, int rc)
 
 void ei_job_run(struct ei_live_task *task, struct ei_release release, int64_t awake_ns)
 {
-    const bool rt = is_real_time(task);
-    if (rt) {
-        ei_rt_section_enter();
-    }
     task->rt.record = blank_record(task, release);
     task->rt.record.awake_ns = awake_ns;
     task->rt.record.outcome = EI_JOB_COMPLETED;
@@ -216,8 +212,5 @@ void ei_job_run(struct ei_live_task *task, struct ei_release release, int64_t aw
         finish(task, rc);
         ei_task_deactivate(task);
         push(task, &task->rt.record);
-    }
-    if (rt) {
-        ei_rt_section_leave();
     }
 }

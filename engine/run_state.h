@@ -149,7 +149,7 @@ int ei_task_measure(struct ei_live_task *task, struct einet_error *err);
 
 /* Body of a job thread; arg: struct ei_live_task. */
 void ei_task_thread(void *arg);
-/* Run one job from release to finish and push its record. */
+/* Run one job from release to finish and push its record. The thread is inside the real-time section. */
 EINET_RT void ei_job_run(struct ei_live_task *task, struct ei_release release, int64_t awake_ns);
 /* Record a release that did not become a job. */
 EINET_RT void ei_job_record_unrun(struct ei_live_task *task, struct ei_release release, uint8_t outcome, uint8_t cause);

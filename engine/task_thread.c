@@ -6,6 +6,7 @@
 #include "engine/run_state.h"
 
 #include "rt/memory.h"
+#include "rt/section.h"
 
 #define NAP_NS (50 * EI_NS_PER_MS)
 #define STACK_MARGIN_BYTES ((size_t)32 * 1024)
@@ -84,27 +85,40 @@ static void drop_rest(struct ei_live_task *task, bool has_next, struct ei_arriva
     }
 }
 
+/* The job that is due and all that queue up behind it, each from its release to its finish. False when the run was
+ * cancelled. */
+static bool run_jobs(struct ei_live_task *task, bool *has_next, struct ei_arrival_release *next)
+{
+    int64_t awake_ns = ei_mono_now().ns;
+    struct ei_release job = absolute(task, next), displaced;
+    bool has_displaced = false, has_job = true;
+    (void)ei_release_on_release(&task->rt.releases, job, &displaced, &has_displaced);
+    *has_next = ei_arrival_next(&task->rt.arrival, next);
+    while (has_job && !ei_run_is_cancelled(task->run, awake_ns)) {
+        ei_job_run(task, job, awake_ns);
+        account_passed(task, has_next, next);
+        has_job = ei_release_on_finish(&task->rt.releases, &job);
+        awake_ns = ei_mono_now().ns;
+    }
+    if (has_job) { /* cancelled between two jobs: the one that was due never ran */
+        ei_release_unstart(&task->rt.releases);
+        ei_job_record_unrun(task, job, EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
+    }
+    return !has_job;
+}
+
 static void run_releases(struct ei_live_task *task)
 {
+    const bool is_real_time = task->spec->class_ == EI_SPEC_CLASS_FIFO;
     struct ei_arrival_release next;
-    bool has_next = ei_arrival_next(&task->rt.arrival, &next);
-    while (has_next && sleep_until_release(task, &next)) {
-        int64_t awake_ns = ei_mono_now().ns;
-        struct ei_release job = absolute(task, &next), displaced;
-        bool has_displaced = false;
-        (void)ei_release_on_release(&task->rt.releases, job, &displaced, &has_displaced);
-        has_next = ei_arrival_next(&task->rt.arrival, &next);
-        bool has_job = true;
-        while (has_job && !ei_run_is_cancelled(task->run, awake_ns)) {
-            ei_job_run(task, job, awake_ns);
-            account_passed(task, &has_next, &next);
-            has_job = ei_release_on_finish(&task->rt.releases, &job);
-            awake_ns = ei_mono_now().ns;
+    bool has_next = ei_arrival_next(&task->rt.arrival, &next), goes_on = true;
+    while (goes_on && has_next && sleep_until_release(task, &next)) {
+        if (is_real_time) {
+            ei_rt_section_enter();
         }
-        if (has_job) { /* cancelled between two jobs: the one that was due never ran */
-            ei_release_unstart(&task->rt.releases);
-            ei_job_record_unrun(task, job, EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
-            break;
+        goes_on = run_jobs(task, &has_next, &next);
+        if (is_real_time) {
+            ei_rt_section_leave();
         }
     }
     drop_rest(task, has_next, next);
