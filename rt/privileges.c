@@ -53,10 +53,10 @@ static void fifo_probe_thread(void *arg)
     (void)ei_thread_read(0, &probe->state);
 }
 
-#define CAP_SYS_NICE_BIT 23
+enum { CAP_IPC_LOCK_BIT = 14, CAP_SYS_NICE_BIT = 23 };
 
-/* Whether the effective or bounding set of this process ("CapEff:", "CapBnd:") has cap_sys_nice. */
-static bool has_cap_sys_nice(const char *set)
+/* Whether the effective or bounding set of this process ("CapEff:", "CapBnd:") has a capability. */
+static bool has_capability(const char *set, int bit)
 {
     char line[128];
     unsigned long long bits = 0;
@@ -69,7 +69,7 @@ static bool has_cap_sys_nice(const char *set)
     if (file != NULL) {
         fclose(file);
     }
-    return (bits >> CAP_SYS_NICE_BIT & 1) != 0;
+    return (bits >> bit & 1) != 0;
 }
 
 /* The file with the real-time runtime of this process's own control group (version 1; version 2 has none). */
@@ -94,14 +94,26 @@ static bool rt_runtime_path(char *out_path, size_t size_bytes)
     return is_found && access(out_path, R_OK) == 0;
 }
 
-/* With the capability a refusal means a control group without real-time runtime; without it, the capability is missing,
- * which a container must be given from outside. */
+/* Outside the bounding set a capability cannot be given to a file: then it is the container that needs it. */
+static void name_capability_fix(struct ei_privilege_result *result, const char *program, int bit)
+{
+    if (has_capability("CapBnd:", bit)) {
+        snprintf(result->fix_command, sizeof result->fix_command, "sudo setcap cap_sys_nice,cap_ipc_lock+ep %.90s",
+                 program);
+    } else {
+        snprintf(result->fix_command, sizeof result->fix_command,
+                 "docker run --cap-add sys_nice --cap-add ipc_lock ...");
+    }
+}
+
+/* With the capability a refusal means a control group without real-time runtime; without it, the capability is missing.
+ */
 static void explain_fifo(struct ei_privilege_result *result, const char *program)
 {
     struct rlimit limit = {0};
     char path[128];
     (void)getrlimit(RLIMIT_RTPRIO, &limit);
-    if (has_cap_sys_nice("CapEff:")) {
+    if (has_capability("CapEff:", CAP_SYS_NICE_BIT)) {
         const bool has_path = rt_runtime_path(path, sizeof path);
         snprintf(result->reason, sizeof result->reason, "the control group grants no real-time runtime");
         snprintf(result->fix_command, sizeof result->fix_command, "echo 950000 | sudo tee %s",
@@ -110,13 +122,7 @@ static void explain_fifo(struct ei_privilege_result *result, const char *program
     }
     snprintf(result->reason, sizeof result->reason, "no capability cap_sys_nice and the rtprio limit is %lld",
              (long long)limit.rlim_cur);
-    if (!has_cap_sys_nice("CapBnd:")) {
-        snprintf(result->fix_command, sizeof result->fix_command,
-                 "docker run --cap-add sys_nice --cap-add ipc_lock ...");
-        return;
-    }
-    snprintf(result->fix_command, sizeof result->fix_command, "sudo setcap cap_sys_nice,cap_ipc_lock+ep %.90s",
-             program);
+    name_capability_fix(result, program, CAP_SYS_NICE_BIT);
 }
 
 static void probe_fifo(const struct ei_privilege_ask *ask, struct ei_privilege_result *result, const char *program)
@@ -168,8 +174,7 @@ static void probe_memory(const struct ei_privilege_ask *ask, struct ei_privilege
     snprintf(reason, sizeof reason, "the memlock limit is %lld KiB and there is no capability cap_ipc_lock",
              (long long)(limit.rlim_cur / 1024));
     not_got(result, "pageable memory", reason);
-    snprintf(result->fix_command, sizeof result->fix_command, "sudo setcap cap_sys_nice,cap_ipc_lock+ep %.90s",
-             program);
+    name_capability_fix(result, program, CAP_IPC_LOCK_BIT);
 }
 
 /* ---- CPUs ---- */

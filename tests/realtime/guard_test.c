@@ -326,7 +326,9 @@ static void sleep_in_section(void *arg)
     atomic_store(&sleeper->ready, 1);
     for (int i = 0; !atomic_load(&sleeper->stop); i++) {
         ei_mono_sleep_until(ei_mono_add(ei_mono_now(), 300 * EI_NS_PER_US));
-        for (volatile int spin = 0; spin < 20000; spin++) {
+        /* Awake about as long as asleep, so that some signals arrive between system calls. */
+        for (const struct ei_mono until = ei_mono_add(ei_mono_now(), 300 * EI_NS_PER_US);
+             ei_mono_before(ei_mono_now(), until);) {
         }
     }
     sleeper->pid = syscall(SYS_getpid);
