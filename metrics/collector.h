@@ -25,8 +25,8 @@
 #define EI_METRICS_GAP_MIN_NS INT64_C(100000)
 /* A gap of at least this is long: what the kernel's default real-time throttling (50 ms) looks like. */
 #define EI_METRICS_LONG_GAP_MIN_NS INT64_C(40000000)
-/* Gaps remembered per CPU for explaining misses, the newest ones: at one gap per millisecond, four seconds. An older
- * gap explains nothing, so a miss is then counted as unexplained, never the other way round. */
+/* Gaps remembered per CPU for explaining misses, the newest ones: at one gap per probe period (250 us), one second. An
+ * older gap explains nothing, so a miss is then counted as unexplained, never the other way round. */
 #define EI_METRICS_GAPS_KEPT 4096
 /* Job outcomes of one task may arrive this many releases out of order without harm to mk and the longest run. */
 #define EI_METRICS_REORDER_MAX 4096
