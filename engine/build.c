@@ -202,9 +202,6 @@ static int build_task(struct ei_live_task *task, struct einet_error *err)
     if (rc == 0) {
         rc = build_pre(task, err);
     }
-    if (rc == 0) {
-        rc = build_log(task, err);
-    }
     ei_answer_init(&task->answer);
     return rc;
 }
@@ -264,6 +261,9 @@ int ei_run_build(struct ei_run *run, struct einet_error *err)
     }
     for (int32_t i = 0; rc == 0 && i < run->wl->task_count; i++) {
         rc = build_task(&run->tasks[i], err);
+    }
+    for (int32_t i = 0; rc == 0 && i < run->wl->task_count; i++) {
+        rc = build_log(&run->tasks[i], err); /* last: a run that cannot be built leaves no file */
     }
     if (rc == 0) {
         rc = build_probes(run, err);

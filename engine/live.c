@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define HOUSEKEEPING_NS (20 * EI_NS_PER_MS)
 #define PROGRESS_NS EI_NS_PER_S
@@ -129,6 +130,9 @@ static int start(struct ei_run *run, struct ei_collector **out_collector, struct
     if (rc == 0) {
         set_clock(run);
         rc = ei_run_create_collector(run, out_collector, err);
+    }
+    if (rc == 0) {
+        rc = ei_run_write_workload(run, err);
     }
     if (rc == 0) {
         rc = ei_probes_start(run, err);
@@ -357,10 +361,10 @@ int ei_live_run(const struct ei_workload *wl, const struct ei_live_options *opti
         rc = ei_run_build(&run, err);
     }
     if (rc == 0) {
-        rc = ei_run_write_workload(&run, err);
-    }
-    if (rc == 0) {
         rc = run_threads(&run, out, err);
+    }
+    if (rc < 0 && run.out_dir[0] != '\0') {
+        (void)rmdir(run.out_dir); /* only when it is empty: nothing of an earlier run is lost */
     }
     if (run.tasks != NULL) {
         ei_run_demolish(&run);
