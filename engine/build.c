@@ -1,11 +1,8 @@
 /* Spec -> objects. Everything that a job will touch exists, and is prefaulted, before its thread starts. */
 #include "engine/run_state.h"
 
-#include "rt/memory.h"
-
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -139,18 +136,6 @@ static int build_releases(struct ei_live_task *task, struct einet_error *err)
     return 0;
 }
 
-static int build_ring(struct ei_spsc_ring *ring, void **storage, size_t records, struct einet_error *err)
-{
-    const size_t bytes = ei_spsc_ring_storage_bytes(records, sizeof(struct ei_record));
-    *storage =
-        aligned_alloc(EI_CACHE_LINE_BYTES, (bytes + EI_CACHE_LINE_BYTES - 1) & ~(size_t)(EI_CACHE_LINE_BYTES - 1));
-    if (*storage == NULL) {
-        return einet_error_set(err, -ENOMEM, "no memory for a ring of %zu records", records);
-    }
-    memset(*storage, 0, bytes);
-    return ei_spsc_ring_init(ring, records, sizeof(struct ei_record), *storage, bytes);
-}
-
 /* The file of an append_file operation, opened before the run: a bad path is an error now, not in a job. */
 static int build_log(struct ei_live_task *task, struct einet_error *err)
 {
@@ -190,9 +175,6 @@ static int build_task(struct ei_live_task *task, struct einet_error *err)
 {
     int rc = build_releases(task, err);
     if (rc == 0) {
-        rc = build_ring(&task->ring, &task->ring_storage, EI_JOB_RING_RECORDS, err);
-    }
-    if (rc == 0) {
         rc = build_input(task, err);
     }
     if (rc == 0 && task->spec->nn_stage_idx != EI_NONE_IDX) {
@@ -219,7 +201,7 @@ static int build_gates(struct ei_run *run, struct einet_error *err)
 }
 
 /* One probe per CPU on which a real-time task may run. */
-static int build_probes(struct ei_run *run, struct einet_error *err)
+static void build_probes(struct ei_run *run)
 {
     struct ei_cpuset watched = {0};
     for (int32_t i = 0; i < run->wl->task_count; i++) {
@@ -235,12 +217,7 @@ static int build_probes(struct ei_run *run, struct einet_error *err)
         struct ei_probe *probe = &run->probes[run->probe_count++];
         probe->cpu = cpu;
         probe->run = run;
-        const int rc = build_ring(&probe->ring, &probe->ring_storage, EI_PROBE_RING_RECORDS, err);
-        if (rc < 0) {
-            return rc;
-        }
     }
-    return 0;
 }
 
 static int highest_cpu(const struct ei_cpuset *set)
@@ -262,11 +239,12 @@ int ei_run_build(struct ei_run *run, struct einet_error *err)
     for (int32_t i = 0; rc == 0 && i < run->wl->task_count; i++) {
         rc = build_task(&run->tasks[i], err);
     }
+    build_probes(run);
+    if (rc == 0) {
+        rc = ei_run_place_storage(run, err);
+    }
     for (int32_t i = 0; rc == 0 && i < run->wl->task_count; i++) {
         rc = build_log(&run->tasks[i], err); /* last: a run that cannot be built leaves no file */
-    }
-    if (rc == 0) {
-        rc = build_probes(run, err);
     }
     return rc;
 }
@@ -277,17 +255,11 @@ void ei_run_demolish(struct ei_run *run)
         struct ei_live_task *task = &run->tasks[i];
         ei_network_destroy(task->nn.net);
         ei_pre_destroy(task->pre);
-        free(task->nn.input_chw);
-        free(task->nn.logits);
-        free(task->nn.probabilities);
-        free(task->ring_storage);
         if (task->log_fd >= 0) {
             close(task->log_fd);
         }
     }
-    for (int32_t i = 0; i < run->probe_count; i++) {
-        free(run->probes[i].ring_storage);
-    }
+    ei_arena_fini(&run->arena);
     for (int32_t i = 0; i < run->input_count; i++) {
         ei_dataset_destroy(run->inputs[i].dataset);
     }

@@ -1,13 +1,6 @@
 /* The network of a task: its instance, its place at the lane's gate, its boundary policy. */
 #include "engine/run_state.h"
 
-#include "planner/profile_file.h"
-
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #define EMULATED_CLASSES 10
 #define EMULATED_SIDE_PX 32
 
@@ -92,19 +85,6 @@ static struct ei_boundary_policy boundary_policy(const struct ei_task_spec *spec
     };
 }
 
-static int allocate_buffers(struct ei_task_network *nn, struct einet_error *err)
-{
-    const struct ei_network_info *info = ei_network_info(nn->net);
-    nn->input_chw =
-        calloc((size_t)info->channels * (size_t)info->height_px * (size_t)info->width_px, sizeof *nn->input_chw);
-    nn->logits = calloc((size_t)info->classes, sizeof *nn->logits);
-    nn->probabilities = calloc((size_t)info->classes, sizeof *nn->probabilities);
-    if (nn->input_chw == NULL || nn->logits == NULL || nn->probabilities == NULL) {
-        return einet_error_set(err, -ENOMEM, "no memory for the buffers of network '%s'", info->name);
-    }
-    return 0;
-}
-
 int ei_task_build_network(struct ei_live_task *task, struct einet_error *err)
 {
     const struct ei_stage_spec *stage = &task->spec->stages[task->spec->nn_stage_idx];
@@ -112,9 +92,6 @@ int ei_task_build_network(struct ei_live_task *task, struct einet_error *err)
     int rc = model->kind == EI_SPEC_MODEL_EMULATE ? open_emulated(task, model, err) : open_zoo(task, model, err);
     if (rc == 0) {
         rc = check_input(task, stage, err);
-    }
-    if (rc == 0) {
-        rc = allocate_buffers(&task->nn, err);
     }
     if (rc < 0) {
         return rc;

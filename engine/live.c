@@ -144,6 +144,7 @@ static int start(struct ei_run *run, struct ei_collector **out_collector, struct
     if (run->options->on_ready != NULL) {
         run->options->on_ready(run->options->context);
     }
+    ei_arena_seal(&run->arena);
     set_clock(run); /* again: creating files and probes took time */
     ei_collector_set_t0(*out_collector, run->t0_ns);
     ei_start_open(&run->start, EI_START_GO);

@@ -12,6 +12,7 @@
 #include "engine/start.h"
 #include "metrics/drain.h"
 #include "planner/elastic.h"
+#include "rt/arena.h"
 #include "rt/privileges.h"
 #include "rt/spsc_ring.h"
 #include "rt/thread.h"
@@ -41,7 +42,7 @@ struct ei_task_network {
     struct ei_elastic_config elastic;
     struct ei_et_profile et; /* measured at start on this machine */
     int64_t first_answer_ns; /* p99 of conv part 0 and branch 0 */
-    float *input_chw;        /* [channels * height * width] */
+    float *input_chw;        /* [channels * height * width]; this and the next two are the arena's */
     float *logits;           /* [classes] of the branch that ran last */
     float *probabilities;    /* [classes], of the softmax stage */
 };
@@ -67,7 +68,6 @@ struct ei_live_task {
     struct ei_thread thread;
     bool has_thread;
     struct ei_spsc_ring ring;
-    void *ring_storage;
     const struct ei_dataset *dataset; /* of the run's list; NULL = no input */
     struct ei_pre *pre;               /* NULL = no preprocessing */
     int32_t pre_stage_idx;            /* the stage that runs `pre` */
@@ -92,7 +92,6 @@ struct ei_probe {
     struct ei_thread thread;
     bool has_thread;
     struct ei_spsc_ring ring;
-    void *ring_storage;
 };
 
 struct ei_run {
@@ -114,6 +113,7 @@ struct ei_run {
     struct ei_probe probes[EI_PROBES_MAX];
     int32_t probe_count;
     struct ei_start start;
+    struct ei_arena arena; /* rings and buffers; sealed before GO */
     /* the clock of the run */
     _Atomic int64_t t0_ns;    /* settled before GO */
     _Atomic int64_t end_ns;   /* releases after it do not run; moved forward by a signal */
@@ -136,6 +136,11 @@ int ei_run_build(struct ei_run *run, struct einet_error *err);
 void ei_run_demolish(struct ei_run *run);
 /* The network, its policy and its planner configuration. */
 int ei_task_build_network(struct ei_live_task *task, struct einet_error *err);
+
+/* ---- storage.c ---- */
+
+/* Place rings and buffers of all tasks and probes in the run's arena. */
+int ei_run_place_storage(struct ei_run *run, struct einet_error *err);
 
 /* ---- timing.c ---- */
 

@@ -1,0 +1,69 @@
+/* The memory that job and probe threads write while the run lasts: record rings and network buffers, all of it from one
+ * arena that is prefaulted at once and sealed before the first release.
+ */
+#include "engine/run_state.h"
+
+#include <errno.h>
+
+static size_t ring_bytes(size_t records)
+{
+    return ei_spsc_ring_storage_bytes(records, sizeof(struct ei_record)) + EI_CACHE_LINE_BYTES;
+}
+
+static size_t input_count(const struct ei_network_info *info)
+{
+    return (size_t)info->channels * (size_t)info->height_px * (size_t)info->width_px;
+}
+
+/* Each block costs at most one cache line of alignment more than its size. */
+static size_t needed_bytes(const struct ei_run *run)
+{
+    size_t bytes = (size_t)run->probe_count * ring_bytes(EI_PROBE_RING_RECORDS);
+    for (int32_t i = 0; i < run->wl->task_count; i++) {
+        bytes += ring_bytes(EI_JOB_RING_RECORDS);
+        if (run->tasks[i].nn.net != NULL) {
+            const struct ei_network_info *info = ei_network_info(run->tasks[i].nn.net);
+            bytes += (input_count(info) + 2 * (size_t)info->classes) * sizeof(float) + (size_t)3 * EI_CACHE_LINE_BYTES;
+        }
+    }
+    return bytes;
+}
+
+static int place_ring(struct ei_arena *arena, struct ei_spsc_ring *ring, size_t records)
+{
+    const size_t bytes = ei_spsc_ring_storage_bytes(records, sizeof(struct ei_record));
+    void *storage = ei_arena_alloc(arena, bytes, EI_CACHE_LINE_BYTES);
+    return storage != NULL ? ei_spsc_ring_init(ring, records, sizeof(struct ei_record), storage, bytes) : -ENOMEM;
+}
+
+static float *place_floats(struct ei_arena *arena, size_t count)
+{
+    return ei_arena_alloc(arena, count * sizeof(float), EI_CACHE_LINE_BYTES);
+}
+
+static int place_buffers(struct ei_arena *arena, struct ei_task_network *nn)
+{
+    const struct ei_network_info *info = ei_network_info(nn->net);
+    nn->input_chw = place_floats(arena, input_count(info));
+    nn->logits = place_floats(arena, (size_t)info->classes);
+    nn->probabilities = place_floats(arena, (size_t)info->classes);
+    return nn->input_chw != NULL && nn->logits != NULL && nn->probabilities != NULL ? 0 : -ENOMEM;
+}
+
+int ei_run_place_storage(struct ei_run *run, struct einet_error *err)
+{
+    int rc = ei_arena_init(&run->arena, needed_bytes(run), false, err);
+    if (rc < 0) {
+        return rc;
+    }
+    for (int32_t i = 0; rc == 0 && i < run->wl->task_count; i++) {
+        rc = place_ring(&run->arena, &run->tasks[i].ring, EI_JOB_RING_RECORDS);
+        if (rc == 0 && run->tasks[i].nn.net != NULL) {
+            rc = place_buffers(&run->arena, &run->tasks[i].nn);
+        }
+    }
+    for (int32_t i = 0; rc == 0 && i < run->probe_count; i++) {
+        rc = place_ring(&run->arena, &run->probes[i].ring, EI_PROBE_RING_RECORDS);
+    }
+    return rc < 0 ? einet_error_set(err, rc, "the run's arena of %zu bytes is too small", run->arena.size_bytes) : 0;
+}
