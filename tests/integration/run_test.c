@@ -215,6 +215,8 @@ EI_TEST(run_overload_shifts_exits_and_keeps_answering)
         shallow += json_integer_value(json_array_get(exits, i));
     }
     const int64_t full = json_integer_value(json_array_get(exits, deepest));
+    const json_t *causes = json_object_get(summary_task(summary, "camera"), "causes");
+    EI_TRUE(json_integer_value(json_object_get(causes, "load_cap")) > 0);
     EI_TRUEF(shallow > full, "exits did not shift: %lld shallow, %lld full", (long long)shallow, (long long)full);
     EI_TRUE(task_real(summary, "camera", "coverage") >= 0.95);
     json_decref(summary);
