@@ -271,7 +271,7 @@ static int finish(struct ei_run *run, struct ei_drain *drain, int ended_by, stru
     }
     struct ei_metrics_totals totals = {
         .expected = expected,
-        .duration_ns = length_ns,
+        .duration_ns = length_ns > 0 ? length_ns : 0, /* a signal may come before t0 */
         .is_ended_early = length_ns < warmup_ns + run->duration_ns,
         .end_signal = ended_by,
         .loads = loads,
@@ -330,6 +330,9 @@ static int make_out_dir(struct ei_run *run, struct einet_error *err)
 {
     char path[EI_RUN_DIR_MAX];
     ei_run_settle_out_dir(run);
+    if (run->out_dir[0] == '\0') {
+        return einet_error_set(err, EINET_E_USAGE, "the output folder has no name: give one with --out");
+    }
     snprintf(path, sizeof path, "%s", run->out_dir);
     for (char *at = path + 1;; at++) {
         if (*at != '/' && *at != '\0') {

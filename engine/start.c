@@ -27,6 +27,7 @@ int ei_start_arrive(struct ei_start *start, int rc, const struct einet_error *er
     if (rc < 0 && !start->is_failed) {
         start->is_failed = true;
         start->error = *err;
+        start->error.code = rc;
     }
     start->arrived++;
     pthread_cond_broadcast(&start->changed);

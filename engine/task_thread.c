@@ -27,7 +27,7 @@ static bool sleep_until_release(const struct ei_live_task *task, const struct ei
 {
     const int64_t at_ns = task->run->t0_ns + release->release_ns;
     int64_t now_ns = ei_mono_now().ns;
-    while (is_within_run(task, release) && now_ns < at_ns) {
+    while (is_within_run(task, release) && now_ns < at_ns && !ei_run_is_cancelled(task->run, now_ns)) {
         ei_mono_sleep_until((struct ei_mono){at_ns - now_ns > NAP_NS ? now_ns + NAP_NS : at_ns});
         now_ns = ei_mono_now().ns;
     }
