@@ -22,7 +22,7 @@ static const char help[] =
     "Run the tasks of a workload file (einet-workload(5)) in real time, then print what was met, missed and\n"
     "preempted, and how accurate the answers were. jobs.csv, summary.json, summary.txt and workload.yaml (the file\n"
     "with every default filled in) go to the output folder. SIGINT and SIGTERM end the run early, with every job\n"
-    "answered and all files complete.\n\n"
+    "answered and all files complete; a second one changes nothing.\n\n"
     "  --duration D   counted duration, with a unit: 10s, 500ms (default: run.duration of the file)\n"
     "  --out DIR      output folder (default: outputs.dir of the file)\n"
     "  --json         print summary.json on standard output in place of the table\n"
@@ -140,10 +140,12 @@ int einet_run_command(int argc, char **argv)
     struct ei_workload *wl = NULL;
     struct ei_diagnostics diag;
     const int rc = ei_workload_load(arguments.file, &wl, &diag);
-    if (rc != -ENOMEM) {
-        ei_diagnostics_print(&diag, stderr);
-        ei_diagnostics_fini(&diag);
+    if (rc == -ENOMEM) {
+        fprintf(stderr, "einet run: no memory to read %s\n", arguments.file);
+        return EINET_EXIT_FAULT;
     }
+    ei_diagnostics_print(&diag, stderr);
+    ei_diagnostics_fini(&diag);
     if (rc < 0) {
         return EINET_EXIT_BAD_FILE;
     }

@@ -1,10 +1,7 @@
 /* Spec -> objects. Everything that a job will touch exists, and is prefaulted, before its thread starts. */
 #include "engine/run_state.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 static bool is_same_input(const struct ei_input_spec *a, const struct ei_input_spec *b)
 {
@@ -136,30 +133,6 @@ static int build_releases(struct ei_live_task *task, struct einet_error *err)
     return 0;
 }
 
-/* The file of an append_file operation, opened before the run: a bad path is an error now, not in a job. */
-static int build_log(struct ei_live_task *task, struct einet_error *err)
-{
-    char path[EI_RUN_DIR_MAX + EI_SPEC_PATH_MAX + 2];
-    for (int32_t i = 0; i < task->spec->stage_count; i++) {
-        const struct ei_stage_spec *stage = &task->spec->stages[i];
-        if (stage->path[0] == '\0') {
-            continue;
-        }
-        if (stage->path[0] == '/') {
-            snprintf(path, sizeof path, "%s", stage->path);
-        } else {
-            snprintf(path, sizeof path, "%s/%s", task->run->out_dir, stage->path);
-        }
-        task->log_fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-        if (task->log_fd < 0) {
-            const int code = -errno;
-            return einet_error_set_at(err, code, task->run->wl->file, stage->place.line, stage->place.column,
-                                      "cannot append to %s: %s", path, strerror(-code));
-        }
-    }
-    return 0;
-}
-
 /* Time of the stages behind the network: their spins, and a fixed allowance for softmax and top 5. */
 static int64_t time_after_network(const struct ei_task_spec *spec)
 {
@@ -212,8 +185,11 @@ static void build_probes(struct ei_run *run)
             }
         }
     }
-    for (int cpu = ei_cpuset_next(&watched, 0); cpu >= 0 && run->probe_count < EI_PROBES_MAX;
-         cpu = ei_cpuset_next(&watched, cpu + 1)) {
+    for (int cpu = ei_cpuset_next(&watched, 0); cpu >= 0; cpu = ei_cpuset_next(&watched, cpu + 1)) {
+        if (run->probe_count == EI_PROBES_MAX) {
+            run->unwatched_cpus++;
+            continue;
+        }
         struct ei_probe *probe = &run->probes[run->probe_count++];
         probe->cpu = cpu;
         probe->run = run;
@@ -234,6 +210,7 @@ int ei_run_build(struct ei_run *run, struct einet_error *err)
     int rc =
         ei_cpu_loads_init(&run->loads, highest_cpu(&run->machine.allowed_cpus) + 1, run->wl->platform.rt_load_cap, err);
     if (rc == 0) {
+        run->loads.is_counting = run->privileges.results[EI_PRIVILEGE_FIFO].got;
         rc = build_gates(run, err);
     }
     for (int32_t i = 0; rc == 0 && i < run->wl->task_count; i++) {
@@ -244,7 +221,7 @@ int ei_run_build(struct ei_run *run, struct einet_error *err)
         rc = ei_run_place_storage(run, err);
     }
     for (int32_t i = 0; rc == 0 && i < run->wl->task_count; i++) {
-        rc = build_log(&run->tasks[i], err); /* last: a run that cannot be built leaves no file */
+        rc = ei_task_open_logs(&run->tasks[i], err);
     }
     return rc;
 }
@@ -255,9 +232,7 @@ void ei_run_demolish(struct ei_run *run)
         struct ei_live_task *task = &run->tasks[i];
         ei_network_destroy(task->nn.net);
         ei_pre_destroy(task->pre);
-        if (task->log_fd >= 0) {
-            close(task->log_fd);
-        }
+        ei_task_close_logs(task);
     }
     ei_arena_fini(&run->arena);
     for (int32_t i = 0; i < run->input_count; i++) {

@@ -42,7 +42,7 @@ void ei_cpu_loads_fini(struct ei_cpu_loads *loads)
 int32_t ei_cpu_loads_enter(struct ei_cpu_loads *loads)
 {
     const int32_t cpu = sched_getcpu();
-    if (cpu < 0 || cpu >= loads->count) {
+    if (!loads->is_counting || cpu < 0 || cpu >= loads->count) {
         return EI_CPU_LOAD_NONE;
     }
     struct ei_cpu_load *l = &loads->cpus[cpu];
@@ -77,7 +77,7 @@ bool ei_cpu_loads_would_pass(struct ei_cpu_loads *loads, int32_t cpu, int64_t ex
 
 void ei_cpu_loads_sample(struct ei_cpu_loads *loads)
 {
-    for (int32_t i = 0; i < loads->count; i++) {
+    for (int32_t i = 0; loads->is_counting && i < loads->count; i++) {
         struct ei_cpu_load *l = &loads->cpus[i];
         ei_handoff_guard_lock(&l->guard);
         const int64_t used_ns = ei_load_used_ns(&l->load, ei_mono_now().ns);

@@ -21,15 +21,17 @@ struct ei_cpu_load {
 struct ei_cpu_loads {
     struct ei_cpu_load *cpus; /* by CPU number */
     int32_t count;
-    double cap;      /* elastic jobs end early before it */
-    double hard_cap; /* jobs whose first answer would pass it are not started; below Linux's 0.95 */
+    bool is_counting; /* false: no thread is real-time, so nothing is counted or capped; set before the threads start */
+    double cap;       /* elastic jobs end early before it */
+    double hard_cap;  /* jobs whose first answer would pass it are not started; below Linux's 0.95 */
 };
 
 /* count: highest CPU number + 1. Returns 0, -ENOMEM or the lock's error. */
 int ei_cpu_loads_init(struct ei_cpu_loads *loads, int32_t count, double cap, struct einet_error *err);
 void ei_cpu_loads_fini(struct ei_cpu_loads *loads);
 
-/* The calling thread becomes active on the CPU it runs on; returns that CPU, to be given to leave. */
+/* The calling thread becomes active on the CPU it runs on; returns that CPU, to be given to leave, or EI_CPU_LOAD_NONE
+ * when nothing is counted. */
 EINET_RT int32_t ei_cpu_loads_enter(struct ei_cpu_loads *loads);
 /* cpu may be EI_CPU_LOAD_NONE: then nothing happens. */
 EINET_RT void ei_cpu_loads_leave(struct ei_cpu_loads *loads, int32_t cpu);

@@ -80,6 +80,9 @@ static int take_sample(struct ei_live_task *task)
     record->sample_idx = (int32_t)(record->job_idx % ei_dataset_info(task->dataset)->count);
     const int rc = ei_dataset_sample(task->dataset, record->sample_idx, &task->rt.image, &label);
     record->label = label;
+    if (rc < 0) {
+        note_fault(task, "reading its sample", einet_error_text(rc));
+    }
     if (label >= 0) {
         record->flags |= EI_JOB_LABELLED;
     }

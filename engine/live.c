@@ -9,12 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define HOUSEKEEPING_NS (20 * EI_NS_PER_MS)
 #define PROGRESS_NS EI_NS_PER_S
-/* A run that is ended by a signal ends this much later, so that no thread can be past a check that it must see. */
+/* A run that is ended by a signal ends this much later, so that as a rule no task is past the end already. */
 #define CANCEL_MARGIN_NS (20 * EI_NS_PER_MS)
 
 /* ---- preparing ---- */
@@ -62,8 +60,9 @@ static int prepare(struct ei_run *run, const struct ei_workload *wl, const struc
         run->tasks[i].spec = &wl->tasks[i];
         run->tasks[i].run = run;
         run->tasks[i].idx = i;
-        run->tasks[i].log_fd = -1;
         run->tasks[i].rt.cpu = EI_CPU_LOAD_NONE;
+        run->tasks[i].rt.last_nominal_ns = INT64_MIN;
+        run->tasks[i].rt.log_job_idx = -1;
     }
     int rc = ei_machine_describe(&run->machine, err);
     if (rc == 0) {
@@ -113,8 +112,22 @@ static void set_clock(struct ei_run *run)
     atomic_store(&run->end_ns, run->t0_ns + run->wl->run.warmup_ns + run->duration_ns);
 }
 
+static int init_drain(struct ei_run *run, struct ei_drain *drain, struct ei_collector *collector,
+                      struct einet_error *err)
+{
+    int rc = ei_drain_init(drain, collector);
+    for (int32_t i = 0; rc == 0 && i < run->wl->task_count; i++) {
+        rc = ei_drain_add_job_ring(drain, &run->tasks[i].ring);
+    }
+    for (int32_t i = 0; rc == 0 && i < run->probe_count; i++) {
+        rc = ei_drain_add_gap_ring(drain, &run->probes[i].ring);
+    }
+    return rc < 0 ? einet_error_set(err, rc, "cannot set up the record drain: %s", einet_error_text(rc)) : 0;
+}
+
 /* Bring all threads to their first release, in the steps of engine/start.h. */
-static int start(struct ei_run *run, struct ei_collector **out_collector, struct einet_error *err)
+static int start(struct ei_run *run, struct ei_drain *drain, struct ei_collector **out_collector,
+                 struct einet_error *err)
 {
     int rc = create_threads(run, err);
     if (rc == 0) {
@@ -132,7 +145,7 @@ static int start(struct ei_run *run, struct ei_collector **out_collector, struct
         rc = ei_run_create_collector(run, out_collector, err);
     }
     if (rc == 0) {
-        rc = ei_run_write_workload(run, err);
+        rc = init_drain(run, drain, *out_collector, err);
     }
     if (rc == 0) {
         rc = ei_probes_start(run, err);
@@ -141,12 +154,14 @@ static int start(struct ei_run *run, struct ei_collector **out_collector, struct
         ei_start_give_up(&run->start);
         return rc;
     }
+    (void)ei_topology_bind_self(&run->housekeeping_cpus, NULL);
     if (run->options->on_ready != NULL) {
         run->options->on_ready(run->options->context);
     }
     ei_arena_seal(&run->arena);
     set_clock(run); /* again: creating files and probes took time */
     ei_collector_set_t0(*out_collector, run->t0_ns);
+    run->is_started = true;
     ei_start_open(&run->start, EI_START_GO);
     return 0;
 }
@@ -218,19 +233,6 @@ static int keep_house(struct ei_run *run, struct ei_drain *drain)
     return ended_by;
 }
 
-static int init_drain(struct ei_run *run, struct ei_drain *drain, struct ei_collector *collector,
-                      struct einet_error *err)
-{
-    int rc = ei_drain_init(drain, collector);
-    for (int32_t i = 0; rc == 0 && i < run->wl->task_count; i++) {
-        rc = ei_drain_add_job_ring(drain, &run->tasks[i].ring);
-    }
-    for (int32_t i = 0; rc == 0 && i < run->probe_count; i++) {
-        rc = ei_drain_add_gap_ring(drain, &run->probes[i].ring);
-    }
-    return rc < 0 ? einet_error_set(err, rc, "cannot set up the record drain: %s", einet_error_text(rc)) : 0;
-}
-
 /* ---- finishing ---- */
 
 static int32_t collect_loads(const struct ei_run *run, struct ei_metrics_cpu_load *out)
@@ -265,9 +267,12 @@ static int finish(struct ei_run *run, struct ei_drain *drain, int ended_by, stru
     const int64_t length_ns = atomic_load(&run->end_ns) - run->t0_ns;
     const int64_t warmup_ns = run->wl->run.warmup_ns;
     for (int32_t i = 0; i < run->wl->task_count; i++) {
-        expected[i] = length_ns < warmup_ns
+        /* A signal sets the end a moment ahead. When this thread was held up right then, a task may have gone on. */
+        const int64_t last_ns = run->tasks[i].rt.last_nominal_ns;
+        const int64_t until_ns = last_ns > length_ns ? last_ns : length_ns;
+        expected[i] = until_ns < warmup_ns
                           ? 0
-                          : ei_arrival_expected(&run->wl->tasks[i].arrival, run->wl->run.seed, i, warmup_ns, length_ns);
+                          : ei_arrival_expected(&run->wl->tasks[i].arrival, run->wl->run.seed, i, warmup_ns, until_ns);
     }
     struct ei_metrics_totals totals = {
         .expected = expected,
@@ -302,20 +307,17 @@ static int run_threads(struct ei_run *run, struct ei_live_result *out, struct ei
     if (rc < 0) {
         return rc;
     }
-    rc = start(run, &collector, err);
+    rc = start(run, &drain, &collector, err);
     if (rc == 0) {
-        rc = init_drain(run, &drain, collector, err);
-        if (rc == 0) {
-            (void)ei_topology_bind_self(&run->housekeeping_cpus, NULL);
-            ended_by = keep_house(run, &drain);
-        } else {
-            atomic_store(&run->end_ns, 0);
-        }
+        ended_by = keep_house(run, &drain);
     }
     join_threads(run);
     ei_probes_stop(run);
     if (rc == 0) {
         rc = finish(run, &drain, ended_by, out, err);
+    }
+    if (rc == 0) {
+        rc = ei_run_publish_workload(run, err);
     }
     if (rc < 0) {
         ei_collector_destroy(collector);
@@ -326,29 +328,13 @@ static int run_threads(struct ei_run *run, struct ei_live_result *out, struct ei
     return rc;
 }
 
-static int make_out_dir(struct ei_run *run, struct einet_error *err)
+static void warn_unwatched(const struct ei_run *run)
 {
-    char path[EI_RUN_DIR_MAX];
-    ei_run_settle_out_dir(run);
-    if (run->out_dir[0] == '\0') {
-        return einet_error_set(err, EINET_E_USAGE, "the output folder has no name: give one with --out");
-    }
-    snprintf(path, sizeof path, "%s", run->out_dir);
-    for (char *at = path + 1;; at++) {
-        if (*at != '/' && *at != '\0') {
-            continue;
-        }
-        const char kept = *at;
-        *at = '\0';
-        if (mkdir(path, 0755) != 0 && errno != EEXIST) {
-            const int code = -errno;
-            return einet_error_set(err, code, "cannot make the output folder %s: %s (choose another with --out)",
-                                   run->out_dir, strerror(-code));
-        }
-        *at = kept;
-        if (kept == '\0') {
-            return 0;
-        }
+    if (run->unwatched_cpus > 0 && run->options->messages != NULL) {
+        fprintf(run->options->messages,
+                "einet run: tasks may run on %d CPUs more than the %d that are watched: no noise and no load of these "
+                "is measured, and no miss on them is explained; name fewer CPUs with cpus\n",
+                run->unwatched_cpus, EI_PROBES_MAX);
     }
 }
 
@@ -359,16 +345,20 @@ int ei_live_run(const struct ei_workload *wl, const struct ei_live_options *opti
     *out = (struct ei_live_result){0};
     int rc = prepare(&run, wl, options, err);
     if (rc == 0) {
-        rc = make_out_dir(&run, err);
+        rc = ei_run_make_out_dir(&run, err);
+    }
+    if (rc == 0) { /* now and not later: this proves that the folder is writable before anything takes time */
+        rc = ei_run_write_workload(&run, err);
     }
     if (rc == 0) {
         rc = ei_run_build(&run, err);
     }
     if (rc == 0) {
+        warn_unwatched(&run);
         rc = run_threads(&run, out, err);
     }
-    if (rc < 0 && run.out_dir[0] != '\0') {
-        (void)rmdir(run.out_dir); /* only when it is empty: nothing of an earlier run is lost */
+    if (rc < 0) {
+        ei_run_remove_files(&run);
     }
     if (run.tasks != NULL) {
         ei_run_demolish(&run);

@@ -1,7 +1,8 @@
 /* The live engine: a checked workload on the real clock with real threads, from start to the final figures.
  *
  * One call per process at a time. Thread: main; it becomes the run's housekeeper. The caller must have blocked SIGINT
- * and SIGTERM before any other thread exists; the engine takes them and ends the run with every job answered.
+ * and SIGTERM before any other thread exists; the engine takes them and ends the run with every job answered. The first
+ * one decides: running jobs end at their next boundary, and a second signal does not end them sooner.
  */
 #ifndef ENGINE_LIVE_H
 #define ENGINE_LIVE_H
@@ -37,7 +38,9 @@ struct ei_live_result {
 
 /* Run the workload. Returns 0 with *out filled (also when SLOs failed or jobs were faulty), EINET_E_PRIVILEGE,
  * EINET_E_FILE / EINET_E_MISMATCH (weights, data sets, CPUs; the error names the place in the workload file),
- * EINET_E_BACKEND, or -errno of the output folder. On error no file is left behind. */
+ * EINET_E_BACKEND, EINET_E_USAGE (no name or too long a one for the output folder), or -errno of the output folder. A
+ * run that does not start leaves no file and no folder that was not there before, and changes none of an earlier run.
+ */
 int ei_live_run(const struct ei_workload *wl, const struct ei_live_options *options, struct ei_live_result *out,
                 struct einet_error *err);
 

@@ -5,22 +5,30 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #define DEGRADED_MAX (EI_PRIVILEGE_COUNT + 2)
+#define WORKLOAD_FILE "workload.yaml"
+#define PARTIAL ".partial"
 
+/* ---- the folder ---- */
+
+/* Returns the new length, which is size when the text did not fit. */
 static size_t append(char *out, size_t size, size_t at, const char *text, size_t length)
 {
-    for (size_t i = 0; i < length && at + 1 < size; i++) {
-        out[at++] = text[i];
+    if (at + length >= size) {
+        return size;
     }
-    out[at] = '\0';
-    return at;
+    memcpy(&out[at], text, length);
+    out[at + length] = '\0';
+    return at + length;
 }
 
-void ei_run_settle_out_dir(struct ei_run *run)
+static int settle_out_dir(struct ei_run *run, struct einet_error *err)
 {
+    const bool is_option = run->options->out_dir != NULL;
     const char *pattern = run->options->out_dir != NULL ? run->options->out_dir : run->wl->outputs.dir;
     char stamp[32];
     struct tm local;
@@ -40,7 +48,103 @@ void ei_run_settle_out_dir(struct ei_run *run)
             at = append(run->out_dir, sizeof run->out_dir, at, pattern++, 1);
         }
     }
+    const size_t longest = sizeof run->out_dir - 1;
+    if (at > longest && is_option) {
+        run->out_dir[0] = '\0';
+        return einet_error_set(err, EINET_E_USAGE,
+                               "the path of the output folder is longer than %zu bytes: give a "
+                               "shorter one with --out",
+                               longest);
+    }
+    if (at > longest) {
+        run->out_dir[0] = '\0';
+        return einet_error_set_at(err, EINET_E_FILE, run->wl->file, 0, 0,
+                                  "outputs.dir is longer than %zu bytes once "
+                                  "{name} and {time} are filled in: shorten it",
+                                  longest);
+    }
+    return at > 0 ? 0 : einet_error_set(err, EINET_E_USAGE, "the output folder has no name: give one with --out");
 }
+
+int ei_run_make_out_dir(struct ei_run *run, struct einet_error *err)
+{
+    char path[EI_RUN_DIR_MAX];
+    struct stat st;
+    int rc = settle_out_dir(run, err);
+    snprintf(path, sizeof path, "%s", run->out_dir);
+    for (char *at = path + 1; rc == 0; at++) {
+        if (*at != '/' && *at != '\0') {
+            continue;
+        }
+        const char kept = *at;
+        *at = '\0';
+        if (mkdir(path, 0755) == 0) {
+            run->made_dir_length = run->made_dir_length == 0 ? strlen(path) : run->made_dir_length;
+        } else if (errno != EEXIST) {
+            rc = -errno;
+        }
+        *at = kept;
+        if (kept == '\0') {
+            break;
+        }
+    }
+    if (rc == 0 && stat(path, &st) != 0) {
+        rc = -errno;
+    } else if (rc == 0 && !S_ISDIR(st.st_mode)) {
+        rc = -ENOTDIR;
+    } else if (rc == EINET_E_USAGE || rc == EINET_E_FILE) {
+        return rc;
+    }
+    return rc == 0 ? 0
+                   : einet_error_set(err, rc, "cannot use %s as the output folder: %s (choose another with --out)",
+                                     run->out_dir, strerror(-rc));
+}
+
+/* The folders that this run made, the deepest first, as long as they are empty. */
+static void remove_folders(const struct ei_run *run)
+{
+    char path[EI_RUN_DIR_MAX];
+    snprintf(path, sizeof path, "%s", run->out_dir);
+    size_t length = strlen(path);
+    while (run->made_dir_length > 0 && length >= run->made_dir_length) {
+        while (length > 1 && path[length - 1] == '/') {
+            length--;
+        }
+        path[length] = '\0';
+        if (rmdir(path) != 0) {
+            return;
+        }
+        while (length > 0 && path[length - 1] != '/') {
+            length--;
+        }
+    }
+}
+
+void ei_run_log_path(const struct ei_run *run, const struct ei_task_log *log, char *out, size_t size)
+{
+    const bool is_absolute = log->path[0] == '/';
+    snprintf(out, size, "%s%s%s", is_absolute ? "" : run->out_dir, is_absolute ? "" : "/", log->path);
+}
+
+void ei_run_remove_files(struct ei_run *run)
+{
+    char path[EI_RUN_DIR_MAX + EI_SPEC_PATH_MAX];
+    for (int32_t i = 0; run->tasks != NULL && !run->is_started && i < run->wl->task_count; i++) {
+        for (int32_t k = 0; k < run->tasks[i].log_count; k++) {
+            if (run->tasks[i].logs[k].is_made) {
+                ei_run_log_path(run, &run->tasks[i].logs[k], path, sizeof path);
+                (void)unlink(path);
+            }
+        }
+    }
+    if (run->has_workload_file) {
+        snprintf(path, sizeof path, "%s/" WORKLOAD_FILE PARTIAL, run->out_dir);
+        (void)unlink(path);
+    }
+    remove_folders(run);
+}
+
+/* ---- what the report is told ---- */
 
 static struct ei_metrics_slo metrics_slo(const struct ei_slo_spec *slo)
 {
@@ -165,22 +269,37 @@ int ei_run_create_collector(struct ei_run *run, struct ei_collector **out, struc
                                run->wl->outputs.jobs == EI_SPEC_JOBS_CSV, out, err);
 }
 
-int ei_run_write_workload(const struct ei_run *run, struct einet_error *err)
+/* ---- workload.yaml ---- */
+
+int ei_run_write_workload(struct ei_run *run, struct einet_error *err)
 {
-    char path[EI_RUN_DIR_MAX + 32], partial[EI_RUN_DIR_MAX + 48];
-    snprintf(path, sizeof path, "%s/workload.yaml", run->out_dir);
-    snprintf(partial, sizeof partial, "%s.partial", path);
-    FILE *file = fopen(partial, "we");
+    char path[EI_RUN_DIR_MAX + 32];
+    snprintf(path, sizeof path, "%s/" WORKLOAD_FILE PARTIAL, run->out_dir);
+    FILE *file = fopen(path, "we");
+    run->has_workload_file = file != NULL;
     bool is_ok = file != NULL;
     if (is_ok) {
         ei_workload_print(run->wl, file);
         is_ok = !ferror(file);
         is_ok = fclose(file) == 0 && is_ok;
     }
-    if (!is_ok || rename(partial, path) != 0) {
+    if (!is_ok) {
         const int code = errno > 0 ? -errno : -EIO;
-        (void)unlink(partial);
+        return einet_error_set(err, code, "cannot write %s: %s (choose another folder with --out)", path,
+                               strerror(-code));
+    }
+    return 0;
+}
+
+int ei_run_publish_workload(struct ei_run *run, struct einet_error *err)
+{
+    char path[EI_RUN_DIR_MAX + 32], partial[EI_RUN_DIR_MAX + 32];
+    snprintf(path, sizeof path, "%s/" WORKLOAD_FILE, run->out_dir);
+    snprintf(partial, sizeof partial, "%s/" WORKLOAD_FILE PARTIAL, run->out_dir);
+    if (rename(partial, path) != 0) {
+        const int code = -errno;
         return einet_error_set(err, code, "cannot write %s: %s", path, strerror(-code));
     }
+    run->has_workload_file = false;
     return 0;
 }

@@ -30,6 +30,7 @@
 #define EI_JOB_RING_RECORDS 8192
 #define EI_PROBE_RING_RECORDS 4096
 #define EI_PROBES_MAX 64
+#define EI_TASK_LOGS_MAX (EI_STAGES_MAX * EI_STAGE_OPS_MAX)
 
 struct ei_run;
 
@@ -56,7 +57,17 @@ struct ei_task_rt {
     struct ei_job_record record; /* of the job that runs */
     struct einet_image image;    /* its sample; borrowed from the data set */
     int32_t cpu;                 /* where its activity is counted, EI_CPU_LOAD_NONE = not counted now */
+    int64_t last_nominal_ns;     /* since t0, of the newest release that was accounted; INT64_MIN = none */
+    int64_t log_job_idx;         /* the job whose append_file operations are under way */
+    int32_t log_next;            /* index in `logs` of its next one */
     struct ei_thread_usage usage_before, usage_after;
+};
+
+/* The file of one append_file operation. */
+struct ei_task_log {
+    int fd;
+    const char *path; /* of the stage; borrowed from the spec */
+    bool is_made;     /* by this run: a run that does not start removes it */
 };
 
 struct ei_live_task {
@@ -72,8 +83,9 @@ struct ei_live_task {
     struct ei_pre *pre;               /* NULL = no preprocessing */
     int32_t pre_stage_idx;            /* the stage that runs `pre` */
     struct ei_task_network nn;
-    int64_t after_ns; /* predicted time of the stages behind the network */
-    int log_fd;       /* append_file; -1 = none */
+    int64_t after_ns;                          /* predicted time of the stages behind the network */
+    struct ei_task_log logs[EI_TASK_LOGS_MAX]; /* of its append_file operations, in their order */
+    int32_t log_count;
     struct ei_answer_cell answer;
     int64_t expected; /* filled when the run is over */
     struct ei_task_rt rt;
@@ -104,6 +116,9 @@ struct ei_run {
     struct ei_privileges privileges;
     bool has_privileges;
     char out_dir[EI_RUN_DIR_MAX];
+    size_t made_dir_length; /* of the shortest part of out_dir that this run made, 0 = none of it */
+    bool has_workload_file; /* workload.yaml.partial is written */
+    bool is_started;        /* GO was given: what jobs wrote stays */
     struct ei_run_input inputs[EI_TASKS_MAX];
     int32_t input_count;
     struct ei_lane_gate gates[EI_LANES_MAX];
@@ -112,6 +127,7 @@ struct ei_run {
     struct ei_live_task *tasks; /* [wl->task_count] */
     struct ei_probe probes[EI_PROBES_MAX];
     int32_t probe_count;
+    int32_t unwatched_cpus; /* task CPUs beyond EI_PROBES_MAX: no probe, no load figures */
     struct ei_start start;
     struct ei_arena arena; /* rings and buffers; sealed before GO */
     /* the clock of the run */
@@ -165,7 +181,11 @@ EINET_RT int ei_job_run_network(struct ei_live_task *task);
 /* Count the thread as active or not on its CPU; nothing for a task outside real time. */
 EINET_RT void ei_task_activate(struct ei_live_task *task);
 EINET_RT void ei_task_deactivate(struct ei_live_task *task);
-/* The append_file operation: one line per network task with its current answer. Not real-time. */
+/* Open the files of all append_file operations before the run: a bad path is an error now, not in a job. */
+int ei_task_open_logs(struct ei_live_task *task, struct einet_error *err);
+void ei_task_close_logs(struct ei_live_task *task);
+/* The next append_file operation of the current job: one line per network task with its current answer. Not
+ * real-time. */
 int ei_log_stage_run(struct ei_live_task *task);
 
 /* ---- probe.c ---- */
@@ -175,10 +195,16 @@ void ei_probes_stop(struct ei_run *run);
 
 /* ---- output.c ---- */
 
-/* Expand {name} and {time} of outputs.dir, or take the option. */
-void ei_run_settle_out_dir(struct ei_run *run);
+/* Expand {name} and {time} of outputs.dir, or take the option, and make the folder. */
+int ei_run_make_out_dir(struct ei_run *run, struct einet_error *err);
+/* The path of an append_file stage: relative to the output folder. */
+void ei_run_log_path(const struct ei_run *run, const struct ei_task_log *log, char *out, size_t size);
 int ei_run_create_collector(struct ei_run *run, struct ei_collector **out, struct einet_error *err);
-/* Write the workload with every default filled in beside the results. */
-int ei_run_write_workload(const struct ei_run *run, struct einet_error *err);
+/* Write the workload with every default filled in beside the results: at first as workload.yaml.partial, so that the
+ * file of an earlier run is replaced only by that of a run that came to its end. */
+int ei_run_write_workload(struct ei_run *run, struct einet_error *err);
+int ei_run_publish_workload(struct ei_run *run, struct einet_error *err);
+/* After a failure: remove the files and folders that this run made. What jobs logged stays once there was a job. */
+void ei_run_remove_files(struct ei_run *run);
 
 #endif

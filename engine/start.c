@@ -20,14 +20,37 @@ void ei_start_fini(struct ei_start *start)
     pthread_mutex_destroy(&start->mutex);
 }
 
+static void fail_locked(struct ei_start *start, int rc, const struct einet_error *err)
+{
+    if (!start->is_failed) {
+        start->is_failed = true;
+        start->error = *err;
+        start->error.code = rc;
+    }
+}
+
+void ei_start_fail(struct ei_start *start, int rc, const struct einet_error *err)
+{
+    pthread_mutex_lock(&start->mutex);
+    fail_locked(start, rc, err);
+    pthread_cond_broadcast(&start->changed);
+    pthread_mutex_unlock(&start->mutex);
+}
+
+bool ei_start_is_failed(struct ei_start *start)
+{
+    pthread_mutex_lock(&start->mutex);
+    const bool is_failed = start->is_failed;
+    pthread_mutex_unlock(&start->mutex);
+    return is_failed;
+}
+
 int ei_start_arrive(struct ei_start *start, int rc, const struct einet_error *err)
 {
     pthread_mutex_lock(&start->mutex);
     const enum ei_start_step step = start->step;
-    if (rc < 0 && !start->is_failed) {
-        start->is_failed = true;
-        start->error = *err;
-        start->error.code = rc;
+    if (rc < 0) {
+        fail_locked(start, rc, err);
     }
     start->arrived++;
     pthread_cond_broadcast(&start->changed);

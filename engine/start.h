@@ -26,6 +26,11 @@ struct ei_start {
 int ei_start_init(struct ei_start *start, int threads, struct einet_error *err);
 void ei_start_fini(struct ei_start *start);
 
+/* Give up because of rc < 0 with err, before arriving: whoever takes the turn next sees it. The first failure stays. */
+void ei_start_fail(struct ei_start *start, int rc, const struct einet_error *err);
+/* Whether the start was given up. Thread: any. */
+bool ei_start_is_failed(struct ei_start *start);
+
 /* A thread ended the current step; rc < 0 with err says that it failed. Waits for the next step. Returns 0, or
  * EINET_E_FAULT when the start was given up: the thread ends then. */
 int ei_start_arrive(struct ei_start *start, int rc, const struct einet_error *err);

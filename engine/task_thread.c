@@ -9,6 +9,11 @@
 #include "rt/section.h"
 
 #define NAP_NS (50 * EI_NS_PER_MS)
+/* Releases that passed leave a record each. Above the first mark their thread waits until the housekeeper has taken the
+ * ring below the second; what is left above the first is for the records of jobs, which never wait. */
+#define RING_FULL_RECORDS (EI_JOB_RING_RECORDS / 4 * 3)
+#define RING_LOW_RECORDS (EI_JOB_RING_RECORDS / 4)
+#define RING_NAP_NS (2 * EI_NS_PER_MS)
 #define STACK_MARGIN_BYTES ((size_t)32 * 1024)
 
 bool ei_run_is_cancelled(struct ei_run *run, int64_t now_ns)
@@ -17,9 +22,21 @@ bool ei_run_is_cancelled(struct ei_run *run, int64_t now_ns)
            now_ns > atomic_load_explicit(&run->end_ns, memory_order_acquire);
 }
 
+/* A signal may move the end back behind a release that was accounted; others of the same time then belong to the run
+ * too, since the expected number is counted by time. */
 static bool is_within_run(const struct ei_live_task *task, const struct ei_arrival_release *release)
 {
-    return task->run->t0_ns + release->nominal_ns <= atomic_load_explicit(&task->run->end_ns, memory_order_acquire);
+    return release->nominal_ns <= task->rt.last_nominal_ns ||
+           task->run->t0_ns + release->nominal_ns <= atomic_load_explicit(&task->run->end_ns, memory_order_acquire);
+}
+
+/* Take the release that is due; *has_next and *next move on. */
+static struct ei_release take_release(struct ei_live_task *task, bool *has_next, struct ei_arrival_release *next)
+{
+    const struct ei_release release = {.job_idx = next->job_idx, .nominal_ns = task->run->t0_ns + next->nominal_ns};
+    task->rt.last_nominal_ns = next->nominal_ns;
+    *has_next = ei_arrival_next(&task->rt.arrival, next);
+    return release;
 }
 
 /* Sleep until the release; false when the run ended before it. */
@@ -34,9 +51,24 @@ static bool sleep_until_release(const struct ei_live_task *task, const struct ei
     return is_within_run(task, release);
 }
 
-static struct ei_release absolute(const struct ei_live_task *task, const struct ei_arrival_release *release)
+/* After a long stall thousands of releases have passed. Returns true when it waited; it was outside the real-time
+ * section meanwhile. */
+static bool await_ring_room(struct ei_live_task *task)
 {
-    return (struct ei_release){.job_idx = release->job_idx, .nominal_ns = task->run->t0_ns + release->nominal_ns};
+    if (ei_spsc_ring_count(&task->ring) < RING_FULL_RECORDS) {
+        return false;
+    }
+    const bool is_in_section = ei_rt_section_state() == EI_RT_SECTION;
+    if (is_in_section) {
+        ei_rt_section_leave();
+    }
+    while (ei_spsc_ring_count(&task->ring) > RING_LOW_RECORDS) {
+        ei_mono_sleep_until(ei_mono_add(ei_mono_now(), RING_NAP_NS));
+    }
+    if (is_in_section) {
+        ei_rt_section_enter();
+    }
+    return true;
 }
 
 /* Account one release that found the task active. */
@@ -64,10 +96,12 @@ static void account_late(struct ei_live_task *task, struct ei_release release)
 /* Account all releases up to now; *has_next and *next move on. */
 static void account_passed(struct ei_live_task *task, bool *has_next, struct ei_arrival_release *next)
 {
-    const int64_t now_ns = ei_mono_now().ns;
+    int64_t now_ns = ei_mono_now().ns;
     while (*has_next && is_within_run(task, next) && task->run->t0_ns + next->release_ns <= now_ns) {
-        account_late(task, absolute(task, next));
-        *has_next = ei_arrival_next(&task->rt.arrival, next);
+        account_late(task, take_release(task, has_next, next));
+        if (await_ring_room(task)) {
+            now_ns = ei_mono_now().ns;
+        }
     }
 }
 
@@ -80,8 +114,8 @@ static void drop_rest(struct ei_live_task *task, bool has_next, struct ei_arriva
     }
     while (has_next && is_within_run(task, &next)) {
         ei_release_refuse(&task->rt.releases);
-        ei_job_record_unrun(task, absolute(task, &next), EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
-        has_next = ei_arrival_next(&task->rt.arrival, &next);
+        ei_job_record_unrun(task, take_release(task, &has_next, &next), EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
+        (void)await_ring_room(task);
     }
 }
 
@@ -90,10 +124,9 @@ static void drop_rest(struct ei_live_task *task, bool has_next, struct ei_arriva
 static bool run_jobs(struct ei_live_task *task, bool *has_next, struct ei_arrival_release *next)
 {
     int64_t awake_ns = ei_mono_now().ns;
-    struct ei_release job = absolute(task, next), displaced;
+    struct ei_release job = take_release(task, has_next, next), displaced;
     bool has_displaced = false, has_job = true;
     (void)ei_release_on_release(&task->rt.releases, job, &displaced, &has_displaced);
-    *has_next = ei_arrival_next(&task->rt.arrival, next);
     while (has_job && !ei_run_is_cancelled(task->run, awake_ns)) {
         ei_job_run(task, job, awake_ns);
         account_passed(task, has_next, next);
@@ -151,9 +184,13 @@ static int become_real_time(struct ei_live_task *task, struct einet_error *err)
         return 0;
     }
     ei_boost_init_self(&task->nn.seat.boost);
-    pthread_mutex_lock(&task->run->start.turn);
-    const int rc = ei_task_measure(task, err);
-    pthread_mutex_unlock(&task->run->start.turn);
+    struct ei_start *start = &task->run->start;
+    pthread_mutex_lock(&start->turn);
+    const int rc = ei_start_is_failed(start) ? 0 : ei_task_measure(task, err); /* a lost start is not waited for */
+    if (rc < 0) {
+        ei_start_fail(start, rc, err);
+    }
+    pthread_mutex_unlock(&start->turn);
     return rc;
 }
 

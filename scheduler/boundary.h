@@ -5,11 +5,12 @@
  *   2. deadline passed                    -> on_deadline: exit stops, abort aborts, finish goes on
  *   3. next answer would be late          -> on_deadline: exit stops when an answer is there
  *   4. real-time load at its cap          -> stops when an answer is there
- *   5. a higher-priority job waits        -> on_preempt: exit stops when an answer is there, else gives the lane away
- *                                            and comes back; resume gives it away and comes back; none goes on
- * "Stop" before the first answer means: compute the nearest exit, then stop, when the first exit is mandatory (the
- * elastic stepper does that); otherwise stop without an answer. A block in flight is never aborted, so a waiting job is
- * blocked for at most one block.
+ *   5. a higher-priority job waits        -> on_preempt: exit stops; resume gives the lane away, comes back and goes
+ *                                            on; none goes on
+ * "Stop" before the first answer depends on first_exit. Mandatory: the nearest exit is computed, then the job stops
+ * (the elastic stepper does that); when a higher job waits and on_preempt is not none, the lane is given away first and
+ * taken back for it. Optional: the job stops at once and delivers no answer. A block in flight is never aborted, so a
+ * waiting job is blocked for at most one block.
  *
  * Pure and real-time safe; any thread.
  */

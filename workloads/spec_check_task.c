@@ -150,7 +150,7 @@ static void check_cpu_stage(struct subject *s, int32_t i)
         ei_spec_error(s->rd, work >= 0 ? work : node, "write op: normalize or work: { spin: 300us }",
                       "stage '%s' of task '%s' has nothing to do", stage->name, s->task->name);
     }
-    if (stage->path[0] != '\0' && !is_appending && op >= 0 && stage->op_count > 0) {
+    if (stage->path[0] != '\0' && !is_appending && (op < 0 || stage->op_count > 0)) {
         ei_spec_error(s->rd, ei_spec_node(s->rd, node, "path", NULL), NULL, "'path' belongs to op append_file");
     }
     if (is_appending && stage->path[0] == '\0') {

@@ -104,11 +104,38 @@ void sleep_ms(int64_t ms)
     nanosleep(&ts, NULL);
 }
 
+bool stop_for(pid_t pid, int64_t ms)
+{
+    int status = 0;
+    if (kill(pid, SIGSTOP) != 0 || waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status)) {
+        return false;
+    }
+    sleep_ms(ms);
+    return kill(pid, SIGCONT) == 0;
+}
+
 bool wait_for_file(const char *path, int64_t limit_ms)
 {
     for (int64_t waited_ms = 0; waited_ms < limit_ms; waited_ms += 20) {
         if (access(path, F_OK) == 0) {
             return true;
+        }
+        sleep_ms(20);
+    }
+    return false;
+}
+
+bool wait_for_text(const char *path, const char *text, int64_t limit_ms)
+{
+    static char content[64 * 1024];
+    for (int64_t waited_ms = 0; waited_ms < limit_ms; waited_ms += 20) {
+        FILE *file = fopen(path, "re");
+        if (file != NULL) {
+            content[fread(content, 1, sizeof content - 1, file)] = '\0';
+            fclose(file);
+            if (strstr(content, text) != NULL) {
+                return true;
+            }
         }
         sleep_ms(20);
     }
@@ -219,11 +246,13 @@ static struct job_line parse_job(const struct header *h, const char **cells)
     struct job_line job = {
         .job_idx = number(h, cells, "job_idx"),
         .release_ns = number(h, cells, "release_ns"),
+        .awake_ns = number(h, cells, "awake_ns"),
         .start_ns = number(h, cells, "start_ns"),
         .finish_ns = number(h, cells, "finish_ns"),
         .deadline_ns = number(h, cells, "deadline_ns"),
         .answer_ns = number(h, cells, "answer_ns"),
         .exit_idx = number(h, cells, "exit_idx"),
+        .exits_mask = number(h, cells, "exits_mask"),
         .sample_idx = number(h, cells, "sample_idx"),
         .label = number(h, cells, "label"),
         .top_label = number(h, cells, "answer_label"),

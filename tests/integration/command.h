@@ -24,8 +24,14 @@ const struct finished *einet_run(const char *const *args);
 /* The same as user `nobody` without any capability; skips the case when this process may not change its user. */
 const struct finished *einet_run_unprivileged(const char *const *args);
 
+/* Stop the process, wait until it stands still, let it go on ms later. False when it ended instead; it must still be
+ * waited for. */
+bool stop_for(pid_t pid, int64_t ms);
+
 /* Wait until the file exists, at most limit_ms. */
 bool wait_for_file(const char *path, int64_t limit_ms);
+/* Wait until its first 64 KiB hold the text. */
+bool wait_for_text(const char *path, const char *text, int64_t limit_ms);
 void sleep_ms(int64_t ms);
 
 /* summary.json of a run; NULL with a failed check when it cannot be read. json_decref it. */
@@ -40,8 +46,8 @@ void check_identity(json_t *summary);
 /* One line of jobs.csv, as texts by column. */
 struct job_line {
     char task[32], outcome[16], cause[16];
-    int64_t job_idx, release_ns, start_ns, finish_ns, deadline_ns, answer_ns;
-    int64_t exit_idx, sample_idx, label, top_label, preemptions, is_warmup, is_answered, is_missed;
+    int64_t job_idx, release_ns, awake_ns, start_ns, finish_ns, deadline_ns, answer_ns;
+    int64_t exit_idx, exits_mask, sample_idx, label, top_label, preemptions, is_warmup, is_answered, is_missed;
     char degraded[8];
 };
 

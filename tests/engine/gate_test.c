@@ -1,0 +1,118 @@
+/* The gate of a lane with real threads on one CPU: its holder runs at the priority of the highest waiter, so that
+ * nothing between the two can hold up the lane. Needs SCHED_FIFO.
+ */
+#include "engine/lane_gate_rt.h"
+#include "rt/clock.h"
+#include "rt/thread.h"
+#include "rt/topology.h"
+#include "tests/harness/harness.h"
+
+#include <stdatomic.h>
+
+enum { HOLDER = 20, SPINNER = 30, WAITER = 40 };
+
+#define SPIN_MAX_NS (2 * EI_NS_PER_S) /* what ends the case when the holder is not boosted */
+
+struct play {
+    struct ei_lane_gate gate;
+    struct ei_gate_seat low, high;
+    struct ei_cpuset cpu;
+    atomic_bool is_held, is_asked, is_released;
+    bool is_spin_cut_short; /* the lane was passed on while the spinner ran */
+    int priority_held, priority_after;
+    bool is_granted_at_once, has_lane;
+};
+
+static int kernel_priority(void)
+{
+    struct ei_thread_state state = {0};
+    EI_EQ(ei_thread_read(0, &state), 0);
+    return state.priority;
+}
+
+static void nap_until(atomic_bool *flag)
+{
+    while (!atomic_load(flag)) {
+        ei_mono_sleep_until(ei_mono_add(ei_mono_now(), EI_NS_PER_MS));
+    }
+}
+
+static void hold(void *arg)
+{
+    struct play *play = arg;
+    ei_boost_init_self(&play->low.boost);
+    EI_TRUE(ei_gate_request(&play->gate, &play->low, 0, ei_mono_now().ns));
+    atomic_store(&play->is_held, true);
+    nap_until(&play->is_asked); /* the waiter has asked and the spinner spins when this thread gets its CPU again */
+    play->priority_held = kernel_priority();
+    EI_TRUE(ei_gate_is_higher_waiting(&play->gate, &play->low));
+    atomic_store(&play->is_released, true);
+    EI_EQ(ei_gate_release(&play->gate, &play->low, ei_mono_now().ns, true), 1);
+    play->priority_after = kernel_priority();
+}
+
+static void wait_for_lane(void *arg)
+{
+    struct play *play = arg;
+    ei_boost_init_self(&play->high.boost);
+    nap_until(&play->is_held);
+    play->is_granted_at_once = ei_gate_request(&play->gate, &play->high, 7, ei_mono_now().ns);
+    atomic_store(&play->is_asked, true);
+    ei_gate_wait(&play->high);
+    play->has_lane = true;
+    EI_EQ(ei_gate_release(&play->gate, &play->high, ei_mono_now().ns, false), EI_LANE_NOBODY);
+}
+
+/* Above the holder, below the waiter: takes the CPU once the waiter sleeps. */
+static void spin(void *arg)
+{
+    struct play *play = arg;
+    nap_until(&play->is_asked);
+    const int64_t begin_ns = ei_mono_now().ns;
+    while (!atomic_load(&play->is_released) && ei_mono_now().ns - begin_ns < SPIN_MAX_NS) {
+    }
+    play->is_spin_cut_short = atomic_load(&play->is_released);
+}
+
+static bool create(struct ei_thread *thread, const char *name, int priority, ei_thread_fn fn, struct play *play)
+{
+    struct einet_error err = {0};
+    const struct ei_thread_attr attr = {
+        .name = name, .policy = EI_THREAD_FIFO, .priority = priority, .cpus = play->cpu};
+    const int rc = ei_thread_create(thread, &attr, fn, play, &err);
+    if (rc == EINET_E_PRIVILEGE) {
+        ei_test_skip("%s", err.text);
+    }
+    return EI_TRUEF(rc == 0, "%s", err.text);
+}
+
+EI_TEST(gate_holder_inherits_from_the_waiter)
+{
+    static struct play play;
+    struct ei_cpuset allowed;
+    struct ei_thread holder, waiter, spinner;
+    play = (struct play){0};
+    EI_REQUIRE(ei_topology_allowed(&allowed, NULL) == 0);
+    ei_cpuset_add(&play.cpu, ei_cpuset_next(&allowed, 0));
+    EI_REQUIRE(ei_gate_init(&play.gate, NULL) == 0);
+    ei_gate_seat_init(&play.gate, &play.low, 0, HOLDER);
+    ei_gate_seat_init(&play.gate, &play.high, 1, WAITER);
+    EI_REQUIRE(create(&holder, "holder", HOLDER, hold, &play));
+    EI_REQUIRE(create(&spinner, "spinner", SPINNER, spin, &play));
+    EI_REQUIRE(create(&waiter, "waiter", WAITER, wait_for_lane, &play));
+    ei_thread_join(&holder);
+    ei_thread_join(&waiter);
+    ei_thread_join(&spinner);
+    EI_TRUE(!play.is_granted_at_once);
+    EI_EQ(play.priority_held, WAITER);
+    EI_EQ(play.priority_after, HOLDER);
+    EI_TRUE(play.has_lane);
+    EI_TRUEF(play.is_spin_cut_short, "the spinner held up the lane");
+    /* the grant names who lost the lane, for the preemption record */
+    EI_EQ(play.high.victim_task_idx, 0);
+    EI_EQ(play.high.victim_job_idx, 0);
+    EI_TRUE(play.high.granted_ns >= play.high.request_ns);
+    ei_gate_fini(&play.gate);
+}
+
+EI_MAIN()

@@ -1,0 +1,193 @@
+/* Runs of the live engine in which something rare happens at a chosen moment. Wrapped by the linker (CMakeLists.txt):
+ * the clock, the housekeeper's wait for signals, the measurement of a task's blocks, the reading of a sample.
+ */
+#include "engine/live.h"
+#include "engine/run_state.h"
+#include "rt/clock.h"
+#include "rt/topology.h"
+#include "tests/harness/harness.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#define HELD_UP_NS (150 * EI_NS_PER_MS)
+
+/* ---- what the linker puts in ---- */
+
+static int signal_in_cycle; /* the housekeeper's cycle that gets SIGINT, 0 = none */
+static int cycles;
+static _Thread_local int held_up_after; /* the clock's next reading in this thread is old when it is used */
+static atomic_int measurements;
+static bool is_measuring_broken, is_sample_broken;
+
+int __real_clock_gettime(clockid_t clock, struct timespec *ts); /* NOLINT: the linker's names */
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ts);
+int __real_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout); /* NOLINT */
+int __wrap_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout);
+int __real_ei_task_measure(struct ei_live_task *task, struct einet_error *err); /* NOLINT */
+int __wrap_ei_task_measure(struct ei_live_task *task, struct einet_error *err);
+int __real_ei_dataset_sample(const struct ei_dataset *ds, int32_t idx, struct einet_image *image,
+                             int32_t *label); /* NOLINT */
+int __wrap_ei_dataset_sample(const struct ei_dataset *ds, int32_t idx, struct einet_image *image, int32_t *label);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ts)
+{
+    const int rc = __real_clock_gettime(clock, ts);
+    if (held_up_after > 0 && --held_up_after == 0) {
+        const struct timespec held_up = {.tv_nsec = HELD_UP_NS};
+        nanosleep(&held_up, NULL);
+    }
+    return rc;
+}
+
+int __wrap_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
+{
+    const int rc = __real_sigtimedwait(set, info, timeout);
+    if (++cycles != signal_in_cycle) {
+        return rc;
+    }
+    held_up_after = 1;
+    return SIGINT;
+}
+
+int __wrap_ei_task_measure(struct ei_live_task *task, struct einet_error *err)
+{
+    atomic_fetch_add(&measurements, 1);
+    if (is_measuring_broken) {
+        const struct timespec others_queue_up = {.tv_nsec = HELD_UP_NS};
+        nanosleep(&others_queue_up, NULL);
+        return einet_error_set(err, EINET_E_BACKEND, "the measurement is broken");
+    }
+    return __real_ei_task_measure(task, err);
+}
+
+int __wrap_ei_dataset_sample(const struct ei_dataset *ds, int32_t idx, struct einet_image *image, int32_t *label)
+{
+    return is_sample_broken && idx == 3 ? -EIO : __real_ei_dataset_sample(ds, idx, image, label);
+}
+
+/* ---- runs ---- */
+
+struct outcome {
+    int rc;
+    struct einet_error err;
+    struct ei_live_result result; /* without its collector */
+    int64_t releases;             /* accounted, of all tasks */
+};
+
+static void run_text(const char *text, void (*on_ready)(void *context), void *context, struct outcome *out)
+{
+    struct ei_workload *wl = NULL;
+    struct ei_diagnostics diag;
+    const struct ei_live_options options = {
+        .out_dir = ei_test_tmpdir(), .program = "test_engine_live", .on_ready = on_ready, .context = context};
+    *out = (struct outcome){.rc = ei_workload_parse(text, strlen(text), "test.yaml", &wl, &diag)};
+    if (out->rc < 0) {
+        ei_diagnostics_print(&diag, stderr);
+    }
+    ei_diagnostics_fini(&diag);
+    if (!EI_TRUEF(out->rc == 0, "no good workload")) {
+        return;
+    }
+    out->rc = ei_live_run(wl, &options, &out->result, &out->err);
+    if (out->rc == 0) {
+        for (int32_t i = 0; i < wl->task_count; i++) {
+            const struct ei_metrics_progress p = ei_collector_progress(out->result.collector, i);
+            out->releases += p.released + p.skipped + p.dropped;
+        }
+        ei_collector_destroy(out->result.collector);
+        out->result.collector = NULL;
+    }
+    ei_workload_destroy(wl);
+}
+
+#define TICK                                                                                                           \
+    "tasks:\n"                                                                                                         \
+    "  - { name: tick, arrival: { model: periodic, period: 5ms }, priority: 60, late_release: skip,\n"                 \
+    "      stages: [ { name: work, kind: cpu, work: { spin: 100us } } ] }\n"                                           \
+    "outputs: { dir: out }\n"
+
+/* The housekeeper reads the clock for the new end and is then held up so long that the end is past when it is set:
+ * tasks went on meanwhile, and their jobs belong to the run. */
+EI_TEST(live_signal_while_the_housekeeper_is_held_up)
+{
+    struct outcome run;
+    signal_in_cycle = 40;
+    run_text("version: 1\nname: held\nrun: { duration: 60s, seed: 1 }\n" TICK, NULL, NULL, &run);
+    EI_REQUIRE(run.rc == 0);
+    EI_TRUE(run.result.is_ended_early);
+    EI_TRUEF(run.result.is_identity_ok, "the jobs that went on are not accounted");
+    EI_TRUEF(run.releases > HELD_UP_NS / (5 * EI_NS_PER_MS) / 2, "only %" PRId64 " releases", run.releases);
+}
+
+static void read_own_cpus(void *context)
+{
+    EI_EQ(ei_topology_read_self(context, NULL), 0);
+}
+
+EI_TEST(live_housekeeper_is_on_its_cpus_before_the_first_release)
+{
+    struct outcome run;
+    struct ei_cpuset allowed, cpus = {0};
+    char text[1024];
+    EI_REQUIRE(ei_topology_allowed(&allowed, NULL) == 0);
+    const int first = ei_cpuset_next(&allowed, 0);
+    if (ei_cpuset_next(&allowed, first + 1) < 0) {
+        ei_test_skip("this process has one CPU only");
+    }
+    snprintf(text, sizeof text,
+             "version: 1\nname: bound\nrun: { duration: 50ms, seed: 1 }\n"
+             "platform: { housekeeping_cpus: %d }\n" TICK,
+             first);
+    run_text(text, read_own_cpus, &cpus, &run);
+    EI_REQUIRE(run.rc == 0);
+    EI_EQ(ei_cpuset_next(&cpus, 0), first);
+    EI_EQ(ei_cpuset_next(&cpus, first + 1), -1);
+}
+
+/* Three networks wait for their turn to be measured; the first one fails, so the others need not begin. */
+EI_TEST(live_lost_start_measures_nothing_more)
+{
+    struct outcome run;
+    is_measuring_broken = true;
+    run_text("version: 1\nname: lost\nrun: { duration: 100ms, seed: 1 }\n"
+             "lanes: { lane0: { kind: cpu, preempt: block } }\n"
+             "models: { net: { emulate: { blocks: [ { conv: 100us, branch: 20us, score: 0.9 } ] } } }\n"
+             "tasks:\n"
+             "  - { name: one, arrival: { model: periodic, period: 20ms }, priority: 60,\n"
+             "      stages: [ { name: net, kind: nn, model: net, lane: lane0 } ] }\n"
+             "  - { name: two, arrival: { model: periodic, period: 20ms }, priority: 50,\n"
+             "      stages: [ { name: net, kind: nn, model: net, lane: lane0 } ] }\n"
+             "  - { name: three, arrival: { model: periodic, period: 20ms }, priority: 40,\n"
+             "      stages: [ { name: net, kind: nn, model: net, lane: lane0 } ] }\n"
+             "outputs: { dir: out }\n",
+             NULL, NULL, &run);
+    EI_EQ(run.rc, EINET_E_BACKEND);
+    EI_CONTAINS(run.err.text, "the measurement is broken");
+    EI_EQ(atomic_load(&measurements), 1);
+}
+
+/* A job without its sample is a fault of the run, not only of the job. */
+EI_TEST(live_sample_that_cannot_be_read_is_a_fault)
+{
+    struct outcome run;
+    is_sample_broken = true;
+    run_text("version: 1\nname: unread\nrun: { duration: 200ms, seed: 1 }\n"
+             "lanes: { lane0: { kind: cpu, preempt: block } }\n"
+             "models: { net: { emulate: { blocks: [ { conv: 100us, branch: 20us, score: 0.9 } ] } } }\n"
+             "tasks:\n"
+             "  - { name: one, arrival: { model: periodic, period: 20ms }, priority: 60,\n"
+             "      late_release: { queue: 8, drop: newest },\n"
+             "      input: { kind: generated, seed: 1, count: 50, split: test },\n"
+             "      stages: [ { name: net, kind: nn, model: net, lane: lane0 } ] }\n"
+             "outputs: { dir: out }\n",
+             NULL, NULL, &run);
+    EI_REQUIRE(run.rc == 0);
+    EI_EQ(run.result.faulty_jobs, 1);
+    EI_CONTAINS(run.result.fault_text, "job 3");
+    EI_TRUE(run.result.is_identity_ok);
+}
+
+EI_MAIN()
