@@ -6,7 +6,11 @@ target_compile_options(einet_warnings INTERFACE
   $<$<BOOL:${EINET_WERROR}>:-Werror>)
 target_compile_definitions(einet_warnings INTERFACE _GNU_SOURCE)
 
+# Results must not depend on compiler, optimisation or processor.
+add_compile_options(-ffp-contract=off)
+
 if(EINET_SANITIZE)
+  add_compile_definitions(EINET_SANITIZED)
   add_compile_options(-fsanitize=${EINET_SANITIZE} -fno-omit-frame-pointer -g)
   add_link_options(-fsanitize=${EINET_SANITIZE})
   if(EINET_SANITIZE MATCHES "undefined")

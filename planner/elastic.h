@@ -17,6 +17,7 @@
 #ifndef PLANNER_ELASTIC_H
 #define PLANNER_ELASTIC_H
 
+#include "planner/predictor.h"
 #include "planner/search.h"
 
 /* ---- what is fixed per task ---- */
@@ -25,6 +26,9 @@
  * out_score: [exits], to be filled for exits from first_exit on, finite. Real-time safe, pure. */
 typedef void (*ei_predict_fn)(const void *context, int32_t exits, const float *score, uint64_t run_mask,
                               int32_t first_exit, float *out_score);
+
+/* The planning score of a confidence, 0..1 both, e.g. the probability that the answer is right. Likewise. */
+typedef float (*ei_score_fn)(const void *context, int32_t exit_idx, float confidence);
 
 /* Immutable during a run; may be shared by threads. */
 struct ei_elastic_config {
@@ -35,9 +39,11 @@ struct ei_elastic_config {
     double no_output_score;                                             /* value of no answer; 0 */
     struct ei_search search;
     bool is_first_exit_mandatory;
+    bool is_branch_atomic;    /* as in struct ei_plan_problem */
     bool is_replan_by_caller; /* false: each branch's done event replans. true: the caller does, while the lane works */
     ei_predict_fn predict;    /* NULL: the means of the data set stay the guess */
-    const void *predict_context; /* borrowed */
+    ei_score_fn score_of;     /* NULL: the confidence itself */
+    const void *predict_context; /* of both, borrowed */
 };
 
 /* Fill the config from profiles: times p50 and p99, no predictor, no_output_score 0, replan at each branch.
@@ -47,6 +53,10 @@ struct ei_elastic_config {
 int ei_elastic_config_init(struct ei_elastic_config *config, const struct ei_et_profile *et, const float *mean_score,
                            int32_t mean_count, struct ei_search search, bool is_first_exit_mandatory,
                            struct einet_error *err);
+
+/* Guess with a CS-predictor, which is borrowed. Returns 0 or EINET_E_MISMATCH (another number of exits). */
+int ei_elastic_config_predict(struct ei_elastic_config *config, const struct ei_predictor *predictor,
+                              struct einet_error *err);
 
 /* ---- one job ---- */
 
@@ -68,11 +78,12 @@ struct ei_elastic {
     int32_t convs_done;              /* conv parts 0..convs_done-1 are done */
     int32_t delivered_exit;          /* branch done last: the answer; EI_EXIT_NONE = none yet */
     uint64_t exits_mask;             /* branches done */
-    float score[EI_EXITS_MAX];       /* of the branches done; 0 elsewhere */
+    float score[EI_EXITS_MAX];       /* planning scores of the branches done; 0 elsewhere */
     float guess[EI_EXITS_MAX];       /* expected scores, those of the branches done included */
     enum ei_stop_reason stop_reason; /* the first one given */
     int32_t preemptions;             /* times the lane was away */
     int32_t replans;                 /* plans made after the first */
+    bool are_tables_current;         /* ws holds the tables of guess */
 };
 
 /* Start a job: make the first plan, return the first step. elapsed_ns: time on the clock of survival, >= 0.
@@ -88,8 +99,8 @@ EINET_RT struct ei_step ei_elastic_next(const struct ei_elastic *job);
 EINET_RT int ei_elastic_conv_done(struct ei_elastic *job, int32_t k, struct ei_step *out_step);
 
 /* Branch k is done and its answer published, with its confidence; replans unless the caller does that. Returns 0, or
- * -EINVAL when k is not the current block, was done before, or score is not within 0..1 (nothing changes). */
-EINET_RT int ei_elastic_branch_done(struct ei_elastic *job, int32_t k, float score, int64_t elapsed_ns,
+ * -EINVAL when k is not the current block, was done before, or confidence is not within 0..1 (nothing changes). */
+EINET_RT int ei_elastic_branch_done(struct ei_elastic *job, int32_t k, float confidence, int64_t elapsed_ns,
                                     struct ei_step *out_step);
 
 /* The job has to end (any reason but EI_STOP_NONE); the first reason stays. Never fails. */
@@ -98,11 +109,20 @@ EINET_RT struct ei_step ei_elastic_stop(struct ei_elastic *job, enum ei_stop_rea
 /* The lane was given to a higher job and is back: plan again for the time that is left. At a boundary. */
 EINET_RT struct ei_step ei_elastic_preempted(struct ei_elastic *job, int64_t elapsed_ns);
 
-/* Plan the undecided exits anew from the scores so far. With is_replan_by_caller: call it after each branch, while the
- * next conv part runs. Keeps the plan when S(elapsed_ns) is 0, since a job that runs beyond its forced exit refutes the
- * model, not its plan; and when the problem fails its check (negative elapsed_ns, a predictor that yields NaN).
- * Once a stop was requested it changes nothing. */
+/* Plan the undecided exits anew from the scores so far. With is_replan_by_caller: call it after each branch, or let
+ * another thread call it on a fork while the next conv part runs, and adopt that. Keeps the
+ * plan when S(elapsed_ns) is 0, since a job that runs beyond its forced exit refutes the model, not its plan; and when
+ * the problem fails its check (negative elapsed_ns, a predictor that yields NaN). Once a stop was requested it changes
+ * nothing; neither does a search that is never replanned (STATISTICS). */
 EINET_RT struct ei_step ei_elastic_replan(struct ei_elastic *job, int64_t elapsed_ns);
+
+/* Copy a job for a replan elsewhere, with a workspace of its own. The survival function is copied as a value: what it
+ * borrows must stay, or be replaced in out. */
+EINET_RT void ei_elastic_fork(const struct ei_elastic *job, struct ei_plan_workspace *ws, struct ei_elastic *out);
+
+/* Take plan and guesses from a fork of this job that was replanned. Returns false, and changes nothing, when the fork
+ * is of another state: a branch was done since it was made. At a boundary. */
+EINET_RT bool ei_elastic_adopt(struct ei_elastic *job, const struct ei_elastic *replanned);
 
 /* Predicted time until the next answer that the stepper is going to compute, from the current boundary, as the sum of
  * p99 times; 0 when no further answer is due (the next step is FINISH). For deadline and load-cap tests. */

@@ -6,18 +6,8 @@
 
 static int search_check(struct ei_search search, struct einet_error *err)
 {
-    switch (search.kind) {
-    case EI_SEARCH_ALL:
-    case EI_SEARCH_EXACT:
-        return 0;
-    case EI_SEARCH_STATIC:
-        if (search.share_pct < 1 || search.share_pct > 100) {
-            return einet_error_set(err, EINET_E_USAGE, "search.share_pct is %d, must be within 1..100",
-                                   search.share_pct);
-        }
-        return 0;
-    }
-    return einet_error_set(err, EINET_E_USAGE, "search.kind is %d, which is no search", (int)search.kind);
+    const struct ei_fault fault = ei_search_fault(search);
+    return fault.field ? einet_error_set(err, EINET_E_USAGE, "%s %s", fault.field, fault.rule) : 0;
 }
 
 int ei_elastic_config_init(struct ei_elastic_config *config, const struct ei_et_profile *et, const float *mean_score,
@@ -52,5 +42,24 @@ int ei_elastic_config_init(struct ei_elastic_config *config, const struct ei_et_
     }
     config->search = search;
     config->is_first_exit_mandatory = is_first_exit_mandatory;
+    return 0;
+}
+
+static float score_of(const void *predictor, int32_t exit_idx, float confidence)
+{
+    return ei_predictor_score(predictor, exit_idx, confidence);
+}
+
+int ei_elastic_config_predict(struct ei_elastic_config *config, const struct ei_predictor *predictor,
+                              struct einet_error *err)
+{
+    if (predictor->exits != config->exits) {
+        return einet_error_set(err, EINET_E_MISMATCH,
+                               "the predictor of %s has %d exits but the network has %d; use one trained for it",
+                               predictor->network, predictor->exits, config->exits);
+    }
+    config->predict = ei_predictor_predict;
+    config->score_of = score_of;
+    config->predict_context = predictor;
     return 0;
 }

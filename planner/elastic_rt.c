@@ -59,6 +59,7 @@ static struct ei_plan_problem problem_at(const struct ei_elastic *job, int64_t e
         .convs_done = job->convs_done,
         .first_exit = first_open_exit(job),
         .elapsed_ns = elapsed_ns,
+        .is_branch_atomic = job->config->is_branch_atomic,
         .held_score = has_answer(job) ? (double)job->score[job->delivered_exit] : job->config->no_output_score,
     };
 }
@@ -81,25 +82,29 @@ EINET_RT int ei_elastic_begin(struct ei_elastic *job, const struct ei_elastic_co
         return status;
     }
     fresh.planned_exit = ei_plan_last_exit(&fresh.plan);
+    fresh.are_tables_current = true;
     *job = fresh;
     *out_step = ei_elastic_next(job);
     return 0;
 }
 
-/* The tables in ws stand for the guesses, so a plan without new guesses is a look-up. */
-static void plan_again(struct ei_elastic *job, int64_t elapsed_ns, bool has_new_guess)
+/* A plan without new guesses is a look-up in the tables that the last search left. */
+static void plan_again(struct ei_elastic *job, int64_t elapsed_ns)
 {
-    const struct ei_plan_problem problem = problem_at(job, elapsed_ns);
-    if (!(ei_survival_at(&job->survival, elapsed_ns) > 0)) {
+    const enum ei_search_kind kind = job->config->search.kind;
+    const bool is_refuted = !(ei_survival_at(&job->survival, elapsed_ns) > 0);
+    if (kind == EI_SEARCH_STATISTICS || (is_refuted && kind != EI_SEARCH_CONFIDENCE)) {
         return;
     }
+    const struct ei_plan_problem problem = problem_at(job, elapsed_ns);
     struct ei_plan plan;
-    const bool is_lookup = !has_new_guess && job->config->search.kind == EI_SEARCH_EXACT;
+    const bool is_lookup = kind == EI_SEARCH_EXACT && job->are_tables_current;
     const int status = is_lookup ? ei_plan_resume(&problem, job->ws, &plan)
                                  : ei_plan_search(&problem, job->config->search, job->ws, &plan);
     if (status == 0) {
         job->plan = plan;
         job->replans++;
+        job->are_tables_current = true;
     }
 }
 
@@ -110,8 +115,9 @@ EINET_RT struct ei_step ei_elastic_replan(struct ei_elastic *job, int64_t elapse
         if (config->predict) {
             config->predict(config->predict_context, config->exits, job->score, job->exits_mask, first_open_exit(job),
                             job->guess);
+            job->are_tables_current = false;
         }
-        plan_again(job, elapsed_ns, config->predict != NULL);
+        plan_again(job, elapsed_ns);
     }
     return ei_elastic_next(job);
 }
@@ -126,14 +132,36 @@ EINET_RT int ei_elastic_conv_done(struct ei_elastic *job, int32_t k, struct ei_s
     return 0;
 }
 
-EINET_RT int ei_elastic_branch_done(struct ei_elastic *job, int32_t k, float score, int64_t elapsed_ns,
+EINET_RT void ei_elastic_fork(const struct ei_elastic *job, struct ei_plan_workspace *ws, struct ei_elastic *out)
+{
+    *out = *job;
+    out->ws = ws;
+    out->are_tables_current = false;
+}
+
+EINET_RT bool ei_elastic_adopt(struct ei_elastic *job, const struct ei_elastic *replanned)
+{
+    if (replanned->exits_mask != job->exits_mask || job->stop_reason != EI_STOP_NONE) {
+        return false;
+    }
+    job->plan = replanned->plan;
+    job->replans++;
+    memcpy(job->guess, replanned->guess, sizeof job->guess);
+    job->are_tables_current = false;
+    return true;
+}
+
+EINET_RT int ei_elastic_branch_done(struct ei_elastic *job, int32_t k, float confidence, int64_t elapsed_ns,
                                     struct ei_step *out_step)
 {
-    if (k < 0 || k != job->convs_done - 1 || (job->exits_mask >> k & 1U) != 0 || !(score >= 0 && score <= 1)) {
+    if (k < 0 || k != job->convs_done - 1 || (job->exits_mask >> k & 1U) != 0 ||
+        !(confidence >= 0 && confidence <= 1)) {
         return -EINVAL;
     }
     job->exits_mask |= UINT64_C(1) << k;
     job->delivered_exit = k;
+    const struct ei_elastic_config *config = job->config;
+    const float score = config->score_of ? config->score_of(config->predict_context, k, confidence) : confidence;
     job->score[k] = score;
     job->guess[k] = score;
     *out_step = job->config->is_replan_by_caller ? ei_elastic_next(job) : ei_elastic_replan(job, elapsed_ns);
@@ -152,7 +180,7 @@ EINET_RT struct ei_step ei_elastic_preempted(struct ei_elastic *job, int64_t ela
 {
     job->preemptions++;
     if (job->stop_reason == EI_STOP_NONE) {
-        plan_again(job, elapsed_ns, false);
+        plan_again(job, elapsed_ns);
     }
     return ei_elastic_next(job);
 }

@@ -43,16 +43,6 @@ static void header_init(struct header *header, struct ei_cs_profile *profile)
     memcpy(header->keys, keys, sizeof keys);
 }
 
-/* FNV-1a (Fowler, Noll, Vo): finds damage, not malice. */
-static uint64_t checksum(const uint8_t *bytes, size_t size)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < size; i++) {
-        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
-    }
-    return hash;
-}
-
 static size_t label_bytes(int32_t classes)
 {
     return classes <= 256 ? 1 : 2;
@@ -142,7 +132,7 @@ static int read_columns(const struct ei_lines *lines, const struct header *heade
                         struct einet_error *err)
 {
     const uint8_t *at = (const uint8_t *)lines->at;
-    if (checksum(at, columns_bytes(profile)) != header->checksum) {
+    if (ei_file_checksum(at, columns_bytes(profile)) != header->checksum) {
         return einet_error_set_at(err, EINET_E_FILE, lines->path, 0, 0,
                                   "checksum_fnv1a64 differs from that of the columns: the file is damaged");
     }
@@ -244,7 +234,7 @@ int ei_cs_profile_write(const char *path, const struct ei_cs_profile *profile, s
     if (status == 0) {
         struct header header;
         header_init(&header, &copy);
-        header.checksum = checksum(columns, size);
+        header.checksum = ei_file_checksum(columns, size);
         fprintf(draft.stream, "%s\n", MAGIC);
         ei_keys_write(header.keys, KEYS, "", draft.stream);
         fprintf(draft.stream, "end\n");

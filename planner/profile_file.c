@@ -312,3 +312,12 @@ void ei_keys_write(const struct ei_key *keys, size_t count, const char *prefix, 
         fputc('\n', out);
     }
 }
+
+uint64_t ei_file_checksum(const uint8_t *bytes, size_t size)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < size; i++) {
+        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    }
+    return hash;
+}

@@ -1,9 +1,9 @@
 /* The check of a plan problem in words. Cold: formats text. */
-#include "planner/search_tables.h"
+#include "planner/search_kinds.h"
 
 int ei_plan_problem_check(const struct ei_plan_problem *problem, struct einet_error *err)
 {
-    const struct ei_plan_fault fault = ei_plan_problem_fault(problem);
+    const struct ei_fault fault = ei_plan_problem_fault(problem);
     if (!fault.field) {
         return 0;
     }

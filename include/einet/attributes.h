@@ -25,4 +25,12 @@
 #define EINET_MUST_CHECK
 #endif
 
+/* Compile a function for several vector widths and choose at load; all give the same bits, since the build forbids fused
+ * multiply-add. For static functions (clang 14 gives clones no plain symbol of their own). Not in sanitizer builds, whose runtime is not ready when the choice is made. */
+#if defined(__x86_64__) && defined(__linux__) && defined(__OPTIMIZE__) && !defined(EINET_SANITIZED)
+#define EINET_VECTOR_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define EINET_VECTOR_CLONES
+#endif
+
 #endif

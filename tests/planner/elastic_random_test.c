@@ -22,8 +22,11 @@ static void predict_random(const void *context, int32_t exits, const float *scor
 
 static void draw_config(struct ei_random *rng, struct ei_elastic_config *config)
 {
-    static const struct ei_search searches[] = {
-        {EI_SEARCH_EXACT, 0}, {EI_SEARCH_EXACT, 0}, {EI_SEARCH_ALL, 0}, {EI_SEARCH_STATIC, 25}, {EI_SEARCH_STATIC, 50}};
+    static const struct ei_search searches[] = {{.kind = EI_SEARCH_EXACT},
+                                                {.kind = EI_SEARCH_EXACT},
+                                                {.kind = EI_SEARCH_ALL},
+                                                {.kind = EI_SEARCH_STATIC, .share_pct = 25},
+                                                {.kind = EI_SEARCH_STATIC, .share_pct = 50}};
     memset(config, 0, sizeof *config);
     config->exits = 1 + (int32_t)ei_random_below(rng, ei_random_below(rng, 4) == 0 ? EI_EXITS_MAX : 8);
     for (int32_t i = 0; i < config->exits; i++) {

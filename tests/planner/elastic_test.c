@@ -127,7 +127,8 @@ EI_TEST(elastic_delivers_the_exit_published_last)
 /* The plan aims deep; a stop before any answer leads to the nearest exit, not to the planned one. */
 EI_TEST(elastic_mandatory_first_exit_is_the_nearest)
 {
-    const struct ei_elastic_config config = config_of(6, (struct ei_search){EI_SEARCH_STATIC, 1}, true);
+    const struct ei_elastic_config config =
+        config_of(6, (struct ei_search){.kind = EI_SEARCH_STATIC, .share_pct = 1}, true);
     const struct ei_survival survival = ei_survival_uniform(0, 1000000);
     struct ei_elastic job;
     struct ei_step step;
@@ -149,7 +150,8 @@ EI_TEST(elastic_mandatory_first_exit_is_the_nearest)
 
 EI_TEST(elastic_predicts_the_time_of_the_next_answer)
 {
-    const struct ei_elastic_config config = config_of(6, (struct ei_search){EI_SEARCH_STATIC, 50}, false);
+    const struct ei_elastic_config config =
+        config_of(6, (struct ei_search){.kind = EI_SEARCH_STATIC, .share_pct = 50}, false);
     const struct ei_survival survival = ei_survival_uniform(0, 1000000);
     struct ei_elastic job;
     struct ei_step step;
@@ -333,11 +335,13 @@ EI_TEST(elastic_config_names_what_is_wrong)
     EI_CONTAINS(err.text, "mean_score");
     EI_EQ(ei_elastic_config_init(&config, &et, bad, 3, exact, true, &err), EINET_E_USAGE);
     EI_CONTAINS(err.text, "mean_score[1]");
-    EI_EQ(ei_elastic_config_init(&config, &et, mean, 3, (struct ei_search){EI_SEARCH_STATIC, 0}, true, &err),
+    EI_EQ(ei_elastic_config_init(&config, &et, mean, 3, (struct ei_search){.kind = EI_SEARCH_STATIC, .share_pct = 0},
+                                 true, &err),
           EINET_E_USAGE);
     EI_CONTAINS(err.text, "share_pct");
-    EI_EQ(ei_elastic_config_init(&config, &et, mean, 3, (struct ei_search){(enum ei_search_kind)9, 0}, true, &err),
-          EINET_E_USAGE);
+    EI_EQ(
+        ei_elastic_config_init(&config, &et, mean, 3, (struct ei_search){.kind = (enum ei_search_kind)99}, true, &err),
+        EINET_E_USAGE);
     EI_CONTAINS(err.text, "search.kind");
     EI_EQ(ei_elastic_config_init(&config, &et, NULL, 0, exact, false, &err), 0);
     EI_NEAR(config.mean_score[0], 1.0 / 3, 1e-6);

@@ -94,7 +94,7 @@ EI_TEST(plan_all_and_static_hold_undecided_exits_only)
     EI_EQ(plan.mask, 0xC);
     EI_EQ(plan.exits[0], 2);
     EI_EQ(ei_plan_last_exit(&plan), 3);
-    EI_EQ(ei_plan_search(&p, (struct ei_search){EI_SEARCH_STATIC, 50}, NULL, &plan), 0);
+    EI_EQ(ei_plan_search(&p, (struct ei_search){.kind = EI_SEARCH_STATIC, .share_pct = 50}, NULL, &plan), 0);
     EI_EQ(plan.mask, 0x8);
     p.convs_done = p.first_exit = 4;
     EI_EQ(ei_plan_search(&p, (struct ei_search){.kind = EI_SEARCH_ALL}, NULL, &plan), 0);
@@ -181,8 +181,8 @@ EI_TEST(plan_search_refuses_bad_settings)
     static struct ei_plan_workspace ws;
     const struct ei_plan_problem p = problem_of_four();
     struct ei_plan plan;
-    EI_EQ(ei_plan_search(&p, (struct ei_search){EI_SEARCH_STATIC, 0}, &ws, &plan), -EINVAL);
-    EI_EQ(ei_plan_search(&p, (struct ei_search){EI_SEARCH_STATIC, 101}, &ws, &plan), -EINVAL);
+    EI_EQ(ei_plan_search(&p, (struct ei_search){.kind = EI_SEARCH_STATIC, .share_pct = 0}, &ws, &plan), -EINVAL);
+    EI_EQ(ei_plan_search(&p, (struct ei_search){.kind = EI_SEARCH_STATIC, .share_pct = 101}, &ws, &plan), -EINVAL);
     EI_EQ(ei_plan_search(&p, (struct ei_search){.kind = EI_SEARCH_EXACT}, NULL, &plan), -EINVAL);
     EI_EQ(ei_plan_search(&p, (struct ei_search){.kind = (enum ei_search_kind)99}, &ws, &plan), -EINVAL);
     ei_plan_workspace_init(&ws);

@@ -9,15 +9,15 @@
  * is equal for a plan of rising scores that ends by `end`; some best plan is one. Time before `begin` costs nothing, so
  * one exit at most is worth computing that early: the search starts from it as well, with losses counted from `begin`.
  */
-#include "planner/search_tables.h"
+#include "planner/search_kinds.h"
+#include "planner/vector.h"
 
 #include <math.h>
 
-#define LANES 4 /* last exits handled at a time; rows are padded to a multiple of it */
-
+/* Last exits are handled EI_LANES at a time; rows are padded to a multiple of it. */
 static int32_t padded_count(int32_t exits)
 {
-    return (exits + LANES - 1) / LANES * LANES;
+    return (exits + EI_LANES - 1) / EI_LANES * EI_LANES;
 }
 
 static double max_of(double a, double b)
@@ -30,43 +30,46 @@ struct start {
     int32_t exit; /* EI_EXIT_NONE: now */
     int32_t next; /* first exit that can follow */
     double score;
-    double conv_end_ns; /* trunk computed so far, on the scale of ws->conv_end_ns */
-    double at_ns;       /* on the survival function's clock */
+    double leave_ns; /* on the scale of ws->leave_ns */
+    double at_ns;    /* on the survival function's clock */
 };
 
-/* One row of the recurrence for all last exits L: row[L] = max(row[L], max_{j >= from} loss[j][L] - weight[L] *
- * dist[j]). The inner loop over LANES stores straight into the row, the form that compilers turn into vector
- * instructions. */
-static void relax_row(const struct ei_plan_workspace *ws, const double *restrict dist_ns, int32_t from, double score,
-                      double *restrict row)
+/* One row of the recurrence for all last exits L: row[L] = max(row[L], max_{from <= j <= L} loss[j][L] - weight[L] *
+ * dist[j]), where loss[j][L] is -infinity for L < j. The newest row, j = from, comes last, so that a row can begin
+ * while the one before is being finished. */
+EI_INLINE void relax_row(const struct ei_plan_workspace *ws, const double *dist_ns, int32_t from, double score,
+                         double *row)
 {
-    const int32_t padded = padded_count(ws->exits);
-    double weight[EI_EXITS_MAX];
-    for (int32_t last = from / LANES * LANES; last < padded; last++) {
-        weight[last] = max_of(ws->score[last] - score, 0);
-    }
-    for (int32_t j = from; j < ws->exits; j++) {
-        const double *restrict loss = ws->loss[j];
-        const double dist = dist_ns[j];
-        for (int32_t last = j / LANES * LANES; last < padded; last += LANES) {
-            for (int32_t l = last; l < last + LANES; l++) {
-                row[l] = max_of(loss[l] - weight[l] * dist, row[l]);
-            }
+    const int32_t n = ws->exits;
+    for (int32_t block = from / EI_LANES * EI_LANES; block < n; block += EI_LANES) {
+        const int32_t end = block + EI_LANES < n ? block + EI_LANES : n;
+        const ei_lanes zero = {0};
+        ei_lanes weight = *(const ei_lanes *)&ws->score[block] - score;
+        ei_lanes_max(&weight, &zero);
+        ei_lanes best = *(const ei_lanes *)&row[block];
+        for (int32_t j = end - 1; j >= from; j--) {
+            const ei_lanes value = *(const ei_lanes *)&ws->loss[j][block] - weight * dist_ns[j];
+            ei_lanes_max(&best, &value);
         }
+        *(ei_lanes *)&row[block] = best;
     }
 }
 
-EINET_RT void ei_plan_tables_fill(const struct ei_plan_problem *problem, struct ei_plan_workspace *ws)
+EINET_VECTOR_CLONES static void fill_tables(const struct ei_plan_problem *problem,
+                                                       struct ei_plan_workspace *ws)
 {
     const int32_t n = problem->exits, first = problem->first_exit;
     const int32_t padded = padded_count(n);
     ws->exits = n;
     ws->first = first;
+    ws->is_branch_atomic = problem->is_branch_atomic;
     int64_t conv_end_ns = 0;
     for (int32_t i = 0; i < n; i++) {
         conv_end_ns += problem->conv_ns[i];
+        const int64_t ready_ns = ws->is_branch_atomic ? conv_end_ns : conv_end_ns + problem->branch_ns[i];
         ws->conv_end_ns[i] = (double)conv_end_ns;
-        ws->ready_ns[i] = (double)(conv_end_ns + problem->branch_ns[i]);
+        ws->ready_ns[i] = (double)ready_ns;
+        ws->leave_ns[i] = (double)(ready_ns - problem->branch_ns[i]);
         ws->score[i] = i < first ? 0 : (double)problem->score[i];
     }
     for (int32_t i = n; i < padded; i++) {
@@ -75,17 +78,22 @@ EINET_RT void ei_plan_tables_fill(const struct ei_plan_problem *problem, struct 
     for (int32_t i = n - 1; i >= first; i--) {
         double dist_ns[EI_EXITS_MAX];
         for (int32_t j = i + 1; j < n; j++) {
-            dist_ns[j] = ws->ready_ns[j] - ws->conv_end_ns[i];
+            dist_ns[j] = ws->ready_ns[j] - ws->leave_ns[i];
         }
         /* -infinity where the last exit lies before i or beyond n, so that no path ends there. */
-        for (int32_t last = i / LANES * LANES; last < padded; last++) {
+        for (int32_t last = i / EI_LANES * EI_LANES; last < padded; last++) {
             ws->loss[i][last] = last == i ? 0 : -INFINITY;
         }
         relax_row(ws, dist_ns, i + 1, ws->score[i], ws->loss[i]);
     }
 }
 
-/* Exit that follows `from` on the best path to `last`; dist_ns as in relax_lanes. */
+EINET_RT void ei_plan_uniform_fill(const struct ei_plan_problem *problem, struct ei_plan_workspace *ws)
+{
+    fill_tables(problem, ws);
+}
+
+/* Exit that follows `from` on the best path to `last`; dist_ns as in relax_row. */
 static int32_t best_next(const struct ei_plan_workspace *ws, const double *dist_ns, int32_t from, int32_t last,
                          double score)
 {
@@ -107,7 +115,7 @@ static void start_distances(const struct ei_plan_workspace *ws, const struct sta
                             double *out_dist_ns)
 {
     for (int32_t j = start->next; j < ws->exits; j++) {
-        out_dist_ns[j] = max_of(start->at_ns + (ws->ready_ns[j] - start->conv_end_ns) - lo_ns, 0);
+        out_dist_ns[j] = max_of(start->at_ns + (ws->ready_ns[j] - start->leave_ns) - lo_ns, 0);
     }
 }
 
@@ -118,8 +126,8 @@ struct best_path {
 };
 
 /* Try all paths from one start; left_ns = end - lo. */
-static void try_start(const struct ei_plan_workspace *ws, const struct start *start, double lo_ns, double left_ns,
-                      struct best_path *best)
+EINET_VECTOR_CLONES static void try_start(const struct ei_plan_workspace *ws, const struct start *start, double lo_ns,
+                                          double left_ns, struct best_path *best)
 {
     if (start->score * left_ns > best->value) {
         *best = (struct best_path){start->score * left_ns, EI_EXIT_NONE, *start};
@@ -130,7 +138,7 @@ static void try_start(const struct ei_plan_workspace *ws, const struct start *st
     double dist_ns[EI_EXITS_MAX];
     start_distances(ws, start, lo_ns, dist_ns);
     double loss[EI_EXITS_MAX];
-    for (int32_t last = start->next / LANES * LANES; last < padded_count(ws->exits); last++) {
+    for (int32_t last = start->next / EI_LANES * EI_LANES; last < padded_count(ws->exits); last++) {
         loss[last] = -INFINITY;
     }
     relax_row(ws, dist_ns, start->next, start->score, loss);
@@ -154,7 +162,7 @@ static uint64_t walk(const struct ei_plan_workspace *ws, const struct best_path 
     mask |= UINT64_C(1) << at;
     while (at != best->last) {
         for (int32_t j = at + 1; j <= best->last; j++) {
-            dist_ns[j] = ws->ready_ns[j] - ws->conv_end_ns[at];
+            dist_ns[j] = ws->ready_ns[j] - ws->leave_ns[at];
         }
         at = best_next(ws, dist_ns, at + 1, best->last, ws->score[at]);
         mask |= UINT64_C(1) << at;
@@ -168,7 +176,7 @@ static uint64_t best_single(const struct ei_plan_workspace *ws, const struct sta
     double score = now->score;
     uint64_t mask = 0;
     for (int32_t i = now->next; i < ws->exits; i++) {
-        if (ws->score[i] > score && now->at_ns + (ws->ready_ns[i] - now->conv_end_ns) <= end_ns) {
+        if (ws->score[i] > score && now->at_ns + (ws->ready_ns[i] - now->leave_ns) <= end_ns) {
             score = ws->score[i];
             mask = UINT64_C(1) << i;
         }
@@ -176,14 +184,14 @@ static uint64_t best_single(const struct ei_plan_workspace *ws, const struct sta
     return mask;
 }
 
-EINET_RT uint64_t ei_plan_tables_best(const struct ei_plan_problem *problem, const struct ei_plan_workspace *ws)
+EINET_RT uint64_t ei_plan_uniform_best(const struct ei_plan_problem *problem, const struct ei_plan_workspace *ws)
 {
     const double begin_ns = (double)problem->survival.u.uniform.begin_ns;
     const double end_ns = (double)problem->survival.u.uniform.end_ns;
     const struct start now = {.exit = EI_EXIT_NONE,
                               .next = problem->first_exit,
                               .score = problem->held_score,
-                              .conv_end_ns = problem->convs_done > 0 ? ws->conv_end_ns[problem->convs_done - 1] : 0,
+                              .leave_ns = problem->convs_done > 0 ? ws->conv_end_ns[problem->convs_done - 1] : 0,
                               .at_ns = (double)problem->elapsed_ns};
     if (problem->survival.u.uniform.begin_ns == problem->survival.u.uniform.end_ns) {
         return best_single(ws, &now, end_ns);
@@ -199,8 +207,8 @@ EINET_RT uint64_t ei_plan_tables_best(const struct ei_plan_problem *problem, con
         const struct start early = {.exit = i,
                                     .next = i + 1,
                                     .score = ws->score[i],
-                                    .conv_end_ns = ws->conv_end_ns[i],
-                                    .at_ns = now.at_ns + (ws->ready_ns[i] - now.conv_end_ns)};
+                                    .leave_ns = ws->leave_ns[i],
+                                    .at_ns = now.at_ns + (ws->ready_ns[i] - now.leave_ns)};
         if (early.at_ns <= begin_ns) {
             try_start(ws, &early, lo_ns, left_ns, &best);
         }
