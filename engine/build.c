@@ -230,6 +230,7 @@ void ei_run_demolish(struct ei_run *run)
 {
     for (int32_t i = 0; i < run->wl->task_count; i++) {
         struct ei_live_task *task = &run->tasks[i];
+        ei_task_demolish_planning(task);
         ei_network_destroy(task->nn.net);
         ei_pre_destroy(task->pre);
         ei_task_close_logs(task);

@@ -99,5 +99,5 @@ int ei_task_build_network(struct ei_live_task *task, struct einet_error *err)
     task->nn.policy = boundary_policy(task->spec);
     task->nn.gate = &task->run->gates[stage->lane_idx];
     ei_gate_seat_init(task->nn.gate, &task->nn.seat, task->idx, task->spec->priority);
-    return 0;
+    return ei_task_build_planning(task, err);
 }

@@ -201,6 +201,7 @@ void ei_job_run(struct ei_live_task *task, struct ei_release release, int64_t aw
     task->rt.record.awake_ns = awake_ns;
     task->rt.record.outcome = EI_JOB_COMPLETED;
     task->rt.record.cause = EI_CAUSE_PLAN_DONE;
+    atomic_store_explicit(&task->begun_ns, release.nominal_ns, memory_order_release);
     ei_task_activate(task);
     if (is_overloaded(task)) {
         ei_task_deactivate(task);
@@ -216,4 +217,5 @@ void ei_job_run(struct ei_live_task *task, struct ei_release release, int64_t aw
         ei_task_deactivate(task);
         push(task, &task->rt.record);
     }
+    atomic_store_explicit(&task->lane_done_ns, release.nominal_ns, memory_order_relaxed);
 }

@@ -61,6 +61,8 @@ static int prepare(struct ei_run *run, const struct ei_workload *wl, const struc
         run->tasks[i].run = run;
         run->tasks[i].idx = i;
         run->tasks[i].rt.cpu = EI_CPU_LOAD_NONE;
+        run->tasks[i].begun_ns = INT64_MIN;
+        run->tasks[i].lane_done_ns = INT64_MIN;
         run->tasks[i].rt.last_nominal_ns = INT64_MIN;
         run->tasks[i].rt.log_job_idx = -1;
     }
@@ -149,6 +151,10 @@ static int start(struct ei_run *run, struct ei_drain *drain, struct ei_collector
     }
     if (rc == 0) {
         rc = ei_probes_start(run, err);
+    }
+    if (rc == 0) {
+        ei_run_settle_sharers(run);
+        rc = ei_replanners_start(run, err);
     }
     if (rc < 0) {
         ei_start_give_up(&run->start);
@@ -313,6 +319,7 @@ static int run_threads(struct ei_run *run, struct ei_live_result *out, struct ei
     }
     join_threads(run);
     ei_probes_stop(run);
+    ei_replanners_stop(run);
     if (rc == 0) {
         rc = finish(run, &drain, ended_by, out, err);
     }

@@ -10,6 +10,7 @@ struct course {
     bool is_preempted; /* stopping because a higher job waits */
     bool is_aborted;
     bool owes_preemption_record; /* this job took the lane from another and has not run its first block yet */
+    int64_t block_start_ns;      /* of the block that ran last */
 };
 
 static void take_lane(struct ei_live_task *task, int64_t now_ns)
@@ -70,29 +71,54 @@ static float publish(struct ei_live_task *task, int32_t k)
     return answer.confidence;
 }
 
+static bool is_replan_overlapped(const struct ei_live_task *task)
+{
+    return task->planning.replanner != NULL && task->planning.replanner->is_on;
+}
+
+/* Conv part k, during which a new plan may have been made. */
+static int run_conv(struct ei_live_task *task, int32_t k, struct ei_step *step)
+{
+    int rc = ei_network_run_conv(task->nn.net, k);
+    if (rc == 0) {
+        rc = ei_elastic_conv_done(&task->rt.job, k, step);
+    }
+    if (rc == 0 && is_replan_overlapped(task)) {
+        *step = ei_replan_adopt(task);
+    }
+    return rc;
+}
+
+/* Branch k, its answer, and a new plan: here, or while the next conv part runs when there is one to run. */
+static int run_branch(struct ei_live_task *task, int32_t k, struct ei_step *step)
+{
+    int rc = ei_network_run_branch(task->nn.net, k, task->nn.logits);
+    if (rc < 0) {
+        return rc;
+    }
+    const float confidence = publish(task, k);
+    const int64_t elapsed_ns = ei_mono_now().ns - task->rt.record.release_ns;
+    rc = ei_elastic_branch_done(&task->rt.job, k, confidence, elapsed_ns, step);
+    if (rc == 0 && is_replan_overlapped(task)) {
+        if (step->kind == EI_STEP_CONV) {
+            ei_replan_post(task, elapsed_ns);
+        } else {
+            *step = ei_elastic_replan(&task->rt.job, elapsed_ns);
+        }
+    }
+    return rc;
+}
+
 /* Run the step that is due; *step becomes the next one. */
 static int run_step(struct ei_live_task *task, struct course *course, struct ei_step *step)
 {
-    struct ei_task_network *nn = &task->nn;
     const int64_t start_ns = ei_mono_now().ns;
+    course->block_start_ns = start_ns;
     if (course->owes_preemption_record) {
         course->owes_preemption_record = false;
         push_preemption(task, start_ns);
     }
-    int rc = 0;
-    if (step->kind == EI_STEP_CONV) {
-        rc = ei_network_run_conv(nn->net, step->idx);
-        if (rc == 0) {
-            rc = ei_elastic_conv_done(&task->rt.job, step->idx, step);
-        }
-    } else {
-        rc = ei_network_run_branch(nn->net, step->idx, nn->logits);
-        if (rc == 0) {
-            const float confidence = publish(task, step->idx);
-            rc = ei_elastic_branch_done(&task->rt.job, step->idx, confidence,
-                                        ei_mono_now().ns - task->rt.record.release_ns, step);
-        }
-    }
+    const int rc = step->kind == EI_STEP_CONV ? run_conv(task, step->idx, step) : run_branch(task, step->idx, step);
     task->rt.record.lane_busy_ns += ei_mono_now().ns - start_ns;
     return rc;
 }
@@ -192,18 +218,6 @@ static uint8_t cause_of(enum ei_stop_reason reason)
     return EI_CAUSE_PLAN_DONE;
 }
 
-/* Exit times, on the clock that starts at the release: uniform from now to the latest moment that still leaves time for
- * what follows the network. Without a deadline nothing forces an exit but preemption; twice the network's own length
- * then lets the last exit keep half its worth. */
-static struct ei_survival exit_time(const struct ei_live_task *task, int64_t elapsed_ns)
-{
-    const int64_t deadline_ns = task->spec->deadline_ns;
-    const int64_t end_ns = deadline_ns != EI_NONE_NS
-                               ? deadline_ns - task->after_ns
-                               : elapsed_ns + 2 * ei_et_profile_total_ns(&task->nn.et, EI_TIME_P50);
-    return ei_survival_uniform(elapsed_ns, end_ns > elapsed_ns ? end_ns : elapsed_ns);
-}
-
 static int run_blocks(struct ei_live_task *task, struct course *course)
 {
     struct ei_task_network *nn = &task->nn;
@@ -213,7 +227,7 @@ static int run_blocks(struct ei_live_task *task, struct course *course)
         return rc;
     }
     const int64_t elapsed_ns = ei_mono_now().ns - record->release_ns;
-    const struct ei_survival survival = exit_time(task, elapsed_ns);
+    const struct ei_survival survival = ei_exit_time_begin(task, elapsed_ns);
     struct ei_step step;
     rc = ei_elastic_begin(&task->rt.job, &nn->elastic, &task->rt.ws, &survival, elapsed_ns, &step);
     if (rc == 0) {
@@ -228,6 +242,18 @@ static int run_blocks(struct ei_live_task *task, struct course *course)
     return rc;
 }
 
+/* When the stop came: the preemptor's lane request, which fell into the block that ran last. */
+static int64_t stop_ns(const struct ei_live_task *task, const struct course *course, int32_t preemptor)
+{
+    const int64_t now_ns = ei_mono_now().ns;
+    if (preemptor < 0) {
+        return now_ns;
+    }
+    const int64_t begun_ns = atomic_load_explicit(&task->run->tasks[preemptor].begun_ns, memory_order_acquire);
+    const int64_t at_least_ns = begun_ns > course->block_start_ns ? begun_ns : course->block_start_ns;
+    return at_least_ns < now_ns ? at_least_ns : now_ns;
+}
+
 int ei_job_run_network(struct ei_live_task *task)
 {
     struct ei_task_network *nn = &task->nn;
@@ -236,10 +262,12 @@ int ei_job_run_network(struct ei_live_task *task)
     take_lane(task, ei_mono_now().ns);
     course.owes_preemption_record = nn->seat.victim_task_idx >= 0;
     const int rc = run_blocks(task, &course);
+    const int64_t ended_ns = ei_mono_now().ns;
     if (course.owes_preemption_record) { /* nothing was planned: the lane was taken for no block */
         push_preemption(task, ei_mono_now().ns);
     }
     const int32_t next = ei_gate_release(nn->gate, &nn->seat, ei_mono_now().ns, course.is_preempted);
+    atomic_store_explicit(&task->lane_done_ns, record->release_ns, memory_order_relaxed);
     ei_network_end(nn->net);
     if (course.is_preempted && next != EI_LANE_NOBODY) {
         record->preemptions++;
@@ -248,6 +276,12 @@ int ei_job_run_network(struct ei_live_task *task)
     if (course.is_aborted) {
         record->outcome = EI_JOB_ABORTED;
     }
-    record->cause = cause_of(task->rt.job.stop_reason);
+    const enum ei_stop_reason reason = task->rt.job.stop_reason;
+    record->cause = cause_of(reason);
+    record->replans = (int16_t)task->rt.job.replans;
+    /* The deadline has its own place in the exit times; what is learnt are the stops that nobody announces. */
+    const bool is_forced = reason == EI_STOP_PREEMPTED || reason == EI_STOP_LOAD_CAP;
+    const int64_t end_ns = reason == EI_STOP_PREEMPTED ? stop_ns(task, &course, next) : ended_ns;
+    ei_exit_time_end(task, end_ns - record->release_ns, is_forced);
     return rc;
 }

@@ -181,7 +181,7 @@ static int64_t least_distance_ns(const struct ei_arrival_spec *arrival)
 static struct ei_metrics_task metrics_task(const struct ei_live_task *task)
 {
     const struct ei_task_spec *spec = task->spec;
-    return (struct ei_metrics_task){
+    struct ei_metrics_task out = {
         .name = spec->name,
         .priority = spec->priority,
         .is_fifo = task->is_fifo,
@@ -191,6 +191,8 @@ static struct ei_metrics_task metrics_task(const struct ei_live_task *task)
         .cpus = task->cpus,
         .slo = metrics_slo(&spec->slo),
     };
+    snprintf(out.plan, sizeof out.plan, "%s", task->planning.text);
+    return out;
 }
 
 /* Everything that was asked for and not got. Returns the count. */

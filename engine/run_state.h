@@ -9,9 +9,9 @@
 #include "engine/cpu_load_rt.h"
 #include "engine/lane_gate_rt.h"
 #include "engine/live.h"
+#include "engine/planning.h"
 #include "engine/start.h"
 #include "metrics/drain.h"
-#include "planner/elastic.h"
 #include "rt/arena.h"
 #include "rt/privileges.h"
 #include "rt/spsc_ring.h"
@@ -83,10 +83,14 @@ struct ei_live_task {
     struct ei_pre *pre;               /* NULL = no preprocessing */
     int32_t pre_stage_idx;            /* the stage that runs `pre` */
     struct ei_task_network nn;
+    struct ei_task_planning planning;
     int64_t after_ns;                          /* predicted time of the stages behind the network */
     struct ei_task_log logs[EI_TASK_LOGS_MAX]; /* of its append_file operations, in their order */
     int32_t log_count;
     struct ei_answer_cell answer;
+    /* Nominal releases of the job begun last and of the one whose network ended last; INT64_MIN = none. Others plan
+     * with them. */
+    _Atomic int64_t begun_ns, lane_done_ns;
     int64_t expected; /* filled when the run is over */
     struct ei_task_rt rt;
 };

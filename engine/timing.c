@@ -129,17 +129,25 @@ static int mean_scores(const struct ei_live_task *task, float *out_score, struct
     return info->exits;
 }
 
-static struct ei_search to_search(enum ei_spec_search search)
+static struct ei_search to_search(const struct ei_live_task *task)
 {
-    switch (search) {
+    const struct ei_term asked = task->spec->planner.search;
+    switch ((enum ei_spec_search)asked.word) {
     case EI_SPEC_SEARCH_ALL:
         return (struct ei_search){.kind = EI_SEARCH_ALL};
-    case EI_SPEC_SEARCH_STATIC_25:
-        return (struct ei_search){.kind = EI_SEARCH_STATIC, .share_pct = 25};
-    case EI_SPEC_SEARCH_STATIC_50:
-        return (struct ei_search){.kind = EI_SEARCH_STATIC, .share_pct = 50};
-    case EI_SPEC_SEARCH_STATIC_100:
-        return (struct ei_search){.kind = EI_SEARCH_STATIC, .share_pct = 100};
+    case EI_SPEC_SEARCH_STATIC:
+        return (struct ei_search){.kind = EI_SEARCH_STATIC, .share_pct = (int32_t)asked.number};
+    case EI_SPEC_SEARCH_HYBRID:
+        return (struct ei_search){.kind = EI_SEARCH_HYBRID, .depth = (int32_t)asked.number};
+    case EI_SPEC_SEARCH_GREEDY:
+        return (struct ei_search){.kind = EI_SEARCH_GREEDY};
+    case EI_SPEC_SEARCH_RANDOM:
+        return (struct ei_search){
+            .kind = EI_SEARCH_RANDOM, .draws = (int32_t)asked.number, .seed = task->run->wl->run.seed};
+    case EI_SPEC_SEARCH_CONFIDENCE:
+        return (struct ei_search){.kind = EI_SEARCH_CONFIDENCE, .confidence = asked.number};
+    case EI_SPEC_SEARCH_STATISTICS:
+        return (struct ei_search){.kind = EI_SEARCH_STATISTICS};
     case EI_SPEC_SEARCH_EXACT:
         break;
     }
@@ -192,9 +200,8 @@ int ei_task_measure(struct ei_live_task *task, struct einet_error *err)
         return count;
     }
     task->nn.first_answer_ns = task->nn.et.conv[0].p99_ns + task->nn.et.branch[0].p99_ns;
-    rc = ei_elastic_config_init(&task->nn.elastic, &task->nn.et, count > 0 ? score : NULL, count,
-                                to_search(task->spec->planner.search),
+    rc = ei_elastic_config_init(&task->nn.elastic, &task->nn.et, count > 0 ? score : NULL, count, to_search(task),
                                 task->spec->planner.first_exit == EI_SPEC_FIRST_EXIT_MANDATORY, err);
     ei_plan_workspace_init(&task->rt.ws);
-    return rc;
+    return rc == 0 ? ei_task_settle_planning(task, err) : rc;
 }

@@ -288,7 +288,11 @@ static void count_network(struct ei_metrics_task_state *task, const struct ei_jo
     if (job->preemptions > 0) {
         task->preempted_past_first_exit += job->exits_mask != 0;
         task->preempted_answered += is_answered;
+        task->preempted_labelled += is_labelled;
+        task->preempted_correct += is_correct;
     }
+    task->replans += job->replans;
+    task->late_replans += job->late_replans;
 }
 
 /* A job that ran: completed or aborted. */

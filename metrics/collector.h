@@ -19,6 +19,7 @@
 #include <stdio.h>
 
 #define EI_METRICS_TASKS_MAX 256
+#define EI_METRICS_PLAN_MAX 160 /* bytes with the final 0 */
 #define EI_METRICS_EXITS_MAX 64
 #define EI_METRICS_MK_MAX 10000
 /* A late wake-up of the noise probe by more than this is a gap; the whole time from expected to actual counts. */
@@ -42,10 +43,11 @@ struct ei_metrics_task {
     const char *name;
     int32_t priority; /* 0 for a task outside SCHED_FIFO */
     bool is_fifo;
-    int64_t deadline_ns;   /* relative, D; INT64_MAX = none */
-    int64_t period_ns;     /* T, or least inter-arrival; 0 = none */
-    int32_t exits;         /* 0..EI_METRICS_EXITS_MAX; 0 = no network */
-    struct ei_cpuset cpus; /* where its job thread may run: gaps of these CPUs can explain its misses */
+    int64_t deadline_ns;            /* relative, D; INT64_MAX = none */
+    int64_t period_ns;              /* T, or least inter-arrival; 0 = none */
+    int32_t exits;                  /* 0..EI_METRICS_EXITS_MAX; 0 = no network */
+    char plan[EI_METRICS_PLAN_MAX]; /* how its exits are chosen, for people; "" = no network */
+    struct ei_cpuset cpus;          /* where its job thread may run: gaps of these CPUs can explain its misses */
     struct ei_metrics_slo slo;
 };
 

@@ -27,6 +27,8 @@ struct ei_metrics_task_state {
     int64_t answered;
     int64_t labelled, labelled_answered, correct, correct_in_time;
     int64_t preemptions, preempted_jobs, preempted_past_first_exit, preempted_answered;
+    int64_t preempted_labelled, preempted_correct; /* a job without an answer is not correct */
+    int64_t replans, late_replans;
     int64_t causes[EI_JOB_CAUSES];
     int64_t exits[EI_METRICS_EXITS_MAX], exit_labelled[EI_METRICS_EXITS_MAX], exit_correct[EI_METRICS_EXITS_MAX];
     int64_t *preempted_by; /* owned, one per task */

@@ -44,10 +44,16 @@ int ei_collector_print_json(const struct ei_collector *collector, FILE *out)
     if (root == NULL) {
         return -ENOMEM;
     }
-    errno = 0;
-    const bool is_written = json_dumpf(root, out, JSON_FLAGS) == 0 && fputc('\n', out) != EOF;
-    const int errnum = errno != 0 ? errno : EIO;
+    /* As one text: the library writes piecemeal and resets errno between pieces, so a full disk would lose its name. */
+    char *text = json_dumps(root, JSON_FLAGS);
     json_decref(root);
+    if (text == NULL) {
+        return -ENOMEM;
+    }
+    errno = 0;
+    const bool is_written = fputs(text, out) != EOF && fputc('\n', out) != EOF;
+    const int errnum = errno != 0 ? errno : EIO;
+    free(text);
     return is_written ? 0 : -errnum;
 }
 

@@ -8,7 +8,7 @@
 static const char head[] =
     "task,job_idx,release_ns,outcome,cause,is_warmup,is_missed,awake_ns,start_ns,finish_ns,deadline_ns,answer_ns,"
     "lane_wait_ns,lane_busy_ns,planned_exit_idx,exit_idx,exits_mask,confidence,sample_idx,label,answer_label,"
-    "is_correct,preemptions,preempted_by,gap_ns,is_machine_explained,is_degraded\n";
+    "is_correct,preemptions,preempted_by,replans,late_replans,gap_ns,is_machine_explained,is_degraded\n";
 
 const char *ei_job_outcome_name(int outcome)
 {
@@ -126,7 +126,12 @@ int ei_jobs_csv_write_job(FILE *out, const struct ei_job_record *job, const stru
     if (context->preempted_by != NULL) {
         write_text(out, context->preempted_by);
     }
-    if (fprintf(out, ",%" PRId64 ",%d,%d\n", context->gap_ns, context->is_explained, context->is_degraded) < 0 ||
+    char replans[32] = ",";
+    if ((job->flags & EI_JOB_HAS_NN) != 0) {
+        snprintf(replans, sizeof replans, "%d,%d", job->replans, job->late_replans);
+    }
+    if (fprintf(out, ",%s,%" PRId64 ",%d,%d\n", replans, context->gap_ns, context->is_explained, context->is_degraded) <
+            0 ||
         ferror(out)) {
         return errno != 0 ? -errno : -EIO;
     }

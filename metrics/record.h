@@ -61,9 +61,11 @@ struct ei_job_record {
     int16_t exit_idx;     /* delivered exit, -1 = none */
     int16_t preemptions;  /* times a higher job took the lane from this one */
     int16_t preempted_by; /* task index of the last one, -1 = none */
+    int16_t replans;      /* plans made after the first one and used */
+    int16_t late_replans; /* plans that came after the boundary they were meant for; the job kept its plan */
     uint8_t outcome;      /* enum ei_job_outcome */
     uint8_t cause;        /* enum ei_job_cause */
-    uint8_t reserved[6];
+    uint8_t reserved[2];
 };
 
 struct ei_preemption_record {

@@ -292,6 +292,14 @@ static void print_task_notes(const struct ei_collector *collector, int32_t task_
                        "preempted jobs %" PRId64 ", past exit 1 %" PRId64 ", answered %" PRId64, task->preempted_jobs,
                        task->preempted_past_first_exit, task->preempted_answered);
     }
+    if (task->preempted_labelled > 0) {
+        paragraph_item(paragraph, EI_COLOUR_NONE, "preempted accuracy %.1f%%",
+                       100.0 * (double)task->preempted_correct / (double)task->preempted_labelled);
+    }
+    if (task->late_replans > 0) {
+        paragraph_item(paragraph, EI_COLOUR_NONE, "replans %" PRId64 ", late %" PRId64, task->replans,
+                       task->late_replans);
+    }
     if (task->with_network > 0) {
         paragraph_item(paragraph, EI_COLOUR_NONE, "coverage %.2f%%",
                        100.0 * (double)task->answered / (double)task->with_network);

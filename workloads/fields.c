@@ -40,19 +40,30 @@ static const struct ei_word admission_words[] = {
     {"none", EI_SPEC_ADMISSION_NONE}, {"warn", EI_WORD_ABSENT}, {"reject", EI_WORD_ABSENT}, END};
 static const struct ei_word search_words[] = {{"exact", EI_SPEC_SEARCH_EXACT},
                                               {"all", EI_SPEC_SEARCH_ALL},
-                                              {"static(25)", EI_SPEC_SEARCH_STATIC_25},
-                                              {"static(50)", EI_SPEC_SEARCH_STATIC_50},
-                                              {"static(100)", EI_SPEC_SEARCH_STATIC_100},
-                                              {"hybrid", EI_WORD_ABSENT},
-                                              {"greedy", EI_WORD_ABSENT},
-                                              {"random", EI_WORD_ABSENT},
-                                              {"confidence", EI_WORD_ABSENT},
-                                              {"statistics", EI_WORD_ABSENT},
+                                              {"static", EI_SPEC_SEARCH_STATIC},
+                                              {"hybrid", EI_SPEC_SEARCH_HYBRID},
+                                              {"greedy", EI_SPEC_SEARCH_GREEDY},
+                                              {"random", EI_SPEC_SEARCH_RANDOM},
+                                              {"confidence", EI_SPEC_SEARCH_CONFIDENCE},
+                                              {"statistics", EI_SPEC_SEARCH_STATISTICS},
                                               {"oracle", EI_WORD_ABSENT},
                                               END};
+static const struct ei_term_number search_numbers[] = {{EI_SPEC_SEARCH_STATIC, 1, 100, true, 0, "percent"},
+                                                       {EI_SPEC_SEARCH_HYBRID, 0, 12, true, -1, "exits"},
+                                                       {EI_SPEC_SEARCH_RANDOM, 1, 10000, true, 0, "draws"},
+                                                       {EI_SPEC_SEARCH_CONFIDENCE, 0, 1, false, -1, "confidence"},
+                                                       {0, 0, 0, false, 0, NULL}};
 static const struct ei_word exit_time_words[] = {
-    {"uniform", EI_SPEC_EXIT_TIME_UNIFORM}, {"exponential", EI_WORD_ABSENT}, {"schedule", EI_WORD_ABSENT},
-    {"empirical", EI_WORD_ABSENT},          {"trace", EI_WORD_ABSENT},       END};
+    {"uniform", EI_SPEC_EXIT_TIME_UNIFORM},   {"exponential", EI_SPEC_EXIT_TIME_EXPONENTIAL},
+    {"schedule", EI_SPEC_EXIT_TIME_SCHEDULE}, {"empirical", EI_SPEC_EXIT_TIME_EMPIRICAL},
+    {"trace", EI_SPEC_EXIT_TIME_TRACE},       END};
+static const struct ei_term_number exit_time_numbers[] = {
+    {EI_SPEC_EXIT_TIME_EXPONENTIAL, 0.001, 1000000, false, 0, "stops per second"},
+    {EI_SPEC_EXIT_TIME_EMPIRICAL, 0, 1000000, true, 300, "jobs remembered"},
+    {0, 0, 0, false, 0, NULL}};
+static const struct ei_word predictor_words[] = {{"auto", 0}, {"none", 1}, END};
+static const struct ei_word replan_words[] = {
+    {"auto", EI_SPEC_REPLAN_AUTO}, {"inline", EI_SPEC_REPLAN_INLINE}, {"overlapped", EI_SPEC_REPLAN_OVERLAPPED}, END};
 static const struct ei_word first_exit_words[] = {
     {"mandatory", EI_SPEC_FIRST_EXIT_MANDATORY}, {"optional", EI_SPEC_FIRST_EXIT_OPTIONAL}, END};
 static const struct ei_word arrival_words[] = {{"periodic", EI_ARRIVAL_PERIODIC},   {"sporadic", EI_ARRIVAL_SPORADIC},
@@ -194,15 +205,29 @@ const struct ei_field ei_fields[] = {
     {SCHEDULER_AT(admission), .key = "admission", .type = EI_FIELD_WORD, .words = admission_words,
      .default_text = "none", .doc = "Whether the task set is analysed before it may run."},
 
-    {PLANNER_AT(search), .key = "search", .type = EI_FIELD_WORD, .words = search_words, .default_text = "exact",
+    {PLANNER_AT(search), .key = "search", .type = EI_FIELD_TERM, .words = search_words, .numbers = search_numbers,
+     .default_text = "exact",
      .doc = "How the exits to compute are chosen: exact maximises the expected accuracy, all takes every exit, "
-            "static(P) takes P percent of them, evenly spaced, the last one included."},
-    {PLANNER_AT(exit_time), .key = "exit_time", .type = EI_FIELD_WORD, .words = exit_time_words,
-     .default_text = "uniform", .doc = "Distribution of the time of a forced exit that the plan assumes."},
+            "static(P) takes P percent of them, evenly spaced, the last one included, hybrid(M) enumerates the first M "
+            "and adds the others greedily, random(R) is the best of R draws, confidence(Q) goes on until an answer is "
+            "that confident, statistics keeps one plan for all jobs."},
+    {PLANNER_AT(exit_time), .key = "exit_time", .type = EI_FIELD_TERM, .words = exit_time_words,
+     .numbers = exit_time_numbers, .default_text = "schedule",
+     .doc = "Distribution of the time of a forced exit that the plan assumes: uniform until the deadline; "
+            "exponential(R), R stops a second; schedule, from the higher-priority tasks that share the lane; "
+            "empirical(N), learnt from the last N jobs or so (0: all); trace, read from exit_times."},
+    {PLANNER_AT(exit_times), .key = "exit_times", .type = EI_FIELD_PATH, .computed = "none; required by exit_time: trace",
+     .doc = "Recorded stops, one time with unit a line, counted from the release; 'censored' behind it says that the job "
+            "ended by itself."},
+    {PLANNER_AT(predictor), .key = "predictor", .type = EI_FIELD_PATH, .words = predictor_words, .default_text = "auto",
+     .doc = "Guesses the scores of later exits from those so far; auto takes the .predictor file beside the weights if "
+            "there is one."},
+    {PLANNER_AT(replan), .key = "replan", .type = EI_FIELD_WORD, .words = replan_words, .default_text = "auto",
+     .doc = "Where a job plans again after an answer: in its own thread, or overlapped with the next conv part on a "
+            "housekeeping CPU; auto measures at start."},
     {PLANNER_AT(first_exit), .key = "first_exit", .type = EI_FIELD_WORD, .words = first_exit_words,
      .default_text = "mandatory",
      .doc = "Whether a job that is stopped before its first answer still computes the nearest exit."},
-    ABSENT(PLANNER, "predictor"),
 
     {TASK_AT(name), .key = "name", .type = EI_FIELD_NAME, .doc = "Name of the task, unique in the file."},
     {TASK_AT(arrival), .key = "arrival", .type = EI_FIELD_MAP, .child = EI_CONTEXT_ARRIVAL,

@@ -38,6 +38,7 @@ enum ei_context {
 
 enum ei_field_type {
     EI_FIELD_WORD,     /* enum, one of `words` */
+    EI_FIELD_TERM,     /* struct ei_term: one of `words`, with the number that `numbers` asks for */
     EI_FIELD_CHOICE,   /* char[EI_SPEC_NAME_MAX], one of `words` */
     EI_FIELD_INT,      /* int32_t */
     EI_FIELD_SEED,     /* uint64_t */
@@ -46,7 +47,8 @@ enum ei_field_type {
     EI_FIELD_RATIO,    /* double; its range is in percent */
     EI_FIELD_BOOL,     /* bool */
     EI_FIELD_NAME,     /* char[EI_SPEC_NAME_MAX] */
-    EI_FIELD_PATH,     /* char[EI_SPEC_PATH_MAX], a file that is read: resolved beside the workload file */
+    EI_FIELD_PATH,     /* char[EI_SPEC_PATH_MAX], a file that is read: resolved beside the workload file; or one of
+                        * `words`, if there are any */
     EI_FIELD_TEXT,     /* char[EI_SPEC_PATH_MAX], taken as it is */
     EI_FIELD_CPUS,     /* struct ei_cpuset */
     EI_FIELD_MAP,      /* a mapping of context `child` */
@@ -68,6 +70,15 @@ struct ei_word {
     int32_t value;
 };
 
+/* What stands in parentheses behind a word of a term: word(number). */
+struct ei_term_number {
+    int32_t word;
+    double lo, hi; /* both inclusive */
+    bool is_whole;
+    double absent;    /* the number when none is given; < lo: it must be */
+    const char *name; /* "percent"; NULL ends the list */
+};
+
 struct ei_field {
     enum ei_context context;
     const char *key;
@@ -78,6 +89,7 @@ struct ei_field {
     int64_t lo, hi;           /* ns, bytes, percent, number or entries of a list, both inclusive */
     const char *none_text;    /* the word that stands for "none"; NULL = there must be a value */
     const struct ei_word *words;
+    const struct ei_term_number *numbers; /* TERM */
     enum ei_context child;
     size_t count_offset; /* LIST, NAMED: int32_t number of entries */
     size_t element_bytes;

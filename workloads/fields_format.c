@@ -28,6 +28,8 @@ static size_t slot_bytes(const struct ei_field *field)
         return sizeof(int64_t);
     case EI_FIELD_RATIO:
         return sizeof(double);
+    case EI_FIELD_TERM:
+        return sizeof(struct ei_term);
     case EI_FIELD_BOOL:
         return sizeof(bool);
     case EI_FIELD_CPUS:
@@ -95,6 +97,7 @@ bool ei_field_is_none(const struct ei_field *field, const void *slot)
         }
         return field->child == EI_CONTEXT_WORK && ((const struct ei_stage_spec *)slot)->spin_ns == EI_NONE_NS;
     case EI_FIELD_WORD:
+    case EI_FIELD_TERM:
     case EI_FIELD_INT:
     case EI_FIELD_SEED:
     case EI_FIELD_SIZE:
@@ -115,6 +118,11 @@ bool ei_field_is_equal(const struct ei_field *field, const void *a, const void *
         const struct ei_emulated_time *x = a;
         const struct ei_emulated_time *y = b;
         return x->kind == y->kind && x->median_ns == y->median_ns && x->p99_ns == y->p99_ns;
+    }
+    if (field->type == EI_FIELD_TERM) { /* not byte by byte: there is padding */
+        const struct ei_term *x = a;
+        const struct ei_term *y = b;
+        return x->word == y->word && !(x->number < y->number) && !(x->number > y->number);
     }
     if (field->type == EI_FIELD_LATE) {
         const struct ei_late_spec *x = a;
@@ -266,6 +274,18 @@ void ei_field_format(const struct ei_field *field, const void *slot, char *out_t
         memcpy(&value, slot, sizeof value);
         snprintf(out_text, size_bytes, "%s", word_of(field->words, value));
         break;
+    case EI_FIELD_TERM: {
+        const struct ei_term *term = slot;
+        const size_t used = (size_t)snprintf(out_text, size_bytes, "%s", word_of(field->words, term->word));
+        for (const struct ei_term_number *number = field->numbers; number->name != NULL; number++) {
+            if (number->word == term->word && used + 2 < size_bytes) {
+                char digits[48];
+                format_ratio(term->number, digits, sizeof digits);
+                snprintf(out_text + used, size_bytes - used, "(%s)", digits);
+            }
+        }
+        break;
+    }
     case EI_FIELD_LATE: {
         const struct ei_late_spec *late = slot;
         if (late->policy == EI_SPEC_LATE_SKIP) {

@@ -48,6 +48,7 @@ static const char *type_of(const struct ei_field *field)
 {
     switch (field->type) {
     case EI_FIELD_WORD:
+    case EI_FIELD_TERM:
     case EI_FIELD_CHOICE:
     case EI_FIELD_BOOL:
         return "one of";
@@ -65,7 +66,7 @@ static const char *type_of(const struct ei_field *field)
     case EI_FIELD_NAME:
         return "name";
     case EI_FIELD_PATH:
-        return "path that is read";
+        return field->words != NULL ? "path that is read, or one of" : "path that is read";
     case EI_FIELD_TEXT:
         return "path that is written";
     case EI_FIELD_CPUS:

@@ -10,7 +10,7 @@
 #define RATIO_DIGITS 9
 #define RATIO_SCALE INT64_C(1000000000)
 
-_Static_assert(sizeof(enum ei_spec_search) == sizeof(int32_t), "enums are stored as int32_t");
+_Static_assert(sizeof(enum ei_spec_replan) == sizeof(int32_t), "enums are stored as int32_t");
 
 struct unit {
     const char *text;
@@ -136,6 +136,33 @@ static void list_words(const struct ei_word *words, char *out, size_t size_bytes
     }
 }
 
+static const struct ei_term_number *number_of(const struct ei_field *field, int32_t word)
+{
+    for (const struct ei_term_number *number = field->numbers; number->name != NULL; number++) {
+        if (number->word == word) {
+            return number;
+        }
+    }
+    return NULL;
+}
+
+/* The words of a term with the ranges of their numbers: "hybrid(0..12)". */
+static void list_terms(const struct ei_field *field, char *out, size_t size_bytes)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (const struct ei_word *word = field->words; word->text != NULL; word++) {
+        if (word->value == EI_WORD_ABSENT || used >= size_bytes) {
+            continue;
+        }
+        const struct ei_term_number *number = number_of(field, word->value);
+        used += (size_t)snprintf(out + used, size_bytes - used, "%s%s", used > 0 ? ", " : "", word->text);
+        if (number != NULL && used < size_bytes) {
+            used += (size_t)snprintf(out + used, size_bytes - used, "(%.10g..%.10g)", number->lo, number->hi);
+        }
+    }
+}
+
 void ei_field_range(const struct ei_field *field, char *out_text, size_t size_bytes)
 {
     char lo[48];
@@ -146,6 +173,9 @@ void ei_field_range(const struct ei_field *field, char *out_text, size_t size_by
     case EI_FIELD_CHOICE:
     case EI_FIELD_OPS:
         list_words(field->words, out_text, size_bytes);
+        break;
+    case EI_FIELD_TERM:
+        list_terms(field, out_text, size_bytes);
         break;
     case EI_FIELD_BOOL:
         snprintf(out_text, size_bytes, "true, false");
@@ -173,8 +203,12 @@ void ei_field_range(const struct ei_field *field, char *out_text, size_t size_by
     case EI_FIELD_MK:
         snprintf(out_text, size_bytes, "0 <= m < k <= %" PRId64, field->hi);
         break;
-    case EI_FIELD_NAME:
     case EI_FIELD_PATH:
+        if (field->words != NULL) {
+            list_words(field->words, out_text, size_bytes);
+        }
+        break;
+    case EI_FIELD_NAME:
     case EI_FIELD_TEXT:
     case EI_FIELD_CPUS:
     case EI_FIELD_MAP:
@@ -237,6 +271,69 @@ static int parse_word(const struct ei_field *field, const char *text, const stru
     snprintf(out_hint, EI_DIAGNOSTIC_TEXT_MAX, "allowed: %s%s", words,
              field->type == EI_FIELD_LATE ? " or { queue: 1, drop: oldest }" : "");
     return -EINVAL;
+}
+
+/* The number in parentheses. Up to 9 decimals, so that what is printed reads back equal. */
+static int parse_term_number(const struct ei_field *field, const struct ei_term_number *number, const char *text,
+                             double *out, char *out_text, char *out_hint)
+{
+    int64_t digits = 0, billionths = 0;
+    int decimals = 0;
+    const size_t used = read_decimal(text, &digits, &decimals);
+    hint_range(field, out_hint);
+    if (used == 0 || text[used] != ')' || text[used + 1] != '\0' || decimals > RATIO_DIGITS) {
+        snprintf(out_text, EI_DIAGNOSTIC_TEXT_MAX, "'(%.60s' is no number of '%s' in parentheses", text, field->key);
+        return -EINVAL;
+    }
+    if (!scale_decimal(digits, decimals, RATIO_SCALE, &billionths)) {
+        billionths = INT64_MAX;
+    }
+    const double value = (double)billionths / (double)RATIO_SCALE;
+    if (number->is_whole && billionths % RATIO_SCALE != 0) {
+        snprintf(out_text, EI_DIAGNOSTIC_TEXT_MAX, "'%s': the number of %s is a whole one", field->key, number->name);
+        return -EINVAL;
+    }
+    if (!(value >= number->lo && value <= number->hi)) {
+        snprintf(out_text, EI_DIAGNOSTIC_TEXT_MAX, "'%s': the number of %s is out of range: %.60s", field->key,
+                 number->name, text);
+        return -EINVAL;
+    }
+    *out = value;
+    return 0;
+}
+
+/* WORD or WORD(NUMBER). */
+static int parse_term(const struct ei_field *field, const char *text, struct ei_term *slot, char *out_text,
+                      char *out_hint)
+{
+    char name[EI_SPEC_NAME_MAX];
+    const struct ei_word *word = NULL;
+    const char *open = strchr(text, '(');
+    const size_t length = open != NULL ? (size_t)(open - text) : strlen(text);
+    snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name - 1), text);
+    int rc = parse_word(field, name, &word, out_text, out_hint);
+    if (rc != 0) {
+        return rc;
+    }
+    const struct ei_term_number *number = number_of(field, word->value);
+    double value = number != NULL ? number->absent : 0;
+    if (open != NULL && number == NULL) {
+        hint_range(field, out_hint);
+        snprintf(out_text, EI_DIAGNOSTIC_TEXT_MAX, "'%s' takes no number: '%.80s'", name, text);
+        return -EINVAL;
+    }
+    if (open == NULL && number != NULL && value < number->lo) {
+        hint_range(field, out_hint);
+        snprintf(out_text, EI_DIAGNOSTIC_TEXT_MAX, "'%s' needs its number of %s in parentheses", name, number->name);
+        return -EINVAL;
+    }
+    if (open != NULL) {
+        rc = parse_term_number(field, number, open + 1, &value, out_text, out_hint);
+    }
+    if (rc == 0) {
+        *slot = (struct ei_term){.word = word->value, .number = value};
+    }
+    return rc;
 }
 
 /* Why a text is no duration or size, in one sentence. */
@@ -453,6 +550,8 @@ int ei_field_parse(const struct ei_field *field, const char *text, void *slot, c
         }
         memcpy(slot, &word->value, sizeof word->value);
         return 0;
+    case EI_FIELD_TERM:
+        return parse_term(field, text, slot, out_text, out_hint);
     case EI_FIELD_INT:
         return parse_int(field, text, slot, out_text, out_hint);
     case EI_FIELD_SEED:

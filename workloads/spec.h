@@ -111,19 +111,40 @@ struct ei_scheduler_spec {
     enum ei_spec_admission admission;
 };
 
+/* A word of the grammar, with its number when it takes one: "hybrid(6)". */
+struct ei_term {
+    int32_t word;
+    double number; /* 0 when the word takes none */
+};
+
 enum ei_spec_search {
     EI_SPEC_SEARCH_EXACT,
     EI_SPEC_SEARCH_ALL,
-    EI_SPEC_SEARCH_STATIC_25,
-    EI_SPEC_SEARCH_STATIC_50,
-    EI_SPEC_SEARCH_STATIC_100
+    EI_SPEC_SEARCH_STATIC, /* number: percent of the exits, 1..100 */
+    EI_SPEC_SEARCH_HYBRID, /* number: exits enumerated, 0..12 */
+    EI_SPEC_SEARCH_GREEDY,
+    EI_SPEC_SEARCH_RANDOM,     /* number: draws, 1..10000 */
+    EI_SPEC_SEARCH_CONFIDENCE, /* number: 0..1 */
+    EI_SPEC_SEARCH_STATISTICS
 };
-enum ei_spec_exit_time { EI_SPEC_EXIT_TIME_UNIFORM };
+enum ei_spec_exit_time {
+    EI_SPEC_EXIT_TIME_UNIFORM,
+    EI_SPEC_EXIT_TIME_EXPONENTIAL, /* number: stops per second, > 0 */
+    EI_SPEC_EXIT_TIME_SCHEDULE,
+    EI_SPEC_EXIT_TIME_EMPIRICAL, /* number: jobs remembered, 0 = all */
+    EI_SPEC_EXIT_TIME_TRACE
+};
+enum ei_spec_replan { EI_SPEC_REPLAN_AUTO, EI_SPEC_REPLAN_INLINE, EI_SPEC_REPLAN_OVERLAPPED };
 enum ei_spec_first_exit { EI_SPEC_FIRST_EXIT_MANDATORY, EI_SPEC_FIRST_EXIT_OPTIONAL };
 
 struct ei_planner_spec {
-    enum ei_spec_search search;
-    enum ei_spec_exit_time exit_time;
+    struct ei_term search;             /* word: enum ei_spec_search */
+    struct ei_term exit_time;          /* word: enum ei_spec_exit_time */
+    char exit_times[EI_SPEC_PATH_MAX]; /* exit_time trace: file of recorded stops (planner/survival_empirical.h); else
+                                          "" */
+    char predictor[EI_SPEC_PATH_MAX];  /* a .predictor file; "auto" = the one beside the weights if there is one; "none"
+                                        */
+    enum ei_spec_replan replan;
     enum ei_spec_first_exit first_exit;
 };
 

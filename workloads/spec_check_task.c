@@ -266,6 +266,22 @@ static void warn_idle(struct subject *s)
     s->task->planner = s->rd->wl->planner;
 }
 
+/* Recorded exit times and the source that reads them belong together. The keys may stand in the task or in the file. */
+static void check_exit_times(struct subject *s)
+{
+    const struct ei_planner_spec *planner = &s->task->planner;
+    const bool is_trace = planner->exit_time.word == EI_SPEC_EXIT_TIME_TRACE;
+    int32_t node = node_of(s, "planner", NULL);
+    node = node >= 0 ? node : s->node;
+    if (is_trace && planner->exit_times[0] == '\0') {
+        ei_spec_error(s->rd, node, "add exit_times: FILE, one time with unit a line",
+                      "exit_time: trace of task '%s' needs exit_times", s->task->name);
+    } else if (!is_trace && planner->exit_times[0] != '\0') {
+        ei_spec_error(s->rd, node, "write exit_time: trace, or remove it",
+                      "'exit_times' of task '%s' belongs to exit_time: trace", s->task->name);
+    }
+}
+
 static void check_stages(struct subject *s)
 {
     struct ei_task_spec *task = s->task;
@@ -300,6 +316,7 @@ static void check_stages(struct subject *s)
     }
     if (task->nn_stage_idx >= 0) {
         check_network(s);
+        check_exit_times(s);
     } else if (is_complete && task->stage_count > 0) {
         warn_idle(s);
         if (node_of(s, "input", NULL) >= 0 && !has_pre(task, EI_SPEC_OP_DECODE) && !has_pre(task, EI_SPEC_OP_RESIZE) &&

@@ -99,6 +99,7 @@ static void print_field(const struct ei_workload *wl, const struct ei_field *fie
         return;
     }
     case EI_FIELD_WORD:
+    case EI_FIELD_TERM:
     case EI_FIELD_CHOICE:
     case EI_FIELD_INT:
     case EI_FIELD_SEED:

@@ -137,6 +137,7 @@ static void read_field(struct ei_spec_reader *rd, const struct ei_field *field, 
         ei_spec_read_mk(rd, field, node, slot);
         return;
     case EI_FIELD_WORD:
+    case EI_FIELD_TERM:
     case EI_FIELD_CHOICE:
     case EI_FIELD_INT:
     case EI_FIELD_SEED:

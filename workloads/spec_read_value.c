@@ -97,13 +97,24 @@ static void resolve(const struct ei_spec_reader *rd, char path[EI_SPEC_PATH_MAX]
     }
 }
 
+/* A word that stands in place of a path. */
+static bool is_word_of(const struct ei_field *field, const char *text)
+{
+    for (const struct ei_word *word = field->words; word != NULL && word->text != NULL; word++) {
+        if (strcmp(word->text, text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void ei_spec_read_scalar(struct ei_spec_reader *rd, const struct ei_field *field, int32_t node, void *slot)
 {
     char text[EI_DIAGNOSTIC_TEXT_MAX];
     char hint[EI_DIAGNOSTIC_TEXT_MAX];
     const char *value = scalar_of(rd, field, node);
     if (value != NULL && ei_field_parse(field, value, slot, text, hint) == 0) {
-        if (field->type == EI_FIELD_PATH) {
+        if (field->type == EI_FIELD_PATH && !is_word_of(field, value)) {
             resolve(rd, slot);
         }
         return;

@@ -37,7 +37,10 @@ EI_TEST(spec_defaults_of_the_smallest_file)
     EI_TRUE(ei_cpuset_has(&wl->platform.housekeeping_cpus, 0));
     EI_EQ(wl->lane_count, 0);
     EI_EQ(wl->model_count, 0);
-    EI_EQ(wl->planner.search, EI_SPEC_SEARCH_EXACT);
+    EI_EQ(wl->planner.search.word, EI_SPEC_SEARCH_EXACT);
+    EI_EQ(wl->planner.exit_time.word, EI_SPEC_EXIT_TIME_SCHEDULE);
+    EI_EQ(wl->planner.replan, EI_SPEC_REPLAN_AUTO);
+    EI_STREQ(wl->planner.predictor, "auto");
     EI_EQ(wl->planner.first_exit, EI_SPEC_FIRST_EXIT_MANDATORY);
     EI_EQ(wl->task_count, 1);
     EI_STREQ(task->name, "only");
@@ -96,7 +99,8 @@ EI_TEST(spec_holds_every_value_of_the_fullest_file)
     EI_EQ(task->late_release.queue, 64);
     EI_EQ(task->on_preempt, EI_SPEC_ON_PREEMPT_RESUME);
     EI_EQ(task->on_deadline, EI_SPEC_ON_DEADLINE_ABORT);
-    EI_EQ(task->planner.search, EI_SPEC_SEARCH_STATIC_25);
+    EI_EQ(task->planner.search.word, EI_SPEC_SEARCH_STATIC);
+    EI_NEAR(task->planner.search.number, 25, 0);
     EI_EQ(task->planner.first_exit, EI_SPEC_FIRST_EXIT_OPTIONAL); /* inherited */
     EI_EQ(task->input.split, EI_SPLIT_TRAIN);
     EI_TRUE(!task->input.is_loop);
