@@ -16,6 +16,7 @@ static const struct command commands[] = {
     {"check", einet_check_command, "check a workload file, print it with every default filled in"},
     {"train", einet_train_command, "train a multi-exit network"},
     {"profile", einet_profile_command, "measure block times and per-sample confidences, or print a profile"},
+    {"plan", einet_plan_command, "choose exits: one problem or a stream of them, in JSON"},
 };
 
 static const int command_count = (int)(sizeof commands / sizeof commands[0]);
