@@ -160,7 +160,7 @@ static void set_network(json_t *object, const struct ei_metrics_task_state *task
     set(object, "preempted_labelled", has_network ? json_integer(task->preempted_labelled) : json_null(), rc);
     set(object, "preempted_correct", has_network ? json_integer(task->preempted_correct) : json_null(), rc);
     set(object, "preempted_accuracy", fraction(task->preempted_correct, task->preempted_labelled), rc);
-    set(object, "planner", has_network ? json_string(task->spec.plan) : json_null(), rc);
+    set(object, "planner", has_network && task->spec.plan[0] != '\0' ? json_string(task->spec.plan) : json_null(), rc);
     set(object, "replans", has_network ? json_integer(task->replans) : json_null(), rc);
     set(object, "late_replans", has_network ? json_integer(task->late_replans) : json_null(), rc);
 }

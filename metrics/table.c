@@ -268,7 +268,7 @@ static void print_task_notes(const struct ei_collector *collector, int32_t task_
     const int64_t not_met = ei_metrics_not_met(task);
     const int64_t seen = ei_metrics_seen(task);
     const bool is_identity_ok = seen == collector->expected[task_idx];
-    if (not_met == 0 && is_identity_ok && task->preempted_jobs == 0) {
+    if (not_met == 0 && is_identity_ok && task->preempted_jobs == 0 && task->late_replans == 0) {
         return;
     }
     paragraph_item(paragraph, EI_COLOUR_HEAD, "%s", task->spec.name);

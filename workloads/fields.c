@@ -206,7 +206,7 @@ const struct ei_field ei_fields[] = {
      .default_text = "none", .doc = "Whether the task set is analysed before it may run."},
 
     {PLANNER_AT(search), .key = "search", .type = EI_FIELD_TERM, .words = search_words, .numbers = search_numbers,
-     .default_text = "exact",
+     .default_text = "exact", .absent_why = "it would need to know the future, which only einet evaluate does",
      .doc = "How the exits to compute are chosen: exact maximises the expected accuracy, all takes every exit, "
             "static(P) takes P percent of them, evenly spaced, the last one included, hybrid(M) enumerates the first M "
             "and adds the others greedily, random(R) is the best of R draws, confidence(Q) goes on until an answer is "
@@ -215,7 +215,7 @@ const struct ei_field ei_fields[] = {
      .numbers = exit_time_numbers, .default_text = "schedule",
      .doc = "Distribution of the time of a forced exit that the plan assumes: uniform until the deadline; "
             "exponential(R), R stops a second; schedule, from the higher-priority tasks that share the lane; "
-            "empirical(N), learnt from the last N jobs or so (0: all); trace, read from exit_times."},
+            "empirical(N), learnt from the last N jobs or so (300 when left out, 0: all); trace, read from exit_times."},
     {PLANNER_AT(exit_times), .key = "exit_times", .type = EI_FIELD_PATH, .computed = "none; required by exit_time: trace",
      .doc = "Recorded stops, one time with unit a line, counted from the release; 'censored' behind it says that the job "
             "ended by itself."},

@@ -90,6 +90,7 @@ struct ei_field {
     const char *none_text;    /* the word that stands for "none"; NULL = there must be a value */
     const struct ei_word *words;
     const struct ei_term_number *numbers; /* TERM */
+    const char *absent_why;               /* why its absent words are; NULL = not in this version */
     enum ei_context child;
     size_t count_offset; /* LIST, NAMED: int32_t number of entries */
     size_t element_bytes;

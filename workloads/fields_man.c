@@ -161,6 +161,8 @@ static void put_absent_words(const struct ei_field *field, FILE *out)
         before = ", ";
     }
     if (before[0] != '\0') {
+        fputs(field->absent_why != NULL ? ": " : "", out);
+        put_text(field->absent_why != NULL ? field->absent_why : "", out);
         fputs("\n", out);
     }
 }

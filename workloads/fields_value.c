@@ -249,7 +249,11 @@ static int parse_word(const struct ei_field *field, const char *text, const stru
 {
     char words[EI_DIAGNOSTIC_TEXT_MAX / 2];
     struct ei_nearest nearest;
-    list_words(field->words, words, sizeof words);
+    if (field->type == EI_FIELD_TERM) {
+        list_terms(field, words, sizeof words);
+    } else {
+        list_words(field->words, words, sizeof words);
+    }
     ei_nearest_init(&nearest, text);
     for (const struct ei_word *word = field->words; word->text != NULL; word++) {
         if (word->value != EI_WORD_ABSENT && strcmp(word->text, text) == 0) {
@@ -257,7 +261,9 @@ static int parse_word(const struct ei_field *field, const char *text, const stru
             return 0;
         }
         if (is_absent_word(word, text)) {
-            snprintf(out_text, EI_DIAGNOSTIC_TEXT_MAX, "this version has no %s '%s'", field->key, text);
+            snprintf(out_text, EI_DIAGNOSTIC_TEXT_MAX, "%s has no %s '%s'%s%s",
+                     field->absent_why != NULL ? "a run" : "this version", field->key, text,
+                     field->absent_why != NULL ? ": " : "", field->absent_why != NULL ? field->absent_why : "");
             snprintf(out_hint, EI_DIAGNOSTIC_TEXT_MAX, "it has: %s", words);
             return -EINVAL;
         }
@@ -281,21 +287,26 @@ static int parse_term_number(const struct ei_field *field, const struct ei_term_
     int decimals = 0;
     const size_t used = read_decimal(text, &digits, &decimals);
     hint_range(field, out_hint);
-    if (used == 0 || text[used] != ')' || text[used + 1] != '\0' || decimals > RATIO_DIGITS) {
+    if (used == 0 || text[used] != ')' || text[used + 1] != '\0') {
         snprintf(out_text, EI_DIAGNOSTIC_TEXT_MAX, "'(%.60s' is no number of '%s' in parentheses", text, field->key);
+        return -EINVAL;
+    }
+    if (decimals > RATIO_DIGITS) {
+        snprintf(out_text, EI_DIAGNOSTIC_TEXT_MAX, "'%s': the number of %s has more than %d decimals", field->key,
+                 number->name, RATIO_DIGITS);
         return -EINVAL;
     }
     if (!scale_decimal(digits, decimals, RATIO_SCALE, &billionths)) {
         billionths = INT64_MAX;
     }
     const double value = (double)billionths / (double)RATIO_SCALE;
-    if (number->is_whole && billionths % RATIO_SCALE != 0) {
-        snprintf(out_text, EI_DIAGNOSTIC_TEXT_MAX, "'%s': the number of %s is a whole one", field->key, number->name);
+    if (!(value >= number->lo && value <= number->hi)) {
+        snprintf(out_text, EI_DIAGNOSTIC_TEXT_MAX, "'%s': the number of %s is out of range: %.*s", field->key,
+                 number->name, (int)used, text);
         return -EINVAL;
     }
-    if (!(value >= number->lo && value <= number->hi)) {
-        snprintf(out_text, EI_DIAGNOSTIC_TEXT_MAX, "'%s': the number of %s is out of range: %.60s", field->key,
-                 number->name, text);
+    if (number->is_whole && billionths % RATIO_SCALE != 0) {
+        snprintf(out_text, EI_DIAGNOSTIC_TEXT_MAX, "'%s': the number of %s is a whole one", field->key, number->name);
         return -EINVAL;
     }
     *out = value;

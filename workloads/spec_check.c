@@ -233,6 +233,27 @@ static void check_platform(struct ei_spec_reader *rd)
     }
 }
 
+/* A word that could not be read has been reported already. */
+static bool may_be_trace(struct ei_term exit_time)
+{
+    return exit_time.word == EI_SPEC_EXIT_TIME_TRACE || exit_time.word == EI_SPEC_UNKNOWN;
+}
+
+/* A recording that the file's planner names must be of use: to its own exit_time, or to that of a task. */
+static void check_planner(struct ei_spec_reader *rd)
+{
+    const struct ei_workload *wl = rd->wl;
+    const int32_t node = ei_spec_node(rd, rd->yaml.root, "planner", "exit_times");
+    bool is_used = may_be_trace(wl->planner.exit_time);
+    for (int32_t i = 0; i < wl->task_count; i++) {
+        is_used |= may_be_trace(wl->tasks[i].planner.exit_time);
+    }
+    if (node >= 0 && !is_used) {
+        ei_spec_error(rd, node, "write exit_time: trace, or remove it",
+                      "'exit_times' of the planner belongs to exit_time: trace");
+    }
+}
+
 void ei_spec_check(struct ei_spec_reader *rd)
 {
     if (ei_yaml_node(&rd->yaml, rd->yaml.root)->kind != EI_YAML_MAP) {
@@ -243,6 +264,7 @@ void ei_spec_check(struct ei_spec_reader *rd)
     for (int32_t i = 0; i < rd->wl->task_count; i++) {
         ei_spec_check_task(rd, i);
     }
+    check_planner(rd);
     check_priorities(rd);
     if (rd->diag->errors == 0) {
         warn_unused(rd);

@@ -266,19 +266,22 @@ static void warn_idle(struct subject *s)
     s->task->planner = s->rd->wl->planner;
 }
 
-/* Recorded exit times and the source that reads them belong together. The keys may stand in the task or in the file. */
+/* Recorded exit times and the source that reads them belong together. Either may be inherited: a task that takes its
+ * exit times from elsewhere has no use for the file's recording, so it does not keep the path. */
 static void check_exit_times(struct subject *s)
 {
-    const struct ei_planner_spec *planner = &s->task->planner;
+    struct ei_planner_spec *planner = &s->task->planner;
     const bool is_trace = planner->exit_time.word == EI_SPEC_EXIT_TIME_TRACE;
-    int32_t node = node_of(s, "planner", NULL);
-    node = node >= 0 ? node : s->node;
-    if (is_trace && planner->exit_times[0] == '\0') {
-        ei_spec_error(s->rd, node, "add exit_times: FILE, one time with unit a line",
+    const int32_t own = node_of(s, "planner", "exit_times");
+    const int32_t node = node_of(s, "planner", NULL);
+    if (is_trace && planner->exit_times[0] == '\0' && own < 0) {
+        ei_spec_error(s->rd, node >= 0 ? node : s->node, "add exit_times: FILE, one time with unit a line",
                       "exit_time: trace of task '%s' needs exit_times", s->task->name);
-    } else if (!is_trace && planner->exit_times[0] != '\0') {
-        ei_spec_error(s->rd, node, "write exit_time: trace, or remove it",
+    } else if (!is_trace && own >= 0 && planner->exit_time.word != EI_SPEC_UNKNOWN) {
+        ei_spec_error(s->rd, own, "write exit_time: trace, or remove it",
                       "'exit_times' of task '%s' belongs to exit_time: trace", s->task->name);
+    } else if (!is_trace) {
+        memset(planner->exit_times, 0, sizeof planner->exit_times);
     }
 }
 

@@ -125,6 +125,9 @@ void ei_spec_read_scalar(struct ei_spec_reader *rd, const struct ei_field *field
     if (field->type == EI_FIELD_DURATION) {
         *(int64_t *)slot = 0;
     }
+    if (field->type == EI_FIELD_TERM) {
+        *(struct ei_term *)slot = (struct ei_term){.word = EI_SPEC_UNKNOWN};
+    }
     if (field->is_discriminator) {
         *(int32_t *)slot = EI_SPEC_UNKNOWN;
     }

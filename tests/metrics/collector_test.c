@@ -152,6 +152,12 @@ EI_TEST(camera_exits_accuracy_and_preemptions)
     EI_EQ(whole(camera, "preempted_jobs"), 2);
     EI_EQ(whole(camera, "preempted_past_first_exit"), 1);
     EI_EQ(whole(camera, "answered_preempted"), 1);
+    EI_EQ(whole(camera, "preempted_labelled"), 2);
+    EI_EQ(whole(camera, "preempted_correct"), 1); /* the one without an answer is not right */
+    EI_NEAR(real(camera, "preempted_accuracy"), 0.5, 0.0);
+    EI_EQ(whole(camera, "replans"), 4);
+    EI_EQ(whole(camera, "late_replans"), 2);
+    EI_STREQ(json_string_value(json_object_get(camera, "planner")), "search exact, exit time schedule");
     EI_EQ(whole(json_object_get(camera, "preempted_by"), "control"), 1); /* the one of the warm-up is left out */
     EI_EQ(whole(json_object_get(camera, "blocking_ns"), "max"), 900);
     EI_EQ(whole(json_object_get(camera, "switch_ns"), "p50"), 30);
@@ -161,6 +167,59 @@ EI_TEST(camera_exits_accuracy_and_preemptions)
     EI_TRUE(truth(slo_of(camera, "min_accuracy"), "pass"));
     EI_TRUE(!truth(slo_of(camera, "min_coverage"), "pass"));
     EI_TRUE(truth(slo_of(camera, "mk"), "pass"));
+    json_decref(root);
+}
+
+/* One camera job: preempted or not, of the warm-up or not, labelled or not. */
+static json_t *camera_of_one(bool is_preempted, bool is_warmup, bool is_labelled)
+{
+    struct ei_collector *collector = new_collector();
+    if (collector == NULL) {
+        return NULL;
+    }
+    struct ei_record record = sample_job(SAMPLE_CAMERA, 1, is_warmup ? 5 : 33, 1500);
+    struct ei_job_record *job = &record.u.job;
+    job->flags |= (uint32_t)EI_JOB_HAS_NN | (uint32_t)EI_JOB_ANSWERED | (is_labelled ? (uint32_t)EI_JOB_LABELLED : 0);
+    job->answer_ns = job->finish_ns;
+    job->exit_idx = 0;
+    job->exits_mask = 1;
+    job->label = is_labelled ? 4 : -1;
+    job->top_label = is_labelled ? 4 : 0;
+    job->preemptions = is_preempted;
+    job->replans = 7;
+    job->late_replans = 3;
+    add(collector, record);
+    return finish(collector, NULL);
+}
+
+EI_TEST(only_counted_labelled_preempted_jobs_make_the_preempted_accuracy)
+{
+    for (unsigned bits = 0; bits < 8; bits++) {
+        const bool is_preempted = (bits & 1U) != 0, is_warmup = (bits & 2U) != 0, is_labelled = (bits & 4U) != 0;
+        json_t *root = camera_of_one(is_preempted, is_warmup, is_labelled);
+        EI_REQUIRE(root != NULL);
+        const json_t *camera = task_of(root, SAMPLE_CAMERA);
+        const bool is_in = is_preempted && !is_warmup && is_labelled;
+        EI_EQ(whole(camera, "preempted_labelled"), is_in);
+        EI_EQ(whole(camera, "preempted_correct"), is_in);
+        EI_TRUEF(is_null(camera, "preempted_accuracy") == !is_in, "bits %u", bits);
+        EI_EQ(whole(camera, "replans"), is_warmup ? 0 : 7); /* of every counted job */
+        EI_EQ(whole(camera, "late_replans"), is_warmup ? 0 : 3);
+        json_decref(root);
+    }
+}
+
+EI_TEST(without_a_network_there_are_no_plans)
+{
+    struct ei_collector *collector = new_collector();
+    EI_REQUIRE(collector != NULL);
+    sample_add_all(collector);
+    json_t *root = finish(collector, NULL);
+    static const char *const names[] = {"replans",           "late_replans",       "planner",
+                                        "preempted_correct", "preempted_labelled", "preempted_accuracy"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        EI_TRUEF(is_null(task_of(root, SAMPLE_LOGGER), names[i]), "%s of a task without a network", names[i]);
+    }
     json_decref(root);
 }
 

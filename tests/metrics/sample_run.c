@@ -15,6 +15,7 @@ const struct ei_metrics_task sample_tasks[SAMPLE_TASKS] = {
      .deadline_ns = 33333000,
      .period_ns = 33333000,
      .exits = 3,
+     .plan = "search exact, exit time schedule",
      .cpus = {{2}},
      .slo = {.has_min_accuracy = true,
              .min_accuracy = 0.6,
@@ -170,6 +171,8 @@ void sample_add_all(struct ei_collector *collector)
             job->preemptions = 1;
             job->preempted_by = SAMPLE_CONTROL;
             job->cause = EI_CAUSE_PREEMPTED;
+            job->replans = 2;
+            job->late_replans = 1;
         }
         ei_collector_add(collector, &records[i]);
     }
