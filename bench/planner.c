@@ -235,7 +235,9 @@ int main(int argc, char **argv)
     for (size_t round = 0; round < rounds; round++) {
         sum += measure(&rng, round, memory, cells);
     }
-    printf("%zu random networks per size, seed 1 (check %" PRIu64 "); gap: mean (worst)\n\n", rounds, sum % 9973);
+    printf("%zu random networks per size, seed 1 (check %" PRIu64 "); gap: mean (worst)\n"
+           "the paper (EINet, ICDCS 2023, host of an RTX 3090): search 127.7 us, predictor 0.3 us\n\n",
+           rounds, sum % 9973);
     print_tables(rounds, cells);
     free(times);
     free(memory);
