@@ -18,6 +18,7 @@ static const struct command commands[] = {
     {"profile", einet_profile_command, "measure block times and per-sample confidences, or print a profile"},
     {"predictor", einet_predictor_command, "train, print or compare predictors of later exits' scores"},
     {"plan", einet_plan_command, "choose exits: one problem or a stream of them, in JSON"},
+    {"evaluate", einet_evaluate_command, "judge the ways to choose exits on profiles, for any exit time"},
 };
 
 static const int command_count = (int)(sizeof commands / sizeof commands[0]);
