@@ -1,4 +1,5 @@
-/* Reading and writing shared by the profile and predictor formats: whole files, atomic replacement, `key: value` lines. Cold. */
+/* Reading and writing shared by the profile and predictor formats: whole files, atomic replacement, `key: value` lines.
+ * Cold. */
 #ifndef PLANNER_PROFILE_TEXT_H
 #define PLANNER_PROFILE_TEXT_H
 

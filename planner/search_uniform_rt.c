@@ -55,8 +55,7 @@ EI_INLINE void relax_row(const struct ei_plan_workspace *ws, const double *dist_
     }
 }
 
-EINET_VECTOR_CLONES static void fill_tables(const struct ei_plan_problem *problem,
-                                                       struct ei_plan_workspace *ws)
+EINET_VECTOR_CLONES static void fill_tables(const struct ei_plan_problem *problem, struct ei_plan_workspace *ws)
 {
     const int32_t n = problem->exits, first = problem->first_exit;
     const int32_t padded = padded_count(n);
