@@ -321,7 +321,8 @@ static struct ei_predictor_error mean_error(const struct ei_cs_profile *profile,
     for (uint64_t seed = 1; seed <= 2; seed++) {
         struct ei_predictor_train_config config = ei_predictor_train_defaults();
         config.examples = examples;
-        config.epochs_max = 25;
+        config.hidden = 32; /* half the time; each of seeds 1 to 8 keeps the bound on gap_rms */
+        config.epochs_max = 40;
         config.seed = seed;
         struct ei_predictor p;
         struct ei_predictor_train_result result;
@@ -342,7 +343,7 @@ EI_TEST(predictor_skip_masks_pay_on_recorded_gaps)
     read_pretrained("cifar10", &profile);
     const struct ei_predictor_error skip = mean_error(&profile, EI_PREDICTOR_SKIPS);
     const struct ei_predictor_error prefix = mean_error(&profile, EI_PREDICTOR_PREFIXES);
-    EI_IN(skip.gap_rms / prefix.gap_rms, 0.1, 0.9); /* how far prefixes extrapolate into gaps is chance */
+    EI_IN(skip.gap_rms / prefix.gap_rms, 0.1, 0.8);
     EI_IN(skip.gap_abs / prefix.gap_abs, 0.1, 0.8);
     EI_IN(skip.prefix_rms / prefix.prefix_rms, 0.9, 1.01);
     EI_IN(skip.prefix_abs / prefix.prefix_abs, 0.9, 1.03);
