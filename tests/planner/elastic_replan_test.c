@@ -81,13 +81,13 @@ EI_TEST(elastic_searches_anew_after_an_adopted_plan)
     struct ei_elastic job, fork;
     after_first_exit(&job, &config, 0.6F);
     ei_elastic_fork(&job, &other_ws, &fork);
-    fork.guess[1] = 0.95F; /* as a predictor would say */
-    fork.guess[2] = 0.95F;
+    fork.guess[1] = 0.61F; /* as a predictor would say: not worth its branch */
+    fork.guess[2] = 0.99F;
     (void)ei_elastic_replan(&fork, 1100);
-    EI_EQ(fork.plan.mask, 2);
+    EI_EQ(fork.plan.mask, 4);
     EI_TRUE(ei_elastic_adopt(&job, &fork));
     (void)ei_elastic_preempted(&job, 1200);
-    EI_EQ(job.plan.mask, 2);
+    EI_EQ(job.plan.mask, 4);
 }
 
 EI_TEST(elastic_never_replans_a_plan_from_statistics)

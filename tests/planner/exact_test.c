@@ -2,6 +2,8 @@
 #include "tests/harness/harness.h"
 #include "tests/planner/random_problem.h"
 
+#include <errno.h>
+
 #define GAP_MAX 1e-9
 
 static double max_gap;
@@ -148,6 +150,23 @@ EI_TEST(exact_resume_equals_a_new_search)
                      plan.mask, again.mask);
         }
     }
+}
+
+/* Tables of another reading of the problem are no tables for it. */
+EI_TEST(exact_resume_refuses_tables_of_another_kind)
+{
+    static struct ei_plan_workspace ws;
+    struct ei_random rng;
+    struct instance in;
+    struct ei_plan plan;
+    ei_random_init(&rng, 1, 1);
+    instance_draw(&rng, 8, true, UNIFORM, &in);
+    EI_REQUIRE(ei_plan_search(&in.problem, (struct ei_search){.kind = EI_SEARCH_EXACT}, &ws, &plan) == 0);
+    EI_EQ(ei_plan_resume(&in.problem, &ws, &plan), 0);
+    in.problem.is_branch_atomic = !in.problem.is_branch_atomic;
+    EI_EQ(ei_plan_resume(&in.problem, &ws, &plan), -EINVAL);
+    in.problem.survival = ei_survival_exponential(1); /* needs no tables */
+    EI_EQ(ei_plan_resume(&in.problem, &ws, &plan), 0);
 }
 
 /* After exit i of the plan came out as expected, the rest of the plan is the best plan. */
