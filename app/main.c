@@ -29,7 +29,7 @@ static void print_help(FILE *out)
           "usage: einet COMMAND [arguments]\n       einet COMMAND --help\n\ncommands:\n",
           out);
     for (int i = 0; i < command_count; i++) {
-        fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
+        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
     }
     fputs("\nexit status: 0 ok, 1 usage, 2 bad file, 3 privileges, 4 an SLO failed, 5 runtime fault\n"
           "\nexample: einet run configs/edge-server.yaml --duration 10s\n",

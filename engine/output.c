@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define DEGRADED_TEXT_MAX (3 * EI_PRIVILEGE_TEXT_MAX + 32) /* "asked for X, got Y: why" */
 #define DEGRADED_MAX (EI_PRIVILEGE_COUNT + 2)
 #define WORKLOAD_FILE "workload.yaml"
 #define PARTIAL ".partial"
@@ -197,8 +198,7 @@ static struct ei_metrics_task metrics_task(const struct ei_live_task *task)
 }
 
 /* Everything that was asked for and not got. Returns the count. */
-static int32_t list_degraded(const struct ei_run *run, struct ei_metrics_degraded *out,
-                             char texts[][EI_DEGRADED_TEXT_MAX])
+static int32_t list_degraded(const struct ei_run *run, struct ei_metrics_degraded *out, char texts[][DEGRADED_TEXT_MAX])
 {
     int32_t count = 0;
     for (int i = 0; i < EI_PRIVILEGE_COUNT; i++) {
@@ -206,7 +206,7 @@ static int32_t list_degraded(const struct ei_run *run, struct ei_metrics_degrade
         if (!result->asked || result->got) {
             continue;
         }
-        snprintf(texts[count], EI_DEGRADED_TEXT_MAX, "asked for %s, got %s: %s", result->asked_text, result->got_text,
+        snprintf(texts[count], DEGRADED_TEXT_MAX, "asked for %s, got %s: %s", result->asked_text, result->got_text,
                  result->reason);
         out[count] = (struct ei_metrics_degraded){.reason = texts[count], .fix = result->fix_command};
         count++;
@@ -237,7 +237,7 @@ int ei_run_create_collector(struct ei_run *run, struct ei_collector **out, struc
 {
     struct ei_metrics_task tasks[EI_TASKS_MAX];
     struct ei_metrics_degraded degraded[DEGRADED_MAX];
-    char texts[DEGRADED_MAX][EI_DEGRADED_TEXT_MAX], host[128] = "";
+    char texts[DEGRADED_MAX][DEGRADED_TEXT_MAX], host[128] = "";
     char asked_throttle[64];
     for (int32_t i = 0; i < run->wl->task_count; i++) {
         tasks[i] = metrics_task(&run->tasks[i]);
