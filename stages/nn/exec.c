@@ -15,8 +15,7 @@ struct ei_exec {
     struct ei_torch_tensor *slots[EI_PROGRAM_SLOTS_MAX];
     int32_t param_count;
     struct exec_param *params;
-    /* Index of the first parameter of each operation, by block, part and operation. */
-    int32_t first[EI_PROGRAM_BLOCKS_MAX][2][EI_PROGRAM_OPS_MAX];
+    int32_t first_param[EI_PROGRAM_OPS_MAX]; /* of each operation */
 };
 
 static int create_params(struct ei_exec *exec)
@@ -25,10 +24,9 @@ static int create_params(struct ei_exec *exec)
     int32_t next = 0;
     for (int32_t b = 0; b < exec->program.block_count; b++) {
         for (int part = 0; part < 2; part++) {
-            const struct ei_program_block *block = &exec->program.blocks[b];
-            const int32_t op_count = part != 0 ? block->branch.op_count : block->conv.op_count;
-            for (int32_t i = 0; i < op_count; i++) {
-                exec->first[b][part][i] = next;
+            const struct ei_program_part *ops = ei_program_part(&exec->program, b, part != 0);
+            for (int32_t i = 0; i < ops->op_count; i++) {
+                exec->first_param[ops->first_op + i] = next;
                 const int32_t count = ei_program_op_params(&exec->program, b, part != 0, i, of_op);
                 for (int32_t p = 0; p < count; p++) {
                     exec->params[next].param = of_op[p];
@@ -126,6 +124,8 @@ static int run_op(struct ei_exec *exec, const struct ei_op *op, const struct exe
         return api->max_pool(in, &pool, out);
     case EI_OP_AVG_POOL:
         return api->avg_pool(in, &pool, out);
+    case EI_OP_GLOBAL_AVG_POOL:
+        return api->global_avg_pool(in, out);
     case EI_OP_LRN: {
         const struct ei_torch_lrn lrn = {op->lrn_size, op->lrn_alpha, op->lrn_beta, op->lrn_k};
         return api->lrn(in, &lrn, out);
@@ -144,11 +144,9 @@ static int run_op(struct ei_exec *exec, const struct ei_op *op, const struct exe
 
 int ei_exec_run(struct ei_exec *exec, int32_t block_idx, bool branch, bool training)
 {
-    const struct ei_program_block *block = &exec->program.blocks[block_idx];
-    const struct ei_program_part *part = branch ? &block->branch : &block->conv;
-    for (int32_t i = 0; i < part->op_count; i++) {
-        const struct exec_param *params = &exec->params[exec->first[block_idx][branch ? 1 : 0][i]];
-        const int rc = run_op(exec, &part->ops[i], params, training);
+    const struct ei_program_part *part = ei_program_part(&exec->program, block_idx, branch);
+    for (int32_t i = part->first_op; i < part->first_op + part->op_count; i++) {
+        const int rc = run_op(exec, &exec->program.ops[i], &exec->params[exec->first_param[i]], training);
         if (rc != 0) {
             return rc;
         }
@@ -158,8 +156,8 @@ int ei_exec_run(struct ei_exec *exec, int32_t block_idx, bool branch, bool train
 
 int32_t ei_exec_logits_slot(const struct ei_exec *exec, int32_t block_idx)
 {
-    const struct ei_program_part *branch = &exec->program.blocks[block_idx].branch;
-    return branch->ops[branch->op_count - 1].out_slot;
+    const struct ei_program_part *branch = ei_program_part(&exec->program, block_idx, true);
+    return exec->program.ops[branch->first_op + branch->op_count - 1].out_slot;
 }
 
 void ei_exec_clear(struct ei_exec *exec)

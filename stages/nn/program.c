@@ -11,7 +11,7 @@ static const char *const op_names[] = {
     [EI_OP_CONV2D] = "conv2d",     [EI_OP_BATCH_NORM] = "batch_norm", [EI_OP_RELU] = "relu",
     [EI_OP_MAX_POOL] = "max_pool", [EI_OP_AVG_POOL] = "avg_pool",     [EI_OP_LRN] = "lrn",
     [EI_OP_LINEAR] = "linear",     [EI_OP_DROPOUT] = "dropout",       [EI_OP_FLATTEN] = "flatten",
-    [EI_OP_ADD] = "add",           [EI_OP_CONCAT] = "concat",
+    [EI_OP_ADD] = "add",           [EI_OP_CONCAT] = "concat",         [EI_OP_GLOBAL_AVG_POOL] = "global_avg_pool",
 };
 
 /* Shapes of all slots while walking; channels 0 = nothing written yet. */
@@ -81,6 +81,9 @@ static const char *walk_op(const struct ei_op *op, const struct ei_shape *in, co
             return "its padding is more than half its kernel";
         }
         return walk_window(op, in, out);
+    case EI_OP_GLOBAL_AVG_POOL:
+        out->height_px = out->width_px = 1;
+        return in->height_px > 0 ? NULL : "it needs a picture";
     case EI_OP_BATCH_NORM:
         return op->in_channels == in->channels ? NULL : "its channels differ from the tensor's";
     case EI_OP_LRN:
@@ -145,27 +148,29 @@ static const char *check_op(const struct ei_program *program, const struct ei_op
 static int check_part(const struct ei_program *program, int32_t block_idx, bool branch, struct walk *walk,
                       struct einet_error *err)
 {
-    const struct ei_program_block *block = &program->blocks[block_idx];
-    const struct ei_program_part *part = branch ? &block->branch : &block->conv;
+    const struct ei_program_part *part = ei_program_part(program, block_idx, branch);
     const char *part_name = branch ? "branch" : "conv";
-    if (part->op_count < (branch ? 1 : 0) || part->op_count > EI_PROGRAM_OPS_MAX) {
-        return einet_error_set(err, EINET_E_USAGE, "program %s: block%d.%s has %d operations, 1 to %d are possible",
-                               program->name, block_idx + 1, part_name, part->op_count, EI_PROGRAM_OPS_MAX);
+    if (part->first_op < 0 || part->op_count < (branch ? 1 : 0) || part->first_op > program->op_count ||
+        part->op_count > program->op_count - part->first_op) {
+        return einet_error_set(err, EINET_E_USAGE,
+                               "program %s: block%d.%s has %d operations from %d on, the program has %d", program->name,
+                               block_idx + 1, part_name, part->op_count, part->first_op, program->op_count);
     }
+    const struct ei_op *ops = &program->ops[part->first_op];
     /* What a branch left behind is not there when the branch was skipped. */
     for (int32_t slot = program->trunk_slots; slot < EI_PROGRAM_SLOTS_MAX; slot++) {
         walk->slots[slot] = (struct ei_shape){0};
     }
     for (int32_t i = 0; i < part->op_count; i++) {
-        const char *fault = check_op(program, &part->ops[i], branch, walk);
+        const char *fault = check_op(program, &ops[i], branch, walk);
         if (fault != NULL) {
-            const unsigned kind = (unsigned)part->ops[i].kind;
+            const unsigned kind = (unsigned)ops[i].kind;
             return einet_error_set(err, EINET_E_USAGE, "program %s: block%d.%s.%d (%s): %s", program->name,
                                    block_idx + 1, part_name, i, kind <= EI_OP_CONCAT ? op_names[kind] : "?", fault);
         }
     }
     if (branch) {
-        const struct ei_shape *logits = &walk->slots[part->ops[part->op_count - 1].out_slot];
+        const struct ei_shape *logits = &walk->slots[ops[part->op_count - 1].out_slot];
         if (logits->height_px != 0 || logits->channels != program->classes) {
             return einet_error_set(err, EINET_E_USAGE, "program %s: block%d.branch ends with %d numbers, not %d logits",
                                    program->name, block_idx + 1, (int)numbers_of(logits), program->classes);
@@ -178,8 +183,10 @@ int ei_program_check(const struct ei_program *program, struct einet_error *err)
 {
     if (program->block_count < 1 || program->block_count > EI_PROGRAM_BLOCKS_MAX || program->classes < 2 ||
         program->trunk_slots < 1 || program->trunk_slots >= EI_PROGRAM_SLOTS_MAX || program->input.channels < 1 ||
-        program->input.height_px < 1 || program->input.width_px < 1) {
-        return einet_error_set(err, EINET_E_USAGE, "program %s: blocks, classes, trunk slots or input out of range",
+        program->input.height_px < 1 || program->input.width_px < 1 || program->op_count < 1 ||
+        program->op_count > EI_PROGRAM_OPS_MAX) {
+        return einet_error_set(err, EINET_E_USAGE,
+                               "program %s: blocks, classes, operations, trunk slots or input out of range",
                                program->name);
     }
     struct walk walk = {.slots = {program->input}};
@@ -216,8 +223,7 @@ static void add_param(struct ei_param *params, int32_t *count, const struct ei_o
 int32_t ei_program_op_params(const struct ei_program *program, int32_t block_idx, bool branch, int32_t op_idx,
                              struct ei_param *out_params)
 {
-    const struct ei_program_block *block = &program->blocks[block_idx];
-    const struct ei_op *op = branch ? &block->branch.ops[op_idx] : &block->conv.ops[op_idx];
+    const struct ei_op *op = &program->ops[ei_program_part(program, block_idx, branch)->first_op + op_idx];
     char prefix[40];
     snprintf(prefix, sizeof prefix, "block%d.%s.%d", block_idx + 1, branch ? "branch" : "conv", op_idx);
     int32_t count = 0;
@@ -239,6 +245,7 @@ int32_t ei_program_op_params(const struct ei_program *program, int32_t block_idx
     case EI_OP_RELU:
     case EI_OP_MAX_POOL:
     case EI_OP_AVG_POOL:
+    case EI_OP_GLOBAL_AVG_POOL:
     case EI_OP_LRN:
     case EI_OP_DROPOUT:
     case EI_OP_FLATTEN:
@@ -271,11 +278,10 @@ int32_t ei_program_param_count(const struct ei_program *program)
 static struct ei_program_cost walk_cost(const struct ei_program *program, int32_t block_idx, bool branch,
                                         struct walk *walk)
 {
-    const struct ei_program_block *block = &program->blocks[block_idx];
-    const struct ei_program_part *part = branch ? &block->branch : &block->conv;
+    const struct ei_program_part *part = ei_program_part(program, block_idx, branch);
     struct ei_program_cost cost = {0};
     for (int32_t i = 0; i < part->op_count; i++) {
-        const struct ei_op *op = &part->ops[i];
+        const struct ei_op *op = &program->ops[part->first_op + i];
         struct ei_param params[EI_PROGRAM_PARAMS_PER_OP_MAX];
         const int32_t count = ei_program_op_params(program, block_idx, branch, i, params);
         struct ei_shape out;
@@ -301,6 +307,29 @@ struct ei_program_cost ei_program_part_cost(const struct ei_program *program, in
     }
     struct ei_program_cost cost = walk_cost(program, block_idx, false, &walk);
     return branch ? walk_cost(program, block_idx, true, &walk) : cost;
+}
+
+static void append_part(const struct ei_program *from, const struct ei_program_part *part, struct ei_program *out)
+{
+    memcpy(&out->ops[out->op_count], &from->ops[part->first_op], (size_t)part->op_count * sizeof *out->ops);
+    out->op_count += part->op_count;
+}
+
+void ei_program_single_exit(const struct ei_program *multi, struct ei_program *out)
+{
+    memset(out, 0, sizeof *out);
+    snprintf(out->name, sizeof out->name, "%.22s-classic", multi->name);
+    out->block_count = 1;
+    out->classes = multi->classes;
+    out->trunk_slots = multi->trunk_slots;
+    out->input = multi->input;
+    for (int32_t b = 0; b < multi->block_count; b++) {
+        append_part(multi, &multi->blocks[b].conv, out);
+    }
+    out->blocks[0].conv = (struct ei_program_part){0, out->op_count};
+    out->blocks[0].branch =
+        (struct ei_program_part){out->op_count, multi->blocks[multi->block_count - 1].branch.op_count};
+    append_part(multi, &multi->blocks[multi->block_count - 1].branch, out);
 }
 
 void ei_program_cost(const struct ei_program *program, struct ei_program_cost *out_trunk,

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define EI_PROGRAM_BLOCKS_MAX 64
-#define EI_PROGRAM_OPS_MAX 32 /* of one part */
+#define EI_PROGRAM_OPS_MAX 2048 /* of the whole program */
 #define EI_PROGRAM_SLOTS_MAX 16
 #define EI_PROGRAM_PARAM_NAME_MAX 48
 #define EI_PROGRAM_PARAMS_PER_OP_MAX 4
@@ -26,6 +26,7 @@ enum ei_op_kind {
     EI_OP_RELU,
     EI_OP_MAX_POOL,
     EI_OP_AVG_POOL,
+    EI_OP_GLOBAL_AVG_POOL, /* [c, h, w] -> [c, 1, 1] */
     EI_OP_LRN,
     EI_OP_LINEAR,  /* weight [out, in], bias [out]; input [in], flattened before */
     EI_OP_DROPOUT, /* identity in inference */
@@ -47,9 +48,9 @@ struct ei_op {
     float eps, momentum; /* batch_norm */
 };
 
+/* A run of the program's operations. */
 struct ei_program_part {
-    int32_t op_count;
-    struct ei_op ops[EI_PROGRAM_OPS_MAX];
+    int32_t first_op, op_count;
 };
 
 struct ei_program_block {
@@ -66,6 +67,8 @@ struct ei_program {
     int32_t block_count, classes, trunk_slots;
     struct ei_shape input;
     struct ei_program_block blocks[EI_PROGRAM_BLOCKS_MAX];
+    int32_t op_count;
+    struct ei_op ops[EI_PROGRAM_OPS_MAX];
 };
 
 enum ei_param_role { EI_PARAM_WEIGHT, EI_PARAM_BIAS, EI_PARAM_RUNNING_MEAN, EI_PARAM_RUNNING_VAR };
@@ -86,6 +89,14 @@ struct ei_program_cost {
     int64_t macs;   /* multiply-accumulates of convolutions and linear layers at batch 1; biases not counted */
 };
 
+/* A block's conv part or branch. */
+static inline const struct ei_program_part *ei_program_part(const struct ei_program *program, int32_t block_idx,
+                                                            bool branch)
+{
+    const struct ei_program_block *block = &program->blocks[block_idx];
+    return branch ? &block->branch : &block->conv;
+}
+
 /* Check a program by walking shapes through it. Returns 0 or EINET_E_USAGE, naming block, part and operation. */
 int ei_program_check(const struct ei_program *program, struct einet_error *err);
 
@@ -99,6 +110,10 @@ int32_t ei_program_param_count(const struct ei_program *program);
 
 /* Cost of one part of a checked program. */
 struct ei_program_cost ei_program_part_cost(const struct ei_program *program, int32_t block_idx, bool branch);
+
+/* The network that a multi-exit program grew from: one block whose conv part is all conv parts, and the last exit. Its
+ * parameters are those of the trunk in the same order, then those of the last branch. out may not be multi. */
+void ei_program_single_exit(const struct ei_program *multi, struct ei_program *out);
 
 /* Sums over the program: the trunk is every conv part. */
 void ei_program_cost(const struct ei_program *program, struct ei_program_cost *out_trunk,

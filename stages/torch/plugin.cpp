@@ -5,61 +5,30 @@
  */
 #include "stages/torch/torch.h"
 
+#include "stages/torch/guarded.h"
 #include "stages/torch/lrn.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <cmath>
 #include <cstring>
-#include <einet/error.h>
-#include <exception>
 #include <memory>
-#include <new>
-#include <string>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/version.h>
 
-struct ei_torch_tensor {
-    at::Tensor value;
-};
+thread_local std::string einet::last_error;
 
 namespace
 {
 
-thread_local std::string last_error;
+using einet::guarded;
+
 thread_local std::unique_ptr<c10::InferenceMode> inference;
 thread_local at::ScalarType op_type = at::kFloat;
 
-/* Run body, turn whatever it throws into a code and a text. */
-template <typename Body> int guarded(Body body) noexcept
-{
-    try {
-        last_error.clear();
-        body();
-        return 0;
-    } catch (const std::bad_alloc &) {
-        return -ENOMEM;
-    } catch (const c10::Error &e) {
-        try {
-            last_error = e.what_without_backtrace();
-        } catch (...) {
-            return -ENOMEM;
-        }
-    } catch (const std::exception &e) {
-        try {
-            last_error = e.what();
-        } catch (...) {
-            return -ENOMEM;
-        }
-    } catch (...) {
-        last_error.clear();
-    }
-    return EINET_E_BACKEND;
-}
-
 const char *error_text() noexcept
 {
-    return last_error.c_str();
+    return einet::last_error.c_str();
 }
 
 at::IntArrayRef shape_of(const int64_t *shape, int32_t dims)
@@ -215,6 +184,11 @@ int avg_pool(ei_torch_in x, const ei_torch_pool *config, ei_torch_out out) noexc
     });
 }
 
+int global_avg_pool(ei_torch_in x, ei_torch_out out) noexcept
+{
+    return guarded([&] { out->value = at::adaptive_avg_pool2d(x->value, {1, 1}); });
+}
+
 int lrn(ei_torch_in x, const ei_torch_lrn *config, ei_torch_out out) noexcept
 {
     return guarded([&] { out->value = einet::lrn(x->value, *config); });
@@ -365,6 +339,7 @@ const struct ei_torch_api api = {
     relu,
     max_pool,
     avg_pool,
+    global_avg_pool,
     lrn,
     batch_norm,
     dropout,

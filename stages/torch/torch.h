@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-#define EI_TORCH_ABI 1
+#define EI_TORCH_ABI 2
 #define EI_TORCH_ENTRY "ei_torch_api_get"
 #define EI_TORCH_DIMS_MAX 8
 
@@ -91,6 +91,7 @@ struct ei_torch_api {
     int (*relu)(ei_torch_in x, ei_torch_out);
     int (*max_pool)(ei_torch_in x, const struct ei_torch_pool *, ei_torch_out);
     int (*avg_pool)(ei_torch_in x, const struct ei_torch_pool *, ei_torch_out);
+    int (*global_avg_pool)(ei_torch_in x, ei_torch_out); /* [n, c, h, w] -> [n, c, 1, 1] */
     int (*lrn)(ei_torch_in x, const struct ei_torch_lrn *, ei_torch_out);
     /* training: statistics of the batch are used and folded into mean and variance with `momentum`. */
     int (*batch_norm)(ei_torch_in x, ei_torch_in weight, ei_torch_in bias, ei_torch_in mean, ei_torch_in variance,

@@ -11,15 +11,16 @@
 struct fixture_weights {
     struct ei_program program;
     int32_t count;
-    struct ei_param params[64];
-    float *numbers[64];
+    struct ei_param *params; /* [count] */
+    float **numbers;         /* [count] */
 };
 
 /* The libtorch table, or skip the case. */
 const struct ei_torch_api *fixture_torch_or_skip(void);
 
-/* Draw weights of a b-alexnet from the seed. Freed by fixture_free. */
+/* Draw weights from the seed: of a b-alexnet, or of any network of the zoo. Freed by fixture_free. */
 void fixture_draw(struct fixture_weights *w, int32_t channels, int32_t classes, uint64_t seed);
+void fixture_draw_zoo(struct fixture_weights *w, const char *zoo, int32_t channels, int32_t classes, uint64_t seed);
 void fixture_free(struct fixture_weights *w);
 
 /* Metadata that the file gets; NULL fields are left out. */

@@ -24,18 +24,20 @@ static double pixel(const struct picture *p, int32_t c, int32_t y, int32_t x)
 
 static struct picture conv2d(const struct ei_op *op, const struct picture *in, const float *weight, const float *bias)
 {
-    struct picture out = picture_make(op->out_channels, in->h + 2 * op->padding_px - op->kernel_px + 1,
-                                      in->w + 2 * op->padding_px - op->kernel_px + 1);
+    struct picture out =
+        picture_make(op->out_channels, (in->h + 2 * op->padding_px - op->kernel_px) / op->stride_px + 1,
+                     (in->w + 2 * op->padding_px - op->kernel_px) / op->stride_px + 1);
     double *to = out.at;
     for (int32_t o = 0; o < out.c; o++) {
         for (int32_t y = 0; y < out.h; y++) {
             for (int32_t x = 0; x < out.w; x++) {
-                double sum = (double)bias[o];
+                double sum = bias != NULL ? (double)bias[o] : 0.0;
                 const float *w = weight + (size_t)o * (size_t)in->c * (size_t)(op->kernel_px * op->kernel_px);
                 for (int32_t i = 0; i < in->c; i++) {
                     for (int32_t ky = 0; ky < op->kernel_px; ky++) {
                         for (int32_t kx = 0; kx < op->kernel_px; kx++) {
-                            sum += (double)*w++ * pixel(in, i, y + ky - op->padding_px, x + kx - op->padding_px);
+                            sum += (double)*w++ * pixel(in, i, y * op->stride_px + ky - op->padding_px,
+                                                        x * op->stride_px + kx - op->padding_px);
                         }
                     }
                 }
@@ -46,23 +48,66 @@ static struct picture conv2d(const struct ei_op *op, const struct picture *in, c
     return out;
 }
 
-/* 3x3, stride 2, windows may hang over the right and lower edge. */
-static struct picture max_pool(const struct picture *in)
+/* Windows of ceil mode may hang over the right and lower edge. Only without padding. */
+static struct picture pool(const struct ei_op *op, const struct picture *in)
 {
-    struct picture out = picture_make(in->c, in->h / 2, in->w / 2);
+    const int32_t more = op->ceil_mode ? op->stride_px - 1 : 0;
+    struct picture out = picture_make(in->c, (in->h - op->kernel_px + more) / op->stride_px + 1,
+                                      (in->w - op->kernel_px + more) / op->stride_px + 1);
     double *to = out.at;
     for (int32_t c = 0; c < out.c; c++) {
         for (int32_t y = 0; y < out.h; y++) {
             for (int32_t x = 0; x < out.w; x++) {
-                double best = -INFINITY;
-                for (int32_t dy = 0; dy < 3 && 2 * y + dy < in->h; dy++) {
-                    for (int32_t dx = 0; dx < 3 && 2 * x + dx < in->w; dx++) {
-                        best = fmax(best, pixel(in, c, 2 * y + dy, 2 * x + dx));
+                double best = -INFINITY, sum = 0.0;
+                int32_t seen = 0;
+                for (int32_t dy = 0; dy < op->kernel_px && y * op->stride_px + dy < in->h; dy++) {
+                    for (int32_t dx = 0; dx < op->kernel_px && x * op->stride_px + dx < in->w; dx++, seen++) {
+                        const double v = pixel(in, c, y * op->stride_px + dy, x * op->stride_px + dx);
+                        best = fmax(best, v);
+                        sum += v;
                     }
                 }
-                *to++ = best;
+                *to++ = op->kind == EI_OP_MAX_POOL ? best : sum / (double)seen;
             }
         }
+    }
+    return out;
+}
+
+static struct picture global_avg_pool(const struct picture *in)
+{
+    struct picture out = picture_make(in->c, 1, 1);
+    const size_t area = (size_t)in->h * (size_t)in->w;
+    for (size_t i = 0; i < (size_t)in->c * area; i++) {
+        out.at[i / area] += in->at[i] / (double)area;
+    }
+    return out;
+}
+
+static struct picture batch_norm(const struct ei_op *op, const struct picture *in, float *const *numbers)
+{
+    struct picture out = picture_make(in->c, in->h, in->w);
+    const size_t area = (size_t)in->h * (size_t)in->w;
+    for (size_t i = 0; i < (size_t)in->c * area; i++) {
+        const size_t c = i / area;
+        const double scale = (double)numbers[0][c] / sqrt((double)numbers[3][c] + (double)op->eps);
+        out.at[i] = (in->at[i] - (double)numbers[2][c]) * scale + (double)numbers[1][c];
+    }
+    return out;
+}
+
+/* Sum, or one behind the other along the channels. */
+static struct picture join(const struct ei_op *op, const struct picture *a, const struct picture *b)
+{
+    const bool is_add = op->kind == EI_OP_ADD;
+    struct picture out = picture_make(is_add ? a->c : a->c + b->c, a->h, a->w);
+    const size_t first = (size_t)a->c * (size_t)a->h * (size_t)a->w,
+                 second = (size_t)b->c * (size_t)b->h * (size_t)b->w;
+    for (size_t i = 0; i < first; i++) {
+        out.at[i] = a->at[i];
+    }
+    for (size_t i = 0; i < second; i++) {
+        out.at[is_add ? i : first + i] += b->at[i];
     }
     return out;
 }
@@ -89,7 +134,7 @@ static struct picture linear(const struct ei_op *op, const struct picture *in, c
 {
     struct picture out = picture_make(op->out_channels, 1, 1);
     for (int32_t o = 0; o < op->out_channels; o++) {
-        out.at[o] = (double)bias[o];
+        out.at[o] = bias != NULL ? (double)bias[o] : 0.0;
         for (int32_t i = 0; i < op->in_channels; i++) {
             out.at[o] += (double)weight[(size_t)o * (size_t)op->in_channels + (size_t)i] * in->at[i];
         }
@@ -97,70 +142,82 @@ static struct picture linear(const struct ei_op *op, const struct picture *in, c
     return out;
 }
 
-static struct picture run_op(const struct ei_op *op, const struct picture *in, float *const *numbers)
+static struct picture copy(const struct ei_op *op, const struct picture *in)
 {
     const size_t count = (size_t)in->c * (size_t)in->h * (size_t)in->w;
-    switch (op->kind) {
-    case EI_OP_CONV2D:
-        return conv2d(op, in, numbers[0], numbers[1]);
-    case EI_OP_LINEAR:
-        return linear(op, in, numbers[0], numbers[1]);
-    case EI_OP_MAX_POOL:
-        return max_pool(in);
-    case EI_OP_LRN:
-        return lrn(op, in);
-    case EI_OP_RELU:
-    case EI_OP_FLATTEN:
-    case EI_OP_DROPOUT: {
-        struct picture out =
-            op->kind == EI_OP_FLATTEN ? picture_make((int32_t)count, 1, 1) : picture_make(in->c, in->h, in->w);
-        for (size_t i = 0; i < count; i++) {
-            out.at[i] = op->kind == EI_OP_RELU ? fmax(in->at[i], 0.0) : in->at[i];
-        }
-        return out;
+    struct picture out =
+        op->kind == EI_OP_FLATTEN ? picture_make((int32_t)count, 1, 1) : picture_make(in->c, in->h, in->w);
+    for (size_t i = 0; i < count; i++) {
+        out.at[i] = op->kind == EI_OP_RELU ? fmax(in->at[i], 0.0) : in->at[i];
     }
-    case EI_OP_BATCH_NORM:
-    case EI_OP_AVG_POOL:
-    case EI_OP_ADD:
-    case EI_OP_CONCAT:
-        break;
-    }
-    EI_TRUEF(false, "the reference has no operation %d", (int)op->kind);
-    return picture_make(1, 1, 1);
+    return out;
 }
 
-static struct picture run_part(const struct ei_program_part *part, struct picture in, float *const **next,
-                               bool keep_input)
+static struct picture run_op(const struct ei_op *op, const struct picture *in, const struct picture *in2,
+                             float *const *numbers)
 {
-    struct picture now = in;
-    for (int32_t i = 0; i < part->op_count; i++) {
-        const struct picture out = run_op(&part->ops[i], &now, *next);
-        if (part->ops[i].kind == EI_OP_CONV2D || part->ops[i].kind == EI_OP_LINEAR) {
-            *next += 2;
-        }
-        if (i > 0 || !keep_input) {
-            free(now.at);
-        }
-        now = out;
+    switch (op->kind) {
+    case EI_OP_CONV2D:
+        return conv2d(op, in, numbers[0], op->bias ? numbers[1] : NULL);
+    case EI_OP_LINEAR:
+        return linear(op, in, numbers[0], op->bias ? numbers[1] : NULL);
+    case EI_OP_MAX_POOL:
+    case EI_OP_AVG_POOL:
+        return pool(op, in);
+    case EI_OP_GLOBAL_AVG_POOL:
+        return global_avg_pool(in);
+    case EI_OP_LRN:
+        return lrn(op, in);
+    case EI_OP_BATCH_NORM:
+        return batch_norm(op, in, numbers);
+    case EI_OP_ADD:
+    case EI_OP_CONCAT:
+        return join(op, in, in2);
+    case EI_OP_RELU:
+    case EI_OP_FLATTEN:
+    case EI_OP_DROPOUT:
+        return copy(op, in);
+    default:
+        EI_TRUEF(false, "the reference has no operation %d", (int)op->kind);
+        return picture_make(1, 1, 1);
     }
-    return now;
+}
+
+/* Returns the slot that the part's last operation wrote. */
+static int32_t run_part(const struct fixture_weights *w, int32_t block, bool branch, struct picture *slots,
+                        float *const **next)
+{
+    const struct ei_program_part *part = ei_program_part(&w->program, block, branch);
+    int32_t slot = 0;
+    for (int32_t i = 0; i < part->op_count; i++) {
+        struct ei_param params[EI_PROGRAM_PARAMS_PER_OP_MAX];
+        const struct ei_op *op = &w->program.ops[part->first_op + i];
+        const struct picture out = run_op(op, &slots[op->in_slot], &slots[op->in2_slot], *next);
+        *next += ei_program_op_params(&w->program, block, branch, i, params);
+        slot = op->out_slot;
+        free(slots[slot].at);
+        slots[slot] = out;
+    }
+    return slot;
 }
 
 void reference_forward(const struct fixture_weights *w, const float *input_chw, float *out_logits)
 {
     const struct ei_program *program = &w->program;
     float *const *next = w->numbers;
-    struct picture trunk = picture_make(program->input.channels, program->input.height_px, program->input.width_px);
-    for (int32_t i = 0; i < trunk.c * trunk.h * trunk.w; i++) {
-        trunk.at[i] = (double)input_chw[i];
+    struct picture slots[EI_PROGRAM_SLOTS_MAX] = {0};
+    slots[0] = picture_make(program->input.channels, program->input.height_px, program->input.width_px);
+    for (int32_t i = 0; i < slots[0].c * slots[0].h * slots[0].w; i++) {
+        slots[0].at[i] = (double)input_chw[i];
     }
     for (int32_t b = 0; b < program->block_count; b++) {
-        trunk = run_part(&program->blocks[b].conv, trunk, &next, false);
-        struct picture logits = run_part(&program->blocks[b].branch, trunk, &next, true);
+        (void)run_part(w, b, false, slots, &next);
+        const struct picture *logits = &slots[run_part(w, b, true, slots, &next)];
         for (int32_t i = 0; i < program->classes; i++) {
-            out_logits[b * program->classes + i] = (float)logits.at[i];
+            out_logits[b * program->classes + i] = (float)logits->at[i];
         }
-        free(logits.at);
     }
-    free(trunk.at);
+    for (int32_t i = 0; i < EI_PROGRAM_SLOTS_MAX; i++) {
+        free(slots[i].at);
+    }
 }

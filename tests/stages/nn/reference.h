@@ -4,7 +4,7 @@
 
 #include "tests/stages/nn/fixture.h"
 
-/* out_logits: [blocks * classes]. Operations: those of b-alexnet. */
+/* out_logits: [blocks * classes]. Every operation of program.h. */
 void reference_forward(const struct fixture_weights *w, const float *input_chw, float *out_logits);
 
 #endif
