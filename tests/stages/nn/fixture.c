@@ -61,7 +61,7 @@ void fixture_draw_zoo(struct fixture_weights *w, const char *zoo, int32_t channe
     EI_EQ(ei_zoo_program(zoo, channels, classes, &w->program, NULL), 0);
     const size_t params = (size_t)ei_program_param_count(&w->program);
     w->params = calloc(params + EI_PROGRAM_PARAMS_PER_OP_MAX, sizeof *w->params);
-    w->numbers = calloc(params, sizeof(float *));
+    w->numbers = calloc(params + EI_PROGRAM_PARAMS_PER_OP_MAX, sizeof(float *));
     EI_REQUIRE(w->params != NULL && w->numbers != NULL);
     for (int32_t b = 0; b < w->program.block_count; b++) {
         draw_part(w, b, false, &rng);
