@@ -13,6 +13,7 @@ struct ei_exec {
     const struct ei_torch_api *api;
     struct ei_program program;
     struct ei_torch_tensor *slots[EI_PROGRAM_SLOTS_MAX];
+    struct ei_torch_script *scripts[EI_PROGRAM_SCRIPTS_MAX];
     int32_t param_count;
     struct exec_param *params;
     int32_t first_param[EI_PROGRAM_OPS_MAX]; /* of each operation */
@@ -98,6 +99,20 @@ int ei_exec_param_set(struct ei_exec *exec, int32_t idx, const float *data, stru
     return 0;
 }
 
+void ei_exec_script_set(struct ei_exec *exec, int32_t idx, struct ei_torch_script *script)
+{
+    exec->api->script_destroy(exec->scripts[idx]);
+    exec->scripts[idx] = script;
+}
+
+int ei_exec_script_params(const struct ei_exec *exec, int32_t idx, int64_t *sum)
+{
+    int64_t count = 0;
+    const int rc = exec->api->script_param_count(exec->scripts[idx], &count);
+    *sum += count;
+    return rc;
+}
+
 struct ei_torch_tensor *ei_exec_slot(const struct ei_exec *exec, int32_t slot)
 {
     return exec->slots[slot];
@@ -138,6 +153,8 @@ static int run_op(struct ei_exec *exec, const struct ei_op *op, const struct exe
         return api->add(in, exec->slots[op->in2_slot], out);
     case EI_OP_CONCAT:
         return api->concat(in, exec->slots[op->in2_slot], out);
+    case EI_OP_SCRIPT:
+        return api->script_forward(exec->scripts[op->script_idx], in, out);
     }
     return EINET_E_BACKEND;
 }
@@ -174,6 +191,9 @@ void ei_exec_destroy(struct ei_exec *exec)
     }
     for (int32_t i = 0; i < EI_PROGRAM_SLOTS_MAX; i++) {
         exec->api->tensor_destroy(exec->slots[i]);
+    }
+    for (int32_t i = 0; i < exec->program.script_count; i++) {
+        exec->api->script_destroy(exec->scripts[i]);
     }
     for (int32_t i = 0; exec->params != NULL && i < exec->param_count; i++) {
         exec->api->tensor_destroy(exec->params[i].tensor);

@@ -27,6 +27,13 @@ struct ei_torch_tensor *ei_exec_param_tensor(const struct ei_exec *exec, int32_t
 /* Give parameter idx its numbers, float [count], copied. Returns 0 or EINET_E_BACKEND. */
 int ei_exec_param_set(struct ei_exec *exec, int32_t idx, const float *data, struct einet_error *err);
 
+/* Give the program's script idx its module, which the executor owns from then on. Until then, operations of that script
+ * fail. */
+void ei_exec_script_set(struct ei_exec *exec, int32_t idx, struct ei_torch_script *script);
+
+/* Add the number of parameters inside script idx to *sum. Returns 0 or EINET_E_BACKEND. */
+int ei_exec_script_params(const struct ei_exec *exec, int32_t idx, int64_t *sum);
+
 /* A slot's tensor, to put the input in (slot 0) and to take results out. */
 struct ei_torch_tensor *ei_exec_slot(const struct ei_exec *exec, int32_t slot);
 

@@ -5,7 +5,7 @@
  * Conv parts run in order; a branch may run after its own conv part and before the next one, or be left out. `end` may
  * come at any point and drops the job's activations. One instance serves one job at a time; calls of one instance are
  * serialised by its owner (the lane), but may come from several threads over time, each of which calls thread_enter
- * once first. Several instances run in parallel. Backends: `aten` (the zoo's networks on libtorch, fp32) and `emulate`
+ * once first. Several instances run in parallel. Backends: `aten` (zoo and bundles on libtorch, fp32) and `emulate`
  * (burns the profiled time and answers right with the profiled probability; no library needed).
  */
 #ifndef STAGES_NN_NETWORK_H
@@ -20,6 +20,10 @@
 
 struct ei_network; /* opaque */
 
+/* Of weights and activations. In bfloat16, convolutions, linear layers and what follows them compute on 16-bit numbers
+ * (8 bits of mantissa): half the memory, less time, another rounding. Logits are float32 in any case. */
+enum ei_network_precision { EI_NETWORK_FLOAT32, EI_NETWORK_BFLOAT16 };
+
 struct ei_network_block_info {
     int64_t conv_params, conv_macs;     /* of the conv part */
     int64_t branch_params, branch_macs; /* of the exit */
@@ -30,7 +34,8 @@ struct ei_network_info {
     char backend[16];        /* "aten", "emulate" */
     char dataset[32];        /* it was trained on; "" unknown */
     char weights_sha256[65]; /* hexadecimal; "" for emulate */
-    int32_t exits;           /* blocks, 1 .. EI_NETWORK_BLOCKS_MAX */
+    enum ei_network_precision precision;
+    int32_t exits; /* blocks, 1 .. EI_NETWORK_BLOCKS_MAX */
     int32_t classes;
     int32_t channels, height_px, width_px;      /* of the input */
     float norm_mean[3], norm_std[3];            /* per channel on the 0..1 scale: what `normalize` has to apply */
@@ -40,19 +45,37 @@ struct ei_network_info {
 
 struct ei_network_zoo_config {
     const char *zoo;          /* "b-alexnet" (zoo.h) */
-    const char *weights_path; /* safetensors file */
+    const char *weights_path; /* safetensors file; of the network itself, or of one that has all of its parameters, as
+                               * "b-alexnet" has those of "b-alexnet-classic" (weights_map.h) */
     const char *dataset;      /* the weights must have been trained on it; NULL = any */
     int32_t classes;          /* expected; 0 = as the weights say */
     int32_t channels;         /* expected, 1 or 3; 0 = as the weights say */
     int32_t threads;          /* inside an operation, >= 1; 1 unless the workers were placed on purpose */
+    enum ei_network_precision precision; /* a thread runs networks of one precision: that of its last thread_enter */
 };
 
-/* Load a network of the zoo. The weights become fp32 and stay in memory; the first inference still warms caches inside
- * libtorch, so run one before real time starts.
- * Returns 0; EINET_E_USAGE (no such network); EINET_E_FILE (weights unreadable or malformed, the error names the file);
- * EINET_E_MISMATCH (weights of another network, data set, class count or shape, named); EINET_E_BACKEND (libtorch or
- * the plug-in missing: the error says which package to install); -ENOMEM. Thread: any, not real-time safe. */
+/* Load a network of the zoo. The weights become fp32 or bfloat16 and stay in memory; the first inference still warms
+ * caches inside libtorch, so run one before real time starts. Returns 0; EINET_E_USAGE (no such network); EINET_E_FILE
+ * (weights unreadable or malformed, the error names the file); EINET_E_MISMATCH (weights of another network, data set,
+ * class count or shape, named); EINET_E_BACKEND (libtorch or the plug-in missing: the error says which package to
+ * install); -ENOMEM. Thread: any, not real-time safe. */
 int ei_network_open_zoo(const struct ei_network_zoo_config *config, struct ei_network **out, struct einet_error *err);
+
+struct ei_network_bundle_config {
+    const char *dir;     /* folder with manifest.json (docs/bundles.md) */
+    const char *dataset; /* the bundle must have been trained on it; NULL = any */
+    int32_t classes;     /* expected; 0 = as the manifest says */
+    int32_t channels;    /* expected; 0 = as the manifest says */
+    int32_t threads;     /* inside an operation, >= 1; 1 unless the workers were placed on purpose */
+};
+
+/* Load a bundle: a network that a user brought, of layers, TorchScript parts or both. The parts are run once on zeros
+ * to learn their shapes. Its info.weights_sha256 is one hash over the manifest and every file that it names. Returns 0;
+ * EINET_E_USAGE (threads); EINET_E_FILE (manifest or a part missing or malformed: the error names file, block, part and
+ * key); EINET_E_MISMATCH (parts that do not fit each other, or not what was expected); EINET_E_BACKEND (libtorch or the
+ * plug-in missing); -ENOMEM. Thread: any, not real-time safe. */
+int ei_network_open_bundle(const struct ei_network_bundle_config *config, struct ei_network **out,
+                           struct einet_error *err);
 
 struct ei_network_emulate_config {
     int32_t exits, classes;                     /* classes >= 2 */

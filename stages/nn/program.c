@@ -12,12 +12,29 @@ static const char *const op_names[] = {
     [EI_OP_MAX_POOL] = "max_pool", [EI_OP_AVG_POOL] = "avg_pool",     [EI_OP_LRN] = "lrn",
     [EI_OP_LINEAR] = "linear",     [EI_OP_DROPOUT] = "dropout",       [EI_OP_FLATTEN] = "flatten",
     [EI_OP_ADD] = "add",           [EI_OP_CONCAT] = "concat",         [EI_OP_GLOBAL_AVG_POOL] = "global_avg_pool",
+    [EI_OP_SCRIPT] = "script",
 };
+
+const char *ei_op_kind_name(enum ei_op_kind kind)
+{
+    return (unsigned)kind < (unsigned)EI_OP_KIND_COUNT ? op_names[kind] : NULL;
+}
+
+int32_t ei_op_kind_find(const char *name)
+{
+    for (int32_t i = 0; i < EI_OP_KIND_COUNT; i++) {
+        if (strcmp(op_names[i], name) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
 
 /* Shapes of all slots while walking; channels 0 = nothing written yet. */
 struct walk {
     struct ei_shape slots[EI_PROGRAM_SLOTS_MAX];
-    const char *fault; /* static text of the first fault */
+    struct ei_program *open; /* the program to fill in; NULL = check only */
+    const struct ei_program_shapes *shapes;
 };
 
 static int32_t pooled_px(const struct ei_op *op, int32_t side_px)
@@ -110,6 +127,9 @@ static const char *walk_op(const struct ei_op *op, const struct ei_shape *in, co
         return is_same_area(in, in2) ? NULL : "its two inputs differ in height or width";
     case EI_OP_DROPOUT:
         return op->p >= 0.0F && op->p < 1.0F ? NULL : "its probability is outside 0..1";
+    case EI_OP_SCRIPT:
+        *out = op->script_out;
+        return out->channels >= 1 && out->height_px >= 0 && out->width_px >= 0 ? NULL : "its output is not known";
     case EI_OP_RELU:
         break;
     }
@@ -121,14 +141,41 @@ static bool is_binary(enum ei_op_kind kind)
     return kind == EI_OP_ADD || kind == EI_OP_CONCAT;
 }
 
+/* Whether in_channels says what the operation takes. */
+static bool has_in_channels(enum ei_op_kind kind)
+{
+    return kind == EI_OP_CONV2D || kind == EI_OP_BATCH_NORM || kind == EI_OP_LINEAR;
+}
+
+/* Fill in what operation op_idx of the program leaves open, given its input. */
+static int complete_op(struct walk *walk, int32_t block_idx, bool branch, int32_t op_idx, struct einet_error *err)
+{
+    struct ei_op *op = &walk->open->ops[op_idx];
+    if (op->in_slot < 0 || op->in_slot >= EI_PROGRAM_SLOTS_MAX || walk->slots[op->in_slot].channels == 0) {
+        return 0; /* check_op names it */
+    }
+    const struct ei_shape *in = &walk->slots[op->in_slot];
+    if (has_in_channels(op->kind) && op->in_channels == 0) {
+        op->in_channels = in->channels;
+    }
+    if (op->kind == EI_OP_SCRIPT && walk->shapes != NULL) {
+        return walk->shapes->script_out(walk->shapes->context, block_idx, branch, op->script_idx, in, &op->script_out,
+                                        err);
+    }
+    return 0;
+}
+
 static const char *check_op(const struct ei_program *program, const struct ei_op *op, bool branch, struct walk *walk)
 {
-    if ((unsigned)op->kind > EI_OP_CONCAT) {
+    if ((unsigned)op->kind >= (unsigned)EI_OP_KIND_COUNT) {
         return "its kind is unknown";
     }
     if (op->in_slot < 0 || op->in_slot >= EI_PROGRAM_SLOTS_MAX || op->out_slot < 0 ||
         op->out_slot >= EI_PROGRAM_SLOTS_MAX || op->in2_slot < 0 || op->in2_slot >= EI_PROGRAM_SLOTS_MAX) {
         return "a slot is out of range";
+    }
+    if (op->kind == EI_OP_SCRIPT && (op->script_idx < 0 || op->script_idx >= program->script_count)) {
+        return "its script is not there";
     }
     if (branch && op->out_slot < program->trunk_slots) {
         return "a branch may not write a trunk slot";
@@ -162,11 +209,15 @@ static int check_part(const struct ei_program *program, int32_t block_idx, bool 
         walk->slots[slot] = (struct ei_shape){0};
     }
     for (int32_t i = 0; i < part->op_count; i++) {
+        const int rc = walk->open != NULL ? complete_op(walk, block_idx, branch, part->first_op + i, err) : 0;
+        if (rc != 0) {
+            return rc;
+        }
         const char *fault = check_op(program, &ops[i], branch, walk);
         if (fault != NULL) {
-            const unsigned kind = (unsigned)ops[i].kind;
+            const char *kind = ei_op_kind_name(ops[i].kind);
             return einet_error_set(err, EINET_E_USAGE, "program %s: block%d.%s.%d (%s): %s", program->name,
-                                   block_idx + 1, part_name, i, kind <= EI_OP_CONCAT ? op_names[kind] : "?", fault);
+                                   block_idx + 1, part_name, i, kind != NULL ? kind : "?", fault);
         }
     }
     if (branch) {
@@ -179,27 +230,40 @@ static int check_part(const struct ei_program *program, int32_t block_idx, bool 
     return 0;
 }
 
-int ei_program_check(const struct ei_program *program, struct einet_error *err)
+static int check(const struct ei_program *program, struct walk *walk, struct einet_error *err)
 {
     if (program->block_count < 1 || program->block_count > EI_PROGRAM_BLOCKS_MAX || program->classes < 2 ||
         program->trunk_slots < 1 || program->trunk_slots >= EI_PROGRAM_SLOTS_MAX || program->input.channels < 1 ||
         program->input.height_px < 1 || program->input.width_px < 1 || program->op_count < 1 ||
-        program->op_count > EI_PROGRAM_OPS_MAX) {
+        program->op_count > EI_PROGRAM_OPS_MAX || program->script_count < 0 ||
+        program->script_count > EI_PROGRAM_SCRIPTS_MAX) {
         return einet_error_set(err, EINET_E_USAGE,
                                "program %s: blocks, classes, operations, trunk slots or input out of range",
                                program->name);
     }
-    struct walk walk = {.slots = {program->input}};
+    walk->slots[0] = program->input;
     for (int32_t b = 0; b < program->block_count; b++) {
-        int rc = check_part(program, b, false, &walk, err);
+        int rc = check_part(program, b, false, walk, err);
         if (rc == 0) {
-            rc = check_part(program, b, true, &walk, err);
+            rc = check_part(program, b, true, walk, err);
         }
         if (rc != 0) {
             return rc;
         }
     }
     return 0;
+}
+
+int ei_program_check(const struct ei_program *program, struct einet_error *err)
+{
+    struct walk walk = {0};
+    return check(program, &walk, err);
+}
+
+int ei_program_resolve(struct ei_program *program, const struct ei_program_shapes *shapes, struct einet_error *err)
+{
+    struct walk walk = {.open = program, .shapes = shapes};
+    return check(program, &walk, err);
 }
 
 static void add_param(struct ei_param *params, int32_t *count, const struct ei_op *op, const char *prefix,
@@ -251,6 +315,7 @@ int32_t ei_program_op_params(const struct ei_program *program, int32_t block_idx
     case EI_OP_FLATTEN:
     case EI_OP_ADD:
     case EI_OP_CONCAT:
+    case EI_OP_SCRIPT:
         return 0;
     }
     if (op->bias) {
@@ -299,6 +364,21 @@ static struct ei_program_cost walk_cost(const struct ei_program *program, int32_
     return cost;
 }
 
+void ei_program_outputs(const struct ei_program *program, struct ei_shape *out)
+{
+    struct walk walk = {.slots = {program->input}};
+    for (int32_t b = 0; b < program->block_count; b++) {
+        for (int part = 0; part < 2; part++) {
+            const struct ei_program_part *ops = ei_program_part(program, b, part != 0);
+            for (int32_t i = ops->first_op; i < ops->first_op + ops->op_count; i++) {
+                const struct ei_op *op = &program->ops[i];
+                (void)walk_op(op, &walk.slots[op->in_slot], &walk.slots[op->in2_slot], &out[i]);
+                walk.slots[op->out_slot] = out[i];
+            }
+        }
+    }
+}
+
 struct ei_program_cost ei_program_part_cost(const struct ei_program *program, int32_t block_idx, bool branch)
 {
     struct walk walk = {.slots = {program->input}};
@@ -323,6 +403,8 @@ void ei_program_single_exit(const struct ei_program *multi, struct ei_program *o
     out->classes = multi->classes;
     out->trunk_slots = multi->trunk_slots;
     out->input = multi->input;
+    out->script_count = multi->script_count;
+    memcpy(out->scripts, multi->scripts, sizeof out->scripts);
     for (int32_t b = 0; b < multi->block_count; b++) {
         append_part(multi, &multi->blocks[b].conv, out);
     }

@@ -19,6 +19,8 @@
 #define EI_PROGRAM_SLOTS_MAX 16
 #define EI_PROGRAM_PARAM_NAME_MAX 48
 #define EI_PROGRAM_PARAMS_PER_OP_MAX 4
+#define EI_PROGRAM_SCRIPTS_MAX 256
+#define EI_PROGRAM_SCRIPT_FILE_MAX 64
 
 enum ei_op_kind {
     EI_OP_CONV2D,     /* weight [out, in, k, k], bias [out] */
@@ -31,8 +33,16 @@ enum ei_op_kind {
     EI_OP_LINEAR,  /* weight [out, in], bias [out]; input [in], flattened before */
     EI_OP_DROPOUT, /* identity in inference */
     EI_OP_FLATTEN,
-    EI_OP_ADD,   /* in + in2 */
-    EI_OP_CONCAT /* in, in2 along the channels */
+    EI_OP_ADD,    /* in + in2 */
+    EI_OP_CONCAT, /* in, in2 along the channels */
+    EI_OP_SCRIPT  /* a TorchScript module, one tensor in, one out; its weights are its own and never trained */
+};
+
+#define EI_OP_KIND_COUNT ((int32_t)EI_OP_SCRIPT + 1)
+
+/* Shape of one sample in a slot: features only (height and width 0) after a flatten. */
+struct ei_shape {
+    int32_t channels, height_px, width_px;
 };
 
 struct ei_op {
@@ -46,6 +56,8 @@ struct ei_op {
     float lrn_alpha, lrn_beta, lrn_k;
     int32_t lrn_size;
     float eps, momentum; /* batch_norm */
+    int32_t script_idx;         /* script: which of the program's */
+    struct ei_shape script_out; /* script: shape of its result, found by running it (ei_program_resolve) */
 };
 
 /* A run of the program's operations. */
@@ -57,11 +69,6 @@ struct ei_program_block {
     struct ei_program_part conv, branch;
 };
 
-/* Shape of one sample in a slot: features only (height and width 0) after a flatten. */
-struct ei_shape {
-    int32_t channels, height_px, width_px;
-};
-
 struct ei_program {
     char name[32];
     int32_t block_count, classes, trunk_slots;
@@ -69,6 +76,8 @@ struct ei_program {
     struct ei_program_block blocks[EI_PROGRAM_BLOCKS_MAX];
     int32_t op_count;
     struct ei_op ops[EI_PROGRAM_OPS_MAX];
+    int32_t script_count;
+    char scripts[EI_PROGRAM_SCRIPTS_MAX][EI_PROGRAM_SCRIPT_FILE_MAX]; /* file names inside the bundle's folder */
 };
 
 enum ei_param_role { EI_PARAM_WEIGHT, EI_PARAM_BIAS, EI_PARAM_RUNNING_MEAN, EI_PARAM_RUNNING_VAR };
@@ -99,6 +108,25 @@ static inline const struct ei_program_part *ei_program_part(const struct ei_prog
 
 /* Check a program by walking shapes through it. Returns 0 or EINET_E_USAGE, naming block, part and operation. */
 int ei_program_check(const struct ei_program *program, struct einet_error *err);
+
+/* Finds the shape of a script's result; an error it returns ends the walk. */
+struct ei_program_shapes {
+    int (*script_out)(void *context, int32_t block_idx, bool branch, int32_t script_idx, const struct ei_shape *in,
+                      struct ei_shape *out, struct einet_error *err);
+    void *context;
+};
+
+/* Fill in what a description may leave open and check the program: the input channels of conv2d, batch_norm and linear
+ * where they are 0, and the result of each script. shapes may be NULL: what is there is taken. Returns like
+ * ei_program_check, or what shapes returned. */
+int ei_program_resolve(struct ei_program *program, const struct ei_program_shapes *shapes, struct einet_error *err);
+
+/* Shape of each operation's result in a checked program; out: [op_count]. */
+void ei_program_outputs(const struct ei_program *program, struct ei_shape *out);
+
+/* Name of a kind, "conv2d"; NULL for none. The kind of a name; -1 for none. */
+const char *ei_op_kind_name(enum ei_op_kind kind);
+int32_t ei_op_kind_find(const char *name);
 
 /* Parameters of one operation, in their fixed order; out_params: [EI_PROGRAM_PARAMS_PER_OP_MAX]. Returns the number.
  * block_idx and op_idx from 0. */

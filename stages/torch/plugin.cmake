@@ -18,8 +18,14 @@ if(NOT TORCH_INCLUDE OR NOT TORCH_API_INCLUDE OR NOT TORCH_LIBRARY OR NOT TORCH_
 endif()
 
 enable_language(CXX)
-add_library(einet_torch MODULE torch/plugin.cpp torch/lrn.cpp)
-target_compile_features(einet_torch PRIVATE cxx_std_17)
+add_library(einet_torch MODULE torch/plugin.cpp torch/lrn.cpp torch/channels_last.cpp torch/script.cpp torch/chain.cpp)
+# libtorch's headers want C++17, from PyTorch 2.12 on C++20, and say so in an #error.
+file(STRINGS "${TORCH_INCLUDE}/ATen/ATen.h" EINET_TORCH_CXX20 REGEX "C\\+\\+20 or later")
+if(EINET_TORCH_CXX20)
+  target_compile_features(einet_torch PRIVATE cxx_std_20)
+else()
+  target_compile_features(einet_torch PRIVATE cxx_std_17)
+endif()
 set_target_properties(einet_torch PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}" CXX_EXTENSIONS OFF
   CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
 target_include_directories(einet_torch PRIVATE "${CMAKE_BINARY_DIR}/view/stages")

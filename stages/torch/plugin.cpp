@@ -5,13 +5,16 @@
  */
 #include "stages/torch/torch.h"
 
+#include "stages/torch/channels_last.h"
 #include "stages/torch/guarded.h"
 #include "stages/torch/lrn.h"
+#include "stages/torch/script.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <cmath>
 #include <cstring>
+#include <dlfcn.h>
 #include <memory>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/version.h>
@@ -25,6 +28,7 @@ using einet::guarded;
 
 thread_local std::unique_ptr<c10::InferenceMode> inference;
 thread_local at::ScalarType op_type = at::kFloat;
+thread_local at::DeviceType op_device = at::kCPU;
 
 const char *error_text() noexcept
 {
@@ -81,7 +85,7 @@ int tensor_from_f32(ei_torch_out out, const float *data, const int64_t *shape, i
     return guarded([&] {
         at::Tensor t = at::empty(shape_of(shape, dims), at::kFloat);
         std::memcpy(t.data_ptr<float>(), data, static_cast<size_t>(t.numel()) * sizeof(float));
-        out->value = t;
+        out->value = t.to(op_device);
     });
 }
 
@@ -90,7 +94,7 @@ int tensor_read_f32(ei_torch_in in, float *out_data, int64_t count) noexcept
     return guarded([&] {
         TORCH_CHECK(in->value.defined() && in->value.numel() == count, "reading ", count, " of ",
                     in->value.defined() ? in->value.numel() : 0, " numbers");
-        const at::Tensor t = in->value.detach().to(at::kFloat).contiguous();
+        const at::Tensor t = in->value.detach().to(at::kCPU, at::kFloat).contiguous();
         std::memcpy(out_data, t.data_ptr<float>(), static_cast<size_t>(count) * sizeof(float));
     });
 }
@@ -101,7 +105,7 @@ int tensor_write_f32(ei_torch_out out, const float *data, int64_t count) noexcep
         TORCH_CHECK(out->value.defined() && out->value.numel() == count, "writing ", count, " numbers to ",
                     out->value.defined() ? out->value.numel() : 0);
         at::Tensor target = out->value.detach();
-        if (target.is_contiguous() && target.scalar_type() == at::kFloat) {
+        if (target.is_contiguous() && target.scalar_type() == at::kFloat && target.is_cpu()) {
             std::memcpy(target.data_ptr<float>(), data, static_cast<size_t>(count) * sizeof(float));
             return;
         }
@@ -130,6 +134,11 @@ int tensor_channels_last(ei_torch_out out) noexcept
     return guarded([&] { out->value = out->value.contiguous(at::MemoryFormat::ChannelsLast); });
 }
 
+int tensor_bfloat16(ei_torch_out out) noexcept
+{
+    return guarded([&] { out->value = out->value.to(at::kBFloat16); });
+}
+
 /* ---- operations ---- */
 
 at::Tensor defined_or_empty(ei_torch_in in)
@@ -137,7 +146,7 @@ at::Tensor defined_or_empty(ei_torch_in in)
     return in != nullptr ? in->value : at::Tensor();
 }
 
-/* To the type of the thread's heavy operations and, after them, back. */
+/* In the type of the thread's operations. */
 at::Tensor narrowed(const at::Tensor &t)
 {
     return op_type == at::kFloat || !t.defined() ? t : t.to(op_type);
@@ -146,18 +155,16 @@ at::Tensor narrowed(const at::Tensor &t)
 int conv2d(ei_torch_in x, ei_torch_in weight, ei_torch_in bias, const ei_torch_conv *config, ei_torch_out out) noexcept
 {
     return guarded([&] {
-        const at::Tensor y =
-            at::conv2d(narrowed(x->value), narrowed(weight->value), narrowed(defined_or_empty(bias)),
-                       {config->stride_px, config->stride_px}, {config->padding_px, config->padding_px});
-        out->value = y.scalar_type() == at::kFloat ? y : y.to(at::kFloat);
+        out->value = at::conv2d(narrowed(x->value), narrowed(weight->value), narrowed(defined_or_empty(bias)),
+                                {config->stride_px, config->stride_px}, {config->padding_px, config->padding_px});
     });
 }
 
 int linear(ei_torch_in x, ei_torch_in weight, ei_torch_in bias, ei_torch_out out) noexcept
 {
     return guarded([&] {
-        out->value =
-            bias != nullptr ? at::linear(x->value, weight->value, bias->value) : at::linear(x->value, weight->value);
+        const at::Tensor input = narrowed(x->value), w = narrowed(weight->value);
+        out->value = bias != nullptr ? at::linear(input, w, narrowed(bias->value)) : at::linear(input, w);
     });
 }
 
@@ -189,15 +196,37 @@ int global_avg_pool(ei_torch_in x, ei_torch_out out) noexcept
     return guarded([&] { out->value = at::adaptive_avg_pool2d(x->value, {1, 1}); });
 }
 
+/* The definition in whole-tensor operations, for devices that the hand-written loops do not reach. */
+at::Tensor lrn_of_device(const at::Tensor &x, const ei_torch_lrn &config)
+{
+    const int64_t half = config.size / 2, channels = x.size(1);
+    const at::Tensor squares = at::constant_pad_nd(at::mul(x, x), {0, 0, 0, 0, half, half});
+    at::Tensor sum = squares.narrow(1, 0, channels);
+    for (int64_t i = 1; i <= 2 * half; i++) {
+        sum = at::add(sum, squares.narrow(1, i, channels));
+    }
+    const at::Tensor d = at::add(at::mul(sum, static_cast<double>(config.alpha)), static_cast<double>(config.k));
+    return at::mul(x, at::pow(d, -static_cast<double>(config.beta)));
+}
+
 int lrn(ei_torch_in x, const ei_torch_lrn *config, ei_torch_out out) noexcept
 {
-    return guarded([&] { out->value = einet::lrn(x->value, *config); });
+    return guarded([&] {
+        const at::Tensor wide = x->value.to(at::kFloat);
+        out->value = wide.is_cpu() ? einet::lrn(wide, *config) : lrn_of_device(wide, *config);
+    });
 }
 
 int batch_norm(ei_torch_in x, ei_torch_in weight, ei_torch_in bias, ei_torch_in mean, ei_torch_in variance,
                float momentum, float eps, int32_t training, ei_torch_out out) noexcept
 {
     return guarded([&] {
+        if (training != 0 && einet::is_channels_last(x->value)) {
+            out->value =
+                einet::batch_norm_channels_last(x->value, weight->value, bias->value, mean->value, variance->value,
+                                                static_cast<double>(momentum), static_cast<double>(eps));
+            return;
+        }
         out->value = at::batch_norm(x->value, weight->value, bias->value, mean->value, variance->value, training != 0,
                                     static_cast<double>(momentum), static_cast<double>(eps), false);
     });
@@ -216,12 +245,17 @@ int flatten(ei_torch_in x, ei_torch_out out) noexcept
 
 int add(ei_torch_in a, ei_torch_in b, ei_torch_out out) noexcept
 {
-    return guarded([&] { out->value = at::add(a->value, b->value); });
+    return guarded([&] { out->value = at::add(narrowed(a->value), narrowed(b->value)); });
 }
 
 int concat(ei_torch_in a, ei_torch_in b, ei_torch_out out) noexcept
 {
-    return guarded([&] { out->value = at::cat({a->value, b->value}, 1); });
+    return guarded([&] {
+        const at::Tensor first = narrowed(a->value), second = narrowed(b->value);
+        const bool is_fast = einet::is_channels_last(first) && einet::is_channels_last(second) &&
+                             first.scalar_type() == second.scalar_type();
+        out->value = is_fast ? einet::concat_channels_last(first, second) : at::cat({first, second}, 1);
+    });
 }
 
 /* ---- training ---- */
@@ -240,8 +274,8 @@ int cross_entropy(ei_torch_in logits, const int64_t *labels, int64_t n, float sm
 {
     return guarded([&] {
         const at::Tensor target = at::from_blob(const_cast<int64_t *>(labels), {n}, at::kLong).clone();
-        out->value = at::cross_entropy_loss(logits->value, target, {}, at::Reduction::Mean, -100,
-                                            static_cast<double>(smoothing));
+        out->value = at::cross_entropy_loss(logits->value.to(at::kFloat), target.to(logits->value.device()), {},
+                                            at::Reduction::Mean, -100, static_cast<double>(smoothing));
     });
 }
 
@@ -263,7 +297,7 @@ int grad_read_f32(ei_torch_in param, float *out_data, int64_t count) noexcept
     return guarded([&] {
         const at::Tensor grad = param->value.grad();
         TORCH_CHECK(grad.defined() && grad.numel() == count, "no gradient, or not of ", count, " numbers");
-        const at::Tensor t = grad.detach().contiguous();
+        const at::Tensor t = grad.detach().to(at::kCPU, at::kFloat).contiguous();
         std::memcpy(out_data, t.data_ptr<float>(), static_cast<size_t>(count) * sizeof(float));
     });
 }
@@ -319,6 +353,66 @@ int scalar_read(ei_torch_in in, float *out_value) noexcept
     return guarded([&] { *out_value = in->value.item<float>(); });
 }
 
+int device(enum ei_torch_device wanted) noexcept
+{
+    return guarded([&] {
+        if (wanted == EI_TORCH_CUDA) {
+            /* A linker may have dropped what only registers itself. Never closed: libtorch keeps pointers into it. */
+            static void *const registered = dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL);
+            (void)registered;
+            TORCH_CHECK(at::hasCUDA(), "there is no CUDA device, or this libtorch (", TORCH_VERSION,
+                        ") was built without CUDA");
+        }
+        op_device = wanted == EI_TORCH_CUDA ? at::kCUDA : at::kCPU;
+    });
+}
+
+int distill(ei_torch_in logits, ei_torch_in teacher, float temperature, ei_torch_out out) noexcept
+{
+    return guarded([&] {
+        const double t = static_cast<double>(temperature);
+        TORCH_CHECK(t > 0.0, "a temperature is above 0");
+        const at::Tensor student = at::log_softmax(at::div(logits->value.to(at::kFloat), t), 1);
+        const at::Tensor target = at::log_softmax(at::div(teacher->value.detach().to(at::kFloat), t), 1);
+        const at::Tensor divergence = at::sum(at::mul(at::exp(target), at::sub(target, student)));
+        out->value = at::mul(divergence, t * t / static_cast<double>(student.size(0)));
+    });
+}
+
+at::ScalarType half_type()
+{
+    return op_type == at::kBFloat16 ? at::kBFloat16 : at::kHalf;
+}
+
+at::MemoryFormat half_format(int64_t dims)
+{
+    return dims == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+}
+
+int tensor_read_half(ei_torch_in in, uint16_t *out_data, int64_t count) noexcept
+{
+    return guarded([&] {
+        TORCH_CHECK(in->value.defined() && in->value.numel() == count, "reading ", count, " of ",
+                    in->value.defined() ? in->value.numel() : 0, " numbers");
+        at::Tensor t = in->value.detach();
+        if (half_type() == at::kHalf) {
+            t = at::clamp(t, -65504.0, 65504.0);
+        }
+        t = t.to(at::kCPU, half_type()).contiguous(half_format(t.dim()));
+        std::memcpy(out_data, t.data_ptr(), static_cast<size_t>(count) * sizeof *out_data);
+    });
+}
+
+int tensor_from_half(ei_torch_out out, const uint16_t *data, const int64_t *shape, int32_t dims) noexcept
+{
+    return guarded([&] {
+        const at::Tensor t =
+            at::empty(shape_of(shape, dims), at::TensorOptions().dtype(half_type()), half_format(dims));
+        std::memcpy(t.data_ptr(), data, static_cast<size_t>(t.numel()) * sizeof *data);
+        out->value = t.to(op_device, op_type);
+    });
+}
+
 const struct ei_torch_api api = {
     EI_TORCH_ABI,
     TORCH_VERSION,
@@ -334,6 +428,7 @@ const struct ei_torch_api api = {
     tensor_shape,
     tensor_assign,
     tensor_channels_last,
+    tensor_bfloat16,
     conv2d,
     linear,
     relu,
@@ -355,6 +450,21 @@ const struct ei_torch_api api = {
     adam_step,
     sgd_step,
     scalar_read,
+    device,
+    distill,
+    tensor_read_half,
+    tensor_from_half,
+    einet::script_load,
+    einet::script_destroy,
+    einet::script_save,
+    einet::script_param_count,
+    einet::script_forward,
+    einet::script_chain,
+    einet::chain_destroy,
+    einet::chain_count,
+    einet::chain_layer,
+    einet::chain_tensor,
+    einet::chain_script,
 };
 
 } // namespace

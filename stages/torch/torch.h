@@ -5,8 +5,9 @@
  *
  * A tensor handle is a slot: operations assign to their `out` slot whatever it held before, and `out` may be one of the
  * inputs. Every function returns 0 or a negative code, never throws and never aborts; error_text() then says why, for
- * the calling thread. Handles are not locked: one thread at a time per handle. All tensors live on the CPU in float32.
- * No call is real-time safe; calls from a job are submit sections (rt/section.h).
+ * the calling thread. Handles are not locked: one thread at a time per handle. New tensors live on the thread's device
+ * (the CPU unless device() said otherwise) in float32. No call is real-time safe; calls from a job are submit sections
+ * (rt/section.h).
  */
 #ifndef STAGES_TORCH_TORCH_H
 #define STAGES_TORCH_TORCH_H
@@ -17,19 +18,24 @@
 extern "C" {
 #endif
 
-#define EI_TORCH_ABI 2
+#define EI_TORCH_ABI 3
 #define EI_TORCH_ENTRY "ei_torch_api_get"
 #define EI_TORCH_DIMS_MAX 8
 
 struct ei_torch_tensor; /* opaque */
+struct ei_torch_script; /* opaque: a TorchScript module in evaluation mode, its weights frozen */
+struct ei_torch_chain;  /* opaque: a module taken apart */
 
 enum ei_torch_mode {
     EI_TORCH_INFERENCE, /* no gradients can be recorded */
     EI_TORCH_TRAINING
 };
 
-/* Precision inside convolutions; tensors stay float32 outside of them. */
+/* What the operations of a thread compute in. In bfloat16, convolutions and linear layers narrow what they are given
+ * and what follows them stays narrow; parameters, statistics, normalisation across channels and losses are float32. */
 enum ei_torch_precision { EI_TORCH_FLOAT32, EI_TORCH_BFLOAT16 };
+
+enum ei_torch_device { EI_TORCH_CPU, EI_TORCH_CUDA };
 
 struct ei_torch_conv {
     int32_t stride_px, padding_px; /* square */
@@ -58,6 +64,20 @@ struct ei_torch_sgd {
     int32_t nesterov;
 };
 
+/* One link of a module's chain. */
+struct ei_torch_layer {
+    char name[96]; /* path from the module, "features.0" */
+    char type[48]; /* "Conv2d", or the function that is called */
+    char op[24];   /* the same in stages/nn/program.h: "conv2d"; "identity"; "" = none: it stays a module */
+    int32_t in_channels, out_channels; /* conv2d, batch_norm, linear */
+    int32_t kernel_px, stride_px, padding_px;
+    int32_t ceil_mode, bias;
+    float p, eps, momentum;
+};
+
+/* A layer's tensors; batch_norm has all four. */
+enum ei_torch_layer_tensor { EI_TORCH_WEIGHT, EI_TORCH_BIAS, EI_TORCH_RUNNING_MEAN, EI_TORCH_RUNNING_VAR };
+
 typedef struct ei_torch_tensor *ei_torch_out;
 typedef const struct ei_torch_tensor *ei_torch_in;
 
@@ -84,6 +104,7 @@ struct ei_torch_api {
     int (*tensor_shape)(ei_torch_in, int64_t *out_shape, int32_t *out_dims); /* out_shape: [EI_TORCH_DIMS_MAX] */
     int (*tensor_assign)(ei_torch_out, ei_torch_in);                         /* out refers to the same data */
     int (*tensor_channels_last)(ei_torch_out); /* memory order NHWC of a 4-d tensor; kept by the operations */
+    int (*tensor_bfloat16)(ei_torch_out);      /* to bfloat16, rounded to nearest even */
 
     /* ---- operations; x is [n, c, h, w] or [n, c]; bias may be NULL ---- */
     int (*conv2d)(ei_torch_in x, ei_torch_in weight, ei_torch_in bias, const struct ei_torch_conv *, ei_torch_out);
@@ -102,7 +123,7 @@ struct ei_torch_api {
     int (*concat)(ei_torch_in a, ei_torch_in b, ei_torch_out); /* along the channels */
 
     /* ---- training ---- */
-    int (*precision)(enum ei_torch_precision); /* of the calling thread's conv2d */
+    int (*precision)(enum ei_torch_precision); /* of the calling thread's operations */
     int (*requires_grad)(ei_torch_out);
     /* Mean cross-entropy of logits [n, classes] against labels[n]. */
     int (*cross_entropy)(ei_torch_in logits, const int64_t *labels, int64_t n, float smoothing, ei_torch_out);
@@ -113,6 +134,33 @@ struct ei_torch_api {
     int (*adam_step)(ei_torch_out param, ei_torch_out m, ei_torch_out v, const struct ei_torch_adam *);
     int (*sgd_step)(ei_torch_out param, ei_torch_out momentum, const struct ei_torch_sgd *);
     int (*scalar_read)(ei_torch_in, float *out_value); /* of a one-element tensor */
+    /* Where the calling thread's new tensors are. A device that is not there is an error. */
+    int (*device)(enum ei_torch_device);
+    /* Distillation (Hinton, Vinyals, Dean 2015): temperature^2 * KL(softmax(teacher / temperature) ||
+     * softmax(logits / temperature)), mean over the samples; no gradient reaches the teacher. */
+    int (*distill)(ei_torch_in logits, ei_torch_in teacher, float temperature, ei_torch_out);
+    /* A tensor as 16-bit numbers and back, for caches: bfloat16 under that precision (then nothing is lost), else IEEE
+     * half precision, saturated. Memory order is NHWC where there are 4 dimensions; shape is [n, c, h, w] all the same.
+     */
+    int (*tensor_read_half)(ei_torch_in, uint16_t *out_data, int64_t count);
+    int (*tensor_from_half)(ei_torch_out, const uint16_t *data, const int64_t *shape, int32_t dims);
+
+    /* ---- TorchScript ---- */
+    int (*script_load)(const char *path, struct ei_torch_script **out);
+    void (*script_destroy)(struct ei_torch_script *); /* NULL is fine */
+    int (*script_save)(const struct ei_torch_script *, const char *path);
+    int (*script_param_count)(const struct ei_torch_script *, int64_t *out_count); /* numbers in its parameters */
+    /* forward(x); x is left as it is even where the module works in place. NULL script: an error. */
+    int (*script_forward)(struct ei_torch_script *, ei_torch_in x, ei_torch_out);
+    /* Take a module apart whose forward calls one child or function after the other, each on the last one's result, at
+     * any depth. Fails when its forward is no such chain. */
+    int (*script_chain)(const struct ei_torch_script *, struct ei_torch_chain **out);
+    void (*chain_destroy)(struct ei_torch_chain *); /* NULL is fine */
+    int32_t (*chain_count)(const struct ei_torch_chain *);
+    int (*chain_layer)(const struct ei_torch_chain *, int32_t idx, struct ei_torch_layer *out);
+    int (*chain_tensor)(const struct ei_torch_chain *, int32_t idx, enum ei_torch_layer_tensor,
+                        ei_torch_out);                                                             /* copy */
+    int (*chain_script)(const struct ei_torch_chain *, int32_t idx, struct ei_torch_script **out); /* of op "" only */
 };
 
 #ifdef __cplusplus

@@ -177,6 +177,7 @@ static struct picture run_op(const struct ei_op *op, const struct picture *in, c
     case EI_OP_FLATTEN:
     case EI_OP_DROPOUT:
         return copy(op, in);
+    case EI_OP_SCRIPT:
     default:
         EI_TRUEF(false, "the reference has no operation %d", (int)op->kind);
         return picture_make(1, 1, 1);

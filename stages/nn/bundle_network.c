@@ -1,0 +1,133 @@
+/* A bundle as a network on the `aten` backend; see network.h. */
+#include "stages/nn/bundle.h"
+#include "stages/nn/network_aten.h"
+#include "stages/torch/loader.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int check_expected(const struct ei_network_bundle_config *config, const struct ei_bundle *bundle,
+                          struct einet_error *err)
+{
+    const struct ei_program *program = &bundle->program;
+    char path[EI_BUNDLE_PATH_MAX];
+    const int rc = ei_bundle_path(config->dir, EI_BUNDLE_MANIFEST, path, err);
+    if (rc != 0) {
+        return rc;
+    }
+    if (config->threads < 1 || config->threads > 1024) {
+        return einet_error_set(err, EINET_E_USAGE, "a network runs with 1 to 1024 threads, not %d", config->threads);
+    }
+    if (config->dataset != NULL && strcmp(bundle->dataset, config->dataset) != 0) {
+        return einet_error_set_at(err, EINET_E_MISMATCH, path, 0, 0, "was trained on %s, not on %.64s", bundle->dataset,
+                                  config->dataset);
+    }
+    if (config->classes != 0 && config->classes != program->classes) {
+        return einet_error_set_at(err, EINET_E_MISMATCH, path, 0, 0, "has %d classes, not %d", program->classes,
+                                  config->classes);
+    }
+    if (config->channels != 0 && config->channels != program->input.channels) {
+        return einet_error_set_at(err, EINET_E_MISMATCH, path, 0, 0, "takes %d channels, not %d",
+                                  program->input.channels, config->channels);
+    }
+    return 0;
+}
+
+static int load_weights(const char *dir, struct ei_exec *exec, struct einet_error *err)
+{
+    char path[EI_BUNDLE_PATH_MAX];
+    struct ei_safetensors *file;
+    if (ei_exec_param_count(exec) == 0) {
+        return 0;
+    }
+    int rc = ei_bundle_path(dir, EI_BUNDLE_WEIGHTS, path, err);
+    if (rc == 0) {
+        rc = ei_safetensors_open(path, &file, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    rc = ei_network_load_params(exec, file, path, err);
+    ei_safetensors_close(file);
+    return rc;
+}
+
+/* Scripts count for the parameters they hold; their operations are not counted. */
+static int add_script_params(const struct ei_exec *exec, struct ei_network_info *info)
+{
+    const struct ei_program *program = ei_exec_program(exec);
+    for (int32_t b = 0; b < program->block_count; b++) {
+        for (int part = 0; part < 2; part++) {
+            const struct ei_program_part *ops = ei_program_part(program, b, part != 0);
+            for (int32_t i = ops->first_op; i < ops->first_op + ops->op_count; i++) {
+                int64_t *sum = part != 0 ? &info->block[b].branch_params : &info->block[b].conv_params;
+                const int rc = program->ops[i].kind == EI_OP_SCRIPT
+                                   ? ei_exec_script_params(exec, program->ops[i].script_idx, sum)
+                                   : 0;
+                if (rc != 0) {
+                    return rc;
+                }
+            }
+        }
+    }
+    return 0;
+}
+
+static void fill_info(const struct ei_bundle *bundle, struct ei_network_info *out)
+{
+    ei_network_describe(&bundle->program, out);
+    snprintf(out->dataset, sizeof out->dataset, "%s", bundle->dataset);
+    memcpy(out->norm_mean, bundle->norm_mean, sizeof out->norm_mean);
+    memcpy(out->norm_std, bundle->norm_std, sizeof out->norm_std);
+    memcpy(out->exit_accuracy, bundle->exit_accuracy, sizeof bundle->exit_accuracy);
+}
+
+static int open_bundle(const struct ei_network_bundle_config *config, struct ei_bundle *bundle, struct ei_network **out,
+                       struct einet_error *err)
+{
+    const struct ei_torch_api *api = NULL;
+    struct ei_exec *exec = NULL;
+    struct ei_network_info info;
+    int rc = ei_bundle_read(config->dir, bundle, err);
+    if (rc == 0) {
+        rc = check_expected(config, bundle, err);
+    }
+    if (rc == 0) {
+        rc = ei_torch_load(&api, err);
+    }
+    if (rc == 0) {
+        rc = ei_bundle_exec(config->dir, api, bundle, &exec, err);
+    }
+    if (rc == 0) {
+        rc = load_weights(config->dir, exec, err);
+    }
+    if (rc == 0) {
+        fill_info(bundle, &info);
+        rc = ei_bundle_sha256(config->dir, &bundle->program, info.weights_sha256, err);
+    }
+    if (rc == 0) {
+        rc = add_script_params(exec, &info);
+        if (rc != 0) {
+            einet_error_set(err, rc, "libtorch: %s", api->error_text());
+        }
+    }
+    if (rc != 0) {
+        ei_exec_destroy(exec);
+        return rc;
+    }
+    return ei_network_aten_create(api, exec, &info, config->threads, out, err);
+}
+
+int ei_network_open_bundle(const struct ei_network_bundle_config *config, struct ei_network **out,
+                           struct einet_error *err)
+{
+    struct ei_bundle *bundle = calloc(1, sizeof *bundle);
+    if (bundle == NULL) {
+        return einet_error_set(err, -ENOMEM, "no memory for a bundle");
+    }
+    const int rc = open_bundle(config, bundle, out, err);
+    free(bundle);
+    return rc;
+}
