@@ -20,6 +20,7 @@ int einet_run_command(int argc, char **argv);
 int einet_check_command(int argc, char **argv);
 int einet_import_command(int argc, char **argv);
 int einet_train_command(int argc, char **argv);
+int einet_models_command(int argc, char **argv);
 int einet_profile_command(int argc, char **argv);
 int einet_predictor_command(int argc, char **argv);
 int einet_plan_command(int argc, char **argv);

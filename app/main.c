@@ -16,6 +16,7 @@ static const struct command commands[] = {
     {"check", einet_check_command, "check a workload file, print it with every default filled in"},
     {"import", einet_import_command, "turn a workload of rt-app, DISB or rtspin into a workload file"},
     {"train", einet_train_command, "train a multi-exit network"},
+    {"models", einet_models_command, "list the networks of the zoo with their parameters and cost"},
     {"profile", einet_profile_command, "measure block times and per-sample confidences, or print a profile"},
     {"predictor", einet_predictor_command, "train, print or compare predictors of later exits' scores"},
     {"plan", einet_plan_command, "choose exits: one problem or a stream of them, in JSON"},

@@ -15,6 +15,7 @@ einet_require(JANSSON jansson libjansson-dev)
 einet_require(PNG libpng libpng-dev)
 einet_require(TURBOJPEG libturbojpeg libturbojpeg0-dev)
 einet_require(MD libmd libmd-dev)
+einet_require(ZLIB zlib zlib1g-dev)
 
 if(EINET_TESTS)
   einet_require(CUNIT cunit libcunit1-dev)

@@ -1,6 +1,7 @@
 /* Measuring a network: how long its blocks take on this machine (ET-profile) and what each exit says to every sample of
  * a data set (CS-profile), both through the very backend that runs live, at batch 1. The files are
- * planner/profile_file.h's. Offline code; thread: the caller's, which becomes a thread of the network.
+ * planner/profile_file.h's. Offline code; thread: the caller's, which becomes a thread of the network, and one more for
+ * the times.
  *
  * The CS-profile of a shipped network is of the test split: it serves evaluation with known labels. What is fitted to
  * it must be judged on other samples.
@@ -17,6 +18,7 @@
 
 struct ei_profile_progress {
     void (*report)(void *context, const char *phase, int64_t done, int64_t total); /* NULL = none */
+    void (*note)(void *context, const char *text); /* a privilege that was refused, one sentence; NULL = none */
     void *context;
     const volatile sig_atomic_t *stop; /* non-zero: return -EINTR; NULL = never */
 };
@@ -25,13 +27,19 @@ struct ei_profile_et_config {
     enum ei_et_mode mode; /* cold: a buffer of twice the last-level cache is walked before every part */
     int32_t runs;         /* measured inferences, 1 .. EI_PROFILE_RUNS_MAX, after a tenth of them (>= 10) as warm-up */
     int32_t threads;      /* as the network was opened with; recorded */
+    int32_t priority;     /* SCHED_FIFO 1 .. EI_PROFILE_PRIORITY_MAX with memory locked; 0 = SCHED_OTHER, not locked */
+    int32_t cpu;          /* where it is pinned; -1 = the last allowed. With more threads, as many CPUs up to it */
 };
 
 #define EI_PROFILE_RUNS_MAX 1000000
+#define EI_PROFILE_PRIORITY_MAX 98 /* 99 is the noise probe's of a run */
 
-/* Time every conv part and branch, branch i including its softmax and arg max, over the data set's samples in turn.
- * Returns 0; EINET_E_USAGE (runs out of range); EINET_E_MISMATCH (pictures of another shape); EINET_E_BACKEND; -ENOMEM;
- * -EINTR. */
+/* Time every conv part and branch, branch i including its softmax and arg max, over the data set's samples in turn, on
+ * a thread of its own that is pinned and, after the warm-up, scheduled as a live lane is. Every 50 ms of computing it
+ * rests for a tenth of them, below the kernel's limit of real-time load. What the kernel refuses goes to progress->note
+ * and into the profile (policy, memory), and the measurement goes on without it. Returns 0; EINET_E_USAGE (runs,
+ * priority or CPU out of range); EINET_E_MISMATCH (pictures of another shape, or other classes); EINET_E_BACKEND;
+ * -ENOMEM; -EINTR. */
 int ei_profile_measure_et(struct ei_network *net, const struct ei_dataset *dataset,
                           const struct ei_profile_et_config *config, const struct ei_profile_progress *progress,
                           struct ei_et_profile *out, struct einet_error *err);
@@ -45,7 +53,9 @@ int ei_profile_measure_cs(struct ei_network *net, const struct ei_dataset *datas
 void ei_profile_machine(char *out, size_t size_bytes);
 
 struct ei_profile_job {
-    const char *weights_path, *zoo;  /* zoo NULL = as the weights say */
+    const char *weights_path, *zoo; /* zoo NULL = as the weights say */
+    const char *bundle_dir;         /* a bundle in place of weights; NULL = none */
+    enum ei_network_precision precision;
     const char *dataset, *data_root; /* data_root NULL = environment EINET_DATA, else "data" */
     const char *out_prefix;          /* PREFIX.et.csv and PREFIX.cs are written */
     struct ei_profile_et_config et;

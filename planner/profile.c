@@ -52,7 +52,61 @@ static int sha256_check(const char *what, const char *sha256, struct einet_error
     return einet_error_set(err, EINET_E_USAGE, "%s: weights_sha256 is not 64 lower-case hexadecimal digits", what);
 }
 
+static int precision_check(const char *what, enum ei_profile_precision precision, struct einet_error *err)
+{
+    return ei_profile_precision_name(precision) != NULL
+               ? 0
+               : einet_error_set(err, EINET_E_USAGE, "%s: precision is neither float32 nor bfloat16", what);
+}
+
+const char *ei_profile_precision_name(enum ei_profile_precision precision)
+{
+    switch (precision) {
+    case EI_PROFILE_FLOAT32:
+        return "float32";
+    case EI_PROFILE_BFLOAT16:
+        return "bfloat16";
+    }
+    return NULL;
+}
+
 /* ---- ET-profile ---- */
+
+static int policy_check(const struct ei_et_profile *profile, struct einet_error *err)
+{
+    static const char what[] = "ET-profile";
+    if (profile->policy != EI_ET_OTHER && profile->policy != EI_ET_FIFO) {
+        return einet_error_set(err, EINET_E_USAGE, "%s: policy is neither other nor fifo", what);
+    }
+    if (profile->memory != EI_ET_PAGEABLE && profile->memory != EI_ET_LOCKED) {
+        return einet_error_set(err, EINET_E_USAGE, "%s: memory is neither pageable nor locked", what);
+    }
+    if (profile->policy == EI_ET_OTHER && profile->priority != 0) {
+        return einet_error_set(err, EINET_E_USAGE, "%s: priority is %d, must be 0 under policy other", what,
+                               profile->priority);
+    }
+    if (profile->policy == EI_ET_FIFO && (profile->priority < 1 || profile->priority > EI_ET_PRIORITY_MAX)) {
+        return einet_error_set(err, EINET_E_USAGE, "%s: priority is %d, must be within 1..%d under policy fifo", what,
+                               profile->priority, EI_ET_PRIORITY_MAX);
+    }
+    return 0;
+}
+
+static int et_texts_check(const struct ei_et_profile *profile, struct einet_error *err)
+{
+    const struct {
+        const char *field, *text;
+    } texts[] = {
+        {"machine", profile->machine},   {"cpu_model", profile->cpu_model}, {"kernel", profile->kernel},
+        {"governor", profile->governor}, {"backend", profile->backend},     {"lane", profile->lane},
+        {"cpus", profile->cpus},
+    };
+    int status = text_check("ET-profile", "network", profile->network, true, err);
+    for (size_t i = 0; status == 0 && i < sizeof texts / sizeof texts[0]; i++) {
+        status = text_check("ET-profile", texts[i].field, texts[i].text, false, err);
+    }
+    return status;
+}
 
 static int times_check(const char *part, int32_t idx, const struct ei_time_stats *stats, struct einet_error *err)
 {
@@ -88,13 +142,13 @@ int ei_et_profile_check(const struct ei_et_profile *profile, struct einet_error 
         status = einet_error_set(err, EINET_E_USAGE, "%s: mode is neither sequential nor cold", what);
     }
     if (status == 0) {
-        status = text_check(what, "network", profile->network, true, err);
+        status = policy_check(profile, err);
     }
     if (status == 0) {
-        status = text_check(what, "machine", profile->machine, false, err);
+        status = precision_check(what, profile->precision, err);
     }
     if (status == 0) {
-        status = text_check(what, "lane", profile->lane, false, err);
+        status = et_texts_check(profile, err);
     }
     if (status == 0) {
         status = sha256_check(what, profile->weights_sha256, err);
@@ -196,6 +250,9 @@ int ei_cs_profile_check(const struct ei_cs_profile *profile, struct einet_error 
     }
     if (status == 0) {
         status = text_check(what, "network", profile->network, true, err);
+    }
+    if (status == 0) {
+        status = precision_check(what, profile->precision, err);
     }
     if (status == 0) {
         status = text_check(what, "dataset", profile->dataset, true, err);

@@ -21,6 +21,12 @@
 #define EI_CS_CLASSES_MAX 65536                       /* labels are u16 */
 #define EI_CS_CONFIDENCE_ONE 65535.0F                 /* stored confidence that stands for 1 */
 
+/* Of weights and activations while it was measured; logits are float32 always. */
+enum ei_profile_precision { EI_PROFILE_FLOAT32, EI_PROFILE_BFLOAT16 };
+
+/* "float32", "bfloat16", NULL for none. */
+const char *ei_profile_precision_name(enum ei_profile_precision precision);
+
 /* ---- times ---- */
 
 struct ei_time_stats {
@@ -32,16 +38,30 @@ enum ei_et_mode {
     EI_ET_COLD        /* caches and branch predictors emptied before each block: what a job meets after a preemption */
 };
 
-/* ET-profile: per network, machine, lane and thread count. */
+enum ei_et_policy { EI_ET_OTHER, EI_ET_FIFO };      /* SCHED_OTHER; SCHED_FIFO as a live lane */
+enum ei_et_memory { EI_ET_PAGEABLE, EI_ET_LOCKED }; /* whether mlockall was granted */
+
+#define EI_ET_PRIORITY_MAX 99
+
+/* ET-profile: per network, machine, lane, thread count and scheduling. */
 struct ei_et_profile {
     int32_t exits;   /* 1..EI_EXITS_MAX */
     int32_t threads; /* >= 1, that computed one block */
     int64_t samples; /* >= 1, measured runs behind each figure */
     enum ei_et_mode mode;
+    enum ei_et_policy policy;
+    int32_t priority; /* 1..EI_ET_PRIORITY_MAX with FIFO, 0 with OTHER */
+    enum ei_et_memory memory;
+    enum ei_profile_precision precision;
     char network[EI_PROFILE_TEXT_MAX];         /* zoo name, "b-alexnet"; no control characters, not empty */
     char weights_sha256[EI_SHA256_TEXT_MAX];   /* "" = the times are of no particular weights (emulated) */
     char machine[EI_PROFILE_TEXT_MAX];         /* fingerprint of the machine, free text */
+    char cpu_model[EI_PROFILE_TEXT_MAX];       /* this and the next three: "" = not known */
+    char kernel[EI_PROFILE_TEXT_MAX];          /* release, version and machine */
+    char governor[EI_PROFILE_TEXT_MAX];        /* of the CPU's frequency, "performance" */
+    char backend[EI_PROFILE_TEXT_MAX];         /* "aten, libtorch 1.13.0" */
     char lane[EI_PROFILE_TEXT_MAX];            /* "cpu", "cuda:0" */
+    char cpus[EI_PROFILE_TEXT_MAX];            /* pinned to, in the kernel's list form, "1"; "" = not pinned */
     struct ei_time_stats conv[EI_EXITS_MAX];   /* conv part i */
     struct ei_time_stats branch[EI_EXITS_MAX]; /* branch i, publishing included */
 };
@@ -65,6 +85,7 @@ struct ei_cs_profile {
     int32_t exits;   /* 1..EI_EXITS_MAX */
     int32_t samples; /* 1..EI_CS_SAMPLES_MAX */
     int32_t classes; /* 2..EI_CS_CLASSES_MAX */
+    enum ei_profile_precision precision;
     char network[EI_PROFILE_TEXT_MAX];
     char dataset[EI_PROFILE_TEXT_MAX]; /* "cifar10" */
     char split[EI_PROFILE_TEXT_MAX];   /* "test" */

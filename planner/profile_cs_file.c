@@ -1,6 +1,7 @@
-/* CS-profiles: text header, little-endian columns. Cold. */
+/* CS-profiles: text header, compressed columns. Cold. */
 #include "planner/profile_file.h"
 
+#include "planner/profile_cs_columns.h"
 #include "planner/profile_text.h"
 
 #include <errno.h>
@@ -8,15 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAGIC "einet cs-profile 1"
+#define FORMAT "einet cs-profile"
+#define VERSION 2
 #define HEADER_BYTES_MAX 8192
 #define LINE_BYTES_MAX 2048
-#define KEYS 10
+#define KEYS 12
 #define SHARE_TOLERANCE 1e-6F
+
+static const char *const precisions[] = {[EI_PROFILE_FLOAT32] = "float32", [EI_PROFILE_BFLOAT16] = "bfloat16"};
 
 struct header {
     struct ei_key keys[KEYS];
-    int64_t exits, samples, classes;
+    int64_t exits, samples, classes, precision, columns_bytes;
     int32_t mean_count, accuracy_count;
     uint64_t checksum;
 };
@@ -27,10 +31,13 @@ static void header_init(struct header *header, struct ei_cs_profile *profile)
     header->samples = profile->samples;
     header->classes = profile->classes;
     header->mean_count = header->accuracy_count = profile->exits;
+    header->precision = profile->precision;
+    header->columns_bytes = 0;
     header->checksum = 0;
     const struct ei_key keys[KEYS] = {
         {.name = "network", .type = EI_KEY_TEXT, .value = profile->network},
         {.name = "weights_sha256", .type = EI_KEY_SHA256, .value = profile->weights_sha256},
+        {.name = "precision", .type = EI_KEY_WORD, .value = &header->precision, .words = precisions},
         {.name = "dataset", .type = EI_KEY_TEXT, .value = profile->dataset},
         {.name = "split", .type = EI_KEY_TEXT, .value = profile->split},
         {.name = "exits", .type = EI_KEY_COUNT, .value = &header->exits, .max = EI_EXITS_MAX},
@@ -38,42 +45,10 @@ static void header_init(struct header *header, struct ei_cs_profile *profile)
         {.name = "classes", .type = EI_KEY_COUNT, .value = &header->classes, .max = EI_CS_CLASSES_MAX},
         {.name = "mean_score", .type = EI_KEY_SHARES, .value = profile->mean_score, .count = &header->mean_count},
         {.name = "accuracy", .type = EI_KEY_SHARES, .value = profile->accuracy, .count = &header->accuracy_count},
+        {.name = "columns_bytes", .type = EI_KEY_COUNT, .value = &header->columns_bytes, .max = INT64_MAX},
         {.name = "checksum_fnv1a64", .type = EI_KEY_HEX64, .value = &header->checksum},
     };
     memcpy(header->keys, keys, sizeof keys);
-}
-
-static size_t label_bytes(int32_t classes)
-{
-    return classes <= 256 ? 1 : 2;
-}
-
-static size_t columns_bytes(const struct ei_cs_profile *profile)
-{
-    const size_t samples = (size_t)profile->samples, answers = samples * (size_t)profile->exits;
-    return samples * label_bytes(profile->classes) + answers * 2 + answers * label_bytes(profile->classes);
-}
-
-static uint8_t *put_column(uint8_t *at, const uint16_t *values, size_t count, size_t width)
-{
-    for (size_t i = 0; i < count; i++) {
-        *at++ = (uint8_t)(values[i] & 0xFF);
-        if (width == 2) {
-            *at++ = (uint8_t)(values[i] >> 8);
-        }
-    }
-    return at;
-}
-
-static const uint8_t *take_column(const uint8_t *at, uint16_t *values, size_t count, size_t width)
-{
-    for (size_t i = 0; i < count; i++) {
-        values[i] = *at++;
-        if (width == 2) {
-            values[i] = (uint16_t)(values[i] | *at++ << 8);
-        }
-    }
-    return at;
 }
 
 /* ---- reading ---- */
@@ -81,10 +56,7 @@ static const uint8_t *take_column(const uint8_t *at, uint16_t *values, size_t co
 static int read_header(struct ei_lines *lines, struct header *header, struct einet_error *err)
 {
     char text[LINE_BYTES_MAX];
-    int status = ei_lines_take(lines, text, sizeof text, err);
-    if (status == 0 && strcmp(text, MAGIC) != 0) {
-        status = einet_error_set_at(err, EINET_E_FILE, lines->path, 1, 0, "the first line is not `%s`", MAGIC);
-    }
+    int status = ei_lines_take_magic(lines, FORMAT, VERSION, err);
     while (status == 0) {
         status = ei_lines_take(lines, text, sizeof text, err);
         if (status == 0 && strcmp(text, "end") == 0) {
@@ -116,14 +88,21 @@ static int shares_match(const char *path, const char *field, const float *stored
 }
 
 /* Before anything is allocated: a damaged count must not ask for gigabytes. */
-static int columns_fit(const struct ei_lines *lines, const struct ei_cs_profile *profile, struct einet_error *err)
+static int columns_fit(const struct ei_lines *lines, const struct header *header, struct einet_error *err)
 {
-    const size_t left = (size_t)(lines->end - lines->at), need = columns_bytes(profile);
-    if (left != need) {
+    const size_t left = (size_t)(lines->end - lines->at);
+    if ((uint64_t)left != (uint64_t)header->columns_bytes) {
         return einet_error_set_at(err, EINET_E_FILE, lines->path, 0, 0,
-                                  "%zu bytes follow the header, but samples, exits and classes ask for %zu: the file "
-                                  "is %s",
-                                  left, need, left < need ? "truncated" : "too long");
+                                  "%zu bytes follow the header, but columns_bytes is %lld: the file is %s", left,
+                                  (long long)header->columns_bytes,
+                                  (uint64_t)left < (uint64_t)header->columns_bytes ? "truncated" : "too long");
+    }
+    const size_t need = ei_cs_columns_bytes((int32_t)header->exits, (int32_t)header->samples, (int32_t)header->classes);
+    if (!ei_cs_columns_plausible(need, left)) {
+        return einet_error_set_at(err, EINET_E_FILE, lines->path, 0, 0,
+                                  "%zu compressed bytes cannot hold the %zu that samples, exits and classes ask for: "
+                                  "the file is damaged",
+                                  left, need);
     }
     return 0;
 }
@@ -131,15 +110,17 @@ static int columns_fit(const struct ei_lines *lines, const struct ei_cs_profile 
 static int read_columns(const struct ei_lines *lines, const struct header *header, struct ei_cs_profile *profile,
                         struct einet_error *err)
 {
-    const uint8_t *at = (const uint8_t *)lines->at;
-    if (ei_file_checksum(at, columns_bytes(profile)) != header->checksum) {
+    const uint8_t *bytes = (const uint8_t *)lines->at;
+    const size_t size = (size_t)(lines->end - lines->at);
+    if (ei_file_checksum(bytes, size) != header->checksum) {
         return einet_error_set_at(err, EINET_E_FILE, lines->path, 0, 0,
                                   "checksum_fnv1a64 differs from that of the columns: the file is damaged");
     }
-    const size_t samples = (size_t)profile->samples, answers = samples * (size_t)profile->exits;
-    at = take_column(at, profile->label, samples, label_bytes(profile->classes));
-    at = take_column(at, profile->confidence, answers, 2);
-    take_column(at, profile->top_label, answers, label_bytes(profile->classes));
+    const char *said = "no memory for the columns";
+    const int status = ei_cs_columns_unpack(bytes, size, profile, &said);
+    if (status != 0) {
+        return einet_error_set_at(err, status, lines->path, 0, 0, "%s", said);
+    }
     struct einet_error fault = {.code = 0};
     if (ei_cs_profile_check(profile, &fault) != 0) {
         return einet_error_set_at(err, EINET_E_FILE, lines->path, 0, 0, "%s", fault.text);
@@ -162,7 +143,7 @@ static int parse(struct ei_lines *lines, struct ei_cs_profile *out, struct einet
     read.samples = (int32_t)header.samples;
     read.classes = (int32_t)header.classes;
     if (read.exits >= 1 && read.samples >= 1 && read.classes >= 2) {
-        status = columns_fit(lines, &read, err);
+        status = columns_fit(lines, &header, err);
         if (status != 0) {
             return status;
         }
@@ -172,6 +153,7 @@ static int parse(struct ei_lines *lines, struct ei_cs_profile *out, struct einet
         return einet_error_set_at(err, code == EINET_E_USAGE ? EINET_E_FILE : code, lines->path, 0, 0, "%s",
                                   fault.text);
     }
+    profile.precision = (enum ei_profile_precision)header.precision;
     memcpy(profile.network, read.network, sizeof profile.network);
     memcpy(profile.dataset, read.dataset, sizeof profile.dataset);
     memcpy(profile.split, read.split, sizeof profile.split);
@@ -196,7 +178,9 @@ static int parse(struct ei_lines *lines, struct ei_cs_profile *out, struct einet
 
 int ei_cs_profile_read(const char *path, struct ei_cs_profile *out, struct einet_error *err)
 {
-    const size_t size_max = HEADER_BYTES_MAX + (size_t)EI_CS_SAMPLES_MAX * (2 + (size_t)EI_EXITS_MAX * 4);
+    /* Incompressible columns grow by 5 bytes per 16 KiB. */
+    const size_t columns_max = ei_cs_columns_bytes(EI_EXITS_MAX, EI_CS_SAMPLES_MAX, EI_CS_CLASSES_MAX);
+    const size_t size_max = HEADER_BYTES_MAX + columns_max + columns_max / 1024;
     char *bytes;
     size_t size;
     int status = ei_file_load(path, size_max, &bytes, &size, err);
@@ -219,23 +203,21 @@ int ei_cs_profile_write(const char *path, const struct ei_cs_profile *profile, s
     }
     struct ei_cs_profile copy = *profile; /* shares the arrays; the header's figures are computed anew */
     ei_cs_profile_summarize(&copy);
-    const size_t size = columns_bytes(profile);
-    uint8_t *columns = malloc(size);
-    if (!columns) {
-        return einet_error_set_at(err, -ENOMEM, path, 0, 0, "no memory for %zu bytes", size);
+    uint8_t *columns;
+    size_t size;
+    status = ei_cs_columns_pack(profile, &columns, &size);
+    if (status != 0) {
+        return einet_error_set_at(err, status, path, 0, 0, "no memory for %d samples of %d exits", profile->samples,
+                                  profile->exits);
     }
-    const size_t samples = (size_t)profile->samples, answers = samples * (size_t)profile->exits;
-    uint8_t *at = put_column(columns, profile->label, samples, label_bytes(profile->classes));
-    at = put_column(at, profile->confidence, answers, 2);
-    put_column(at, profile->top_label, answers, label_bytes(profile->classes));
-
     struct ei_file_draft draft;
     status = ei_file_draft_open(&draft, path, err);
     if (status == 0) {
         struct header header;
         header_init(&header, &copy);
+        header.columns_bytes = (int64_t)size;
         header.checksum = ei_file_checksum(columns, size);
-        fprintf(draft.stream, "%s\n", MAGIC);
+        fprintf(draft.stream, "%s %d\n", FORMAT, VERSION);
         ei_keys_write(header.keys, KEYS, "", draft.stream);
         fprintf(draft.stream, "end\n");
         fwrite(columns, 1, size, draft.stream); /* an error sticks to the stream; finish reports it */
@@ -243,17 +225,4 @@ int ei_cs_profile_write(const char *path, const struct ei_cs_profile *profile, s
     }
     free(columns);
     return status;
-}
-
-void ei_cs_profile_print(const struct ei_cs_profile *profile, FILE *out)
-{
-    fprintf(out, "network  %s, weights %.12s\n", profile->network,
-            profile->weights_sha256[0] != 0 ? profile->weights_sha256 : "none");
-    fprintf(out, "data set %s, split %s, %d samples of %d classes\n\n", profile->dataset, profile->split,
-            profile->samples, profile->classes);
-    fprintf(out, "exit  %12s  %12s\n", "accuracy_pct", "mean_score");
-    for (int32_t e = 0; e < profile->exits; e++) {
-        fprintf(out, "%4d  %12.2f  %12.4f\n", e + 1, 100 * (double)profile->accuracy[e],
-                (double)profile->mean_score[e]);
-    }
 }

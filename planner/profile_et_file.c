@@ -7,34 +7,66 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAGIC "# einet et-profile 1"
+#define FORMAT "# einet et-profile"
+#define VERSION 2
 #define COLUMNS "exit_idx,conv_p50_ns,conv_p99_ns,conv_max_ns,branch_p50_ns,branch_p99_ns,branch_max_ns"
 #define FILE_BYTES_MAX 65536
 #define LINE_BYTES_MAX 512
-#define KEYS 8
+#define KEYS 17
 
-/* The keys of the header; counts go through int64_t. */
+static const char *const modes[] = {[EI_ET_SEQUENTIAL] = "sequential", [EI_ET_COLD] = "cold"};
+static const char *const policies[] = {[EI_ET_OTHER] = "other", [EI_ET_FIFO] = "fifo"};
+static const char *const memories[] = {[EI_ET_PAGEABLE] = "pageable", [EI_ET_LOCKED] = "locked"};
+static const char *const precisions[] = {[EI_PROFILE_FLOAT32] = "float32", [EI_PROFILE_BFLOAT16] = "bfloat16"};
+
+/* The keys of the header; counts and words go through int64_t. */
 struct header {
     struct ei_key keys[KEYS];
-    int64_t threads, samples, exits;
+    int64_t threads, samples, mode, policy, priority, memory, precision, exits;
 };
 
 static void header_init(struct header *header, struct ei_et_profile *profile)
 {
     header->threads = profile->threads;
     header->samples = profile->samples;
+    header->mode = profile->mode;
+    header->policy = profile->policy;
+    header->priority = profile->priority;
+    header->memory = profile->memory;
+    header->precision = profile->precision;
     header->exits = profile->exits;
     const struct ei_key keys[KEYS] = {
         {.name = "network", .type = EI_KEY_TEXT, .value = profile->network},
         {.name = "weights_sha256", .type = EI_KEY_SHA256, .value = profile->weights_sha256},
+        {.name = "precision", .type = EI_KEY_WORD, .value = &header->precision, .words = precisions},
         {.name = "machine", .type = EI_KEY_TEXT, .value = profile->machine},
+        {.name = "cpu_model", .type = EI_KEY_TEXT, .value = profile->cpu_model},
+        {.name = "kernel", .type = EI_KEY_TEXT, .value = profile->kernel},
+        {.name = "governor", .type = EI_KEY_TEXT, .value = profile->governor},
+        {.name = "backend", .type = EI_KEY_TEXT, .value = profile->backend},
         {.name = "lane", .type = EI_KEY_TEXT, .value = profile->lane},
+        {.name = "policy", .type = EI_KEY_WORD, .value = &header->policy, .words = policies},
+        {.name = "priority", .type = EI_KEY_COUNT, .value = &header->priority, .max = EI_ET_PRIORITY_MAX},
+        {.name = "cpus", .type = EI_KEY_TEXT, .value = profile->cpus},
+        {.name = "memory", .type = EI_KEY_WORD, .value = &header->memory, .words = memories},
         {.name = "threads", .type = EI_KEY_COUNT, .value = &header->threads, .max = 65536},
         {.name = "samples", .type = EI_KEY_COUNT, .value = &header->samples, .max = INT64_MAX},
-        {.name = "mode", .type = EI_KEY_MODE, .value = &profile->mode},
+        {.name = "mode", .type = EI_KEY_WORD, .value = &header->mode, .words = modes},
         {.name = "exits", .type = EI_KEY_COUNT, .value = &header->exits, .max = EI_EXITS_MAX},
     };
     memcpy(header->keys, keys, sizeof keys);
+}
+
+static void header_store(const struct header *header, struct ei_et_profile *out)
+{
+    out->threads = (int32_t)header->threads;
+    out->samples = header->samples;
+    out->mode = (enum ei_et_mode)header->mode;
+    out->policy = (enum ei_et_policy)header->policy;
+    out->priority = (int32_t)header->priority;
+    out->memory = (enum ei_et_memory)header->memory;
+    out->precision = (enum ei_profile_precision)header->precision;
+    out->exits = (int32_t)header->exits;
 }
 
 static int read_row(const struct ei_lines *lines, char *text, int32_t idx, struct ei_et_profile *profile,
@@ -87,10 +119,7 @@ static int parse(struct ei_lines *lines, struct ei_et_profile *profile, struct e
     char text[LINE_BYTES_MAX];
     struct header header;
     header_init(&header, profile);
-    int status = ei_lines_take(lines, text, sizeof text, err);
-    if (status == 0 && strcmp(text, MAGIC) != 0) {
-        status = einet_error_set_at(err, EINET_E_FILE, lines->path, 1, 0, "the first line is not `%s`", MAGIC);
-    }
+    int status = ei_lines_take_magic(lines, FORMAT, VERSION, err);
     while (status == 0) {
         status = ei_lines_take(lines, text, sizeof text, err);
         if (status == 0 && strncmp(text, "# ", 2) != 0) {
@@ -112,9 +141,7 @@ static int parse(struct ei_lines *lines, struct ei_et_profile *profile, struct e
                                     COLUMNS);
     }
     if (status == 0) {
-        profile->threads = (int32_t)header.threads;
-        profile->samples = header.samples;
-        profile->exits = (int32_t)header.exits;
+        header_store(&header, profile);
         status = read_rows(lines, profile, err);
     }
     return status;
@@ -158,7 +185,7 @@ int ei_et_profile_write(const char *path, const struct ei_et_profile *profile, s
     struct ei_et_profile copy = *profile; /* the key table points to mutable fields */
     struct header header;
     header_init(&header, &copy);
-    fprintf(draft.stream, "%s\n", MAGIC);
+    fprintf(draft.stream, "%s %d\n", FORMAT, VERSION);
     ei_keys_write(header.keys, KEYS, "# ", draft.stream);
     fprintf(draft.stream, "%s\n", COLUMNS);
     for (int32_t i = 0; i < profile->exits; i++) {
@@ -167,31 +194,4 @@ int ei_et_profile_write(const char *path, const struct ei_et_profile *profile, s
                 c->p50_ns, c->p99_ns, c->max_ns, b->p50_ns, b->p99_ns, b->max_ns);
     }
     return ei_file_draft_finish(&draft, err);
-}
-
-static double us(int64_t ns)
-{
-    return (double)ns / 1000;
-}
-
-void ei_et_profile_print(const struct ei_et_profile *profile, FILE *out)
-{
-    fprintf(out, "network  %s, weights %.12s\n", profile->network,
-            profile->weights_sha256[0] != 0 ? profile->weights_sha256 : "none");
-    fprintf(out, "machine  %s, lane %s, %d thread%s\n", profile->machine, profile->lane, profile->threads,
-            profile->threads == 1 ? "" : "s");
-    fprintf(out, "measured %s, %" PRId64 " samples\n\n", profile->mode == EI_ET_COLD ? "cold" : "sequentially",
-            profile->samples);
-    fprintf(out, "exit  %10s %10s %10s  %12s %10s %10s  %12s\n", "conv_us", "p99", "max", "branch_us", "p99", "max",
-            "ready_at_us");
-    int64_t trunk_ns = 0;
-    for (int32_t i = 0; i < profile->exits; i++) {
-        const struct ei_time_stats *c = &profile->conv[i], *b = &profile->branch[i];
-        trunk_ns += c->p50_ns;
-        fprintf(out, "%4d  %10.1f %10.1f %10.1f  %12.1f %10.1f %10.1f  %12.1f\n", i + 1, us(c->p50_ns), us(c->p99_ns),
-                us(c->max_ns), us(b->p50_ns), us(b->p99_ns), us(b->max_ns), us(trunk_ns + b->p50_ns));
-    }
-    fprintf(out, " all  trunk %.1f us, branches %.1f us, together %.1f us at p50\n", us(trunk_ns),
-            us(ei_et_profile_total_ns(profile, EI_TIME_P50) - trunk_ns),
-            us(ei_et_profile_total_ns(profile, EI_TIME_P50)));
 }

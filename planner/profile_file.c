@@ -145,6 +145,29 @@ int ei_lines_take(struct ei_lines *lines, char *out, size_t size, struct einet_e
     return 0;
 }
 
+int ei_lines_take_magic(struct ei_lines *lines, const char *format, int32_t version, struct einet_error *err)
+{
+    char text[64];
+    const int status = ei_lines_take(lines, text, sizeof text, err);
+    if (status != 0) {
+        return status;
+    }
+    const size_t length = strlen(format);
+    char *number = text + length + 1;
+    int64_t written = 0;
+    if (strncmp(text, format, length) == 0 && text[length] == ' ' && ei_take_count(&number, 0, 1000000, &written)) {
+        if (written == version) {
+            return 0;
+        }
+        return einet_error_set_at(err, EINET_E_FILE, lines->path, 1, 0,
+                                  written < version ? "this is version %d, written by an older einet, of %d: make the "
+                                                      "file again with einet profile"
+                                                    : "this is version %d, written by a newer einet; this one reads %d",
+                                  (int)written, version);
+    }
+    return einet_error_set_at(err, EINET_E_FILE, lines->path, 1, 0, "the first line is not `%s %d`", format, version);
+}
+
 bool ei_take_count(char **text, char end, int64_t max, int64_t *out)
 {
     char *at = *text;
@@ -215,9 +238,9 @@ static bool take_value(struct ei_key *key, char *text)
         return true;
     case EI_KEY_COUNT:
         return ei_take_count(&text, 0, key->max, key->value);
-    case EI_KEY_MODE:
-        *(enum ei_et_mode *)key->value = strcmp(text, "cold") == 0 ? EI_ET_COLD : EI_ET_SEQUENTIAL;
-        return strcmp(text, "cold") == 0 || strcmp(text, "sequential") == 0;
+    case EI_KEY_WORD:
+        *(int64_t *)key->value = strcmp(text, key->words[1]) == 0;
+        return strcmp(text, key->words[0]) == 0 || strcmp(text, key->words[1]) == 0;
     case EI_KEY_SHARES:
         return take_shares(text, key->value, key->count);
     case EI_KEY_HEX64:
@@ -235,8 +258,8 @@ static const char *value_rule(const struct ei_key *key)
         return "64 lower-case hexadecimal digits, or nothing";
     case EI_KEY_COUNT:
         return "a whole number";
-    case EI_KEY_MODE:
-        return "sequential or cold";
+    case EI_KEY_WORD:
+        return "one of its two words";
     case EI_KEY_SHARES:
         return "numbers within 0..1, one for each exit (at most 64), with one space between";
     case EI_KEY_HEX64:
@@ -262,7 +285,12 @@ int ei_keys_read(struct ei_key *keys, size_t count, const struct ei_lines *lines
             return einet_error_set_at(err, EINET_E_FILE, lines->path, lines->line, 0,
                                       "%s stands here again, first on line %d", key->name, key->line);
         }
-        if (!take_value(key, value)) {
+        const bool is_taken = take_value(key, value);
+        if (!is_taken && key->type == EI_KEY_WORD) {
+            return einet_error_set_at(err, EINET_E_FILE, lines->path, lines->line, 0, "%s must be %s or %s", key->name,
+                                      key->words[0], key->words[1]);
+        }
+        if (!is_taken) {
             const bool is_limit = strcmp(key->name, "exits") == 0 && strspn(value, "0123456789") == strlen(value);
             return einet_error_set_at(err, is_limit ? EINET_E_LIMIT : EINET_E_FILE, lines->path, lines->line, 0,
                                       "%s must be %s%s", key->name, value_rule(key), is_limit ? " within 1..64" : "");
@@ -297,8 +325,8 @@ void ei_keys_write(const struct ei_key *keys, size_t count, const char *prefix, 
         case EI_KEY_COUNT:
             fprintf(out, " %" PRId64, *(const int64_t *)key->value);
             break;
-        case EI_KEY_MODE:
-            fprintf(out, " %s", *(const enum ei_et_mode *)key->value == EI_ET_COLD ? "cold" : "sequential");
+        case EI_KEY_WORD:
+            fprintf(out, " %s", key->words[*(const int64_t *)key->value != 0]);
             break;
         case EI_KEY_SHARES:
             for (int32_t e = 0; e < *key->count; e++) {

@@ -1,15 +1,16 @@
 /* Profiles on disk. Cold code: allocates, reads and writes files.
  *
- * ET-profile, CSV:            CS-profile, text header and little-endian columns:
- *     # einet et-profile 1        einet cs-profile 1
+ * ET-profile, CSV:            CS-profile, text header and compressed columns:
+ *     # einet et-profile 2        einet cs-profile 2
  *     # network: b-alexnet        network: b-alexnet
  *     # ...                       ...
  *     exit_idx,conv_p50_ns,...    end
- *     0,812000,...                label[samples], confidence[samples * exits], top_label[samples * exits]
+ *     0,812000,...                (planner/profile_cs_columns.h)
  *
- * Labels are u8 when classes <= 256, else u16; confidences are u16 in 1/65535. Readers accept exactly what the writers
- * produce: each key once, no unknown key, no missing or additional byte; the columns carry a checksum. Writers fill a
- * temporary file beside the target, fsync and rename it, so that a reader never meets a half-written profile.
+ * All keys and the columns: docs/profiles.md. Readers accept exactly what the writers produce: each key once, no
+ * unknown key, no missing or additional byte; the columns carry a checksum. Files of an older version are refused.
+ * Writers fill a temporary file beside the target, fsync and rename it, so that a reader never meets a half-written
+ * profile.
  */
 #ifndef PLANNER_PROFILE_FILE_H
 #define PLANNER_PROFILE_FILE_H

@@ -30,17 +30,18 @@ uint64_t ei_file_checksum(const uint8_t *bytes, size_t size);
 
 /* ---- keys of a header ---- */
 
-enum ei_key_type { EI_KEY_TEXT, EI_KEY_SHA256, EI_KEY_COUNT, EI_KEY_MODE, EI_KEY_SHARES, EI_KEY_HEX64 };
+enum ei_key_type { EI_KEY_TEXT, EI_KEY_SHA256, EI_KEY_COUNT, EI_KEY_WORD, EI_KEY_SHARES, EI_KEY_HEX64 };
 
 /* One key: where its value goes. */
 struct ei_key {
     const char *name;
     enum ei_key_type type;
-    int64_t max;    /* EI_KEY_COUNT: 0..max */
-    void *value;    /* char [EI_PROFILE_TEXT_MAX], char [EI_SHA256_TEXT_MAX], int64_t, enum ei_et_mode,
-                     * float [EI_EXITS_MAX], uint64_t */
-    int32_t *count; /* EI_KEY_SHARES: number of values read */
-    int32_t line;   /* where it was read, 0 = not yet */
+    int64_t max; /* EI_KEY_COUNT: 0..max */
+    void *value; /* char [EI_PROFILE_TEXT_MAX], char [EI_SHA256_TEXT_MAX], int64_t (also the index of a word),
+                  * float [EI_EXITS_MAX], uint64_t */
+    const char *const *words; /* EI_KEY_WORD: the two that may stand there */
+    int32_t *count;           /* EI_KEY_SHARES: number of values read */
+    int32_t line;             /* where it was read, 0 = not yet */
 };
 
 /* Cursor over a header. */
@@ -56,6 +57,10 @@ int ei_lines_take(struct ei_lines *lines, char *out, size_t size, struct einet_e
 
 /* Read `key: value` into the table. Returns 0 or EINET_E_FILE (unknown, repeated, malformed). */
 int ei_keys_read(struct ei_key *keys, size_t count, const struct ei_lines *lines, char *text, struct einet_error *err);
+
+/* Take the first line, which must be `format N`, format and version as given. Returns 0 or EINET_E_FILE; an older
+ * version is named with the remedy. */
+int ei_lines_take_magic(struct ei_lines *lines, const char *format, int32_t version, struct einet_error *err);
 
 /* EINET_E_FILE naming the first key that was not read. */
 int ei_keys_complete(const struct ei_key *keys, size_t count, const char *path, struct einet_error *err);

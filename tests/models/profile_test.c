@@ -1,11 +1,14 @@
 #include "models/profile.h"
 #include "models/train.h"
 #include "planner/profile_file.h"
+#include "rt/thread.h"
 #include "tests/harness/harness.h"
 #include "tests/stages/nn/fixture.h"
 
 #include <errno.h>
 #include <stdlib.h>
+
+#define SHIPPED "models/pretrained/b-alexnet-generated.safetensors"
 
 static struct ei_dataset *open_test_set(int32_t count)
 {
@@ -79,19 +82,40 @@ EI_TEST(scores_give_the_recorded_accuracy)
     ei_dataset_destroy(test);
 }
 
-static void check_times(enum ei_et_mode mode)
+static int notes;
+
+static void on_note(void *context, const char *text)
 {
+    (void)context;
+    EI_TRUE(strlen(text) > 20);
+    notes++;
+}
+
+static void check_times(enum ei_et_mode mode, int32_t priority)
+{
+    const struct ei_profile_progress progress = {.note = on_note};
+    const int32_t runs = mode == EI_ET_COLD ? 4 : 25; /* emptying caches takes its time */
     struct ei_dataset *test = open_test_set(10);
     struct ei_network *net = open_emulated();
-    const struct ei_profile_et_config config = {.mode = mode, .runs = 25, .threads = 1};
+    const struct ei_profile_et_config config = {
+        .mode = mode, .runs = runs, .threads = 1, .priority = priority, .cpu = -1};
     struct einet_error err = {0};
     static struct ei_et_profile et;
-    EI_TRUEF(ei_profile_measure_et(net, test, &config, NULL, &et, &err) == 0, "%s", err.text);
+    EI_TRUEF(ei_profile_measure_et(net, test, &config, &progress, &et, &err) == 0, "%s", err.text);
     EI_EQ(ei_et_profile_check(&et, &err), 0);
     EI_EQ(et.exits, 2);
-    EI_EQ(et.samples, 25);
+    EI_EQ(et.samples, runs);
     EI_EQ(et.mode, mode);
     EI_TRUE(strlen(et.machine) > 10);
+    EI_TRUE(strlen(et.kernel) > 5 && et.cpus[0] >= '0' && et.cpus[0] <= '9');
+    EI_STREQ(et.backend, "emulate");
+    EI_EQ(et.precision, EI_PROFILE_FLOAT32);
+    /* What was recorded is what was got, and what was not got was said. */
+    EI_EQ(et.policy == EI_ET_FIFO ? priority : 0, et.priority);
+    EI_EQ(notes, priority == 0 ? 0 : (et.policy == EI_ET_OTHER) + (et.memory == EI_ET_PAGEABLE));
+    struct ei_thread_state state;
+    EI_EQ(ei_thread_read(0, &state), 0);
+    EI_EQ(state.policy, EI_THREAD_OTHER); /* the caller stays what it was */
     /* An emulated part never takes less than its work. */
     EI_TRUE(et.conv[0].p50_ns >= 200000 && et.conv[1].p50_ns >= 400000 && et.branch[1].p50_ns >= 100000);
     EI_TRUE(et.conv[0].p50_ns <= et.conv[0].p99_ns && et.conv[0].p99_ns <= et.conv[0].max_ns);
@@ -111,12 +135,114 @@ static void check_times(enum ei_et_mode mode)
 
 EI_TEST(times_in_sequence)
 {
-    check_times(EI_ET_SEQUENTIAL);
+    check_times(EI_ET_SEQUENTIAL, 0);
+}
+
+EI_TEST(times_as_a_live_lane)
+{
+    check_times(EI_ET_SEQUENTIAL, 50);
 }
 
 EI_TEST(times_with_cold_caches)
 {
-    check_times(EI_ET_COLD);
+    check_times(EI_ET_COLD, 0);
+}
+
+static struct ei_network *open_shipped(const char *zoo, enum ei_network_precision precision)
+{
+    struct ei_network *net = NULL;
+    struct einet_error err = {0};
+    const struct ei_network_zoo_config config = {
+        .zoo = zoo, .weights_path = SHIPPED, .threads = 1, .precision = precision};
+    EI_TRUEF(ei_network_open_zoo(&config, &net, &err) == 0, "%s", err.text);
+    return net;
+}
+
+static void scores_of(const char *zoo, enum ei_network_precision precision, const struct ei_dataset *dataset,
+                      struct ei_cs_profile *out)
+{
+    struct einet_error err = {0};
+    struct ei_network *net = open_shipped(zoo, precision);
+    EI_REQUIRE(net != NULL);
+    EI_TRUEF(ei_profile_measure_cs(net, dataset, NULL, out, &err) == 0, "%s", err.text);
+    EI_EQ(out->precision, precision == EI_NETWORK_BFLOAT16 ? EI_PROFILE_BFLOAT16 : EI_PROFILE_FLOAT32);
+    EI_EQ(ei_cs_profile_match(out, zoo, out->exits, ei_network_info(net)->weights_sha256, &err), 0);
+    ei_network_destroy(net);
+}
+
+/* The single-exit network on the weights of its multi-exit one says, to the bit, what the last exit says; in bfloat16
+ * it says nearly the same, but not the same. */
+EI_TEST(classic_is_the_last_exit_and_bfloat16_is_close_to_it)
+{
+    enum { SAMPLES = 200 };
+    fixture_torch_or_skip();
+    struct ei_dataset *test = open_test_set(SAMPLES);
+    struct ei_cs_profile multi = {0}, classic = {0}, narrow = {0};
+    scores_of("b-alexnet", EI_NETWORK_FLOAT32, test, &multi);
+    scores_of("b-alexnet-classic", EI_NETWORK_FLOAT32, test, &classic);
+    scores_of("b-alexnet-classic", EI_NETWORK_BFLOAT16, test, &narrow);
+    EI_REQUIRE(multi.exits == 3 && classic.exits == 1 && narrow.exits == 1);
+    int same_label = 0, same_score = 0;
+    double difference = 0.0;
+    for (int s = 0; s < SAMPLES; s++) {
+        EI_EQ(classic.confidence[s], multi.confidence[s * 3 + 2]);
+        EI_EQ(classic.top_label[s], multi.top_label[s * 3 + 2]);
+        same_label += narrow.top_label[s] == classic.top_label[s];
+        same_score += narrow.confidence[s] == classic.confidence[s];
+        difference += fabs((double)(ei_cs_profile_score(&narrow, s, 0) - ei_cs_profile_score(&classic, s, 0)));
+    }
+    EI_TRUEF(same_label >= SAMPLES * 97 / 100, "%d of %d answers are the same", same_label, SAMPLES);
+    EI_TRUEF(same_score < SAMPLES / 2, "%d of %d confidences are the same to the bit", same_score, SAMPLES);
+    EI_IN(difference / SAMPLES, 1e-5, 0.01);
+    ei_cs_profile_fini(&multi);
+    ei_cs_profile_fini(&classic);
+    ei_cs_profile_fini(&narrow);
+    ei_dataset_destroy(test);
+}
+
+/* A bfloat16 network and a float32 one in turn on one thread: entering sets the thread's precision anew. */
+EI_TEST(precisions_do_not_mix)
+{
+    fixture_torch_or_skip();
+    static float input[3 * 32 * 32];
+    for (int i = 0; i < 3 * 32 * 32; i++) {
+        input[i] = (float)(i % 17) / 8.0F - 1.0F;
+    }
+    struct ei_network *wide = open_shipped("b-alexnet-classic", EI_NETWORK_FLOAT32);
+    struct ei_network *narrow = open_shipped("b-alexnet-classic", EI_NETWORK_BFLOAT16);
+    float first[10], second[10], third[10];
+    EI_REQUIRE(wide != NULL && narrow != NULL);
+    EI_EQ(ei_network_thread_enter(wide), 0);
+    EI_EQ(ei_network_run_monolithic(wide, input, first), 0);
+    EI_EQ(ei_network_thread_enter(narrow), 0);
+    EI_EQ(ei_network_run_monolithic(narrow, input, second), 0);
+    EI_EQ(ei_network_thread_enter(wide), 0);
+    EI_EQ(ei_network_run_monolithic(wide, input, third), 0);
+    EI_TRUE(memcmp(first, third, sizeof first) == 0);
+    EI_TRUE(memcmp(first, second, sizeof first) != 0);
+    ei_network_destroy(wide);
+    ei_network_destroy(narrow);
+}
+
+/* A profile says which libtorch and which precision its times are of. */
+EI_TEST(times_name_library_and_precision)
+{
+    const struct ei_torch_api *api = fixture_torch_or_skip();
+    struct ei_dataset *test = open_test_set(4);
+    struct ei_network *net = open_shipped("b-alexnet-classic", EI_NETWORK_BFLOAT16);
+    const struct ei_profile_et_config config = {.runs = 3, .threads = 1, .cpu = -1};
+    struct einet_error err = {0};
+    static struct ei_et_profile et;
+    EI_REQUIRE(net != NULL);
+    EI_TRUEF(ei_profile_measure_et(net, test, &config, NULL, &et, &err) == 0, "%s", err.text);
+    EI_CONTAINS(et.backend, "aten, libtorch ");
+    EI_CONTAINS(et.backend, api->version);
+    EI_EQ(et.precision, EI_PROFILE_BFLOAT16);
+    EI_STREQ(et.network, "b-alexnet-classic");
+    EI_EQ(et.policy, EI_ET_OTHER);
+    EI_EQ(et.memory, EI_ET_PAGEABLE);
+    ei_network_destroy(net);
+    ei_dataset_destroy(test);
 }
 
 EI_TEST(what_does_not_fit_is_refused)
@@ -125,9 +251,17 @@ EI_TEST(what_does_not_fit_is_refused)
     struct ei_network *net = open_emulated();
     struct einet_error err = {0};
     static struct ei_et_profile et;
-    struct ei_profile_et_config config = {.runs = 0, .threads = 1};
+    struct ei_profile_et_config config = {.runs = 0, .threads = 1, .cpu = -1};
     EI_EQ(ei_profile_measure_et(net, test, &config, NULL, &et, &err), EINET_E_USAGE);
     config.runs = 5;
+    config.priority = 99;
+    EI_EQ(ei_profile_measure_et(net, test, &config, NULL, &et, &err), EINET_E_USAGE);
+    EI_CONTAINS(err.text, "1 to 98");
+    config.priority = 0;
+    config.cpu = 1023;
+    EI_EQ(ei_profile_measure_et(net, test, &config, NULL, &et, &err), EINET_E_USAGE);
+    EI_CONTAINS(err.text, "CPU 1023");
+    config.cpu = -1;
     volatile sig_atomic_t stop = 1;
     const struct ei_profile_progress progress = {.stop = &stop};
     EI_EQ(ei_profile_measure_et(net, test, &config, &progress, &et, &err), -EINTR);

@@ -1,6 +1,9 @@
 /* Profile files: round trips, every truncation, damage named by line and field, nothing half-written. */
 #include "planner/profile_file.h"
 
+#include "planner/profile_cs_columns.h"
+#include "planner/profile_text.h"
+#include "rt/random.h"
 #include "tests/harness/harness.h"
 #include "tests/planner/sample_profiles.h"
 
@@ -9,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 static char path_buffer[4096];
 
@@ -58,7 +62,11 @@ EI_TEST(et_file_round_trip)
         struct ei_et_profile et = sample_et_profile(exits), back;
         et.mode = exits == 1 ? EI_ET_COLD : EI_ET_SEQUENTIAL;
         if (exits == 1) {
-            et.weights_sha256[0] = et.machine[0] = et.lane[0] = 0;
+            et.weights_sha256[0] = et.machine[0] = et.lane[0] = et.cpus[0] = et.governor[0] = 0;
+            et.policy = EI_ET_OTHER;
+            et.priority = 0;
+            et.memory = EI_ET_PAGEABLE;
+            et.precision = EI_PROFILE_BFLOAT16;
             et.conv[0] = (struct ei_time_stats){0, 0, EI_PROFILE_TIME_NS_MAX};
         }
         memset(&back, 0, sizeof back);
@@ -74,6 +82,15 @@ EI_TEST(et_file_round_trip)
         EI_STREQ(back.weights_sha256, et.weights_sha256);
         EI_STREQ(back.machine, et.machine);
         EI_STREQ(back.lane, et.lane);
+        EI_STREQ(back.cpus, et.cpus);
+        EI_STREQ(back.cpu_model, et.cpu_model);
+        EI_STREQ(back.kernel, et.kernel);
+        EI_STREQ(back.governor, et.governor);
+        EI_STREQ(back.backend, et.backend);
+        EI_EQ(back.policy, et.policy);
+        EI_EQ(back.priority, et.priority);
+        EI_EQ(back.memory, et.memory);
+        EI_EQ(back.precision, et.precision);
         EI_TRUE(memcmp(back.conv, et.conv, sizeof et.conv) == 0);
         EI_TRUE(memcmp(back.branch, et.branch, sizeof et.branch) == 0);
     }
@@ -87,6 +104,7 @@ EI_TEST(cs_file_round_trip)
         struct ei_cs_profile cs, back = {.exits = 0};
         struct einet_error err = {.code = 0};
         EI_REQUIRE(sample_cs_profile(&cs, shapes[c][0], shapes[c][1], shapes[c][2]) == 0);
+        cs.precision = c % 2 == 0 ? EI_PROFILE_BFLOAT16 : EI_PROFILE_FLOAT32;
         cs.mean_score[0] = NAN; /* the writer computes it anew */
         EI_EQ(ei_cs_profile_write(path_of("cs.bin"), &cs, &err), 0);
         EI_EQ(ei_cs_profile_read(path_of("cs.bin"), &back, &err), 0);
@@ -99,6 +117,7 @@ EI_TEST(cs_file_round_trip)
         EI_TRUE(memcmp(back.top_label, cs.top_label, answers * 2) == 0);
         EI_TRUE(memcmp(back.mean_score, cs.mean_score, sizeof cs.mean_score) == 0);
         EI_TRUE(memcmp(back.accuracy, cs.accuracy, sizeof cs.accuracy) == 0);
+        EI_EQ(back.precision, cs.precision);
         EI_STREQ(back.dataset, cs.dataset);
         EI_STREQ(back.split, cs.split);
         EI_STREQ(back.network, cs.network);
@@ -179,35 +198,43 @@ static void expect_damage(const struct damage *d, int status, const struct einet
 EI_TEST(et_file_damage_is_named)
 {
     static const struct damage damages[] = {
-        {"et-profile 1", "et-profile 2", EINET_E_FILE, 1, "first line"},
+        {"et-profile 2", "at-profile 2", EINET_E_FILE, 1, "first line"},
+        {"et-profile 2", "et-profile 1", EINET_E_FILE, 1, "version 1, written by an older einet"},
+        {"et-profile 2", "et-profile 3", EINET_E_FILE, 1, "newer einet"},
         {"# network: b-alexnet\n", "", EINET_E_FILE, 0, "network"},
         {"# network: b-alexnet", "# network:", EINET_E_FILE, 0, "network is empty"},
         {"# network: b", "# network b", EINET_E_FILE, 2, "key: value"},
         {"# network: b", "# nutwork: b", EINET_E_FILE, 2, "nutwork"},
-        {"# lane: cpu\n", "# lane: cpu\n# lane: cpu\n", EINET_E_FILE, 6, "lane"},
+        {"# lane: cpu\n", "# lane: cpu\n# lane: cpu\n", EINET_E_FILE, 11, "lane"},
         {"0123456789abcdef0", "0123456789abcdex0", EINET_E_FILE, 0, "weights_sha256"},
         {"0123456789abcdef0", "0123456789abcdef00", EINET_E_FILE, 3, "weights_sha256"},
         {"0123456789abcdef0", "0123456789abcdef", EINET_E_FILE, 0, "weights_sha256"},
+        {"precision: float32", "precision: float16", EINET_E_FILE, 4, "precision must be float32 or bfloat16"},
+        {"policy: fifo", "policy: rr", EINET_E_FILE, 11, "policy must be other or fifo"},
+        {"policy: fifo", "policy: other", EINET_E_FILE, 0, "priority is 50, must be 0"},
+        {"priority: 50", "priority: 0", EINET_E_FILE, 0, "priority"},
+        {"priority: 50", "priority: 100", EINET_E_FILE, 12, "priority"},
+        {"memory: locked", "memory:", EINET_E_FILE, 14, "memory must be pageable or locked"},
         {"threads: 1", "threads: 0", EINET_E_FILE, 0, "threads"},
-        {"threads: 1", "threads: -1", EINET_E_FILE, 6, "threads"},
-        {"samples: 500", "samples: 99999999999999999999", EINET_E_FILE, 7, "samples"},
-        {"samples: 500", "samples: nan", EINET_E_FILE, 7, "samples"},
-        {"sequential", "warm", EINET_E_FILE, 8, "mode"},
-        {"exits: 3", "exits: 65", EINET_E_LIMIT, 9, "exits"},
-        {"exits: 3", "exits: 0", EINET_E_FILE, 9, "exits"},
-        {"exits: 3", "exits: 2", EINET_E_FILE, 13, "more than"},
-        {"exits: 3", "exits: 4", EINET_E_FILE, 14, "exit_idx 3 is missing"},
-        {"conv_p50_ns,conv_p99_ns", "conv_p99_ns,conv_p50_ns", EINET_E_FILE, 10, "column"},
-        {"\n1,1100,", "\n2,1100,", EINET_E_FILE, 12, "exit_idx must be 1"},
-        {"\n1,1100,", "\n1,nan,", EINET_E_FILE, 12, "conv_p50_ns"},
-        {"\n1,1100,", "\n1,-1100,", EINET_E_FILE, 12, "conv_p50_ns"},
-        {"\n1,1100,", "\n1,1100.5,", EINET_E_FILE, 12, "conv_p50_ns"},
-        {"\n1,1100,", "\n1, 1100,", EINET_E_FILE, 12, "conv_p50_ns"},
-        {"\n1,1100,", "\n1,1000000000001,", EINET_E_FILE, 12, "conv_p50_ns"},
+        {"threads: 1", "threads: -1", EINET_E_FILE, 15, "threads"},
+        {"samples: 500", "samples: 99999999999999999999", EINET_E_FILE, 16, "samples"},
+        {"samples: 500", "samples: nan", EINET_E_FILE, 16, "samples"},
+        {"sequential", "warm", EINET_E_FILE, 17, "mode must be sequential or cold"},
+        {"exits: 3", "exits: 65", EINET_E_LIMIT, 18, "exits"},
+        {"exits: 3", "exits: 0", EINET_E_FILE, 18, "exits"},
+        {"exits: 3", "exits: 2", EINET_E_FILE, 22, "more than"},
+        {"exits: 3", "exits: 4", EINET_E_FILE, 23, "exit_idx 3 is missing"},
+        {"conv_p50_ns,conv_p99_ns", "conv_p99_ns,conv_p50_ns", EINET_E_FILE, 19, "column"},
+        {"\n1,1100,", "\n2,1100,", EINET_E_FILE, 21, "exit_idx must be 1"},
+        {"\n1,1100,", "\n1,nan,", EINET_E_FILE, 21, "conv_p50_ns"},
+        {"\n1,1100,", "\n1,-1100,", EINET_E_FILE, 21, "conv_p50_ns"},
+        {"\n1,1100,", "\n1,1100.5,", EINET_E_FILE, 21, "conv_p50_ns"},
+        {"\n1,1100,", "\n1, 1100,", EINET_E_FILE, 21, "conv_p50_ns"},
+        {"\n1,1100,", "\n1,1000000000001,", EINET_E_FILE, 21, "conv_p50_ns"},
         {"\n1,1100,", "\n1,4000,", EINET_E_FILE, 0, "conv_p99_ns of exit_idx 1"},
-        {",2002\n", ",902,1\n", EINET_E_FILE, 13, "branch_max_ns"},
-        {",2002\n", "\n", EINET_E_FILE, 13, "branch_p99_ns"},
-        {",2002\n", ",2002\n\n", EINET_E_FILE, 14, "more than"},
+        {",2002\n", ",902,1\n", EINET_E_FILE, 22, "branch_max_ns"},
+        {",2002\n", "\n", EINET_E_FILE, 22, "branch_p99_ns"},
+        {",2002\n", ",2002\n\n", EINET_E_FILE, 23, "more than"},
     };
     const struct ei_et_profile et = sample_et_profile(3);
     EI_EQ(ei_et_profile_write(path_of("et.csv"), &et, NULL), 0);
@@ -225,26 +252,31 @@ EI_TEST(et_file_damage_is_named)
 EI_TEST(cs_file_damage_is_named)
 {
     static const struct damage damages[] = {
-        {"cs-profile 1", "et-profile 1", EINET_E_FILE, 1, "first line"},
+        {"cs-profile 2", "et-profile 2", EINET_E_FILE, 1, "first line"},
+        {"cs-profile 2", "cs-profile 1", EINET_E_FILE, 1, "written by an older einet"},
+        {"cs-profile 2", "cs-profile 2x", EINET_E_FILE, 1, "first line"},
         {"dataset: generated\n", "", EINET_E_FILE, 0, "dataset"},
-        {"split: test", "split: test\nsplit: test", EINET_E_FILE, 6, "split"},
-        {"exits: 3", "exits: 65", EINET_E_LIMIT, 6, "exits"},
-        {"exits: 3", "exits: 2", EINET_E_FILE, 0, "too long"},
-        {"exits: 3", "exits: 64", EINET_E_FILE, 0, "truncated"},
+        {"split: test", "split: test\nsplit: test", EINET_E_FILE, 7, "split"},
+        {"precision: float32", "precision: half", EINET_E_FILE, 4, "precision must be"},
+        {"exits: 3", "exits: 65", EINET_E_LIMIT, 7, "exits"},
+        {"exits: 3", "exits: 2", EINET_E_FILE, 0, "longer than samples"},
+        {"exits: 3", "exits: 64", EINET_E_FILE, 0, "shorter than samples"},
         {"exits: 3", "exits: 0", EINET_E_FILE, 0, "exits"},
-        {"samples: 20", "samples: 21", EINET_E_FILE, 0, "truncated"},
-        {"samples: 20", "samples: 10000000", EINET_E_FILE, 0, "truncated"},
-        {"samples: 20", "samples: 10000001", EINET_E_FILE, 7, "samples"},
+        {"samples: 20", "samples: 21", EINET_E_FILE, 0, "shorter than samples"},
+        {"samples: 20", "samples: 10000000", EINET_E_FILE, 0, "cannot hold"},
+        {"samples: 20", "samples: 10000001", EINET_E_FILE, 8, "samples"},
         {"samples: 20", "samples: 0", EINET_E_FILE, 0, "samples"},
         {"classes: 10", "classes: 1", EINET_E_FILE, 0, "classes"},
         {"classes: 10", "classes: 9", EINET_E_FILE, 0, "is 9"},
-        {"classes: 10", "classes: 300", EINET_E_FILE, 0, "truncated"},
-        {"mean_score: 0.", "mean_score: 1.", EINET_E_FILE, 9, "mean_score"},
-        {"mean_score: 0.", "mean_score: nan 0.", EINET_E_FILE, 9, "mean_score"},
+        {"classes: 10", "classes: 300", EINET_E_FILE, 0, "shorter than samples"},
+        {"mean_score: 0.", "mean_score: 1.", EINET_E_FILE, 10, "mean_score"},
+        {"mean_score: 0.", "mean_score: nan 0.", EINET_E_FILE, 10, "mean_score"},
         {"mean_score: 0.", "mean_score: 0.5 0.", EINET_E_FILE, 0, "mean_score has 4 values"},
         {"accuracy: 0.", "accuracy: 0.0", EINET_E_FILE, 0, "accuracy of exit_idx 0"},
-        {"checksum_fnv1a64: ", "checksum_fnv1a64: 0", EINET_E_FILE, 11, "checksum_fnv1a64"},
-        {"end\n", "End\n", EINET_E_FILE, 12, "key: value"},
+        {"columns_bytes: ", "columns_bytes: 1", EINET_E_FILE, 0, "truncated"},
+        {"columns_bytes: ", "columns_bytes: -", EINET_E_FILE, 12, "columns_bytes"},
+        {"checksum_fnv1a64: ", "checksum_fnv1a64: 0", EINET_E_FILE, 13, "checksum_fnv1a64"},
+        {"end\n", "End\n", EINET_E_FILE, 14, "key: value"},
     };
     struct ei_cs_profile cs;
     EI_REQUIRE(sample_cs_profile(&cs, 3, 20, 10) == 0);
@@ -270,6 +302,100 @@ EI_TEST(cs_file_damage_is_named)
     }
     free(bytes);
     ei_cs_profile_fini(&cs);
+}
+
+/* A CS-profile of 3 exits, 20 samples and 10 classes with other columns than its own, under a right checksum. */
+static void put_columns(const uint8_t *columns, size_t size)
+{
+    struct ei_cs_profile cs;
+    EI_REQUIRE(sample_cs_profile(&cs, 3, 20, 10) == 0);
+    EI_EQ(ei_cs_profile_write(path_of("cs.bin"), &cs, NULL), 0);
+    ei_cs_profile_fini(&cs);
+    size_t good_size;
+    char *good = get_file(path_of("cs.bin"), &good_size);
+    char *at = strstr(good, "columns_bytes: ");
+    FILE *f = fopen(path_of("damaged"), "wb");
+    EI_REQUIRE(at != NULL && f != NULL);
+    fwrite(good, 1, (size_t)(at - good), f);
+    fprintf(f, "columns_bytes: %zu\nchecksum_fnv1a64: %016" PRIx64 "\nend\n", size, ei_file_checksum(columns, size));
+    fwrite(columns, 1, size, f);
+    fclose(f);
+    free(good);
+}
+
+static void expect_columns(const uint8_t *columns, size_t size, const char *says)
+{
+    struct ei_cs_profile back = {.exits = -7};
+    struct einet_error err = {.code = 0};
+    put_columns(columns, size);
+    EI_EQ(ei_cs_profile_read(path_of("damaged"), &back, &err), EINET_E_FILE);
+    EI_CONTAINS(err.text, says);
+    EI_EQ(back.exits, -7);
+}
+
+/* Columns that were made wrong on purpose: their checksum is right, what they inflate to is not. */
+EI_TEST(cs_columns_hold_exactly_what_the_counts_ask_for)
+{
+    enum { BOMB_BYTES = 32 * 1024 * 1024 };
+    struct ei_cs_profile cs;
+    uint8_t *columns;
+    size_t size;
+    EI_REQUIRE(sample_cs_profile(&cs, 3, 20, 10) == 0);
+    EI_REQUIRE(ei_cs_columns_pack(&cs, &columns, &size) == 0);
+    ei_cs_profile_fini(&cs);
+    put_columns(columns, size);
+    EI_EQ(ei_cs_profile_read(path_of("damaged"), &cs, NULL), 0); /* put_columns itself is right */
+    ei_cs_profile_fini(&cs);
+    expect_columns(columns, size - 5, "cut off");
+    expect_columns(columns, 0, "cut off");
+    uint8_t *more = calloc(1, BOMB_BYTES);
+    EI_REQUIRE(more != NULL);
+    memcpy(more, columns, size);
+    expect_columns(more, size + 1, "bytes follow");
+    memset(more, 0, size);
+    expect_columns(more, size, "no zlib data");
+    uLongf bomb_bytes = compressBound(BOMB_BYTES);
+    uint8_t *bomb = malloc(bomb_bytes);
+    EI_REQUIRE(bomb != NULL && compress2(bomb, &bomb_bytes, more, BOMB_BYTES, 9) == Z_OK);
+    expect_columns(bomb, bomb_bytes, "longer than samples");
+    free(bomb);
+    free(more);
+    free(columns);
+}
+
+/* 10 000 samples of 40 exits as a trained network answers them: most are sure, and sure early; a few keep wavering. */
+EI_TEST(cs_file_is_compact)
+{
+    struct ei_cs_profile cs, back;
+    struct ei_random rng;
+    struct stat st;
+    ei_random_init(&rng, 5, 0);
+    EI_REQUIRE(ei_cs_profile_init(&cs, 40, 10000, 100, NULL) == 0);
+    strcpy(cs.network, "msdnet-40");
+    strcpy(cs.dataset, "cifar100");
+    strcpy(cs.split, "test");
+    for (int32_t s = 0; s < cs.samples; s++) {
+        const double ease = ei_random_normal(&rng);
+        int32_t top = (int32_t)ei_random_below(&rng, 100);
+        cs.label[s] = (uint16_t)ei_random_below(&rng, 100);
+        for (int32_t e = 0; e < cs.exits; e++) {
+            const double z = 3.0 + 2.6 * ease + 0.06 * e + 0.35 * ei_random_normal(&rng);
+            const double confidence = 0.01 + 0.99 / (1.0 + exp(-z));
+            if (ei_random_below(&rng, 25) == 0) {
+                top = ei_random_unit(&rng) < confidence ? cs.label[s] : (int32_t)ei_random_below(&rng, 100);
+            }
+            EI_REQUIRE(ei_cs_profile_set(&cs, s, e, (float)confidence, top) == 0);
+        }
+    }
+    EI_EQ(ei_cs_profile_write(path_of("cs.bin"), &cs, NULL), 0);
+    EI_EQ(stat(path_of("cs.bin"), &st), 0);
+    EI_IN(st.st_size, 100000, 700000);
+    EI_REQUIRE(ei_cs_profile_read(path_of("cs.bin"), &back, NULL) == 0);
+    EI_TRUE(memcmp(back.confidence, cs.confidence, 400000 * sizeof *cs.confidence) == 0);
+    EI_TRUE(memcmp(back.top_label, cs.top_label, 400000 * sizeof *cs.top_label) == 0);
+    printf("%lld bytes\n", (long long)st.st_size);
+    ei_cs_profile_fini(&cs);
+    ei_cs_profile_fini(&back);
 }
 
 /* Any byte of either header changed at random: refused or accepted, never a crash or a leak (under the sanitizers). */

@@ -16,7 +16,15 @@ static inline struct ei_et_profile sample_et_profile(int32_t exits)
     strcpy(et.network, "b-alexnet");
     strcpy(et.weights_sha256, SAMPLE_SHA256);
     strcpy(et.machine, "test machine, 2 x 3.0 GHz");
+    strcpy(et.cpu_model, "test processor");
+    strcpy(et.kernel, "6.1.0 x86_64");
+    strcpy(et.governor, "performance");
+    strcpy(et.backend, "aten, libtorch 1.13.0");
     strcpy(et.lane, "cpu");
+    strcpy(et.cpus, "1");
+    et.policy = EI_ET_FIFO;
+    et.priority = 50;
+    et.memory = EI_ET_LOCKED;
     for (int32_t i = 0; i < exits; i++) {
         et.conv[i] = (struct ei_time_stats){1000 + 100 * i, 1200 + 110 * i, 9000 + 7 * i};
         et.branch[i] = (struct ei_time_stats){300 + 10 * i, 333 + 11 * i, 2000 + i};

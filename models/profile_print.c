@@ -1,0 +1,30 @@
+/* A profile file of either kind as a table. */
+#include "models/profile.h"
+
+#include "planner/profile_file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int ei_profile_print(const char *path, FILE *out, struct einet_error *err)
+{
+    struct ei_cs_profile cs;
+    const size_t length = strlen(path);
+    if (length >= 3 && strcmp(path + length - 3, ".cs") == 0) {
+        const int rc = ei_cs_profile_read(path, &cs, err);
+        if (rc == 0) {
+            ei_cs_profile_print(&cs, out);
+            ei_cs_profile_fini(&cs);
+        }
+        return rc;
+    }
+    struct ei_et_profile *et = malloc(sizeof *et);
+    const int rc =
+        et == NULL ? einet_error_set(err, -ENOMEM, "no memory for a profile") : ei_et_profile_read(path, et, err);
+    if (rc == 0) {
+        ei_et_profile_print(et, out);
+    }
+    free(et);
+    return rc;
+}
