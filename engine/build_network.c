@@ -1,6 +1,10 @@
 /* The network of a task: its instance, its place at the lane's gate, its boundary policy. */
 #include "engine/run_state.h"
 
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
 #define EMULATED_CLASSES 10
 #define EMULATED_SIDE_PX 32
 
@@ -41,6 +45,43 @@ static int open_zoo(struct ei_live_task *task, const struct ei_model_spec *model
         .threads = 1,
     };
     return ei_network_open_zoo(&config, &task->nn.net, err);
+}
+
+static int open_bundle(struct ei_live_task *task, const struct ei_model_spec *model, struct einet_error *err)
+{
+    const struct ei_network_bundle_config config = {.dir = model->bundle, .threads = 1};
+    return ei_network_open_bundle(&config, &task->nn.net, err);
+}
+
+static int open_network(struct ei_live_task *task, const struct ei_model_spec *model, struct einet_error *err)
+{
+    switch (model->kind) {
+    case EI_SPEC_MODEL_ZOO:
+        return open_zoo(task, model, err);
+    case EI_SPEC_MODEL_EMULATE:
+        return open_emulated(task, model, err);
+    case EI_SPEC_MODEL_BUNDLE:
+        return open_bundle(task, model, err);
+    }
+    return -EINVAL;
+}
+
+void ei_model_file_beside(const struct ei_model_spec *model, const char *ending, char *out, size_t size_bytes)
+{
+    static const char weights_ending[] = ".safetensors";
+    const char *path = model->kind == EI_SPEC_MODEL_BUNDLE ? model->bundle : model->weights;
+    size_t stem = strlen(path);
+    const size_t tail = strlen(weights_ending);
+    if (model->kind == EI_SPEC_MODEL_ZOO && stem > tail && strcmp(path + stem - tail, weights_ending) == 0) {
+        stem -= tail;
+    }
+    while (model->kind == EI_SPEC_MODEL_BUNDLE && stem > 1 && path[stem - 1] == '/') {
+        stem--;
+    }
+    out[0] = '\0';
+    if (model->kind != EI_SPEC_MODEL_EMULATE && stem > 0) {
+        snprintf(out, size_bytes, "%.*s%s", (int)stem, path, ending);
+    }
 }
 
 /* A network and an input belong together when every picture is of a class the network knows. */
@@ -89,7 +130,7 @@ int ei_task_build_network(struct ei_live_task *task, struct einet_error *err)
 {
     const struct ei_stage_spec *stage = &task->spec->stages[task->spec->nn_stage_idx];
     const struct ei_model_spec *model = &task->run->wl->models[stage->model_idx];
-    int rc = model->kind == EI_SPEC_MODEL_EMULATE ? open_emulated(task, model, err) : open_zoo(task, model, err);
+    int rc = open_network(task, model, err);
     if (rc == 0) {
         rc = check_input(task, stage, err);
     }

@@ -26,17 +26,14 @@ static void predictor_path(const struct ei_live_task *task, char *out, size_t si
 {
     const char *asked = task->spec->planner.predictor;
     const struct ei_model_spec *model = model_of(task);
-    static const char extension[] = ".safetensors";
-    const size_t length = strlen(model->weights), tail = strlen(extension);
     out[0] = '\0';
     if (strcmp(asked, "none") == 0) {
         return;
     }
     if (strcmp(asked, "auto") != 0) {
         snprintf(out, size_bytes, "%s", asked);
-    } else if (model->kind == EI_SPEC_MODEL_ZOO && length > tail &&
-               strcmp(model->weights + length - tail, extension) == 0) {
-        snprintf(out, size_bytes, "%.*s.predictor", (int)(length - tail), model->weights);
+    } else {
+        ei_model_file_beside(model, ".predictor", out, size_bytes);
         if (access(out, R_OK) != 0) {
             out[0] = '\0';
         }

@@ -156,6 +156,9 @@ int ei_run_build(struct ei_run *run, struct einet_error *err);
 void ei_run_demolish(struct ei_run *run);
 /* The network, its policy and its planner configuration. */
 int ei_task_build_network(struct ei_live_task *task, struct einet_error *err);
+/* The file that belongs to a model's weights or bundle by its name: "x.safetensors" or "x/" -> "x" and the ending; ""
+ * when the model has neither. */
+void ei_model_file_beside(const struct ei_model_spec *model, const char *ending, char *out, size_t size_bytes);
 
 /* ---- storage.c ---- */
 

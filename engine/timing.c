@@ -106,8 +106,7 @@ static int mean_scores(const struct ei_live_task *task, float *out_score, struct
         return info->exits;
     }
     char path[EI_SPEC_PATH_MAX + 16];
-    const size_t stem = strlen(model->weights) - (strlen(model->weights) > 12 ? strlen(".safetensors") : 0);
-    snprintf(path, sizeof path, "%.*s.cs", (int)stem, model->weights);
+    ei_model_file_beside(model, ".cs", path, sizeof path);
     if (model->profile[0] != '\0' || access(path, R_OK) == 0) {
         struct ei_cs_profile cs = {0};
         int rc = ei_cs_profile_read(model->profile[0] != '\0' ? model->profile : path, &cs, err);

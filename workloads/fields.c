@@ -22,12 +22,23 @@ static const struct ei_word lock_words[] = {
     {"all", EI_SPEC_LOCK_ALL}, {"none", EI_SPEC_LOCK_NONE}, {"rt_only", EI_WORD_ABSENT}, END};
 static const struct ei_word lane_words[] = {{"cpu", EI_SPEC_LANE_CPU}, {"cuda", EI_WORD_ABSENT}, END};
 static const struct ei_word preempt_words[] = {{"block", EI_SPEC_LANE_PREEMPT_BLOCK}, {"kernel", EI_WORD_ABSENT}, END};
+/* As stages/nn/zoo.h has them; a test compares. */
 static const struct ei_word zoo_words[] = {{"b-alexnet", 0},
-                                           {"flexvgg-16", EI_WORD_ABSENT},
-                                           {"vgg-16", EI_WORD_ABSENT},
-                                           {"resnet-50", EI_WORD_ABSENT},
-                                           {"msdnet-21", EI_WORD_ABSENT},
-                                           {"msdnet-40", EI_WORD_ABSENT},
+                                           {"b-alexnet-classic", 0},
+                                           {"flexvgg-16", 0},
+                                           {"flexvgg-16-classic", 0},
+                                           {"vgg-16", 0},
+                                           {"vgg-16-classic", 0},
+                                           {"resnet-50", 0},
+                                           {"resnet-50-classic", 0},
+                                           {"msdnet-21", 0},
+                                           {"msdnet-21-classic", 0},
+                                           {"msdnet-40", 0},
+                                           {"msdnet-40-classic", 0},
+                                           {"msdnet-21-light", 0},
+                                           {"msdnet-21-light-classic", 0},
+                                           {"msdnet-40-light", 0},
+                                           {"msdnet-40-light-classic", 0},
                                            END};
 static const struct ei_word model_set_words[] = {{"generated", 0}, {"mnist", 0}, {"cifar10", 0}, {"cifar100", 0}, END};
 static const struct ei_word input_set_words[] = {{"mnist", 0}, {"cifar10", 0}, {"cifar100", 0}, END};
@@ -126,7 +137,7 @@ const struct ei_field ei_fields[] = {
      .computed = "none", .doc = "Places where network blocks run, by name."},
     {FILE_AT(models), .key = "models", .type = EI_FIELD_NAMED, .child = EI_CONTEXT_MODEL, .lo = 0, .hi = EI_MODELS_MAX,
      .count_offset = offsetof(struct ei_workload, model_count), .element_bytes = sizeof(struct ei_model_spec),
-     .computed = "none", .doc = "Networks, by name; each has either zoo or emulate."},
+     .computed = "none", .doc = "Networks, by name; each has one of zoo, bundle and emulate."},
     {FILE_AT(scheduler), .key = "scheduler", .type = EI_FIELD_MAP, .child = EI_CONTEXT_SCHEDULER,
      .computed = "its defaults", .doc = "How tasks share processors and lanes."},
     {FILE_AT(planner), .key = "planner", .type = EI_FIELD_MAP, .child = EI_CONTEXT_PLANNER, .computed = "its defaults",
@@ -173,17 +184,19 @@ const struct ei_field ei_fields[] = {
     ABSENT(LANE, "device"), ABSENT(LANE, "wait"), ABSENT(LANE, "fallback"),
 
     {MODEL_AT(zoo), .key = "zoo", .type = EI_FIELD_CHOICE, .words = zoo_words, .only = BIT(EI_SPEC_MODEL_ZOO),
-     .doc = "A network of the built-in zoo."},
+     .doc = "A network of the built-in zoo; NAME-classic is its trunk with the last exit alone."},
     {MODEL_AT(dataset), .key = "dataset", .type = EI_FIELD_CHOICE, .words = model_set_words,
      .only = BIT(EI_SPEC_MODEL_ZOO), .doc = "Data set that it was trained on: fixes input shape and classes."},
     {MODEL_AT(weights), .key = "weights", .type = EI_FIELD_PATH, .only = BIT(EI_SPEC_MODEL_ZOO),
      .doc = "File with the weights (safetensors)."},
-    {MODEL_AT(profile), .key = "profile", .type = EI_FIELD_PATH, .only = BIT(EI_SPEC_MODEL_ZOO),
-     .computed = "none: the file beside the weights, if there is one", .none_text = "none",
+    {MODEL_AT(bundle), .key = "bundle", .type = EI_FIELD_PATH, .only = BIT(EI_SPEC_MODEL_BUNDLE),
+     .doc = "Folder of a network of your own: manifest.json, weights and TorchScript parts (docs/bundles.md)."},
+    {MODEL_AT(profile), .key = "profile", .type = EI_FIELD_PATH,
+     .only = BIT(EI_SPEC_MODEL_ZOO) | BIT(EI_SPEC_MODEL_BUNDLE),
+     .computed = "none: the .cs file beside weights or bundle, if there is one", .none_text = "none",
      .doc = "CS-profile: the scores of each exit, to plan with. Block times are measured before the run."},
     {.context = EI_CONTEXT_MODEL, .key = "emulate", .type = EI_FIELD_MAP, .child = EI_CONTEXT_EMULATE,
      .only = BIT(EI_SPEC_MODEL_EMULATE), .doc = "A network that only takes time: no weights, no pictures."},
-    ABSENT(MODEL, "bundle"),
 
     {EMULATE_AT(blocks), .key = "blocks", .type = EI_FIELD_LIST, .child = EI_CONTEXT_BLOCK, .lo = 1,
      .hi = EI_EMULATED_BLOCKS_MAX, .count_offset = offsetof(struct ei_model_spec, block_count),
@@ -220,8 +233,8 @@ const struct ei_field ei_fields[] = {
      .doc = "Recorded stops, one time with unit a line, counted from the release; 'censored' behind it says that the job "
             "ended by itself."},
     {PLANNER_AT(predictor), .key = "predictor", .type = EI_FIELD_PATH, .words = predictor_words, .default_text = "auto",
-     .doc = "Guesses the scores of later exits from those so far; auto takes the .predictor file beside the weights if "
-            "there is one."},
+     .doc = "Guesses the scores of later exits from those so far; auto takes the .predictor file beside weights or "
+            "bundle if there is one."},
     {PLANNER_AT(replan), .key = "replan", .type = EI_FIELD_WORD, .words = replan_words, .default_text = "auto",
      .doc = "Where a job plans again after an answer: in its own thread, or overlapped with the next conv part on a "
             "housekeeping CPU; auto measures at start."},

@@ -101,7 +101,15 @@ static void put_only(const struct ei_field *field, FILE *out)
         return;
     }
     if (discriminator == NULL) {
-        fprintf(out, "; with %s", field->only == 1U << EI_SPEC_MODEL_EMULATE ? "emulate" : "zoo");
+        static const char *const kinds[] = {
+            [EI_SPEC_MODEL_ZOO] = "zoo", [EI_SPEC_MODEL_EMULATE] = "emulate", [EI_SPEC_MODEL_BUNDLE] = "bundle"};
+        const char *lead = "; with ";
+        for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+            if (ei_field_is_for(field, (int32_t)i)) {
+                fprintf(out, "%s%s", lead, kinds[i]);
+                lead = ", ";
+            }
+        }
         return;
     }
     const char *before = "; with ";

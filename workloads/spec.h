@@ -85,7 +85,7 @@ struct ei_emulated_block {
     double score; /* confidence of the exit, 0..1 */
 };
 
-enum ei_spec_model_kind { EI_SPEC_MODEL_ZOO, EI_SPEC_MODEL_EMULATE };
+enum ei_spec_model_kind { EI_SPEC_MODEL_ZOO, EI_SPEC_MODEL_EMULATE, EI_SPEC_MODEL_BUNDLE };
 
 struct ei_model_spec {
     struct ei_place place;
@@ -95,6 +95,9 @@ struct ei_model_spec {
     char zoo[EI_SPEC_NAME_MAX];     /* "b-alexnet" */
     char dataset[EI_SPEC_NAME_MAX]; /* "mnist", "cifar10", "cifar100", "generated": input shape and classes */
     char weights[EI_SPEC_PATH_MAX];
+    /* kind bundle */
+    char bundle[EI_SPEC_PATH_MAX]; /* folder with a manifest.json */
+    /* kinds zoo and bundle */
     char profile[EI_SPEC_PATH_MAX]; /* "" = none given */
     /* kind emulate */
     int32_t block_count;

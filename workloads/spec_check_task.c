@@ -228,7 +228,10 @@ static void check_network(struct subject *s)
         ei_spec_error(s->rd, node_of(s, "class", NULL), "leave class out", "task '%s' of class other has an nn stage",
                       task->name);
     }
-    if (model == NULL || model->kind != EI_SPEC_MODEL_ZOO || model->zoo[0] == '\0') {
+    const char *named = model == NULL || model->kind == EI_SPEC_MODEL_EMULATE ? ""
+                        : model->kind == EI_SPEC_MODEL_ZOO                    ? model->zoo
+                                                                              : model->bundle;
+    if (named[0] == '\0') {
         return;
     }
     if (task->input.kind == EI_SPEC_INPUT_NONE) {

@@ -158,24 +158,35 @@ static void read_field(struct ei_spec_reader *rd, const struct ei_field *field, 
 
 /* ---- one mapping: which rows apply, which keys are strange, then row by row ---- */
 
+/* The key that makes a model what it is; the kinds in their order. */
+static const char *const model_keys[] = {
+    [EI_SPEC_MODEL_ZOO] = "zoo", [EI_SPEC_MODEL_EMULATE] = "emulate", [EI_SPEC_MODEL_BUNDLE] = "bundle"};
+
 static int32_t read_model_kind(struct ei_spec_reader *rd, int32_t node, struct ei_model_spec *model, const char *label)
 {
-    const int32_t zoo = ei_yaml_find(&rd->yaml, node, "zoo");
-    const int32_t emulate = ei_yaml_find(&rd->yaml, node, "emulate");
-    if (zoo >= 0 && emulate >= 0) {
-        ei_spec_error(rd, zoo > emulate ? zoo : emulate, "remove one of the two", "%s has both zoo and emulate", label);
-        return EI_SPEC_UNKNOWN;
-    }
-    if (zoo < 0 && emulate < 0) {
-        if (ei_yaml_find(&rd->yaml, node, "bundle") < 0) {
-            ei_spec_error(rd, node,
-                          "write zoo: b-alexnet for a real network, emulate: { blocks: [...] } for times only",
-                          "%s has neither zoo nor emulate", label);
+    int32_t kind = EI_SPEC_UNKNOWN, first = -1;
+    for (int32_t i = 0; i < (int32_t)(sizeof model_keys / sizeof model_keys[0]); i++) {
+        const int32_t found = ei_yaml_find(&rd->yaml, node, model_keys[i]);
+        if (found < 0) {
+            continue;
         }
+        if (first >= 0) {
+            ei_spec_error(rd, found > first ? found : first, "remove one of the two", "%s has both %s and %s", label,
+                          model_keys[kind], model_keys[i]);
+            return EI_SPEC_UNKNOWN;
+        }
+        first = found;
+        kind = i;
+    }
+    if (first < 0) {
+        ei_spec_error(rd, node,
+                      "write zoo: b-alexnet or bundle: FOLDER for a real network, emulate: { blocks: [...] } for times "
+                      "only",
+                      "%s has none of zoo, bundle and emulate", label);
         return EI_SPEC_UNKNOWN;
     }
-    model->kind = zoo >= 0 ? EI_SPEC_MODEL_ZOO : EI_SPEC_MODEL_EMULATE;
-    return (int32_t)model->kind;
+    model->kind = (enum ei_spec_model_kind)kind;
+    return kind;
 }
 
 static int32_t read_discriminator(struct ei_spec_reader *rd, enum ei_context context, int32_t node, char *base,
@@ -229,7 +240,7 @@ static void blame_key(struct ei_spec_reader *rd, enum ei_context context, int32_
         ei_spec_error(rd, key_node, hint, "'%s' does not go with %s '%s' in %s", key, discriminator->key, word, label);
     } else if (other != NULL) {
         ei_spec_error(rd, key_node, hint, "'%s' does not go with %s in %s", key,
-                      value == EI_SPEC_MODEL_EMULATE ? "emulate" : "zoo", label);
+                      value >= 0 ? model_keys[value] : "this", label);
     } else {
         const char *best = ei_nearest_result(&nearest);
         ei_spec_error(rd, key_node, hint, "unknown key '%.80s' in %s%s%s%s", key, label,

@@ -84,7 +84,11 @@ EI_TEST(spec_holds_every_value_of_the_fullest_file)
     EI_STREQ(wl->models[0].profile, "p.profile");
     EI_STREQ(wl->models[1].profile, "");
     EI_STREQ(wl->models[1].dataset, "generated");
-    const struct ei_model_spec *emulated = &wl->models[2];
+    EI_EQ(wl->models[2].kind, EI_SPEC_MODEL_BUNDLE);
+    EI_STREQ(wl->models[2].bundle, "bundles/mine/");
+    EI_STREQ(wl->models[2].zoo, "");
+    EI_STREQ(wl->models[2].profile, "");
+    const struct ei_model_spec *emulated = &wl->models[3];
     EI_EQ(emulated->kind, EI_SPEC_MODEL_EMULATE);
     EI_EQ(emulated->block_count, 3);
     EI_EQ(emulated->blocks[0].conv.median_ns, 800 * EI_NS_PER_US);
