@@ -103,6 +103,36 @@ int ei_batch_sample(const struct ei_dataset *dataset, const struct ei_batch_norm
     return 0;
 }
 
+/* Average of the positions from..to of a row, both in old pixels. */
+static float span_mean(const float *in, double from, double to)
+{
+    double sum = 0.0;
+    for (int32_t i = (int32_t)from; (double)i < to; i++) {
+        const double begin = (double)i > from ? (double)i : from, end = (double)(i + 1) < to ? (double)(i + 1) : to;
+        sum += (end - begin) * (double)in[i];
+    }
+    return (float)(sum / (to - from));
+}
+
+void ei_batch_shrink(const float *in_chw, int32_t channels, int32_t side_px, int32_t to_side_px, float *out_chw)
+{
+    float column[EI_BATCH_SIDE_MAX_PX];
+    for (int32_t c = 0; c < channels; c++) {
+        const float *in = in_chw + (size_t)c * (size_t)side_px * (size_t)side_px;
+        float *out = out_chw + (size_t)c * (size_t)to_side_px * (size_t)to_side_px;
+        for (int32_t x = 0; x < to_side_px; x++) {
+            const double left = (double)(x * side_px) / to_side_px, right = (double)((x + 1) * side_px) / to_side_px;
+            for (int32_t y = 0; y < side_px; y++) {
+                column[y] = span_mean(in + (size_t)y * (size_t)side_px, left, right);
+            }
+            for (int32_t y = 0; y < to_side_px; y++) {
+                out[y * to_side_px + x] =
+                    span_mean(column, (double)(y * side_px) / to_side_px, (double)((y + 1) * side_px) / to_side_px);
+            }
+        }
+    }
+}
+
 void ei_batch_shuffle(uint64_t seed, int32_t epoch, int32_t count, int32_t *out)
 {
     struct ei_random rng;

@@ -1,65 +1,122 @@
-/* Checkpoints: a safetensors file with w.NAME, m.NAME and v.NAME in float32 and the position in its metadata. */
+/* Checkpoints: a safetensors file with the parameters (w.NAME), the optimiser's state of what is trained (m.NAME, adam:
+ * v.NAME) in float32, and the position in its metadata.
+ */
 #include "models/trainer.h"
 
 #include "stages/nn/safetensors.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define NAME_BYTES (EI_PROGRAM_PARAM_NAME_MAX + 4)
-#define FINGERPRINT_BYTES 1024
+#define FINGERPRINT_BYTES 2048
 #define KINDS 3 /* w, m, v */
 
-/* Everything that changes the numbers of a run, as text. */
-static void fingerprint_of(const struct ei_trainer *trainer, char *out)
+struct text {
+    char *bytes;
+    size_t used, size;
+};
+
+static void append(struct text *text, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void append(struct text *text, const char *fmt, ...)
 {
-    const struct ei_train_config *c = trainer->config;
-    const struct ei_dataset_info *info = ei_dataset_info(trainer->train);
-    int used = snprintf(out, FINGERPRINT_BYTES,
-                        "%s %s/%d classes %d optimizer %d epochs %d batch %d lr %a warmup %a momentum %a decay %a "
-                        "smoothing %a crop %d flip %d bf16 %d seed %" PRIu64 " exits",
-                        c->zoo, info->name, info->count, info->classes, (int)c->optimizer, c->epochs, c->batch,
-                        (double)c->lr, (double)c->warmup_fraction, (double)c->momentum, (double)c->weight_decay,
-                        (double)c->label_smoothing, c->crop_pad_px, c->flip, c->bfloat16, c->seed);
-    for (int32_t b = 0; b < trainer->program.block_count && used > 0 && used < FINGERPRINT_BYTES; b++) {
-        used += snprintf(out + used, (size_t)(FINGERPRINT_BYTES - used), " %a", (double)c->exit_weight[b]);
+    va_list args;
+    va_start(args, fmt);
+    const int more =
+        text->used < text->size ? vsnprintf(text->bytes + text->used, text->size - text->used, fmt, args) : 0;
+    va_end(args);
+    text->used += more > 0 ? (size_t)more : 0;
+}
+
+/* Everything that changes the numbers of a run, as "name=value " (nine digits tell any two floats apart). */
+static void fingerprint_of(const struct ei_trainer *t, char *out)
+{
+    const struct ei_train_config *c = t->config;
+    const struct ei_dataset_info *info = ei_dataset_info(t->train);
+    struct text text = {out, 0, FINGERPRINT_BYTES};
+    append(&text, "model=%s operations=%d dataset=%s samples=%d classes=%d train=%d optimizer=%d epochs=%d batch=%d ",
+           t->program.name, t->program.op_count, info->name, info->count, info->classes, (int)c->train,
+           (int)c->optimizer, c->epochs, c->batch);
+    append(&text, "lr=%.9g schedule=%d warmup=%.9g momentum=%.9g nesterov=%d weight-decay=%.9g label-smoothing=%.9g ",
+           (double)c->lr, (int)c->schedule, (double)c->warmup_fraction, (double)c->momentum, !c->plain_momentum,
+           (double)c->weight_decay, (double)c->label_smoothing);
+    for (int32_t i = 0; c->schedule == EI_TRAIN_STEP && i < c->milestones; i++) {
+        append(&text, "milestone%d=%.9g factor=%.9g ", i + 1, (double)c->milestone[i], (double)c->step_factor);
+    }
+    append(&text, "distill=%.9g:%.9g crop-px=%d flip=%d bf16=%d device=%d seed=%" PRIu64 " ", (double)c->distill_weight,
+           (double)ei_train_temperature(c), c->crop_pad_px, c->flip, c->bfloat16, (int)c->device, c->seed);
+    for (int32_t i = 0; i < c->size_count; i++) {
+        append(&text, "size%d=%d:%d ", i + 1, c->sizes[i].side_px, c->sizes[i].epochs);
+    }
+    if (c->train == EI_TRAIN_EXITS) {
+        append(&text, "keep-last=%d passes=%d cache-mb=%lld ", c->keep_last, ei_train_passes(c),
+               (long long)(ei_train_cache_bytes(c) >> 20));
+    }
+    for (int32_t i = 0; i < t->program.input.channels; i++) {
+        append(&text, "norm%d=%.9g:%.9g ", i + 1, (double)t->stats.mean[i], (double)t->stats.std[i]);
+    }
+    for (int32_t b = 0; b < t->program.block_count; b++) {
+        append(&text, "weight%d=%.9g ", b + 1, (double)ei_train_exit_weight(c, t->program.block_count, b));
     }
 }
 
-static struct ei_torch_tensor *tensor_of(const struct ei_trainer *trainer, int32_t param, int kind)
+/* Name the first setting that differs. */
+static int refuse_fingerprint(const struct ei_trainer *t, const char *there, const char *here, struct einet_error *err)
 {
-    struct ei_torch_tensor *of_kind[KINDS] = {ei_exec_param_tensor(trainer->exec, param), trainer->first[param],
-                                              trainer->second[param]};
+    size_t word = 0;
+    for (size_t i = 0; there[i] != '\0' && there[i] == here[i]; i++) {
+        word = there[i] == ' ' ? i + 1 : word;
+    }
+    return einet_error_set_at(err, EINET_E_MISMATCH, t->checkpoint_path, 0, 0,
+                              "is of another run: it has %.*s, this one has %.*s; give the same options, or begin anew "
+                              "without --resume",
+                              (int)strcspn(there + word, " "), there + word, (int)strcspn(here + word, " "),
+                              here + word);
+}
+
+/* NULL: this parameter has no such state. */
+static struct ei_torch_tensor *tensor_of(const struct ei_trainer *t, int32_t param, int kind)
+{
+    struct ei_torch_tensor *of_kind[KINDS] = {ei_exec_param_tensor(t->exec, param), t->first[param], t->second[param]};
     return of_kind[kind];
 }
 
-static void name_of(const struct ei_trainer *trainer, int32_t param, int kind, char *out)
+static void name_of(const struct ei_trainer *t, int32_t param, int kind, char *out)
 {
-    snprintf(out, NAME_BYTES, "%c.%s", "wmv"[kind], ei_exec_param(trainer->exec, param) -> name);
+    snprintf(out, NAME_BYTES, "%c.%s", "wmv"[kind], ei_exec_param(t->exec, param) -> name);
 }
 
-static int64_t numbers_of(const struct ei_trainer *trainer)
+static int64_t numbers_of(const struct ei_trainer *t)
 {
     int64_t numbers = 0;
-    for (int32_t i = 0; i < trainer->param_count; i++) {
-        numbers += ei_exec_param(trainer->exec, i)->count * KINDS;
+    for (int32_t i = 0; i < t->param_count * KINDS; i++) {
+        numbers += tensor_of(t, i / KINDS, i % KINDS) != NULL ? ei_exec_param(t->exec, i / KINDS)->count : 0;
     }
     return numbers;
 }
 
-static int collect(const struct ei_trainer *trainer, struct ei_safetensors_entry *entries, char (*names)[NAME_BYTES],
-                   float *numbers)
+static int collect(const struct ei_trainer *t, struct ei_safetensors_entry *entries, char (*names)[NAME_BYTES],
+                   float *numbers, int32_t *out_count)
 {
-    for (int32_t i = 0; i < trainer->param_count * KINDS; i++) {
-        const struct ei_param *param = ei_exec_param(trainer->exec, i / KINDS);
-        name_of(trainer, i / KINDS, i % KINDS, names[i]);
-        entries[i] = (struct ei_safetensors_entry){
-            .name = names[i], .dtype = EI_DTYPE_F32, .dims = param->dims, .data = numbers};
-        memcpy(entries[i].shape, param->shape, sizeof param->shape);
-        const int rc = trainer->api->tensor_read_f32(tensor_of(trainer, i / KINDS, i % KINDS), numbers, param->count);
+    *out_count = 0;
+    for (int32_t i = 0; i < t->param_count * KINDS; i++) {
+        const struct ei_param *param = ei_exec_param(t->exec, i / KINDS);
+        struct ei_torch_tensor *tensor = tensor_of(t, i / KINDS, i % KINDS);
+        if (tensor == NULL) {
+            continue;
+        }
+        const int32_t at = (*out_count)++;
+        name_of(t, i / KINDS, i % KINDS, names[at]);
+        entries[at] = (struct ei_safetensors_entry){
+            .name = names[at], .dtype = EI_DTYPE_F32, .dims = param->dims, .data = numbers};
+        memcpy(entries[at].shape, param->shape, sizeof param->shape);
+        const int rc = t->api->tensor_read_f32(tensor, numbers, param->count);
         if (rc != 0) {
             return rc;
         }
@@ -68,26 +125,29 @@ static int collect(const struct ei_trainer *trainer, struct ei_safetensors_entry
     return 0;
 }
 
-int ei_checkpoint_write(const struct ei_trainer *trainer, struct einet_error *err)
+int ei_checkpoint_write(const struct ei_trainer *t, struct einet_error *err)
 {
-    const size_t count = (size_t)trainer->param_count * KINDS;
-    struct ei_safetensors_entry *entries = calloc(count + 1, sizeof *entries);
-    char(*names)[NAME_BYTES] = calloc(count + 1, sizeof *names);
-    float *numbers = malloc((size_t)(numbers_of(trainer) + 1) * sizeof *numbers);
+    const size_t most = (size_t)t->param_count * KINDS + 1;
+    struct ei_safetensors_entry *entries = calloc(most, sizeof *entries);
+    char(*names)[NAME_BYTES] = calloc(most, sizeof *names);
+    float *numbers = malloc((size_t)(numbers_of(t) + 1) * sizeof *numbers);
     char fingerprint[FINGERPRINT_BYTES], step[24], loss_sum[40];
+    int32_t count = 0;
     int rc = entries != NULL && names != NULL && numbers != NULL ? 0 : -ENOMEM;
     if (rc == 0) {
-        rc = collect(trainer, entries, names, numbers);
+        rc = collect(t, entries, names, numbers, &count);
     }
     if (rc != 0) {
-        einet_error_set(err, rc, "no checkpoint could be made: %s", trainer->api->error_text());
+        ei_train_fault(t, rc, "no checkpoint could be made", err);
     } else {
-        fingerprint_of(trainer, fingerprint);
-        snprintf(step, sizeof step, "%" PRId64, trainer->step);
-        snprintf(loss_sum, sizeof loss_sum, "%a", trainer->loss_sum);
+        fingerprint_of(t, fingerprint);
+        snprintf(step, sizeof step, "%" PRId64, t->step);
+        snprintf(loss_sum, sizeof loss_sum, "%a", t->loss_sum);
         const struct ei_safetensors_pair pairs[] = {
-            {"kind", "einet checkpoint 1"}, {"fingerprint", fingerprint}, {"step", step}, {"loss_sum", loss_sum}};
-        rc = ei_safetensors_write(trainer->checkpoint_path, entries, (int32_t)count, pairs, 4, err);
+            {"kind", "einet checkpoint 2"}, {"fingerprint", fingerprint}, {"step", step},
+            {"loss_sum", loss_sum},         {"init", t->init_sha256},     {"init_text", t->init_text}};
+        rc = ei_safetensors_write(t->checkpoint_path, entries, count, pairs, (int32_t)(sizeof pairs / sizeof pairs[0]),
+                                  err);
     }
     free(numbers);
     free(names);
@@ -95,53 +155,76 @@ int ei_checkpoint_write(const struct ei_trainer *trainer, struct einet_error *er
     return rc;
 }
 
-static int restore(struct ei_trainer *trainer, const struct ei_safetensors *file, float *numbers,
-                   struct einet_error *err)
+static int restore(struct ei_trainer *t, const struct ei_safetensors *file, float *numbers, struct einet_error *err)
 {
-    for (int32_t i = 0; i < trainer->param_count * KINDS; i++) {
+    for (int32_t i = 0; i < t->param_count * KINDS; i++) {
         char name[NAME_BYTES];
-        name_of(trainer, i / KINDS, i % KINDS, name);
+        struct ei_torch_tensor *to = tensor_of(t, i / KINDS, i % KINDS);
+        if (to == NULL) {
+            continue;
+        }
+        name_of(t, i / KINDS, i % KINDS, name);
         const struct ei_safetensors_tensor *tensor = ei_safetensors_find(file, name);
-        if (tensor == NULL || tensor->count != ei_exec_param(trainer->exec, i / KINDS)->count) {
-            return einet_error_set_at(err, EINET_E_MISMATCH, trainer->checkpoint_path, 0, 0,
+        if (tensor == NULL || tensor->count != ei_exec_param(t->exec, i / KINDS)->count) {
+            return einet_error_set_at(err, EINET_E_MISMATCH, t->checkpoint_path, 0, 0,
                                       "has no tensor %s of the right size", name);
         }
         ei_safetensors_to_f32(tensor, numbers);
-        const int rc = trainer->api->tensor_write_f32(tensor_of(trainer, i / KINDS, i % KINDS), numbers, tensor->count);
+        const int rc = t->api->tensor_write_f32(to, numbers, tensor->count);
         if (rc != 0) {
-            return einet_error_set(err, rc, "libtorch: %s", trainer->api->error_text());
+            return ei_train_fault(t, rc, "the checkpoint could not be restored", err);
         }
     }
     return 0;
 }
 
-int ei_checkpoint_read(struct ei_trainer *trainer, struct einet_error *err)
+/* When initial weights are named again, they must be those of the beginning. */
+static int check_init(struct ei_trainer *t, const struct ei_safetensors *file, struct einet_error *err)
+{
+    const char *sha256 = ei_safetensors_metadata(file, "init"), *text = ei_safetensors_metadata(file, "init_text");
+    snprintf(t->init_sha256, sizeof t->init_sha256, "%s", sha256 != NULL ? sha256 : "");
+    snprintf(t->init_text, sizeof t->init_text, "%s", text != NULL ? text : "");
+    if (t->config->init_path == NULL || access(t->config->init_path, F_OK) != 0) {
+        return 0;
+    }
+    struct ei_safetensors *init = NULL;
+    int rc = ei_safetensors_open(t->config->init_path, &init, err);
+    if (rc == 0 && strcmp(ei_safetensors_sha256(init), t->init_sha256) != 0) {
+        rc = einet_error_set_at(err, EINET_E_MISMATCH, t->checkpoint_path, 0, 0,
+                                "is of another run: it began from other weights than %.200s", t->config->init_path);
+    }
+    ei_safetensors_close(init);
+    return rc;
+}
+
+int ei_checkpoint_read(struct ei_trainer *t, struct einet_error *err)
 {
     struct ei_safetensors *file;
-    int rc = ei_safetensors_open(trainer->checkpoint_path, &file, err);
+    int rc = ei_safetensors_open(t->checkpoint_path, &file, err);
     if (rc != 0) {
         return rc;
     }
-    char expected[FINGERPRINT_BYTES];
-    fingerprint_of(trainer, expected);
-    const char *fingerprint = ei_safetensors_metadata(file, "fingerprint");
+    char here[FINGERPRINT_BYTES];
+    fingerprint_of(t, here);
+    const char *there = ei_safetensors_metadata(file, "fingerprint");
     const char *step = ei_safetensors_metadata(file, "step"), *sum = ei_safetensors_metadata(file, "loss_sum");
-    float *numbers = malloc((size_t)(numbers_of(trainer) + 1) * sizeof *numbers);
+    float *numbers = malloc((size_t)(numbers_of(t) + 1) * sizeof *numbers);
     const int64_t at = step != NULL ? strtoll(step, NULL, 10) : -1;
-    if (fingerprint == NULL || sum == NULL || strcmp(fingerprint, expected) != 0) {
-        rc = einet_error_set_at(err, EINET_E_MISMATCH, trainer->checkpoint_path, 0, 0,
-                                "is of another run (%.180s); this one is: %.180s",
-                                fingerprint != NULL ? fingerprint : "?", expected);
-    } else if (at < 0 || at > trainer->steps) {
-        rc = einet_error_set_at(err, EINET_E_FILE, trainer->checkpoint_path, 0, 0, "has no valid step");
+    if (there == NULL || sum == NULL || strcmp(there, here) != 0) {
+        rc = refuse_fingerprint(t, there != NULL ? there : "no fingerprint", here, err);
+    } else if (at < 0 || at > t->steps) {
+        rc = einet_error_set_at(err, EINET_E_FILE, t->checkpoint_path, 0, 0, "has no valid step");
     } else if (numbers == NULL) {
         rc = einet_error_set(err, -ENOMEM, "no memory for a checkpoint");
     } else {
-        rc = restore(trainer, file, numbers, err);
+        rc = restore(t, file, numbers, err);
     }
     if (rc == 0) {
-        trainer->step = at;
-        trainer->loss_sum = strtod(sum, NULL);
+        rc = check_init(t, file, err);
+    }
+    if (rc == 0) {
+        t->step = at;
+        t->loss_sum = strtod(sum, NULL);
     }
     free(numbers);
     ei_safetensors_close(file);

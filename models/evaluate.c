@@ -17,6 +17,9 @@ static int evaluate_batch(const struct ei_torch_api *api, struct ei_exec *exec, 
     const struct ei_program *program = ei_exec_program(exec);
     const int64_t shape[4] = {count, program->input.channels, program->input.height_px, program->input.width_px};
     int rc = api->tensor_from_f32(ei_exec_slot(exec, 0), e->input, shape, 4);
+    if (rc == 0 && count > 1) { /* faster; one sample goes the way of live inference */
+        rc = api->tensor_channels_last(ei_exec_slot(exec, 0));
+    }
     for (int32_t b = 0; rc == 0 && b < program->block_count; b++) {
         rc = ei_exec_run(exec, b, false, false);
         if (rc == 0) {

@@ -12,6 +12,10 @@
 #include <string.h>
 
 #define LIST_BYTES 1024
+/* A network of more multiply-accumulates than this is evaluated in batches: one by one, ten thousand samples take
+ * longer than an epoch. */
+#define EVAL_ALONE_MACS_MAX INT64_C(150000000)
+#define EVAL_BATCH 64
 
 /* Replace the parameters by what half precision keeps of them; numbers receives them all. */
 static int round_params(struct ei_trainer *t, struct ei_safetensors_entry *entries, float *numbers)
@@ -61,7 +65,7 @@ static int write_weights(const struct ei_trainer *t, const struct ei_safetensors
     list_of(t->stats.std, info->channels, std);
     const struct ei_safetensors_pair pairs[] = {
         {"format", "einet weights 1"},
-        {"zoo", c->zoo},
+        {"zoo", t->program.name},
         {"dataset", info->name},
         {"classes", classes},
         {"channels", channels},
@@ -76,6 +80,16 @@ static int write_weights(const struct ei_trainer *t, const struct ei_safetensors
                                 err);
 }
 
+static int32_t eval_batch_of(const struct ei_trainer *t)
+{
+    struct ei_program_cost trunk, branches;
+    if (t->config->eval_batch > 0) {
+        return t->config->eval_batch;
+    }
+    ei_program_cost(&t->program, &trunk, &branches);
+    return trunk.macs + branches.macs <= EVAL_ALONE_MACS_MAX ? 1 : EVAL_BATCH;
+}
+
 static json_t *array_of(const float *values, int32_t count)
 {
     json_t *array = json_array();
@@ -83,6 +97,41 @@ static json_t *array_of(const float *values, int32_t count)
         json_array_append_new(array, json_real((double)values[i]));
     }
     return array;
+}
+
+/* Settings that not every run has. */
+static int add_recipe(const struct ei_trainer *t, json_t *record)
+{
+    const struct ei_train_config *c = t->config;
+    int failed = json_object_set_new(record, "train", json_string(c->train == EI_TRAIN_EXITS ? "exits" : "joint"));
+    failed |= json_object_set_new(record, "schedule", json_string(c->schedule == EI_TRAIN_STEP ? "step" : "one-cycle"));
+    failed |= json_object_set_new(record, "device", json_string(c->device == EI_TRAIN_CUDA ? "cuda" : "cpu"));
+    if (c->schedule == EI_TRAIN_STEP) {
+        failed |= json_object_set_new(record, "milestones", array_of(c->milestone, c->milestones));
+        failed |= json_object_set_new(record, "step_factor", json_real((double)c->step_factor));
+    }
+    if (c->optimizer == EI_TRAIN_SGD) {
+        failed |= json_object_set_new(record, "momentum", json_real((double)c->momentum));
+        failed |= json_object_set_new(record, "nesterov", json_boolean(!c->plain_momentum));
+    }
+    if (c->distill_weight > 0.0F) {
+        failed |= json_object_set_new(record, "distill_weight", json_real((double)c->distill_weight));
+        failed |= json_object_set_new(record, "distill_temperature", json_real((double)ei_train_temperature(c)));
+    }
+    if (c->train == EI_TRAIN_EXITS) {
+        failed |= json_object_set_new(record, "keep_last", json_boolean(c->keep_last));
+        failed |= json_object_set_new(record, "passes", json_integer(ei_train_passes(c)));
+        failed |= json_object_set_new(record, "groups", json_integer(t->group_count));
+    }
+    if (t->init_text[0] != '\0') {
+        failed |= json_object_set_new(record, "init", json_string(t->init_text));
+        failed |= json_object_set_new(record, "init_sha256", json_string(t->init_sha256));
+    }
+    json_t *sizes = c->size_count > 0 ? json_array() : NULL;
+    for (int32_t i = 0; sizes != NULL && i < c->size_count; i++) {
+        failed |= json_array_append_new(sizes, json_pack("[i,i]", c->sizes[i].side_px, c->sizes[i].epochs));
+    }
+    return sizes != NULL ? failed | json_object_set_new(record, "sizes", sizes) : failed;
 }
 
 /* The record's path: out_path with its ending replaced by .json. */
@@ -107,16 +156,21 @@ static int write_record(const struct ei_trainer *t, double elapsed_s, const stru
         weights[i] = ei_train_exit_weight(c, result->exits, i);
     }
     json_t *record = json_pack(
-        "{s:i,s:s,s:s,s:i,s:i,s:i,s:i,s:s,s:f,s:f,s:f,s:f,s:i,s:b,s:b,s:I,s:i,s:I,s:f,s:s,s:s,s:o,s:o,s:o,s:o}",
-        "schema", 1, "zoo", c->zoo, "dataset", info->name, "train_samples", info->count, "test_samples",
+        "{s:i,s:s,s:s,s:i,s:i,s:i,s:i,s:s,s:f,s:f,s:f,s:f,s:i,s:b,s:b,s:I,s:i,s:I,s:f,s:s,s:s,s:o,s:i,s:o,s:o,s:o}",
+        "schema", 2, "zoo", t->program.name, "dataset", info->name, "train_samples", info->count, "test_samples",
         ei_dataset_info(t->test)->count, "epochs", c->epochs, "batch", c->batch, "optimizer",
         c->optimizer == EI_TRAIN_ADAM ? "adam" : "sgd", "lr", (double)c->lr, "warmup_fraction",
         (double)c->warmup_fraction, "weight_decay", (double)c->weight_decay, "label_smoothing",
         (double)c->label_smoothing, "crop_pad_px", c->crop_pad_px, "flip", c->flip, "bfloat16", c->bfloat16, "seed",
         (json_int_t)c->seed, "threads", c->threads, "steps", (json_int_t)t->step, "elapsed_s", elapsed_s, "libtorch",
         t->api->version, "command", c->command != NULL ? c->command : "", "exit_weight",
-        array_of(weights, result->exits), "exit_accuracy", array_of(result->accuracy, result->exits), "norm_mean",
-        array_of(t->stats.mean, info->channels), "norm_std", array_of(t->stats.std, info->channels));
+        array_of(weights, result->exits), "accuracy_batch", result->eval_batch, "exit_accuracy",
+        array_of(result->accuracy, result->exits), "norm_mean", array_of(t->stats.mean, info->channels), "norm_std",
+        array_of(t->stats.std, info->channels));
+    if (record != NULL && add_recipe(t, record) != 0) {
+        json_decref(record);
+        record = NULL;
+    }
     if (record == NULL) {
         return einet_error_set(err, -ENOMEM, "no memory for the training record");
     }
@@ -137,19 +191,20 @@ int ei_export_write(struct ei_trainer *t, double elapsed_s, struct ei_train_resu
     float *numbers = malloc((size_t)total * sizeof *numbers);
     struct ei_safetensors_entry *entries = calloc((size_t)t->param_count + 1, sizeof *entries);
     int rc = numbers != NULL && entries != NULL ? 0 : -ENOMEM;
+    result->eval_batch = eval_batch_of(t);
     if (rc == 0) {
         rc = t->api->precision(EI_TORCH_FLOAT32);
     }
     if (rc == 0) {
-        rc = t->api->thread_enter(EI_TORCH_INFERENCE, 1);
+        rc = t->api->thread_enter(EI_TORCH_INFERENCE, result->eval_batch > 1 ? t->config->threads : 1);
     }
     if (rc == 0) {
         rc = round_params(t, entries, numbers);
     }
     if (rc != 0) {
-        einet_error_set(err, rc, "the weights could not be collected: %s", t->api->error_text());
+        ei_train_fault(t, rc, "the weights could not be collected", err);
     } else {
-        rc = ei_evaluate_exits(t->api, t->exec, t->test, &t->stats, 1, result->accuracy, err);
+        rc = ei_evaluate_exits(t->api, t->exec, t->test, &t->stats, result->eval_batch, result->accuracy, err);
     }
     if (rc == 0) {
         rc = write_weights(t, entries, result, err);

@@ -132,6 +132,30 @@ EI_TEST(augmentation_shifts_and_mirrors)
     ei_dataset_destroy(dataset);
 }
 
+/* Every old pixel counts by the area of it that a new one covers, so the mean stays. */
+EI_TEST(shrinking_averages_areas)
+{
+    static float in[2 * SIDE * SIDE], out[2 * SIDE * SIDE];
+    for (int i = 0; i < 2 * SIDE * SIDE; i++) {
+        in[i] = (float)((i * 7919) % 101) - 20.0F;
+    }
+    ei_batch_shrink(in, 2, SIDE, 16, out);
+    EI_NEAR(out[0], (in[0] + in[1] + in[SIDE] + in[SIDE + 1]) / 4.0F, 1e-5);
+    EI_NEAR(out[16 * 16 + 5 * 16 + 3],
+            (in[1024 + 10 * 32 + 6] + in[1024 + 10 * 32 + 7] + in[1024 + 11 * 32 + 6] + in[1024 + 11 * 32 + 7]) / 4.0F,
+            1e-5);
+    ei_batch_shrink(in, 1, SIDE, 24, out); /* a new pixel is 4/3 old ones wide */
+    EI_NEAR(out[0], (in[0] + in[1] / 3.0F + in[SIDE] / 3.0F + in[SIDE + 1] / 9.0F) * 9.0F / 16.0F, 1e-4);
+    double before = 0.0, after = 0.0;
+    for (int i = 0; i < SIDE * SIDE; i++) {
+        before += (double)in[i] / (SIDE * SIDE);
+        after += i < 24 * 24 ? (double)out[i] / (24 * 24) : 0.0;
+    }
+    EI_NEAR(before, after, 1e-4);
+    ei_batch_shrink(in, 2, SIDE, SIDE, out);
+    EI_TRUE(memcmp(in, out, sizeof in) == 0);
+}
+
 EI_TEST(shuffles_are_permutations_of_seed_and_epoch)
 {
     enum { COUNT = 1000 };

@@ -149,6 +149,125 @@ EI_TEST(lrn_is_right_both_ways)
     }
 }
 
+enum { GRADIENT_BATCH = 8, GRADIENT_INPUTS = GRADIENT_BATCH * 3 * 32 * 32 };
+
+/* Gradients of a whole network, training mode, in one precision; those of parameter i at grads[i]. */
+static void gradients_in(const struct ei_torch_api *api, const struct fixture_weights *w,
+                         enum ei_torch_precision precision, const float *input, float **grads)
+{
+    const int64_t labels[GRADIENT_BATCH] = {0, 1, 2, 3, 4, 5, 6, 7}, shape[4] = {GRADIENT_BATCH, 3, 32, 32};
+    struct ei_exec *exec = NULL;
+    struct ei_torch_tensor *loss = NULL, *term = NULL;
+    EI_REQUIRE(ei_exec_create(api, &w->program, &exec, NULL) == 0);
+    for (int32_t i = 0; i < w->count; i++) {
+        EI_EQ(ei_exec_param_set(exec, i, w->numbers[i], NULL), 0);
+        if (w->params[i].trainable) {
+            EI_EQ(api->requires_grad(ei_exec_param_tensor(exec, i)), 0);
+        }
+    }
+    EI_EQ(api->tensor_create(&loss), 0);
+    EI_EQ(api->tensor_create(&term), 0);
+    EI_EQ(api->precision(precision), 0);
+    EI_EQ(api->tensor_from_f32(ei_exec_slot(exec, 0), input, shape, 4), 0);
+    EI_EQ(api->tensor_channels_last(ei_exec_slot(exec, 0)), 0);
+    for (int32_t b = 0; b < w->program.block_count; b++) {
+        EI_EQ(ei_exec_run(exec, b, false, true), 0);
+        EI_EQ(ei_exec_run(exec, b, true, true), 0);
+        EI_EQ(api->cross_entropy(ei_exec_slot(exec, ei_exec_logits_slot(exec, b)), labels, GRADIENT_BATCH, 0.0F, term),
+              0);
+        EI_EQ(api->scaled_sum(loss, term, 1.0F, loss), 0);
+    }
+    EI_TRUEF(api->backward(loss) == 0, "%s", api->error_text());
+    EI_EQ(api->precision(EI_TORCH_FLOAT32), 0);
+    for (int32_t i = 0; i < w->count; i++) {
+        grads[i] = calloc((size_t)w->params[i].count, sizeof *grads[i]);
+        EI_REQUIRE(grads[i] != NULL);
+        if (w->params[i].trainable) {
+            EI_EQ(api->grad_read_f32(ei_exec_param_tensor(exec, i), grads[i], w->params[i].count), 0);
+        }
+    }
+    api->tensor_destroy(loss);
+    api->tensor_destroy(term);
+    ei_exec_destroy(exec);
+}
+
+/* bfloat16 keeps 8 bits: rounding adds up over layers, but each gradient must point the way of its float32 twin. */
+static void check_bfloat16(const char *zoo, double cosine_min)
+{
+    const struct ei_torch_api *api = fixture_torch_or_skip();
+    static struct fixture_weights w;
+    static float input[GRADIENT_INPUTS];
+    struct ei_random rng;
+    EI_EQ(api->thread_enter(EI_TORCH_TRAINING, 1), 0);
+    EI_EQ(api->seed(1), 0);
+    fixture_draw_zoo(&w, zoo, 3, 10, 5);
+    ei_random_init(&rng, 6, 0);
+    for (int i = 0; i < GRADIENT_INPUTS; i++) {
+        input[i] = (float)ei_random_normal(&rng);
+    }
+    for (int32_t i = 0; i < w.program.op_count; i++) {
+        w.program.ops[i].p = 0.0F; /* the two runs would drop other numbers */
+    }
+    float **grads[2] = {calloc((size_t)w.count, sizeof(float *)), calloc((size_t)w.count, sizeof(float *))};
+    EI_REQUIRE(grads[0] != NULL && grads[1] != NULL);
+    gradients_in(api, &w, EI_TORCH_FLOAT32, input, grads[0]);
+    gradients_in(api, &w, EI_TORCH_BFLOAT16, input, grads[1]);
+    double dot = 0.0, squares[2] = {0.0, 0.0};
+    bool differs = false;
+    for (int32_t i = 0; i < w.count; i++) {
+        for (int64_t n = 0; n < w.params[i].count; n++) {
+            const double a = (double)grads[0][i][n], b = (double)grads[1][i][n];
+            dot += a * b;
+            squares[0] += a * a;
+            squares[1] += b * b;
+            differs = differs || fabs(a - b) > 1e-4 * fabs(a);
+        }
+        free(grads[0][i]);
+        free(grads[1][i]);
+    }
+    const double cosine = dot / sqrt(squares[0] * squares[1]), ratio = sqrt(squares[1] / squares[0]);
+    EI_TRUEF(cosine >= cosine_min, "%s: cosine %g", zoo, cosine);
+    EI_TRUEF(fabs(ratio - 1.0) < 0.1, "%s: length %g times", zoo, ratio);
+    EI_TRUEF(differs, "%s: bfloat16 was not used", zoo);
+    free(grads[0]);
+    free(grads[1]);
+    fixture_free(&w);
+}
+
+EI_TEST(bfloat16_gradients_point_the_same_way)
+{
+    check_bfloat16("b-alexnet", 0.98);
+    check_bfloat16("flexvgg-16", 0.8); /* deep, batch norm over 2x2 pixels: PyTorch's autocast reaches 0.86 to 0.89 */
+    check_bfloat16("msdnet-21-light", 0.9);
+}
+
+/* Sixteen bits, channels last, and what half precision cannot hold is the largest that it can. */
+EI_TEST(half_numbers_survive_a_cache)
+{
+    const struct ei_torch_api *api = fixture_torch_or_skip();
+    const int64_t shape[4] = {1, 3, 1, 2};
+    const float numbers[6] = {1.0F, 2.5F, -3.0F, 1e6F, 0.333251953125F, -0.001F};
+    uint16_t half[6];
+    float back[6];
+    struct ei_torch_tensor *t = NULL;
+    EI_EQ(api->tensor_create(&t), 0);
+    for (int bfloat16 = 0; bfloat16 < 2; bfloat16++) {
+        EI_EQ(api->precision(bfloat16 == 1 ? EI_TORCH_BFLOAT16 : EI_TORCH_FLOAT32), 0);
+        EI_EQ(api->tensor_from_f32(t, numbers, shape, 4), 0);
+        EI_EQ(api->tensor_read_half(t, half, 6), 0);
+        EI_EQ(half[1], bfloat16 == 1 ? 0xC040 : 0xC200); /* -3: channel 1 of pixel 0 comes second */
+        EI_EQ(api->tensor_from_half(t, half, shape, 4), 0);
+        EI_EQ(api->tensor_read_f32(t, back, 6), 0);
+        for (int i = 0; i < 6; i++) {
+            const double bound = bfloat16 == 1 ? fabs((double)numbers[i]) / 256.0 : fabs((double)numbers[i]) / 2048.0;
+            EI_NEAR(back[i], bfloat16 == 0 && i == 3 ? 65504.0 : (double)numbers[i], bound);
+        }
+        EI_EQ(api->tensor_read_half(t, half, 5), EINET_E_BACKEND);
+    }
+    EI_EQ(api->precision(EI_TORCH_FLOAT32), 0);
+    api->tensor_destroy(t);
+}
+
 /* Errors cross the door as codes and texts. */
 EI_TEST(shape_errors_are_told)
 {

@@ -1,0 +1,341 @@
+/* First values of the parameters: drawn from the seed, or taken from a file of weights.
+ *
+ * A file of the same network is matched by name. A file of another network of the zoo is matched in walking order: the
+ * trunk must agree shape by shape, the last exit is taken when all of it agrees.
+ */
+#include "models/trainer.h"
+
+#include "rt/random.h"
+#include "stages/nn/safetensors.h"
+#include "stages/nn/zoo.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What the file is of, and where each parameter's numbers are in it. */
+struct source {
+    const char *path;
+    struct ei_safetensors *file;
+    const char *zoo;
+    int32_t classes;                            /* 0 = not said */
+    const struct ei_safetensors_tensor **found; /* [param_count], NULL = draw */
+};
+
+/* He et al. 2015 for what a ReLU follows; everything else small; normalisation starts as the identity. */
+static void draw_param(const struct ei_param *param, bool is_logits, struct ei_random *rng, float *out)
+{
+    const double gain = is_logits ? 0.5 : 2.0;
+    const double sigma = param->fan_in > 0 ? sqrt(gain / (double)param->fan_in) : 0.0;
+    const bool is_one =
+        param->op == EI_OP_BATCH_NORM && (param->role == EI_PARAM_WEIGHT || param->role == EI_PARAM_RUNNING_VAR);
+    for (int64_t i = 0; i < param->count; i++) {
+        if (param->role == EI_PARAM_WEIGHT && param->fan_in > 0) {
+            out[i] = (float)(sigma * ei_random_normal(rng));
+        } else {
+            out[i] = is_one ? 1.0F : 0.0F;
+        }
+    }
+}
+
+static bool is_shape_equal(const struct ei_param *param, const struct ei_safetensors_tensor *tensor)
+{
+    bool equal = param->dims == tensor->dims;
+    for (int32_t d = 0; equal && d < param->dims; d++) {
+        equal = param->shape[d] == tensor->shape[d];
+    }
+    return equal;
+}
+
+static const char *shape_text(int32_t dims, const int64_t *shape, char *out, size_t size)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (int32_t d = 0; d < dims && used < size; d++) {
+        const int more = snprintf(out + used, size - used, "%s%lld", d > 0 ? "x" : "", (long long)shape[d]);
+        used += more > 0 ? (size_t)more : 0;
+    }
+    return out;
+}
+
+static int refuse_shape(const struct ei_trainer *t, const struct source *s, const struct ei_param *param,
+                        const struct ei_safetensors_tensor *tensor, struct einet_error *err)
+{
+    char have[64], want[64];
+    return einet_error_set_at(err, EINET_E_MISMATCH, s->path, 0, 0,
+                              "does not fit %s: %s of %.31s is %s, but %s needs %s", t->program.name, tensor->name,
+                              s->zoo, shape_text(tensor->dims, tensor->shape, have, sizeof have), param->name,
+                              shape_text(param->dims, param->shape, want, sizeof want));
+}
+
+static int match_by_name(struct ei_trainer *t, struct source *s, struct einet_error *err)
+{
+    if (s->classes > 0 && s->classes != t->program.classes) {
+        return einet_error_set_at(err, EINET_E_MISMATCH, s->path, 0, 0,
+                                  "its exits tell %d classes apart, the data set has %d; only the exits of another "
+                                  "network (NAME-classic for NAME) may differ",
+                                  s->classes, t->program.classes);
+    }
+    for (int32_t n = 0; n < ei_safetensors_count(s->file); n++) {
+        const struct ei_safetensors_tensor *tensor = ei_safetensors_at(s->file, n);
+        int32_t i = 0;
+        while (i < t->param_count && strcmp(ei_exec_param(t->exec, i)->name, tensor->name) != 0) {
+            i++;
+        }
+        if (i == t->param_count) {
+            return einet_error_set_at(err, EINET_E_MISMATCH, s->path, 0, 0, "its %s is not in %s", tensor->name,
+                                      t->program.name);
+        }
+        if (!is_shape_equal(ei_exec_param(t->exec, i), tensor)) {
+            return refuse_shape(t, s, ei_exec_param(t->exec, i), tensor, err);
+        }
+        s->found[i] = tensor;
+    }
+    return 0;
+}
+
+/* The parameters of a program's trunk or of its last exit: their tensors in the file, in walking order. */
+static int32_t collect(const struct ei_program *program, bool last_exit, const struct source *s,
+                       const struct ei_safetensors_tensor **out, int32_t max, struct einet_error *err)
+{
+    struct ei_param params[EI_PROGRAM_PARAMS_PER_OP_MAX];
+    int32_t count = 0;
+    for (int32_t b = last_exit ? program->block_count - 1 : 0; b < program->block_count; b++) {
+        for (int32_t op = 0; op < ei_program_part(program, b, last_exit)->op_count; op++) {
+            const int32_t of_op = ei_program_op_params(program, b, last_exit, op, params);
+            for (int32_t p = 0; p < of_op; p++) {
+                const struct ei_safetensors_tensor *tensor = ei_safetensors_find(s->file, params[p].name);
+                if (tensor == NULL || !is_shape_equal(&params[p], tensor)) {
+                    return einet_error_set_at(err, EINET_E_MISMATCH, s->path, 0, 0,
+                                              "is said to be of %s, but has no tensor %s of its shape", program->name,
+                                              params[p].name);
+                }
+                if (count < max) {
+                    out[count] = tensor;
+                }
+                count++;
+            }
+        }
+    }
+    return count;
+}
+
+/* Match a list against the trunk (or the last exit) of the network that is trained. An exit is taken whole or not. */
+static int match_list(struct ei_trainer *t, struct source *s, bool last_exit,
+                      const struct ei_safetensors_tensor *const *list, int32_t count, struct einet_error *err)
+{
+    int32_t at = 0;
+    for (int pass = 0; pass < 2; pass++) { /* first look, then take */
+        at = 0;
+        for (int32_t i = 0; i < t->param_count; i++) {
+            const struct ei_train_param *of = &t->params[i];
+            if (of->branch != last_exit || (last_exit && of->block_idx != t->program.block_count - 1)) {
+                continue;
+            }
+            const bool fits = at < count && is_shape_equal(ei_exec_param(t->exec, i), list[at]);
+            if (!fits && last_exit) {
+                return 0;
+            }
+            if (!fits && at < count) {
+                return refuse_shape(t, s, ei_exec_param(t->exec, i), list[at], err);
+            }
+            if (pass == 1 && at < count) {
+                s->found[i] = list[at];
+            }
+            at++;
+        }
+        if (at != count && last_exit) {
+            return 0;
+        }
+        if (at != count) {
+            return einet_error_set_at(err, EINET_E_MISMATCH, s->path, 0, 0,
+                                      "%s has %d trunk parameters, %s has %d: not the same trunk", s->zoo, count,
+                                      t->program.name, at);
+        }
+    }
+    return 0;
+}
+
+static int match_by_order(struct ei_trainer *t, struct source *s, struct einet_error *err)
+{
+    const int32_t max = ei_safetensors_count(s->file);
+    struct ei_program *of_file = malloc(sizeof *of_file);
+    const struct ei_safetensors_tensor **list = calloc((size_t)max + 1, sizeof(struct ei_safetensors_tensor *));
+    int rc = of_file != NULL && list != NULL ? 0 : einet_error_set(err, -ENOMEM, "no memory for initial weights");
+    if (rc == 0) {
+        rc = ei_zoo_program(s->zoo, t->program.input.channels, s->classes > 0 ? s->classes : t->program.classes,
+                            of_file, err);
+    }
+    for (int last = 0; rc == 0 && last < 2; last++) {
+        const int32_t count = collect(of_file, last != 0, s, list, max, err);
+        rc = count < 0 ? count : match_list(t, s, last != 0, list, count, err);
+    }
+    free(list);
+    free(of_file);
+    return rc;
+}
+
+/* Whether every parameter of a part was found; a part without parameters was. */
+static bool is_found(const struct ei_trainer *t, const struct source *s, int32_t block_idx, bool branch)
+{
+    for (int32_t i = 0; i < t->param_count; i++) {
+        if (t->params[i].block_idx == block_idx && t->params[i].branch == branch && s->found[i] == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* "took the trunk and exits 14; drawn: exits 1-13" */
+static void describe(struct ei_trainer *t, const struct source *s)
+{
+    char lists[2][96] = {"", ""};
+    size_t used[2] = {0, 0};
+    bool is_trunk_whole = true;
+    for (int32_t b = 0; b < t->program.block_count; b++) {
+        is_trunk_whole = is_trunk_whole && is_found(t, s, b, false);
+    }
+    for (int32_t b = 0; b < t->program.block_count;) {
+        const bool found = is_found(t, s, b, true);
+        int32_t end = b + 1;
+        while (end < t->program.block_count && is_found(t, s, end, true) == found) {
+            end++;
+        }
+        char *list = lists[found ? 1 : 0];
+        size_t *at = &used[found ? 1 : 0];
+        if (*at < sizeof lists[0]) {
+            const int more = end - b > 1 ? snprintf(list + *at, sizeof lists[0] - *at, " %d-%d", b + 1, end)
+                                         : snprintf(list + *at, sizeof lists[0] - *at, " %d", b + 1);
+            *at += more > 0 ? (size_t)more : 0;
+        }
+        b = end;
+    }
+    snprintf(t->init_text, sizeof t->init_text, "from weights of %.31s: %s; exits taken:%s; drawn:%s", s->zoo,
+             is_trunk_whole ? "the trunk" : "a part of the trunk", used[1] > 0 ? lists[1] : " none",
+             used[0] > 0 ? lists[0] : " none");
+}
+
+/* With a frozen trunk, what is frozen must have come from the file. */
+static int check_frozen(const struct ei_trainer *t, const struct source *s, struct einet_error *err)
+{
+    for (int32_t i = 0; t->config->train == EI_TRAIN_EXITS && i < t->param_count; i++) {
+        if (s->found[i] != NULL || t->params[i].is_trained) {
+            continue;
+        }
+        const bool is_last_exit = t->params[i].branch && t->params[i].block_idx == t->program.block_count - 1;
+        if (is_last_exit && t->config->keep_last) {
+            return einet_error_set_at(
+                err, EINET_E_MISMATCH, s->path, 0, 0,
+                "its last exit does not fit that of %s with %d classes: leave --keep-last away to "
+                "train it afresh",
+                t->program.name, t->program.classes);
+        }
+        if (!t->params[i].branch) {
+            return einet_error_set_at(err, EINET_E_MISMATCH, s->path, 0, 0,
+                                      "has no %s, and --train exits keeps the trunk as it is",
+                                      ei_exec_param(t->exec, i)->name);
+        }
+    }
+    return 0;
+}
+
+static int open_source(struct ei_trainer *t, struct source *s, struct einet_error *err)
+{
+    s->path = t->config->init_path;
+    s->found = calloc((size_t)t->param_count + 1, sizeof(struct ei_safetensors_tensor *));
+    if (s->found == NULL) {
+        return einet_error_set(err, -ENOMEM, "no memory for initial weights");
+    }
+    int rc = ei_safetensors_open(s->path, &s->file, err);
+    if (rc != 0) {
+        return rc;
+    }
+    const char *zoo = ei_safetensors_metadata(s->file, "zoo"), *classes = ei_safetensors_metadata(s->file, "classes");
+    const char *channels = ei_safetensors_metadata(s->file, "channels");
+    s->zoo = zoo != NULL ? zoo : t->program.name;
+    s->classes = classes != NULL ? (int32_t)strtol(classes, NULL, 10) : 0;
+    if (channels != NULL && strtol(channels, NULL, 10) != t->program.input.channels) {
+        return einet_error_set_at(err, EINET_E_MISMATCH, s->path, 0, 0,
+                                  "takes pictures of %.8s channels, the data set's have %d", channels,
+                                  t->program.input.channels);
+    }
+    if (t->config->program != NULL || strcmp(s->zoo, t->program.name) == 0) {
+        rc = match_by_name(t, s, err);
+    } else {
+        rc = match_by_order(t, s, err);
+    }
+    if (rc == 0) {
+        rc = check_frozen(t, s, err);
+    }
+    if (rc == 0) {
+        snprintf(t->init_sha256, sizeof t->init_sha256, "%s", ei_safetensors_sha256(s->file));
+        describe(t, s);
+    }
+    return rc;
+}
+
+static int init_param(struct ei_trainer *t, const struct source *s, int32_t i, float *numbers)
+{
+    const struct ei_param *param = ei_exec_param(t->exec, i);
+    const struct ei_torch_api *api = t->api;
+    int rc = 0;
+    memset(numbers, 0, (size_t)param->count * sizeof *numbers);
+    if (t->params[i].is_trained) {
+        rc = api->tensor_create(&t->first[i]);
+        if (rc == 0) {
+            rc = api->tensor_from_f32(t->first[i], numbers, param->shape, param->dims);
+        }
+    }
+    if (rc == 0 && t->params[i].is_trained && t->config->optimizer == EI_TRAIN_ADAM) {
+        rc = api->tensor_create(&t->second[i]);
+        if (rc == 0) {
+            rc = api->tensor_from_f32(t->second[i], numbers, param->shape, param->dims);
+        }
+    }
+    if (s->found != NULL && s->found[i] != NULL) {
+        ei_safetensors_to_f32(s->found[i], numbers);
+    } else {
+        struct ei_random rng;
+        ei_random_init(&rng, t->config->seed, EI_TRAIN_STREAM_INIT | (uint32_t)i);
+        draw_param(param, param->op == EI_OP_LINEAR && param->shape[0] == t->program.classes, &rng, numbers);
+    }
+    if (rc == 0) {
+        rc = ei_exec_param_set(t->exec, i, numbers, NULL);
+    }
+    if (rc == 0 && t->params[i].is_trained) {
+        rc = api->requires_grad(ei_exec_param_tensor(t->exec, i));
+    }
+    return rc;
+}
+
+int ei_train_init(struct ei_trainer *t, struct einet_error *err)
+{
+    struct source source = {0};
+    int64_t largest = 1;
+    int rc = 0;
+    for (int32_t i = 0; i < t->param_count; i++) {
+        const int64_t count = ei_exec_param(t->exec, i)->count;
+        largest = count > largest ? count : largest;
+    }
+    float *numbers = malloc((size_t)largest * sizeof *numbers);
+    if (numbers == NULL) {
+        return einet_error_set(err, -ENOMEM, "no memory for the weights");
+    }
+    if (t->config->init_path != NULL && !t->config->resume) {
+        rc = open_source(t, &source, err);
+    }
+    if (rc == 0) {
+        for (int32_t i = 0; rc == 0 && i < t->param_count; i++) {
+            rc = init_param(t, &source, i, numbers);
+        }
+        if (rc != 0) {
+            ei_train_fault(t, rc, "the weights could not be set up", err);
+        }
+    }
+    ei_safetensors_close(source.file);
+    free(source.found);
+    free(numbers);
+    return rc;
+}
