@@ -21,6 +21,7 @@ int einet_check_command(int argc, char **argv);
 int einet_import_command(int argc, char **argv);
 int einet_train_command(int argc, char **argv);
 int einet_models_command(int argc, char **argv);
+int einet_convert_command(int argc, char **argv);
 int einet_profile_command(int argc, char **argv);
 int einet_predictor_command(int argc, char **argv);
 int einet_plan_command(int argc, char **argv);

@@ -17,6 +17,7 @@ static const struct command commands[] = {
     {"import", einet_import_command, "turn a workload of rt-app, DISB or rtspin into a workload file"},
     {"train", einet_train_command, "train a multi-exit network"},
     {"models", einet_models_command, "list the networks of the zoo with their parameters and cost"},
+    {"convert", einet_convert_command, "make a trained single-exit network a multi-exit one"},
     {"profile", einet_profile_command, "measure block times and per-sample confidences, or print a profile"},
     {"predictor", einet_predictor_command, "train, print or compare predictors of later exits' scores"},
     {"plan", einet_plan_command, "choose exits: one problem or a stream of them, in JSON"},
