@@ -1,6 +1,8 @@
-/* einet evaluate: how accurate are the ways to choose exits when a job is stopped at any time? */
+/* einet evaluate: how accurate are the ways to choose exits when a job is stopped at any time? For one network, or
+ * with --paper for all that there are, in the tables of the EINet paper.
+ */
 #include "app/commands.h"
-#include "models/plan_evaluate.h"
+#include "models/paper_evaluate.h"
 #include "planner/predictor_file.h"
 #include "planner/profile_file.h"
 
@@ -10,9 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char help[] =
     "usage: einet evaluate --et FILE --cs FILE [options]\n"
+    "       einet evaluate --paper [DIR..] [options]\n"
     "\n"
     "Walk one job per sample of the CS-profile through each method of choosing exits, with the block times of the\n"
     "ET-profile, and print how often the answer held at the forced exit time T is right, integrated over T exactly.\n"
@@ -30,18 +34,32 @@ static const char help[] =
     "                             with times such as 2ms or 800us\n"
     "  --assume T                 what the planner takes the distribution for (default: what it is)\n"
     "  --methods A,B,..           of exact, hybrid:DEPTH, greedy, random:DRAWS, static:PERCENT, statistics,\n"
-    "                             confidence:SCORE, all, classic (last exit only), compressed, oracle; with a\n"
-    "                             predictor exact@means and the like do without it (default: a set of each)\n"
+    "                             confidence:SCORE, noskip, all, classic (last exit only), compressed, oracle; with\n"
+    "                             a predictor exact@means and the like do without it (default: a set of each)\n"
     "  --classic-et FILE          profiles of a real network with one exit, for classic (default: the conv chain and\n"
     "  --classic-cs FILE          the last exit of the network itself)\n"
     "  --compressed-et FILE       profiles of a pruned or quantised network with one exit, for compressed\n"
     "  --compressed-cs FILE\n"
     "  --no-output-score X        what no answer is worth to the planner, default 0\n"
-    "  --bootstrap N              resamples of the intervals, default 2000; 0 = no intervals\n"
+    "  --resamples N              of the intervals, default 2000; 0 = no intervals (--bootstrap is the same)\n"
     "  --seed N                   of random search and bootstrap, default 1\n"
+    "  --threads N                that share the samples, default one per processor; the result is the same\n"
     "  --json                     print one JSON object instead of the table (docs/evaluation.md)\n"
     "\n"
+    "  --paper                    the tables of the EINet paper beside ours, for every network and data set whose\n"
+    "                             profiles are in the folders (default models/pretrained), told by what the files say\n"
+    "                             of themselves; what is missing is listed with the command that makes it\n"
+    "  --pairs NET/DATASET,..     only these\n"
+    "  --lane NAME                block times of lanes whose name begins so, default cpu\n"
+    "  --no-predictor             plan with mean scores even where there are predictors\n"
+    "  --markdown                 for a document\n"
+    "                             besides: --resamples, --seed, --threads, --json\n"
+    "\n"
     "example: einet evaluate --et b-alexnet-cifar10.et.csv --cs b-alexnet-cifar10.cs --exit-time exponential:800\n";
+
+#define THREADS_MAX 64
+
+static const char *const default_folders[] = {"models/pretrained"};
 
 enum option_id {
     OPT_ET = 256,
@@ -56,8 +74,15 @@ enum option_id {
     OPT_COMPRESSED_CS,
     OPT_NO_OUTPUT_SCORE,
     OPT_BOOTSTRAP,
+    OPT_RESAMPLES,
     OPT_SEED,
+    OPT_THREADS,
     OPT_JSON,
+    OPT_PAPER,
+    OPT_PAIRS,
+    OPT_LANE,
+    OPT_NO_PREDICTOR,
+    OPT_MARKDOWN,
     OPT_HELP
 };
 
@@ -74,8 +99,15 @@ static const struct option options[] = {
     {"compressed-cs", required_argument, NULL, OPT_COMPRESSED_CS},
     {"no-output-score", required_argument, NULL, OPT_NO_OUTPUT_SCORE},
     {"bootstrap", required_argument, NULL, OPT_BOOTSTRAP},
+    {"resamples", required_argument, NULL, OPT_RESAMPLES},
     {"seed", required_argument, NULL, OPT_SEED},
+    {"threads", required_argument, NULL, OPT_THREADS},
     {"json", no_argument, NULL, OPT_JSON},
+    {"paper", no_argument, NULL, OPT_PAPER},
+    {"pairs", required_argument, NULL, OPT_PAIRS},
+    {"lane", required_argument, NULL, OPT_LANE},
+    {"no-predictor", no_argument, NULL, OPT_NO_PREDICTOR},
+    {"markdown", no_argument, NULL, OPT_MARKDOWN},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -86,11 +118,16 @@ struct pair_paths {
 
 struct request {
     struct pair_paths network, classic, compressed;
-    const char *predictor, *exit_time, *assume, *methods;
+    const char *predictor, *exit_time, *assume, *methods, *no_output;
     double no_output_score;
-    int32_t resamples;
+    int32_t resamples, threads;
     uint64_t seed;
     bool is_json;
+    /* of --paper */
+    bool is_paper, is_without_predictor, is_markdown;
+    const char *pairs, *lane;
+    const char *const *folders;
+    int32_t folder_count;
 };
 
 /* Everything that was read from files. */
@@ -118,7 +155,17 @@ static bool parse_whole(const char *text, uint64_t max, uint64_t *out)
     return errno == 0 && text[0] >= '0' && text[0] <= '9' && *end == '\0' && *out <= max;
 }
 
-static const char **path_option(struct request *r, int id)
+static bool parse_count(const char *text, int32_t min, int32_t max, int32_t *out)
+{
+    uint64_t count;
+    if (!parse_whole(text, (uint64_t)max, &count) || count < (uint64_t)min) {
+        return false;
+    }
+    *out = (int32_t)count;
+    return true;
+}
+
+static const char **text_option(struct request *r, int id)
 {
     switch (id) {
     case OPT_ET:
@@ -141,6 +188,10 @@ static const char **path_option(struct request *r, int id)
         return &r->compressed.et;
     case OPT_COMPRESSED_CS:
         return &r->compressed.cs;
+    case OPT_PAIRS:
+        return &r->pairs;
+    case OPT_LANE:
+        return &r->lane;
     default:
         return NULL;
     }
@@ -148,25 +199,33 @@ static const char **path_option(struct request *r, int id)
 
 static bool apply_option(struct request *r, int id, const char *value)
 {
-    uint64_t count;
-    const char **path = path_option(r, id);
-    if (path != NULL) {
-        *path = value;
+    const char **to = text_option(r, id);
+    if (to != NULL) {
+        *to = value;
         return true;
     }
     switch (id) {
     case OPT_NO_OUTPUT_SCORE:
+        r->no_output = value;
         return parse_number(value, &r->no_output_score);
     case OPT_BOOTSTRAP:
-        if (!parse_whole(value, EI_PLAN_RESAMPLES_MAX, &count)) {
-            return false;
-        }
-        r->resamples = (int32_t)count;
-        return true;
+    case OPT_RESAMPLES:
+        return parse_count(value, 0, EI_PLAN_RESAMPLES_MAX, &r->resamples);
+    case OPT_THREADS:
+        return parse_count(value, 1, THREADS_MAX, &r->threads);
     case OPT_SEED:
         return parse_whole(value, UINT64_MAX, &r->seed);
     case OPT_JSON:
         r->is_json = true;
+        return true;
+    case OPT_PAPER:
+        r->is_paper = true;
+        return true;
+    case OPT_NO_PREDICTOR:
+        r->is_without_predictor = true;
+        return true;
+    case OPT_MARKDOWN:
+        r->is_markdown = true;
         return true;
     default:
         return false;
@@ -177,6 +236,36 @@ static int complain(const char *text)
 {
     fprintf(stderr, "einet evaluate: %s; einet evaluate --help\n", text);
     return EINET_EXIT_USAGE;
+}
+
+/* What the two forms of the command do not share. */
+static int check_request(const struct request *r)
+{
+    const bool is_single = r->network.et || r->network.cs || r->classic.et || r->classic.cs || r->compressed.et ||
+                           r->compressed.cs || r->predictor || r->exit_time || r->assume || r->methods || r->no_output;
+    if (r->is_paper) {
+        return is_single ? complain("--paper finds its profiles itself: of the options for one network it "
+                                    "takes --resamples, --seed, --threads and --json")
+               : r->is_json && r->is_markdown ? complain("--json and --markdown exclude each other")
+                                              : -1;
+    }
+    if (r->pairs || r->lane || r->is_without_predictor || r->is_markdown) {
+        return complain("--pairs, --lane, --no-predictor and --markdown go with --paper");
+    }
+    if (r->folder_count > 0) {
+        fprintf(stderr, "einet evaluate: '%s' is not an option; einet evaluate --help\n", r->folders[0]);
+        return EINET_EXIT_USAGE;
+    }
+    if (r->network.et == NULL || r->network.cs == NULL) {
+        return complain("--et and --cs are needed");
+    }
+    if ((r->classic.et == NULL) != (r->classic.cs == NULL)) {
+        return complain("--classic-et and --classic-cs are needed together");
+    }
+    if ((r->compressed.et == NULL) != (r->compressed.cs == NULL)) {
+        return complain("--compressed-et and --compressed-cs are needed together");
+    }
+    return -1;
 }
 
 /* Returns -1 to go on, else the exit status. */
@@ -198,20 +287,9 @@ static int parse_arguments(int argc, char **argv, struct request *r)
             return EINET_EXIT_USAGE;
         }
     }
-    if (optind < argc) {
-        fprintf(stderr, "einet evaluate: '%s' is not an option; einet evaluate --help\n", argv[optind]);
-        return EINET_EXIT_USAGE;
-    }
-    if (r->network.et == NULL || r->network.cs == NULL) {
-        return complain("--et and --cs are needed");
-    }
-    if ((r->classic.et == NULL) != (r->classic.cs == NULL)) {
-        return complain("--classic-et and --classic-cs are needed together");
-    }
-    if ((r->compressed.et == NULL) != (r->compressed.cs == NULL)) {
-        return complain("--compressed-et and --compressed-cs are needed together");
-    }
-    return -1;
+    r->folders = (const char *const *)argv + optind;
+    r->folder_count = argc - optind;
+    return check_request(r);
 }
 
 static int read_pair(const struct pair_paths *paths, struct inputs *in, int which, struct ei_plan_profiles *out,
@@ -258,6 +336,7 @@ static int read_inputs(const struct request *r, struct inputs *in, struct ei_pla
     config->no_output_score = r->no_output_score;
     config->resamples = r->resamples;
     config->seed = r->seed;
+    config->threads = r->threads;
     return status;
 }
 
@@ -295,12 +374,61 @@ static int evaluate(const struct request *r, struct inputs *in)
     return EINET_EXIT_OK;
 }
 
+static void show_pair(void *context, const struct ei_paper_pair *pair, int32_t idx, int32_t count)
+{
+    (void)context;
+    fprintf(stderr, "%d of %d: %s/%s\n", idx + 1, count, pair->network, pair->dataset);
+}
+
+static int print_paper(const struct request *r, const struct ei_paper_report *report)
+{
+    const int status =
+        r->is_json ? ei_paper_write_json(report, stdout) : ei_paper_print(report, r->is_markdown, stdout);
+    if (status != 0) {
+        fprintf(stderr, "einet evaluate: cannot print the result: %s\n", einet_error_text(status));
+        return EINET_EXIT_FAULT;
+    }
+    return EINET_EXIT_OK;
+}
+
+static int evaluate_paper(const struct request *r)
+{
+    const bool is_default = r->folder_count == 0;
+    const char *lane = r->lane ? r->lane : "cpu";
+    struct ei_paper_library library = {0};
+    struct ei_paper_results results = {0};
+    struct einet_error err = {0};
+    const struct ei_paper_config config = {
+        .resamples = r->resamples,
+        .seed = r->seed,
+        .threads = r->threads,
+        .is_without_predictor = r->is_without_predictor,
+        .on_pair = isatty(STDERR_FILENO) ? show_pair : NULL,
+    };
+    int status = ei_paper_library_read(is_default ? default_folders : r->folders, is_default ? 1 : r->folder_count,
+                                       r->pairs, lane, &library, &err);
+    if (status == 0) {
+        status = ei_paper_evaluate(&library, &config, &results, &err);
+    }
+    if (status != 0) {
+        ei_paper_library_fini(&library);
+        return einet_report_error("evaluate", &err);
+    }
+    status = print_paper(r, &(struct ei_paper_report){&library, &results, &config, lane});
+    ei_paper_results_fini(&results);
+    ei_paper_library_fini(&library);
+    return status;
+}
+
 int einet_evaluate_command(int argc, char **argv)
 {
     struct request r = {.resamples = 2000, .seed = 1};
     const int stop = parse_arguments(argc, argv, &r);
     if (stop >= 0) {
         return stop;
+    }
+    if (r.is_paper) {
+        return evaluate_paper(&r);
     }
     struct inputs *in = calloc(1, sizeof *in);
     if (!in) {

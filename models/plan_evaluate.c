@@ -136,7 +136,7 @@ struct method_run {
     const struct ei_plan_method *method;
     const struct ei_plan_profiles *profiles;
     struct ei_elastic_config stepper;
-    struct ei_elastic begun; /* of a search */
+    struct ei_elastic begun; /* of a search, and of no skipping */
     struct ei_step step;
 };
 
@@ -162,6 +162,8 @@ static int walk_sample(const struct worker *worker, int32_t sample, struct ei_pl
     switch (run->method->kind) {
     case EI_METHOD_SEARCH:
         return ei_plan_walk_search(&run->begun, run->step, worker->ws, confidence, out);
+    case EI_METHOD_NO_SKIP:
+        return ei_plan_walk_no_skip(&run->begun, worker->ws, confidence, out);
     case EI_METHOD_ORACLE:
         ei_plan_walk_oracle(&run->stepper, confidence, out);
         return 0;
@@ -200,7 +202,7 @@ static int init_run(const struct context *context, int32_t m, struct ei_plan_wor
 {
     const struct ei_plan_method *method = &context->config->methods[m];
     const struct ei_et_profile *et = context->config->network.et;
-    const bool is_search = method->kind == EI_METHOD_SEARCH;
+    const bool is_search = method->kind == EI_METHOD_SEARCH || method->kind == EI_METHOD_NO_SKIP;
     const struct ei_search search = is_search ? method->search : (struct ei_search){.kind = EI_SEARCH_ALL};
     out->idx = m;
     out->method = method;

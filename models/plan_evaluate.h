@@ -45,6 +45,7 @@ struct ei_survival ei_exit_time_survival(const struct ei_exit_time *exit_time, i
 
 enum ei_plan_method_kind {
     EI_METHOD_SEARCH,     /* a search of planner/search.h in the elastic stepper */
+    EI_METHOD_NO_SKIP,    /* every exit in order for as long as the exact search plans any: EINet's stop, no skipping */
     EI_METHOD_ORACLE,     /* knows T and the sample's scores */
     EI_METHOD_CLASSIC,    /* a network with its last exit only */
     EI_METHOD_COMPRESSED, /* the last exit of another, smaller network */
@@ -52,17 +53,17 @@ enum ei_plan_method_kind {
 
 struct ei_plan_method {
     enum ei_plan_method_kind kind;
-    struct ei_search search; /* of EI_METHOD_SEARCH */
+    struct ei_search search; /* of EI_METHOD_SEARCH; exact of EI_METHOD_NO_SKIP */
     bool has_predictor;      /* guesses with the CS-predictor; false: with the means of the data set */
     char name[EI_SEARCH_NAME_MAX + 8];
 };
 
 #define EI_PLAN_METHODS_MAX 32
 
-/* Read a comma-separated list: searches as ei_search_parse reads them (the oracle excepted), "oracle", "classic",
- * "compressed". With a predictor the searches that replan by expected scores (exact, hybrid, greedy, random) use it,
- * unless "@means" follows. text NULL: every method that the inputs allow. seed: of random. Returns 0 or EINET_E_USAGE
- * (unknown, named twice, too many, compressed without its profiles, @means without effect). */
+/* Read a comma-separated list: searches as ei_search_parse reads them (the oracle excepted), "noskip", "oracle",
+ * "classic", "compressed". With a predictor those that replan by expected scores (exact, hybrid, greedy, random,
+ * noskip) use it, unless "@means" follows. text NULL: every method that the inputs allow. seed: of random. Returns 0 or
+ * EINET_E_USAGE (unknown, named twice, too many, compressed without its profiles, @means without effect). */
 int ei_plan_methods_parse(const char *text, bool has_predictor, bool has_compressed, uint64_t seed,
                           struct ei_plan_method out[EI_PLAN_METHODS_MAX], int32_t *out_count, struct einet_error *err);
 

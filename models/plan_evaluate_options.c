@@ -95,14 +95,51 @@ struct ei_survival ei_exit_time_survival(const struct ei_exit_time *exit_time, i
 /* ---- the methods ---- */
 
 #define MEANS_SUFFIX "@means"
+#define NO_SKIP "noskip"
 
 static const char standard_methods[] = "exact,hybrid:6,greedy,random:1000,static:25,static:50,static:100,statistics,"
-                                       "confidence:0.9,confidence:0.95,confidence:0.99,all,classic";
+                                       "confidence:0.9,confidence:0.95,confidence:0.99,noskip,all,classic";
 
 /* Whether plans of this search depend on the expected scores of exits not run, and are made anew after each branch. */
 static bool uses_guesses(enum ei_search_kind kind)
 {
     return kind == EI_SEARCH_EXACT || kind == EI_SEARCH_HYBRID || kind == EI_SEARCH_GREEDY || kind == EI_SEARCH_RANDOM;
+}
+
+/* One entry that plans: a search, or noskip; "@means" may follow. */
+static int parse_search(char *name, bool has_predictor, uint64_t seed, struct ei_plan_method *out,
+                        struct einet_error *err)
+{
+    struct ei_plan_method method = {.kind = EI_METHOD_SEARCH};
+    struct einet_error search_err = {0};
+    char *suffix = strstr(name, MEANS_SUFFIX);
+    const bool is_by_means = suffix != NULL && strcmp(suffix, MEANS_SUFFIX) == 0;
+    if (is_by_means) {
+        *suffix = '\0';
+    }
+    const bool is_no_skip = strcmp(name, NO_SKIP) == 0;
+    const int status = ei_search_parse(is_no_skip ? "exact" : name, &method.search, &search_err);
+    if (status != 0) {
+        return einet_error_set(err, status, "--methods: %s; besides there are " NO_SKIP ", classic and compressed",
+                               search_err.text);
+    }
+    if (is_by_means && !(has_predictor && uses_guesses(method.search.kind))) {
+        return einet_error_set(err, EINET_E_USAGE,
+                               "--methods: %s" MEANS_SUFFIX " would be the same as %s: " MEANS_SUFFIX
+                               " needs --predictor and one of exact, hybrid, greedy, random and " NO_SKIP,
+                               name, name);
+    }
+    method.kind = is_no_skip ? EI_METHOD_NO_SKIP : EI_METHOD_SEARCH;
+    method.search.seed = seed;
+    method.has_predictor = has_predictor && !is_by_means && uses_guesses(method.search.kind);
+    if (is_no_skip) {
+        strcpy(method.name, NO_SKIP);
+    } else {
+        ei_search_name(method.search, method.name);
+    }
+    strcat(method.name, is_by_means ? MEANS_SUFFIX : "");
+    *out = method;
+    return 0;
 }
 
 /* name: one entry of the list. */
@@ -122,31 +159,10 @@ static int parse_method(char *name, bool has_predictor, bool has_compressed, uin
                                    "--compressed-et and --compressed-cs");
         }
     }
-    if (method.kind != EI_METHOD_SEARCH) {
-        strcpy(method.name, name);
-        *out = method;
-        return 0;
+    if (method.kind == EI_METHOD_SEARCH) {
+        return parse_search(name, has_predictor, seed, out, err);
     }
-    char *suffix = strstr(name, MEANS_SUFFIX);
-    const bool is_by_means = suffix != NULL && strcmp(suffix, MEANS_SUFFIX) == 0;
-    if (is_by_means) {
-        *suffix = '\0';
-    }
-    struct einet_error search_err = {0};
-    const int status = ei_search_parse(name, &method.search, &search_err);
-    if (status != 0) {
-        return einet_error_set(err, status, "--methods: %s; besides there are classic and compressed", search_err.text);
-    }
-    if (is_by_means && !(has_predictor && uses_guesses(method.search.kind))) {
-        return einet_error_set(err, EINET_E_USAGE,
-                               "--methods: %s" MEANS_SUFFIX " would be the same as %s: " MEANS_SUFFIX
-                               " needs --predictor and one of exact, hybrid, greedy and random",
-                               name, name);
-    }
-    method.search.seed = seed;
-    method.has_predictor = has_predictor && !is_by_means && uses_guesses(method.search.kind);
-    ei_search_name(method.search, method.name);
-    strcat(method.name, is_by_means ? MEANS_SUFFIX : "");
+    strcpy(method.name, name);
     *out = method;
     return 0;
 }

@@ -21,6 +21,10 @@ struct ei_plan_walk {
 int ei_plan_walk_search(const struct ei_elastic *begun, struct ei_step step, struct ei_plan_workspace *ws,
                         const float *confidence, struct ei_plan_walk *out);
 
+/* The same without skipping: as long as the stepper plans any further exit, the next one is computed. */
+int ei_plan_walk_no_skip(const struct ei_elastic *begun, struct ei_plan_workspace *ws, const float *confidence,
+                         struct ei_plan_walk *out);
+
 /* What an oracle that knows T and the scores delivers, as a function of T: the greatest score that one exit alone can
  * have ready by T, if it is greater than that of no output. */
 void ei_plan_walk_oracle(const struct ei_elastic_config *config, const float *confidence, struct ei_plan_walk *out);

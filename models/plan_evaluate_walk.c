@@ -8,27 +8,52 @@ static void add(struct ei_plan_walk *walk, int64_t t_ns, int32_t exit_idx)
     walk->count++;
 }
 
-int ei_plan_walk_search(const struct ei_elastic *begun, struct ei_step step, struct ei_plan_workspace *ws,
-                        const float *confidence, struct ei_plan_walk *out)
+/* Fill the gaps of a plan: an empty one stays empty. */
+static struct ei_step without_skipping(struct ei_elastic *job)
 {
-    const struct ei_elastic_config *config = begun->config;
-    struct ei_elastic job;
+    if (job->plan.mask != 0) {
+        job->plan.mask = ei_bits_below(job->config->exits);
+    }
+    return ei_elastic_next(job);
+}
+
+/* job: a fork of its own. */
+static int walk(struct ei_elastic *job, struct ei_step step, bool has_skips, const float *confidence,
+                struct ei_plan_walk *out)
+{
+    const struct ei_elastic_config *config = job->config;
     int64_t t_ns = 0;
     int status = 0;
     out->count = 0;
-    ei_elastic_fork(begun, ws, &job);
     while (status == 0 && step.kind != EI_STEP_FINISH) {
         const int32_t k = step.idx;
         if (step.kind == EI_STEP_CONV) {
             t_ns += config->conv_ns[k];
-            status = ei_elastic_conv_done(&job, k, &step);
+            status = ei_elastic_conv_done(job, k, &step);
         } else {
             t_ns += config->branch_ns[k];
             add(out, t_ns, k);
-            status = ei_elastic_branch_done(&job, k, confidence[k], t_ns, &step);
+            status = ei_elastic_branch_done(job, k, confidence[k], t_ns, &step);
+            step = has_skips ? step : without_skipping(job);
         }
     }
     return status;
+}
+
+int ei_plan_walk_search(const struct ei_elastic *begun, struct ei_step step, struct ei_plan_workspace *ws,
+                        const float *confidence, struct ei_plan_walk *out)
+{
+    struct ei_elastic job;
+    ei_elastic_fork(begun, ws, &job);
+    return walk(&job, step, true, confidence, out);
+}
+
+int ei_plan_walk_no_skip(const struct ei_elastic *begun, struct ei_plan_workspace *ws, const float *confidence,
+                         struct ei_plan_walk *out)
+{
+    struct ei_elastic job;
+    ei_elastic_fork(begun, ws, &job);
+    return walk(&job, without_skipping(&job), false, confidence, out);
 }
 
 void ei_plan_walk_oracle(const struct ei_elastic_config *config, const float *confidence, struct ei_plan_walk *out)

@@ -53,6 +53,12 @@ EI_TEST(by_hand_replanning)
     expect_ms("random:1000", 70, 40);
 }
 
+/* The same stop, but exit 2 is not left out: the third sample is right from 35 on instead of 55. */
+EI_TEST(by_hand_without_skipping)
+{
+    expect_ms("noskip", 40 + 0 + 25 + 25, 40);
+}
+
 /* Until the score is q or more, then hold. */
 EI_TEST(by_hand_confidence)
 {
@@ -319,17 +325,19 @@ EI_TEST(methods_by_default)
     struct einet_error err = {0};
     int32_t count = 0;
     EI_EQ(ei_plan_methods_parse(NULL, false, false, 9, methods, &count, &err), 0);
-    EI_EQ(count, 14);
+    EI_EQ(count, 15);
     EI_STREQ(methods[0].name, "exact");
     EI_STREQ(methods[8].name, "confidence:0.9");
     EI_EQ(methods[3].search.seed, 9);
-    EI_EQ(methods[13].kind, EI_METHOD_ORACLE);
+    EI_EQ(methods[11].kind, EI_METHOD_NO_SKIP);
+    EI_EQ(methods[14].kind, EI_METHOD_ORACLE);
     EI_EQ(ei_plan_methods_parse(NULL, true, true, 1, methods, &count, &err), 0);
-    EI_EQ(count, 16);
+    EI_EQ(count, 17);
     EI_TRUE(methods[0].has_predictor && !methods[4].has_predictor && !methods[7].has_predictor);
-    EI_STREQ(methods[13].name, "exact@means");
-    EI_TRUE(!methods[13].has_predictor);
-    EI_EQ(methods[14].kind, EI_METHOD_COMPRESSED);
+    EI_TRUE(methods[11].has_predictor);
+    EI_STREQ(methods[14].name, "exact@means");
+    EI_TRUE(!methods[14].has_predictor);
+    EI_EQ(methods[15].kind, EI_METHOD_COMPRESSED);
     EI_EQ(ei_plan_methods_parse("static:50@means", true, true, 1, methods, &count, &err), EINET_E_USAGE);
     EI_CONTAINS(err.text, "static:50");
 }
