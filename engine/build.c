@@ -117,7 +117,7 @@ static int build_pre(struct ei_live_task *task, struct einet_error *err)
 }
 
 /* Task options of the file as the scheduler's own. */
-static int build_releases(struct ei_live_task *task, struct einet_error *err)
+int ei_task_build_releases(struct ei_live_task *task, struct einet_error *err)
 {
     const struct ei_late_spec *late = &task->spec->late_release;
     static const enum ei_late_policy policies[] = {
@@ -134,7 +134,7 @@ static int build_releases(struct ei_live_task *task, struct einet_error *err)
 }
 
 /* Time of the stages behind the network: their spins, and a fixed allowance for softmax and top 5. */
-static int64_t time_after_network(const struct ei_task_spec *spec)
+int64_t ei_task_after_network_ns(const struct ei_task_spec *spec)
 {
     const int64_t allowance_ns = 20 * EI_NS_PER_US;
     int64_t sum_ns = 0;
@@ -146,13 +146,13 @@ static int64_t time_after_network(const struct ei_task_spec *spec)
 
 static int build_task(struct ei_live_task *task, struct einet_error *err)
 {
-    int rc = build_releases(task, err);
+    int rc = ei_task_build_releases(task, err);
     if (rc == 0) {
         rc = build_input(task, err);
     }
     if (rc == 0 && task->spec->nn_stage_idx != EI_NONE_IDX) {
         rc = ei_task_build_network(task, err);
-        task->after_ns = time_after_network(task->spec);
+        task->after_ns = ei_task_after_network_ns(task->spec);
     }
     if (rc == 0) {
         rc = build_pre(task, err);

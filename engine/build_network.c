@@ -107,7 +107,7 @@ static int check_input(const struct ei_live_task *task, const struct ei_stage_sp
     return 0;
 }
 
-static struct ei_boundary_policy boundary_policy(const struct ei_task_spec *spec)
+struct ei_boundary_policy ei_task_boundary_policy(const struct ei_task_spec *spec)
 {
     static const enum ei_on_preempt on_preempt[] = {
         [EI_SPEC_ON_PREEMPT_EXIT] = EI_PREEMPT_EXIT,
@@ -137,7 +137,7 @@ int ei_task_build_network(struct ei_live_task *task, struct einet_error *err)
     if (rc < 0) {
         return rc;
     }
-    task->nn.policy = boundary_policy(task->spec);
+    task->nn.policy = ei_task_boundary_policy(task->spec);
     task->nn.gate = &task->run->gates[stage->lane_idx];
     ei_gate_seat_init(task->nn.gate, &task->nn.seat, task->idx, task->spec->priority);
     return ei_task_build_planning(task, err);

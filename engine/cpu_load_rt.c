@@ -8,6 +8,11 @@
 /* Linux throttles at 0.95 of a second (sched_rt_runtime_us); stay a hundredth of a second below. */
 #define HARD_CAP 0.94
 
+double ei_cpu_load_hard_cap(double cap)
+{
+    return cap > HARD_CAP ? cap : HARD_CAP;
+}
+
 int ei_cpu_loads_init(struct ei_cpu_loads *loads, int32_t count, double cap, struct einet_error *err)
 {
     struct ei_cpu_load *cpus = calloc((size_t)count, sizeof *cpus);
@@ -25,8 +30,7 @@ int ei_cpu_loads_init(struct ei_cpu_loads *loads, int32_t count, double cap, str
         }
         ei_load_init(&cpus[i].load, ei_mono_now().ns);
     }
-    *loads =
-        (struct ei_cpu_loads){.cpus = cpus, .count = count, .cap = cap, .hard_cap = cap > HARD_CAP ? cap : HARD_CAP};
+    *loads = (struct ei_cpu_loads){.cpus = cpus, .count = count, .cap = cap, .hard_cap = ei_cpu_load_hard_cap(cap)};
     return 0;
 }
 

@@ -26,6 +26,9 @@ struct ei_cpu_loads {
     double hard_cap;  /* jobs whose first answer would pass it are not started; below Linux's 0.95 */
 };
 
+/* The hard cap that goes with a cap. */
+double ei_cpu_load_hard_cap(double cap);
+
 /* count: highest CPU number + 1. Returns 0, -ENOMEM or the lock's error. */
 int ei_cpu_loads_init(struct ei_cpu_loads *loads, int32_t count, double cap, struct einet_error *err);
 void ei_cpu_loads_fini(struct ei_cpu_loads *loads);

@@ -29,34 +29,9 @@ static void push(struct ei_live_task *task, const struct ei_job_record *job)
     (void)ei_spsc_ring_push(&task->ring, &record); /* a full ring counts what it drops */
 }
 
-static struct ei_job_record blank_record(const struct ei_live_task *task, struct ei_release release)
-{
-    const struct ei_run *run = task->run;
-    const int64_t deadline_ns = task->spec->deadline_ns;
-    struct ei_job_record record = {
-        .task_idx = task->idx,
-        .job_idx = release.job_idx,
-        .release_ns = release.nominal_ns,
-        .deadline_ns = deadline_ns == EI_NONE_NS ? INT64_MAX : release.nominal_ns + deadline_ns,
-        .sample_idx = -1,
-        .label = -1,
-        .top_label = -1,
-        .planned_exit = -1,
-        .exit_idx = -1,
-        .preempted_by = -1,
-    };
-    if (release.nominal_ns < run->t0_ns + run->wl->run.warmup_ns) {
-        record.flags |= EI_JOB_WARMUP;
-    }
-    if (task->nn.net != NULL) {
-        record.flags |= EI_JOB_HAS_NN;
-    }
-    return record;
-}
-
 void ei_job_record_unrun(struct ei_live_task *task, struct ei_release release, uint8_t outcome, uint8_t cause)
 {
-    struct ei_job_record record = blank_record(task, release);
+    struct ei_job_record record = ei_job_record_blank(task, release);
     record.outcome = outcome;
     record.cause = cause;
     push(task, &record);
@@ -177,27 +152,15 @@ static bool is_overloaded(struct ei_live_task *task)
 
 static void finish(struct ei_live_task *task, int rc)
 {
-    struct ei_job_record *record = &task->rt.record;
-    record->finish_ns = ei_mono_now().ns;
-    if (rc < 0) {
-        record->outcome = EI_JOB_ABORTED;
-        record->cause = EI_CAUSE_FAULT;
-    }
-    if (record->outcome == EI_JOB_ABORTED) {
-        record->exit_idx = -1;
-        record->top_label = -1;
-        record->flags &= ~(uint32_t)EI_JOB_ANSWERED;
-    } else if (record->finish_ns > record->deadline_ns) {
-        record->flags |= EI_JOB_MISSED;
-    }
-    if (record->exit_idx >= 0) {
+    ei_job_record_finish(&task->rt.record, rc, ei_mono_now().ns);
+    if (task->rt.record.exit_idx >= 0) {
         (void)ei_answer_finalize(&task->answer);
     }
 }
 
 void ei_job_run(struct ei_live_task *task, struct ei_release release, int64_t awake_ns)
 {
-    task->rt.record = blank_record(task, release);
+    task->rt.record = ei_job_record_blank(task, release);
     task->rt.record.awake_ns = awake_ns;
     task->rt.record.outcome = EI_JOB_COMPLETED;
     task->rt.record.cause = EI_CAUSE_PLAN_DONE;

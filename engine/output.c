@@ -179,7 +179,7 @@ static int64_t least_distance_ns(const struct ei_arrival_spec *arrival)
     return 0;
 }
 
-static struct ei_metrics_task metrics_task(const struct ei_live_task *task)
+struct ei_metrics_task ei_task_describe(const struct ei_live_task *task)
 {
     const struct ei_task_spec *spec = task->spec;
     struct ei_metrics_task out = {
@@ -188,7 +188,7 @@ static struct ei_metrics_task metrics_task(const struct ei_live_task *task)
         .is_fifo = task->is_fifo,
         .deadline_ns = spec->deadline_ns == EI_NONE_NS ? INT64_MAX : spec->deadline_ns,
         .period_ns = least_distance_ns(&spec->arrival),
-        .exits = task->nn.net != NULL ? ei_network_info(task->nn.net)->exits : 0,
+        .exits = task->nn.et.exits,
         .cpus = task->cpus,
         .slo = metrics_slo(&spec->slo),
     };
@@ -240,7 +240,7 @@ int ei_run_create_collector(struct ei_run *run, struct ei_collector **out, struc
     char texts[DEGRADED_MAX][DEGRADED_TEXT_MAX], host[128] = "";
     char asked_throttle[64];
     for (int32_t i = 0; i < run->wl->task_count; i++) {
-        tasks[i] = metrics_task(&run->tasks[i]);
+        tasks[i] = ei_task_describe(&run->tasks[i]);
     }
     (void)gethostname(host, sizeof host - 1);
     snprintf(asked_throttle, sizeof asked_throttle, "%lld of %lld us", (long long)run->machine.rt_runtime_us,

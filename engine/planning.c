@@ -40,7 +40,7 @@ static void predictor_path(const struct ei_live_task *task, char *out, size_t si
     }
 }
 
-static int load_predictor(struct ei_live_task *task, struct einet_error *err)
+static int load_predictor(struct ei_live_task *task, const struct ei_network_info *network, struct einet_error *err)
 {
     char path[EI_SPEC_PATH_MAX + 16];
     predictor_path(task, path, sizeof path);
@@ -51,10 +51,9 @@ static int load_predictor(struct ei_live_task *task, struct einet_error *err)
     if (predictor == NULL) {
         return einet_error_set(err, -ENOMEM, "no memory for the predictor %s", path);
     }
-    const struct ei_network_info *info = ei_network_info(task->nn.net);
     int rc = ei_predictor_read(path, predictor, err);
     if (rc == 0) {
-        rc = ei_predictor_match(predictor, info->name, info->exits, info->weights_sha256, err);
+        rc = ei_predictor_match(predictor, network->name, network->exits, network->weights_sha256, err);
     }
     if (rc < 0) {
         free(predictor);
@@ -110,12 +109,16 @@ static int build_replanner(struct ei_live_task *task, struct einet_error *err)
     return 0;
 }
 
+int ei_task_build_plan_sources(struct ei_live_task *task, const struct ei_network_info *network,
+                               struct einet_error *err)
+{
+    const int rc = load_predictor(task, network, err);
+    return rc == 0 ? build_exit_times(task, err) : rc;
+}
+
 int ei_task_build_planning(struct ei_live_task *task, struct einet_error *err)
 {
-    int rc = load_predictor(task, err);
-    if (rc == 0) {
-        rc = build_exit_times(task, err);
-    }
+    const int rc = ei_task_build_plan_sources(task, ei_network_info(task->nn.net), err);
     return rc == 0 ? build_replanner(task, err) : rc;
 }
 
@@ -170,32 +173,38 @@ static void describe(struct ei_live_task *task)
     };
     const struct ei_planner_spec *spec = &task->spec->planner;
     const struct ei_replanner *replanner = task->planning.replanner;
-    snprintf(task->planning.text, sizeof task->planning.text,
-             "search %s, exit time %s, predictor %s, replanning %s (%.1f us)", searches[spec->search.word],
-             sources[spec->exit_time.word], task->planning.predictor != NULL ? "mlp" : "none",
-             replanner != NULL && replanner->is_on ? "overlapped" : "inline",
-             (double)task->planning.replan_ns / (double)EI_NS_PER_US);
+    const int used = snprintf(task->planning.text, sizeof task->planning.text,
+                              "search %s, exit time %s, predictor %s, replanning %s", searches[spec->search.word],
+                              sources[spec->exit_time.word], task->planning.predictor != NULL ? "mlp" : "none",
+                              replanner != NULL && replanner->is_on ? "overlapped" : "inline");
+    if (task->planning.replan_ns > 0) {
+        snprintf(task->planning.text + used, sizeof task->planning.text - (size_t)used, " (%.1f us)",
+                 (double)task->planning.replan_ns / (double)EI_NS_PER_US);
+    }
 }
 
-int ei_task_settle_planning(struct ei_live_task *task, struct einet_error *err)
+int ei_task_complete_planning(struct ei_live_task *task, struct einet_error *err)
 {
     struct ei_task_planning *planning = &task->planning;
-    planning->exit_times.spread_ns =
+    struct ei_exit_times *times = &planning->exit_times;
+    times->spread_ns =
         ei_et_profile_total_ns(&task->nn.et, EI_TIME_P99) - ei_et_profile_total_ns(&task->nn.et, EI_TIME_P50);
     for (int32_t k = 0; k < task->nn.et.exits; k++) {
         const int64_t branch_ns = task->nn.et.branch[k].p50_ns;
-        struct ei_exit_times *times = &planning->exit_times;
         times->branch_max_ns = branch_ns > times->branch_max_ns ? branch_ns : times->branch_max_ns;
     }
     /* A preemptor waits for the end of the running block, so a branch that has begun is finished. */
     task->nn.elastic.is_branch_atomic = task->spec->on_preempt == EI_SPEC_ON_PREEMPT_EXIT &&
                                         task->spec->planner.exit_time.word != EI_SPEC_EXIT_TIME_UNIFORM;
-    if (planning->predictor != NULL) {
-        const int rc = ei_elastic_config_predict(&task->nn.elastic, planning->predictor, err);
-        if (rc < 0) {
-            return rc;
-        }
-    }
+    const int rc =
+        planning->predictor != NULL ? ei_elastic_config_predict(&task->nn.elastic, planning->predictor, err) : 0;
+    describe(task);
+    return rc;
+}
+
+void ei_task_settle_replans(struct ei_live_task *task)
+{
+    struct ei_task_planning *planning = &task->planning;
     planning->replan_ns = time_replan_ns(task);
     if (planning->replanner != NULL) {
         planning->replanner->is_on =
@@ -203,7 +212,6 @@ int ei_task_settle_planning(struct ei_live_task *task, struct einet_error *err)
         task->nn.elastic.is_replan_by_caller = planning->replanner->is_on;
     }
     describe(task);
-    return 0;
 }
 
 /* ---- who shares what ---- */
@@ -212,7 +220,7 @@ int ei_task_settle_planning(struct ei_live_task *task, struct einet_error *err)
 static void job_times(const struct ei_live_task *task, int64_t *out_before_ns, int64_t *out_all_ns)
 {
     *out_before_ns = 0;
-    *out_all_ns = task->nn.net != NULL ? ei_et_profile_total_ns(&task->nn.et, EI_TIME_P50) : 0;
+    *out_all_ns = task->nn.et.exits > 0 ? ei_et_profile_total_ns(&task->nn.et, EI_TIME_P50) : 0;
     for (int32_t i = 0; i < task->spec->stage_count; i++) {
         const int64_t spin_ns = task->spec->stages[i].spin_ns != EI_NONE_NS ? task->spec->stages[i].spin_ns : 0;
         *out_before_ns += i < task->spec->nn_stage_idx ? spin_ns : 0;
@@ -240,7 +248,7 @@ static void settle_task(struct ei_run *run, struct ei_live_task *task)
         }
         struct ei_sharer sharer = {
             .task = other,
-            .shares_lane = other->nn.net != NULL && other->nn.gate == task->nn.gate,
+            .shares_lane = other->nn.gate != NULL && other->nn.gate == task->nn.gate,
             .cpu_share = share_of_cpus(&other->cpus, &task->cpus),
         };
         job_times(other, &sharer.before_lane_ns, &sharer.demand_ns);
@@ -253,7 +261,7 @@ static void settle_task(struct ei_run *run, struct ei_live_task *task)
 void ei_run_settle_sharers(struct ei_run *run)
 {
     for (int32_t i = 0; i < run->wl->task_count; i++) {
-        if (run->tasks[i].nn.net != NULL) {
+        if (run->tasks[i].nn.gate != NULL) {
             settle_task(run, &run->tasks[i]);
         }
     }

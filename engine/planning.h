@@ -11,6 +11,7 @@
 #include "planner/survival_schedule.h"
 #include "rt/handoff.h"
 #include "rt/thread.h"
+#include "stages/nn/network.h"
 #include "workloads/spec.h"
 
 #include <stdatomic.h>
@@ -71,13 +72,19 @@ struct ei_task_planning {
 
 /* ---- planning.c: before and after the run ---- */
 
-/* Load predictor and recorded exit times, make the replanner. The network is open. */
+/* Load the predictor and recorded exit times of a network; without an open one this is all that planning needs. */
+int ei_task_build_plan_sources(struct ei_live_task *task, const struct ei_network_info *network,
+                               struct einet_error *err);
+
+/* The same for the open network, and make the replanner. */
 int ei_task_build_planning(struct ei_live_task *task, struct einet_error *err);
 void ei_task_demolish_planning(struct ei_live_task *task);
 
-/* In the job thread, with the elastic configuration complete: attach the predictor, time a replan, decide where replans
- * are made, describe it all. */
-int ei_task_settle_planning(struct ei_live_task *task, struct einet_error *err);
+/* With block times and the elastic configuration filled in: spread, atomic branches, predictor; describe it. */
+int ei_task_complete_planning(struct ei_live_task *task, struct einet_error *err);
+
+/* In the job thread, after that: time a replan and decide where replans are made. */
+void ei_task_settle_replans(struct ei_live_task *task);
 
 /* Find the sharers of every task; block times are measured. Main thread, before GO. */
 void ei_run_settle_sharers(struct ei_run *run);

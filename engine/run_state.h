@@ -6,6 +6,7 @@
 #ifndef ENGINE_RUN_STATE_H
 #define ENGINE_RUN_STATE_H
 
+#include "engine/course_rt.h"
 #include "engine/cpu_load_rt.h"
 #include "engine/lane_gate_rt.h"
 #include "engine/live.h"
@@ -159,6 +160,11 @@ int ei_task_build_network(struct ei_live_task *task, struct einet_error *err);
 /* The file that belongs to a model's weights or bundle by its name: "x.safetensors" or "x/" -> "x" and the ending; ""
  * when the model has neither. */
 void ei_model_file_beside(const struct ei_model_spec *model, const char *ending, char *out, size_t size_bytes);
+/* Parts of the above that need no machine: release accounting and arrivals; boundary rules; predicted time of the
+ * stages behind the network. */
+int ei_task_build_releases(struct ei_live_task *task, struct einet_error *err);
+struct ei_boundary_policy ei_task_boundary_policy(const struct ei_task_spec *spec);
+int64_t ei_task_after_network_ns(const struct ei_task_spec *spec);
 
 /* ---- storage.c ---- */
 
@@ -172,6 +178,9 @@ int ei_task_warm_up(struct ei_live_task *task, struct einet_error *err);
 /* Measure block times in sequence under the priority of the run, one task at a time, and complete the planner's
  * configuration. Thread: the job thread, already real-time. */
 int ei_task_measure(struct ei_live_task *task, struct einet_error *err);
+/* Complete the planner's configuration from nn.et. score: [score_count] mean scores of the exits; score_count 0 =
+ * unknown. */
+int ei_task_configure_plan(struct ei_live_task *task, const float *score, int32_t score_count, struct einet_error *err);
 
 /* ---- task_thread.c, job_rt.c, network_rt.c, log_stage.c ---- */
 
@@ -206,6 +215,8 @@ void ei_probes_stop(struct ei_run *run);
 int ei_run_make_out_dir(struct ei_run *run, struct einet_error *err);
 /* The path of an append_file stage: relative to the output folder. */
 void ei_run_log_path(const struct ei_run *run, const struct ei_task_log *log, char *out, size_t size);
+/* The task as the report sees it. */
+struct ei_metrics_task ei_task_describe(const struct ei_live_task *task);
 int ei_run_create_collector(struct ei_run *run, struct ei_collector **out, struct einet_error *err);
 /* Write the workload with every default filled in beside the results: at first as workload.yaml.partial, so that the
  * file of an earlier run is replaced only by that of a run that came to its end. */

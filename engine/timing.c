@@ -187,6 +187,16 @@ static int measure_blocks(struct ei_live_task *task, struct einet_error *err)
     return 0;
 }
 
+int ei_task_configure_plan(struct ei_live_task *task, const float *score, int32_t score_count, struct einet_error *err)
+{
+    task->nn.first_answer_ns = task->nn.et.conv[0].p99_ns + task->nn.et.branch[0].p99_ns;
+    ei_plan_workspace_init(&task->rt.ws);
+    const int rc =
+        ei_elastic_config_init(&task->nn.elastic, &task->nn.et, score_count > 0 ? score : NULL, score_count,
+                               to_search(task), task->spec->planner.first_exit == EI_SPEC_FIRST_EXIT_MANDATORY, err);
+    return rc == 0 ? ei_task_complete_planning(task, err) : rc;
+}
+
 int ei_task_measure(struct ei_live_task *task, struct einet_error *err)
 {
     float score[EI_EXITS_MAX];
@@ -198,9 +208,9 @@ int ei_task_measure(struct ei_live_task *task, struct einet_error *err)
     if (count < 0) {
         return count;
     }
-    task->nn.first_answer_ns = task->nn.et.conv[0].p99_ns + task->nn.et.branch[0].p99_ns;
-    rc = ei_elastic_config_init(&task->nn.elastic, &task->nn.et, count > 0 ? score : NULL, count, to_search(task),
-                                task->spec->planner.first_exit == EI_SPEC_FIRST_EXIT_MANDATORY, err);
-    ei_plan_workspace_init(&task->rt.ws);
-    return rc == 0 ? ei_task_settle_planning(task, err) : rc;
+    rc = ei_task_configure_plan(task, score, count, err);
+    if (rc == 0) {
+        ei_task_settle_replans(task);
+    }
+    return rc;
 }

@@ -1,0 +1,193 @@
+/* See course_rt.h. */
+#include "engine/course_rt.h"
+
+#include "engine/run_state.h"
+
+/* ---- the whole job ---- */
+
+struct ei_job_record ei_job_record_blank(const struct ei_live_task *task, struct ei_release release)
+{
+    const struct ei_run *run = task->run;
+    const int64_t deadline_ns = task->spec->deadline_ns;
+    struct ei_job_record record = {
+        .task_idx = task->idx,
+        .job_idx = release.job_idx,
+        .release_ns = release.nominal_ns,
+        .deadline_ns = deadline_ns == EI_NONE_NS ? INT64_MAX : release.nominal_ns + deadline_ns,
+        .sample_idx = -1,
+        .label = -1,
+        .top_label = -1,
+        .planned_exit = -1,
+        .exit_idx = -1,
+        .preempted_by = -1,
+    };
+    if (release.nominal_ns < run->t0_ns + run->wl->run.warmup_ns) {
+        record.flags |= EI_JOB_WARMUP;
+    }
+    if (task->spec->nn_stage_idx != EI_NONE_IDX) {
+        record.flags |= EI_JOB_HAS_NN;
+    }
+    return record;
+}
+
+void ei_job_record_finish(struct ei_job_record *record, int rc, int64_t finish_ns)
+{
+    record->finish_ns = finish_ns;
+    if (rc < 0) {
+        record->outcome = EI_JOB_ABORTED;
+        record->cause = EI_CAUSE_FAULT;
+    }
+    if (record->outcome == EI_JOB_ABORTED) {
+        record->exit_idx = -1;
+        record->top_label = -1;
+        record->flags &= ~(uint32_t)EI_JOB_ANSWERED;
+    } else if (record->finish_ns > record->deadline_ns) {
+        record->flags |= EI_JOB_MISSED;
+    }
+}
+
+/* ---- its network ---- */
+
+int ei_course_begin(struct ei_live_task *task, struct ei_course *course, int64_t now_ns)
+{
+    struct ei_job_record *record = &task->rt.record;
+    const int64_t elapsed_ns = now_ns - record->release_ns;
+    const struct ei_survival survival = ei_exit_time_begin(task, elapsed_ns);
+    const int rc =
+        ei_elastic_begin(&task->rt.job, &task->nn.elastic, &task->rt.ws, &survival, elapsed_ns, &course->step);
+    if (rc == 0) {
+        record->planned_exit = (int16_t)task->rt.job.planned_exit;
+    }
+    return rc;
+}
+
+int ei_course_conv_done(struct ei_live_task *task, struct ei_course *course, int32_t k)
+{
+    return ei_elastic_conv_done(&task->rt.job, k, &course->step);
+}
+
+void ei_course_note_answer(struct ei_job_record *record, const struct ei_answer *answer)
+{
+    record->answer_ns = answer->published_ns;
+    record->exits_mask |= UINT64_C(1) << answer->exit_idx;
+    record->exit_idx = (int16_t)answer->exit_idx;
+    record->top_label = answer->label;
+    record->confidence = answer->confidence;
+    record->flags |= EI_JOB_ANSWERED;
+}
+
+int ei_course_branch_done(struct ei_live_task *task, struct ei_course *course, int32_t k, float confidence,
+                          int64_t now_ns)
+{
+    return ei_elastic_branch_done(&task->rt.job, k, confidence, now_ns - task->rt.record.release_ns, &course->step);
+}
+
+struct ei_boundary ei_course_look(const struct ei_live_task *task, int64_t now_ns)
+{
+    return (struct ei_boundary){
+        .now_ns = now_ns,
+        .deadline_ns = task->rt.record.deadline_ns,
+        .next_answer_ns = ei_elastic_next_exit_ns(&task->rt.job),
+        .after_ns = task->after_ns,
+        .has_answer = (task->rt.record.flags & EI_JOB_ANSWERED) != 0,
+    };
+}
+
+static enum ei_stop_reason stop_reason(enum ei_boundary_reason reason)
+{
+    switch (reason) {
+    case EI_REASON_CANCELLED:
+        return EI_STOP_CANCELLED;
+    case EI_REASON_DEADLINE:
+        return EI_STOP_DEADLINE;
+    case EI_REASON_LOAD:
+        return EI_STOP_LOAD_CAP;
+    case EI_REASON_PREEMPTED:
+        return EI_STOP_PREEMPTED;
+    case EI_REASON_NONE:
+        break;
+    }
+    return EI_STOP_NONE;
+}
+
+enum ei_boundary_action ei_course_pass(struct ei_live_task *task, struct ei_course *course,
+                                       const struct ei_boundary *boundary)
+{
+    const struct ei_boundary_verdict v = ei_boundary_decide(&task->nn.policy, boundary);
+    switch (v.action) {
+    case EI_BOUNDARY_GO_ON:
+        break;
+    case EI_BOUNDARY_YIELD:
+        if (v.is_stop_after_yield) {
+            course->step = ei_elastic_stop(&task->rt.job, stop_reason(v.reason));
+        }
+        break;
+    case EI_BOUNDARY_STOP:
+        course->step = ei_elastic_stop(&task->rt.job, stop_reason(v.reason));
+        course->is_preempted = v.is_lane_passed_on && course->step.kind == EI_STEP_FINISH;
+        break;
+    case EI_BOUNDARY_ABORT:
+        (void)ei_elastic_stop(&task->rt.job, stop_reason(v.reason));
+        course->is_aborted = true;
+        course->step = (struct ei_step){.kind = EI_STEP_FINISH, .idx = EI_EXIT_NONE};
+        break;
+    }
+    return v.action;
+}
+
+void ei_course_back(struct ei_live_task *task, struct ei_course *course, int32_t next_task_idx, int64_t now_ns)
+{
+    task->rt.record.preemptions++;
+    task->rt.record.preempted_by = (int16_t)next_task_idx;
+    course->step = ei_elastic_preempted(&task->rt.job, now_ns - task->rt.record.release_ns);
+}
+
+static uint8_t cause_of(enum ei_stop_reason reason)
+{
+    switch (reason) {
+    case EI_STOP_PREEMPTED:
+        return EI_CAUSE_PREEMPTED;
+    case EI_STOP_DEADLINE:
+        return EI_CAUSE_DEADLINE;
+    case EI_STOP_LOAD_CAP:
+        return EI_CAUSE_LOAD_CAP;
+    case EI_STOP_CANCELLED:
+        return EI_CAUSE_CANCELLED;
+    case EI_STOP_NONE:
+        break;
+    }
+    return EI_CAUSE_PLAN_DONE;
+}
+
+/* When the stop came: the preemptor's lane request, which fell into the block that ran last. */
+static int64_t stop_ns(const struct ei_live_task *task, const struct ei_course *course, int32_t preemptor,
+                       int64_t now_ns)
+{
+    if (preemptor < 0) {
+        return now_ns;
+    }
+    const int64_t begun_ns = atomic_load_explicit(&task->run->tasks[preemptor].begun_ns, memory_order_acquire);
+    const int64_t at_least_ns = begun_ns > course->block_start_ns ? begun_ns : course->block_start_ns;
+    return at_least_ns < now_ns ? at_least_ns : now_ns;
+}
+
+void ei_course_end(struct ei_live_task *task, const struct ei_course *course, int32_t next_task_idx, int64_t ended_ns,
+                   int64_t now_ns)
+{
+    struct ei_job_record *record = &task->rt.record;
+    atomic_store_explicit(&task->lane_done_ns, record->release_ns, memory_order_relaxed);
+    if (course->is_preempted && next_task_idx != EI_LANE_NOBODY) {
+        record->preemptions++;
+        record->preempted_by = (int16_t)next_task_idx;
+    }
+    if (course->is_aborted) {
+        record->outcome = EI_JOB_ABORTED;
+    }
+    const enum ei_stop_reason reason = task->rt.job.stop_reason;
+    record->cause = cause_of(reason);
+    record->replans = (int16_t)task->rt.job.replans;
+    /* The deadline has its own place in the exit times; what is learnt are the stops that nobody announces. */
+    const bool is_forced = reason == EI_STOP_PREEMPTED || reason == EI_STOP_LOAD_CAP;
+    const int64_t end_ns = reason == EI_STOP_PREEMPTED ? stop_ns(task, course, next_task_idx, now_ns) : ended_ns;
+    ei_exit_time_end(task, end_ns - record->release_ns, is_forced);
+}

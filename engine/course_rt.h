@@ -1,0 +1,69 @@
+/* The course of one job as decisions without a clock: what its record says, which block of its network is next, whether
+ * it goes on at a boundary. The live engine feeds it real time and real blocks, the virtual engine modelled ones; both
+ * decide by this code, by scheduler/ and by planner/.
+ *
+ *     begin --> [ conv_done | branch_done ] --> look, pass --> ... --> end
+ *                        ^                         |  YIELD: lane away, then back
+ *                        +-------------------------+
+ *
+ * Times are absolute, on the engine's clock. Owner: whoever runs the job. Real-time safe.
+ */
+#ifndef ENGINE_COURSE_RT_H
+#define ENGINE_COURSE_RT_H
+
+#include "metrics/record.h"
+#include "planner/elastic.h"
+#include "scheduler/boundary.h"
+#include "scheduler/release.h"
+#include "stages/answer.h"
+
+struct ei_live_task;
+
+struct ei_course {
+    struct ei_step step;    /* that is due */
+    bool is_preempted;      /* stopping because a higher job waits */
+    bool is_aborted;        /* on_deadline: abort */
+    int64_t block_start_ns; /* of the block that ran last; set by the engine */
+};
+
+/* ---- the whole job ---- */
+
+/* A record of a release about which nothing is known yet. */
+EINET_RT struct ei_job_record ei_job_record_blank(const struct ei_live_task *task, struct ei_release release);
+
+/* Fill in how the job ended at finish_ns; rc < 0: a stage failed. */
+EINET_RT void ei_job_record_finish(struct ei_job_record *record, int rc, int64_t finish_ns);
+
+/* ---- its network ---- */
+
+/* The job holds the lane: make the first plan. Returns 0, or what ei_elastic_begin returns. */
+EINET_RT int ei_course_begin(struct ei_live_task *task, struct ei_course *course, int64_t now_ns);
+
+/* Conv part k is done. Returns 0 or -EINVAL. */
+EINET_RT int ei_course_conv_done(struct ei_live_task *task, struct ei_course *course, int32_t k);
+
+/* The record takes note of a published answer. */
+EINET_RT void ei_course_note_answer(struct ei_job_record *record, const struct ei_answer *answer);
+
+/* Branch k is done and its answer published; plans anew unless the engine does that elsewhere. Returns 0 or -EINVAL. */
+EINET_RT int ei_course_branch_done(struct ei_live_task *task, struct ei_course *course, int32_t k, float confidence,
+                                   int64_t now_ns);
+
+/* What is true at this boundary, as far as the job itself knows: the engine adds is_cancelled, is_higher_waiting and,
+ * when the job has an answer and a next one is due, is_load_capped. */
+EINET_RT struct ei_boundary ei_course_look(const struct ei_live_task *task, int64_t now_ns);
+
+/* Decide, and let the plan follow. YIELD: the engine passes the lane on, waits for it, and calls ei_course_back. */
+EINET_RT enum ei_boundary_action ei_course_pass(struct ei_live_task *task, struct ei_course *course,
+                                                const struct ei_boundary *boundary);
+
+/* The lane went to next_task_idx and is back. */
+EINET_RT void ei_course_back(struct ei_live_task *task, struct ei_course *course, int32_t next_task_idx,
+                             int64_t now_ns);
+
+/* The network part ended and its lane was passed to next_task_idx (EI_LANE_NOBODY: nobody waited): complete the record
+ * and learn from the exit time. ended_ns: when the last block was over. */
+EINET_RT void ei_course_end(struct ei_live_task *task, const struct ei_course *course, int32_t next_task_idx,
+                            int64_t ended_ns, int64_t now_ns);
+
+#endif
