@@ -88,7 +88,8 @@ static bool parse_scaled(const char *text, const struct unit *units, int64_t *ou
 
 int ei_duration_parse(const char *text, int64_t *out_ns)
 {
-    return parse_scaled(text, time_units, out_ns) ? 0 : -EINVAL;
+    static const struct unit longer_units[] = {{"min", 60 * EI_NS_PER_S}, {"h", 3600 * EI_NS_PER_S}, {NULL, 0}};
+    return parse_scaled(text, time_units, out_ns) || parse_scaled(text, longer_units, out_ns) ? 0 : -EINVAL;
 }
 
 /* The largest unit that leaves an integer. */

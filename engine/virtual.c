@@ -1,0 +1,694 @@
+/* See virtual.h. One program counter a task; the CPUs say who is due, the program says what comes next. */
+#include "engine/virtual.h"
+
+#include "engine/run_state.h"
+#include "engine/virtual_cpus.h"
+#include "engine/virtual_network.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a task's thread does when it is due. */
+enum phase {
+    PHASE_ASLEEP,
+    PHASE_START,   /* the job's first instant on a CPU */
+    PHASE_STAGE,   /* the stage stage_idx begins */
+    PHASE_GRANTED, /* the lane came */
+    PHASE_BLOCK,   /* the step's block begins */
+    PHASE_DONE,    /* the step's block is over */
+    PHASE_BACK,    /* the lane was away and came back */
+    PHASE_OVER     /* all stages are done */
+};
+
+struct virtual_task {
+    struct ei_live_task *task;
+    enum phase phase;
+    int32_t stage_idx;
+    struct ei_course course;
+    bool owes_preemption_record;
+    int64_t wait_since_ns;
+    int32_t preemptor; /* task that got the lane when it was yielded */
+    bool has_next;
+    struct ei_arrival_release next; /* that has not been accounted */
+    struct ei_virtual_network network;
+};
+
+struct virtual_run {
+    struct ei_run run;
+    struct virtual_task *tasks;
+    struct ei_virtual_cpus cpus;
+    struct ei_load *loads; /* [cpu_count] */
+    struct ei_collector *collector;
+    int32_t *heap; /* tasks that sleep until a release, by time and number */
+    int32_t heap_count;
+    const struct ei_virtual_options *options;
+};
+
+/* ---- the heap of releases ---- */
+
+static bool is_before(const struct virtual_run *v, int32_t a, int32_t b)
+{
+    const int64_t at = v->tasks[a].next.release_ns, bt = v->tasks[b].next.release_ns;
+    return at != bt ? at < bt : a < b;
+}
+
+static void push_release(struct virtual_run *v, int32_t task)
+{
+    int32_t i = v->heap_count++;
+    while (i > 0 && is_before(v, task, v->heap[(i - 1) / 2])) {
+        v->heap[i] = v->heap[(i - 1) / 2];
+        i = (i - 1) / 2;
+    }
+    v->heap[i] = task;
+}
+
+static int32_t pop_release(struct virtual_run *v)
+{
+    const int32_t top = v->heap[0], last = v->heap[--v->heap_count];
+    int32_t i = 0;
+    for (;;) {
+        int32_t child = 2 * i + 1;
+        if (child >= v->heap_count) {
+            break;
+        }
+        if (child + 1 < v->heap_count && is_before(v, v->heap[child + 1], v->heap[child])) {
+            child++;
+        }
+        if (!is_before(v, v->heap[child], last)) {
+            break;
+        }
+        v->heap[i] = v->heap[child];
+        i = child;
+    }
+    v->heap[i] = last;
+    return top;
+}
+
+/* ---- records ---- */
+
+static void push(struct virtual_run *v, const struct ei_record *record)
+{
+    ei_collector_add(v->collector, record);
+    if (v->options->on_record != NULL) {
+        v->options->on_record(v->options->context, record);
+    }
+}
+
+static void push_job(struct virtual_run *v, const struct ei_job_record *job)
+{
+    const struct ei_record record = {.kind = EI_RECORD_JOB, .u.job = *job};
+    push(v, &record);
+}
+
+static void record_unrun(struct virtual_run *v, struct virtual_task *vt, struct ei_release release, uint8_t outcome,
+                         uint8_t cause)
+{
+    struct ei_job_record record = ei_job_record_blank(vt->task, release);
+    record.outcome = outcome;
+    record.cause = cause;
+    push_job(v, &record);
+}
+
+static void push_preemption(struct virtual_run *v, const struct virtual_task *vt)
+{
+    const struct ei_gate_seat *seat = &vt->task->nn.seat;
+    const struct ei_record record = {
+        .kind = EI_RECORD_PREEMPTION,
+        .u.preemption = {.victim_task_idx = seat->victim_task_idx,
+                         .preemptor_task_idx = vt->task->idx,
+                         .victim_job_idx = seat->victim_job_idx,
+                         .preemptor_job_idx = vt->task->rt.record.job_idx,
+                         .request_ns = seat->request_ns,
+                         .block_end_ns = seat->granted_ns,
+                         .first_block_ns = v->cpus.now_ns},
+    };
+    push(v, &record);
+}
+
+/* ---- real-time load ---- */
+
+static void activate(struct virtual_run *v, struct virtual_task *vt)
+{
+    struct ei_live_task *task = vt->task;
+    if (task->spec->class_ == EI_SPEC_CLASS_FIFO) {
+        task->rt.cpu = v->cpus.threads[task->idx].cpu;
+        ei_load_enter(&v->loads[task->rt.cpu], v->cpus.now_ns);
+    }
+}
+
+static void deactivate(struct virtual_run *v, struct virtual_task *vt)
+{
+    struct ei_live_task *task = vt->task;
+    if (task->rt.cpu != EI_CPU_LOAD_NONE) {
+        ei_load_leave(&v->loads[task->rt.cpu], v->cpus.now_ns);
+        task->rt.cpu = EI_CPU_LOAD_NONE;
+    }
+}
+
+static bool would_pass(struct virtual_run *v, const struct virtual_task *vt, int64_t extra_ns, double cap)
+{
+    return vt->task->rt.cpu != EI_CPU_LOAD_NONE &&
+           ei_load_would_pass(&v->loads[vt->task->rt.cpu], v->cpus.now_ns, extra_ns, cap);
+}
+
+/* ---- lanes: scheduler/lane.h decides, priorities follow ---- */
+
+/* True: granted at once. */
+static bool request_lane(struct virtual_run *v, struct virtual_task *vt)
+{
+    struct ei_task_network *nn = &vt->task->nn;
+    struct ei_gate_seat *seat = &nn->seat;
+    seat->job_idx = vt->task->rt.record.job_idx;
+    seat->request_ns = seat->granted_ns = v->cpus.now_ns;
+    seat->victim_task_idx = -1;
+    if (ei_lane_request(&nn->gate->arbiter, seat->claim)) {
+        return true;
+    }
+    const struct ei_lane *lane = &nn->gate->arbiter;
+    ei_virtual_set_priority(&v->cpus, lane->holder.task_idx, ei_lane_effective_priority(lane));
+    return false;
+}
+
+/* The lane went from one task to another. */
+static void hand_over(struct virtual_run *v, struct virtual_task *from, int32_t to, bool is_preemption)
+{
+    struct ei_live_task *next = v->tasks[to].task;
+    next->nn.seat.granted_ns = v->cpus.now_ns;
+    next->nn.seat.victim_task_idx = is_preemption ? from->task->idx : -1;
+    next->nn.seat.victim_job_idx = from->task->rt.record.job_idx;
+    ei_virtual_wake(&v->cpus, to, 0);
+}
+
+/* ---- the program of a task ---- */
+
+static int64_t cpu_stage_ns(const struct ei_stage_spec *stage)
+{
+    return stage->spin_ns != EI_NONE_NS ? stage->spin_ns : 0;
+}
+
+/* The stage begins; false when the thread gave up its CPU. */
+static bool begin_stage(struct virtual_run *v, struct virtual_task *vt)
+{
+    struct ei_live_task *task = vt->task;
+    if (vt->stage_idx == task->spec->stage_count) {
+        vt->phase = PHASE_OVER;
+        return true;
+    }
+    const struct ei_stage_spec *stage = &task->spec->stages[vt->stage_idx];
+    if (stage->kind == EI_SPEC_STAGE_CPU) {
+        vt->stage_idx++;
+        ei_virtual_compute(&v->cpus, task->idx, cpu_stage_ns(stage));
+        return cpu_stage_ns(stage) == 0;
+    }
+    vt->wait_since_ns = v->cpus.now_ns;
+    vt->phase = PHASE_GRANTED;
+    if (!request_lane(v, vt)) {
+        deactivate(v, vt);
+        ei_virtual_block(&v->cpus, task->idx);
+        return false;
+    }
+    return true;
+}
+
+static int begin_network(struct virtual_run *v, struct virtual_task *vt)
+{
+    struct ei_live_task *task = vt->task;
+    if (task->rt.cpu == EI_CPU_LOAD_NONE) {
+        activate(v, vt);
+    }
+    task->rt.record.lane_wait_ns += v->cpus.now_ns - vt->wait_since_ns;
+    vt->owes_preemption_record = task->nn.seat.victim_task_idx >= 0;
+    vt->course = (struct ei_course){0};
+    ei_virtual_network_begin(task, &vt->network);
+    vt->phase = PHASE_BLOCK;
+    return ei_course_begin(task, &vt->course, v->cpus.now_ns);
+}
+
+/* The network part is over: the lane goes on, the job too unless it was aborted. */
+static void end_network(struct virtual_run *v, struct virtual_task *vt)
+{
+    struct ei_live_task *task = vt->task;
+    if (vt->owes_preemption_record) {
+        push_preemption(v, vt);
+    }
+    const int32_t next = ei_lane_release(&task->nn.gate->arbiter);
+    if (next != EI_LANE_NOBODY) {
+        hand_over(v, vt, next, vt->course.is_preempted);
+    }
+    ei_course_end(task, &vt->course, next, v->cpus.now_ns, v->cpus.now_ns);
+    vt->stage_idx++;
+    vt->phase = vt->course.is_aborted ? PHASE_OVER : PHASE_STAGE;
+    ei_virtual_compute(&v->cpus, task->idx, 0); /* due at once when it next runs */
+    ei_virtual_set_priority(&v->cpus, task->idx, task->spec->priority);
+}
+
+/* The step's block begins; false when it takes time. */
+static bool begin_block(struct virtual_run *v, struct virtual_task *vt)
+{
+    if (vt->course.step.kind == EI_STEP_FINISH) {
+        end_network(v, vt);
+        return v->cpus.threads[vt->task->idx].state == EI_VIRTUAL_RUNNING;
+    }
+    vt->course.block_start_ns = v->cpus.now_ns;
+    if (vt->owes_preemption_record) {
+        vt->owes_preemption_record = false;
+        push_preemption(v, vt);
+    }
+    const int64_t block_ns = ei_virtual_network_time_ns(vt->task, &vt->network, vt->course.step);
+    vt->phase = PHASE_DONE;
+    ei_virtual_compute(&v->cpus, vt->task->idx, block_ns);
+    return block_ns == 0;
+}
+
+static bool pass_boundary(struct virtual_run *v, struct virtual_task *vt)
+{
+    struct ei_live_task *task = vt->task;
+    struct ei_lane *lane = &task->nn.gate->arbiter;
+    struct ei_boundary b = ei_course_look(task, v->cpus.now_ns);
+    b.is_cancelled = ei_run_is_cancelled(&v->run, v->cpus.now_ns);
+    b.is_higher_waiting = ei_lane_top_waiting(lane) > task->spec->priority;
+    b.is_load_capped =
+        b.has_answer && b.next_answer_ns > 0 && would_pass(v, vt, b.next_answer_ns, v->run.wl->platform.rt_load_cap);
+    vt->phase = PHASE_BLOCK;
+    if (ei_course_pass(task, &vt->course, &b) != EI_BOUNDARY_YIELD) {
+        return true;
+    }
+    const int32_t next = ei_lane_yield(lane);
+    if (next == task->idx) {
+        return true;
+    }
+    task->nn.seat.request_ns = v->cpus.now_ns;
+    vt->wait_since_ns = v->cpus.now_ns;
+    vt->preemptor = next;
+    vt->phase = PHASE_BACK;
+    deactivate(v, vt);
+    hand_over(v, vt, next, true);
+    ei_virtual_block(&v->cpus, task->idx);
+    ei_virtual_set_priority(&v->cpus, task->idx, task->spec->priority);
+    return false;
+}
+
+/* The step's block is over; false when the thread gave up its CPU. *out_rc: what a wrong state machine would return. */
+static bool end_block(struct virtual_run *v, struct virtual_task *vt, int *out_rc)
+{
+    struct ei_live_task *task = vt->task;
+    const struct ei_step step = vt->course.step;
+    task->rt.record.lane_busy_ns += v->cpus.now_ns - vt->course.block_start_ns;
+    if (step.kind == EI_STEP_CONV) {
+        *out_rc = ei_course_conv_done(task, &vt->course, step.idx);
+    } else {
+        const struct ei_answer answer = ei_virtual_network_answer(task, &vt->network, step.idx, v->cpus.now_ns);
+        ei_course_note_answer(&task->rt.record, &answer);
+        *out_rc = ei_course_branch_done(task, &vt->course, step.idx, answer.confidence, v->cpus.now_ns);
+    }
+    if (vt->course.step.kind == EI_STEP_FINISH) {
+        vt->phase = PHASE_BLOCK;
+        return true;
+    }
+    return pass_boundary(v, vt);
+}
+
+static void come_back(struct virtual_run *v, struct virtual_task *vt)
+{
+    struct ei_live_task *task = vt->task;
+    activate(v, vt);
+    task->rt.record.lane_wait_ns += v->cpus.now_ns - vt->wait_since_ns;
+    ei_course_back(task, &vt->course, vt->preemptor, v->cpus.now_ns);
+    vt->phase = PHASE_BLOCK;
+}
+
+/* ---- jobs and releases ---- */
+
+static bool is_within_run(const struct virtual_run *v, const struct virtual_task *vt)
+{
+    return vt->has_next &&
+           (vt->next.nominal_ns <= vt->task->rt.last_nominal_ns || vt->next.nominal_ns <= v->run.end_ns);
+}
+
+static struct ei_release take_release(struct virtual_task *vt)
+{
+    const struct ei_release release = {.job_idx = vt->next.job_idx, .nominal_ns = vt->next.nominal_ns};
+    vt->task->rt.last_nominal_ns = vt->next.nominal_ns;
+    vt->has_next = ei_arrival_next(&vt->task->rt.arrival, &vt->next);
+    return release;
+}
+
+static void account_late(struct virtual_run *v, struct virtual_task *vt, struct ei_release release)
+{
+    struct ei_release displaced;
+    bool has_displaced = false;
+    switch (ei_release_on_release(&vt->task->rt.releases, release, &displaced, &has_displaced)) {
+    case EI_RELEASE_SKIPPED:
+        record_unrun(v, vt, release, EI_JOB_SKIPPED, EI_CAUSE_LATE);
+        break;
+    case EI_RELEASE_DROPPED:
+        record_unrun(v, vt, release, EI_JOB_DROPPED, EI_CAUSE_QUEUE);
+        break;
+    case EI_RELEASE_QUEUED:
+        if (has_displaced) {
+            record_unrun(v, vt, displaced, EI_JOB_DROPPED, EI_CAUSE_QUEUE);
+        }
+        break;
+    case EI_RELEASE_START: /* cannot happen while active */
+        break;
+    }
+}
+
+static void make_current(struct virtual_task *vt, struct ei_release release)
+{
+    vt->task->rt.record = ei_job_record_blank(vt->task, release);
+    vt->phase = PHASE_START;
+}
+
+/* What is left when the run was ended early: dropped by name, as in a live run. */
+static void drop_rest(struct virtual_run *v, struct virtual_task *vt)
+{
+    struct ei_release waiting;
+    while (ei_release_drop_waiting(&vt->task->rt.releases, &waiting)) {
+        record_unrun(v, vt, waiting, EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
+    }
+    while (is_within_run(v, vt)) {
+        ei_release_refuse(&vt->task->rt.releases);
+        record_unrun(v, vt, take_release(vt), EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
+    }
+}
+
+/* The thread has no job: the next one that waits, or sleep. */
+static bool next_job(struct virtual_run *v, struct virtual_task *vt)
+{
+    struct ei_release job;
+    while (is_within_run(v, vt) && vt->next.release_ns <= v->cpus.now_ns) {
+        account_late(v, vt, take_release(vt));
+    }
+    if (ei_release_on_finish(&vt->task->rt.releases, &job)) {
+        if (!ei_run_is_cancelled(&v->run, v->cpus.now_ns)) {
+            make_current(vt, job);
+            return true;
+        }
+        ei_release_unstart(&vt->task->rt.releases);
+        record_unrun(v, vt, job, EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
+    }
+    vt->phase = PHASE_ASLEEP;
+    ei_virtual_block(&v->cpus, vt->task->idx);
+    if (is_within_run(v, vt)) {
+        push_release(v, vt->task->idx);
+    }
+    return false;
+}
+
+/* The job's first instant on a CPU; false when it was refused and the thread sleeps. */
+static bool start_job(struct virtual_run *v, struct virtual_task *vt)
+{
+    struct ei_live_task *task = vt->task;
+    struct ei_job_record *record = &task->rt.record;
+    record->awake_ns = record->start_ns = v->cpus.now_ns;
+    record->outcome = EI_JOB_COMPLETED;
+    record->cause = EI_CAUSE_PLAN_DONE;
+    task->begun_ns = record->release_ns;
+    activate(v, vt);
+    if (task->nn.gate != NULL &&
+        would_pass(v, vt, task->nn.first_answer_ns, ei_cpu_load_hard_cap(v->run.wl->platform.rt_load_cap))) {
+        const struct ei_release release = {.job_idx = record->job_idx, .nominal_ns = record->release_ns};
+        deactivate(v, vt);
+        ei_release_unstart(&task->rt.releases);
+        record_unrun(v, vt, release, EI_JOB_DROPPED, EI_CAUSE_LOAD_CAP);
+        task->lane_done_ns = record->release_ns;
+        return next_job(v, vt);
+    }
+    vt->stage_idx = 0;
+    vt->phase = PHASE_STAGE;
+    return true;
+}
+
+static bool finish_job(struct virtual_run *v, struct virtual_task *vt)
+{
+    struct ei_live_task *task = vt->task;
+    ei_job_record_finish(&task->rt.record, 0, v->cpus.now_ns);
+    deactivate(v, vt);
+    push_job(v, &task->rt.record);
+    task->lane_done_ns = task->rt.record.release_ns;
+    return next_job(v, vt);
+}
+
+/* Let the thread do everything that takes no time. Returns 0, or a code that only a defect can cause. */
+static int go_on(struct virtual_run *v, struct virtual_task *vt)
+{
+    int rc = 0;
+    bool is_running = true;
+    while (is_running && rc == 0) {
+        switch (vt->phase) {
+        case PHASE_START:
+            is_running = start_job(v, vt);
+            break;
+        case PHASE_STAGE:
+            is_running = begin_stage(v, vt);
+            break;
+        case PHASE_GRANTED:
+            rc = begin_network(v, vt);
+            break;
+        case PHASE_BLOCK:
+            is_running = begin_block(v, vt);
+            break;
+        case PHASE_DONE:
+            is_running = end_block(v, vt, &rc);
+            break;
+        case PHASE_BACK:
+            come_back(v, vt);
+            break;
+        case PHASE_OVER:
+            is_running = finish_job(v, vt);
+            break;
+        case PHASE_ASLEEP:
+            return EINET_E_FAULT;
+        }
+    }
+    return rc;
+}
+
+static void release_task(struct virtual_run *v, struct virtual_task *vt)
+{
+    struct ei_release displaced;
+    bool has_displaced = false;
+    const struct ei_release job = take_release(vt);
+    (void)ei_release_on_release(&vt->task->rt.releases, job, &displaced, &has_displaced);
+    make_current(vt, job);
+    ei_virtual_wake(&v->cpus, vt->task->idx, 0);
+}
+
+static void look_for_stop(struct virtual_run *v)
+{
+    if (v->options->stop != NULL && *v->options->stop != 0 && !v->run.is_cancelled) {
+        v->run.is_cancelled = true;
+        v->run.end_ns = v->cpus.now_ns < v->run.end_ns ? v->cpus.now_ns : v->run.end_ns;
+    }
+}
+
+static int run_events(struct virtual_run *v)
+{
+    for (int rc = 0; rc == 0;) {
+        int64_t due_ns;
+        const int32_t due = ei_virtual_next_due(&v->cpus, &due_ns);
+        look_for_stop(v);
+        while (v->heap_count > 0 && v->run.is_cancelled && !is_within_run(v, &v->tasks[v->heap[0]])) {
+            (void)pop_release(v);
+        }
+        const int64_t release_ns = v->heap_count > 0 ? v->tasks[v->heap[0]].next.release_ns : INT64_MAX;
+        if (due == EI_VIRTUAL_NOBODY && v->heap_count == 0) {
+            return 0;
+        }
+        if (due != EI_VIRTUAL_NOBODY && due_ns <= release_ns) {
+            v->cpus.now_ns = due_ns;
+            ei_virtual_compute(&v->cpus, due, 0);
+            rc = go_on(v, &v->tasks[due]);
+            if (rc < 0) {
+                return rc;
+            }
+        } else {
+            v->cpus.now_ns = release_ns;
+            release_task(v, &v->tasks[pop_release(v)]);
+        }
+    }
+    return 0;
+}
+
+/* ---- before and after ---- */
+
+/* The modelled machine: as many CPUs as the file names, at least two, or as asked for. */
+static int32_t count_cpus(const struct ei_workload *wl, int32_t asked)
+{
+    int highest = 1;
+    for (int32_t i = 0; i < wl->lane_count; i++) {
+        for (int cpu = 0; (cpu = ei_cpuset_next(&wl->lanes[i].cpus, cpu)) >= 0; cpu++) {
+            highest = cpu > highest ? cpu : highest;
+        }
+    }
+    for (int32_t i = 0; i < wl->task_count; i++) {
+        for (int cpu = 0; (cpu = ei_cpuset_next(&wl->tasks[i].cpus, cpu)) >= 0; cpu++) {
+            highest = cpu > highest ? cpu : highest;
+        }
+    }
+    return asked > 0 ? asked : highest + 1;
+}
+
+static int build_task(struct virtual_run *v, struct virtual_task *vt, struct einet_error *err)
+{
+    struct ei_live_task *task = vt->task;
+    struct ei_virtual_thread *thread = &v->cpus.threads[task->idx];
+    thread->cpus = task->cpus.bits[0];
+    thread->cpu = ei_cpuset_next(&task->cpus, 0);
+    thread->priority = task->spec->priority;
+    task->is_fifo = task->spec->class_ == EI_SPEC_CLASS_FIFO;
+    int rc = ei_task_build_releases(task, err);
+    if (rc == 0 && task->spec->nn_stage_idx != EI_NONE_IDX) {
+        task->nn.gate = &v->run.gates[task->spec->stages[task->spec->nn_stage_idx].lane_idx];
+        ei_gate_seat_init(task->nn.gate, &task->nn.seat, task->idx, task->spec->priority);
+        task->after_ns = ei_task_after_network_ns(task->spec);
+        rc = ei_virtual_network_build(task, &vt->network, err);
+    }
+    if (rc == 0) {
+        vt->has_next = ei_arrival_next(&task->rt.arrival, &vt->next);
+        if (is_within_run(v, vt)) {
+            push_release(v, task->idx);
+        }
+    }
+    return rc;
+}
+
+static int prepare(struct virtual_run *v, const struct ei_workload *wl, const struct ei_virtual_options *options,
+                   struct einet_error *err)
+{
+    const int32_t cpus = count_cpus(wl, options->cpus);
+    if (cpus > EI_VIRTUAL_CPUS_MAX) {
+        return einet_error_set(err, EINET_E_LIMIT, "the workload names CPU %d; a virtual machine has %d CPUs at most",
+                               cpus - 1, EI_VIRTUAL_CPUS_MAX);
+    }
+    const size_t tasks = (size_t)wl->task_count;
+    v->run.wl = wl;
+    v->options = options;
+    v->run.duration_ns = options->duration_ns > 0 ? options->duration_ns : wl->run.duration_ns;
+    v->run.end_ns = wl->run.warmup_ns + v->run.duration_ns;
+    v->run.tasks = aligned_alloc(_Alignof(struct ei_live_task), sizeof *v->run.tasks * tasks);
+    v->tasks = calloc(tasks, sizeof *v->tasks);
+    v->heap = calloc(tasks, sizeof *v->heap);
+    v->loads = calloc((size_t)cpus, sizeof *v->loads);
+    if (v->run.tasks == NULL || v->tasks == NULL || v->heap == NULL || v->loads == NULL ||
+        ei_virtual_cpus_init(&v->cpus, cpus, wl->task_count) != 0) {
+        return einet_error_set(err, -ENOMEM, "no memory for %d tasks", wl->task_count);
+    }
+    memset(v->run.tasks, 0, sizeof *v->run.tasks * tasks);
+    for (int32_t c = 0; c < cpus; c++) {
+        ei_cpuset_add(&v->run.machine.allowed_cpus, c);
+        ei_load_init(&v->loads[c], 0);
+    }
+    for (int32_t i = 0; i < wl->lane_count; i++) {
+        ei_lane_init(&v->run.gates[i].arbiter);
+    }
+    for (int32_t i = 0; i < wl->task_count; i++) {
+        v->tasks[i].task = &v->run.tasks[i];
+        v->run.tasks[i].spec = &wl->tasks[i];
+        v->run.tasks[i].run = &v->run;
+        v->run.tasks[i].idx = i;
+        v->run.tasks[i].rt.cpu = EI_CPU_LOAD_NONE;
+        v->run.tasks[i].begun_ns = INT64_MIN;
+        v->run.tasks[i].lane_done_ns = INT64_MIN;
+        v->run.tasks[i].rt.last_nominal_ns = INT64_MIN;
+    }
+    int rc = ei_run_settle_cpus(&v->run, err);
+    for (int32_t i = 0; rc == 0 && i < wl->task_count; i++) {
+        rc = build_task(v, &v->tasks[i], err);
+    }
+    if (rc == 0) {
+        ei_run_settle_sharers(&v->run);
+    }
+    return rc;
+}
+
+static int create_collector(struct virtual_run *v, const char *out_dir, struct einet_error *err)
+{
+    struct ei_metrics_task tasks[EI_TASKS_MAX];
+    for (int32_t i = 0; i < v->run.wl->task_count; i++) {
+        tasks[i] = ei_task_describe(&v->run.tasks[i]);
+    }
+    static const struct ei_metrics_pair engine[] = {{"engine", "virtual"}};
+    const struct ei_metrics_run description = {
+        .name = v->run.wl->name,
+        .version = EINET_VERSION,
+        .seed = v->run.wl->run.seed,
+        .duration_ns = v->run.wl->run.warmup_ns + v->run.duration_ns,
+        .warmup_ns = v->run.wl->run.warmup_ns,
+        .machine = {.cpu_model = "virtual", .cpus = v->cpus.cpu_count, .more = engine, .more_count = 1},
+    };
+    return ei_collector_create(&description, tasks, v->run.wl->task_count, out_dir,
+                               v->run.wl->outputs.jobs == EI_SPEC_JOBS_CSV, &v->collector, err);
+}
+
+static int finish(struct virtual_run *v, struct ei_live_result *out, struct einet_error *err)
+{
+    int64_t expected[EI_TASKS_MAX];
+    const struct ei_workload *wl = v->run.wl;
+    for (int32_t i = 0; i < wl->task_count; i++) {
+        drop_rest(v, &v->tasks[i]);
+        const int64_t last_ns = v->run.tasks[i].rt.last_nominal_ns;
+        const int64_t until_ns = last_ns > v->run.end_ns ? last_ns : v->run.end_ns;
+        expected[i] = until_ns < wl->run.warmup_ns
+                          ? 0
+                          : ei_arrival_expected(&wl->tasks[i].arrival, wl->run.seed, i, wl->run.warmup_ns, until_ns);
+    }
+    const struct ei_metrics_totals totals = {
+        .expected = expected,
+        .duration_ns = v->run.end_ns,
+        .is_ended_early = v->run.is_cancelled,
+        .minor_faults = -1,
+        .major_faults = -1,
+        .voluntary_switches = -1,
+        .involuntary_switches = -1,
+    };
+    const int rc = ei_collector_finish(v->collector, &totals, err);
+    out->collector = v->collector;
+    out->slo_failures = ei_collector_slo_failures(v->collector);
+    out->is_identity_ok = ei_collector_is_identity_ok(v->collector);
+    out->is_ended_early = v->run.is_cancelled;
+    return rc;
+}
+
+static void demolish(struct virtual_run *v)
+{
+    for (int32_t i = 0; v->tasks != NULL && v->run.tasks != NULL && i < v->run.wl->task_count; i++) {
+        ei_virtual_network_fini(&v->tasks[i].network);
+        ei_task_demolish_planning(&v->run.tasks[i]);
+    }
+    ei_virtual_cpus_fini(&v->cpus);
+    free(v->run.tasks);
+    free(v->tasks);
+    free(v->heap);
+    free(v->loads);
+}
+
+int ei_virtual_run(const struct ei_workload *wl, const struct ei_virtual_options *options, struct ei_live_result *out,
+                   struct einet_error *err)
+{
+    *out = (struct ei_live_result){0};
+    struct virtual_run *v = calloc(1, sizeof *v);
+    if (v == NULL) {
+        return einet_error_set(err, -ENOMEM, "no memory for a virtual run");
+    }
+    int rc = prepare(v, wl, options, err);
+    if (rc == 0) {
+        rc = create_collector(v, options->out_dir, err);
+    }
+    if (rc == 0) {
+        rc = run_events(v);
+        rc = rc < 0 ? einet_error_set(err, rc, "the virtual engine is at fault: a job's course broke off") : 0;
+    }
+    if (rc == 0) {
+        rc = finish(v, out, err);
+    }
+    if (rc < 0) {
+        ei_collector_destroy(v->collector);
+        out->collector = NULL;
+    }
+    demolish(v);
+    free(v);
+    return rc;
+}

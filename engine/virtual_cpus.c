@@ -1,0 +1,250 @@
+/* See virtual_cpus.h. */
+#include "engine/virtual_cpus.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int ei_virtual_cpus_init(struct ei_virtual_cpus *v, int32_t cpu_count, int32_t thread_count)
+{
+    *v = (struct ei_virtual_cpus){.cpu_count = cpu_count, .thread_count = thread_count};
+    v->cpus = calloc((size_t)cpu_count, sizeof *v->cpus);
+    v->threads = calloc((size_t)thread_count, sizeof *v->threads);
+    if (v->cpus == NULL || v->threads == NULL) {
+        ei_virtual_cpus_fini(v);
+        return -ENOMEM;
+    }
+    for (int32_t c = 0; c < cpu_count; c++) {
+        v->cpus[c].running = EI_VIRTUAL_NOBODY;
+        for (int32_t p = 0; p < EI_VIRTUAL_PRIORITIES; p++) {
+            v->cpus[c].head[p] = v->cpus[c].tail[p] = EI_VIRTUAL_NOBODY;
+        }
+    }
+    return 0;
+}
+
+void ei_virtual_cpus_fini(struct ei_virtual_cpus *v)
+{
+    free(v->cpus);
+    free(v->threads);
+    *v = (struct ei_virtual_cpus){0};
+}
+
+/* ---- queues ---- */
+
+static void enqueue(struct ei_virtual_cpus *v, int32_t thread, int32_t cpu, bool at_head)
+{
+    struct ei_virtual_thread *t = &v->threads[thread];
+    struct ei_virtual_cpu *c = &v->cpus[cpu];
+    const int32_t p = t->priority;
+    t->state = EI_VIRTUAL_READY;
+    t->cpu = cpu;
+    t->before = at_head ? EI_VIRTUAL_NOBODY : c->tail[p];
+    t->after = at_head ? c->head[p] : EI_VIRTUAL_NOBODY;
+    if (t->before != EI_VIRTUAL_NOBODY) {
+        v->threads[t->before].after = thread;
+    } else {
+        c->head[p] = thread;
+    }
+    if (t->after != EI_VIRTUAL_NOBODY) {
+        v->threads[t->after].before = thread;
+    } else {
+        c->tail[p] = thread;
+    }
+    c->waiting[p / 64] |= UINT64_C(1) << (p % 64);
+}
+
+static void dequeue(struct ei_virtual_cpus *v, int32_t thread)
+{
+    struct ei_virtual_thread *t = &v->threads[thread];
+    struct ei_virtual_cpu *c = &v->cpus[t->cpu];
+    const int32_t p = t->priority;
+    if (t->before != EI_VIRTUAL_NOBODY) {
+        v->threads[t->before].after = t->after;
+    } else {
+        c->head[p] = t->after;
+    }
+    if (t->after != EI_VIRTUAL_NOBODY) {
+        v->threads[t->after].before = t->before;
+    } else {
+        c->tail[p] = t->before;
+    }
+    if (c->head[p] == EI_VIRTUAL_NOBODY) {
+        c->waiting[p / 64] &= ~(UINT64_C(1) << (p % 64));
+    }
+}
+
+/* Priority of the highest queue that is not empty, -1 = none. */
+static int32_t top_waiting(const struct ei_virtual_cpu *c)
+{
+    if (c->waiting[1] != 0) {
+        return 127 - __builtin_clzll(c->waiting[1]);
+    }
+    return c->waiting[0] != 0 ? 63 - __builtin_clzll(c->waiting[0]) : -1;
+}
+
+static int32_t running_priority(const struct ei_virtual_cpus *v, int32_t cpu)
+{
+    const int32_t running = v->cpus[cpu].running;
+    return running == EI_VIRTUAL_NOBODY ? -1 : v->threads[running].priority;
+}
+
+/* ---- who runs where ---- */
+
+static void run_on(struct ei_virtual_cpus *v, int32_t thread, int32_t cpu)
+{
+    struct ei_virtual_thread *t = &v->threads[thread];
+    t->state = EI_VIRTUAL_RUNNING;
+    t->cpu = cpu;
+    t->since_ns = v->now_ns;
+    v->cpus[cpu].running = thread;
+}
+
+/* Stop the clock of what the CPU runs and return it; the CPU runs nobody then. */
+static int32_t take_off(struct ei_virtual_cpus *v, int32_t cpu)
+{
+    const int32_t thread = v->cpus[cpu].running;
+    struct ei_virtual_thread *t = &v->threads[thread];
+    t->rest_ns -= v->now_ns - t->since_ns;
+    t->since_ns = v->now_ns;
+    v->cpus[cpu].running = EI_VIRTUAL_NOBODY;
+    return thread;
+}
+
+/* The allowed CPU that runs the lowest priority below the thread's; its last one among equals, so that it stays where
+ * its cache is; EI_VIRTUAL_NOBODY = every one runs as high. */
+static int32_t lower_cpu(const struct ei_virtual_cpus *v, const struct ei_virtual_thread *t)
+{
+    int32_t best = EI_VIRTUAL_NOBODY, best_priority = t->priority;
+    for (uint64_t allowed = t->cpus; allowed != 0; allowed &= allowed - 1) {
+        const int32_t cpu = __builtin_ctzll(allowed);
+        const int32_t p = running_priority(v, cpu);
+        if (p < best_priority || (p == best_priority && best != EI_VIRTUAL_NOBODY && cpu == t->cpu)) {
+            best = cpu;
+            best_priority = p;
+        }
+    }
+    return best;
+}
+
+/* Find a place for a thread that is on no CPU and in no queue; whom it displaces looks for one, too. */
+static void place(struct ei_virtual_cpus *v, int32_t thread, bool at_head)
+{
+    for (;;) {
+        struct ei_virtual_thread *t = &v->threads[thread];
+        const int32_t cpu = lower_cpu(v, t);
+        if (cpu == EI_VIRTUAL_NOBODY) {
+            enqueue(v, thread, (t->cpus >> t->cpu & 1) != 0 ? t->cpu : __builtin_ctzll(t->cpus), at_head);
+            return;
+        }
+        const bool is_displacing = v->cpus[cpu].running != EI_VIRTUAL_NOBODY;
+        const int32_t displaced = is_displacing ? take_off(v, cpu) : EI_VIRTUAL_NOBODY;
+        run_on(v, thread, cpu);
+        if (!is_displacing) {
+            return;
+        }
+        thread = displaced;
+        at_head = true;
+    }
+}
+
+/* The highest thread that may run on this CPU, of its own queues before those of others. */
+static int32_t highest_for(const struct ei_virtual_cpus *v, int32_t cpu)
+{
+    int32_t best = EI_VIRTUAL_NOBODY, best_priority = top_waiting(&v->cpus[cpu]);
+    if (best_priority >= 0) {
+        best = v->cpus[cpu].head[best_priority];
+    }
+    for (int32_t other = 0; other < v->cpu_count; other++) {
+        const struct ei_virtual_cpu *c = &v->cpus[other];
+        if (other == cpu || top_waiting(c) <= best_priority) {
+            continue;
+        }
+        for (int32_t p = top_waiting(c); p > best_priority; p--) {
+            for (int32_t t = c->head[p]; t != EI_VIRTUAL_NOBODY; t = v->threads[t].after) {
+                if ((v->threads[t].cpus >> cpu & 1) != 0) {
+                    best = t;
+                    best_priority = p;
+                    break;
+                }
+            }
+        }
+    }
+    return best;
+}
+
+/* A CPU became free. */
+static void refill(struct ei_virtual_cpus *v, int32_t cpu)
+{
+    const int32_t next = highest_for(v, cpu);
+    if (next != EI_VIRTUAL_NOBODY) {
+        dequeue(v, next);
+        run_on(v, next, cpu);
+    }
+}
+
+/* ---- what the engine calls ---- */
+
+void ei_virtual_wake(struct ei_virtual_cpus *v, int32_t thread, int64_t rest_ns)
+{
+    v->threads[thread].rest_ns = rest_ns;
+    place(v, thread, false);
+}
+
+void ei_virtual_compute(struct ei_virtual_cpus *v, int32_t thread, int64_t rest_ns)
+{
+    v->threads[thread].rest_ns = rest_ns;
+    v->threads[thread].since_ns = v->now_ns;
+}
+
+void ei_virtual_block(struct ei_virtual_cpus *v, int32_t thread)
+{
+    const int32_t cpu = v->threads[thread].cpu;
+    (void)take_off(v, cpu);
+    v->threads[thread].state = EI_VIRTUAL_IDLE;
+    refill(v, cpu);
+}
+
+void ei_virtual_set_priority(struct ei_virtual_cpus *v, int32_t thread, int32_t priority)
+{
+    struct ei_virtual_thread *t = &v->threads[thread];
+    const bool is_lowered = priority < t->priority;
+    if (priority == t->priority) {
+        return;
+    }
+    if (t->state == EI_VIRTUAL_READY) {
+        dequeue(v, thread);
+        t->priority = priority;
+        place(v, thread, is_lowered);
+    } else if (t->state == EI_VIRTUAL_RUNNING && is_lowered) {
+        const int32_t cpu = t->cpu;
+        t->priority = priority;
+        const int32_t next = highest_for(v, cpu);
+        if (next != EI_VIRTUAL_NOBODY && v->threads[next].priority > priority) {
+            (void)take_off(v, cpu);
+            dequeue(v, next);
+            run_on(v, next, cpu);
+            place(v, thread, true);
+        }
+    } else {
+        t->priority = priority;
+    }
+}
+
+int32_t ei_virtual_next_due(const struct ei_virtual_cpus *v, int64_t *out_ns)
+{
+    int32_t next = EI_VIRTUAL_NOBODY;
+    int64_t next_ns = INT64_MAX;
+    for (int32_t cpu = 0; cpu < v->cpu_count; cpu++) {
+        const int32_t thread = v->cpus[cpu].running;
+        if (thread == EI_VIRTUAL_NOBODY) {
+            continue;
+        }
+        const int64_t due_ns = v->threads[thread].since_ns + v->threads[thread].rest_ns;
+        if (next == EI_VIRTUAL_NOBODY || due_ns < next_ns) {
+            next = thread;
+            next_ns = due_ns;
+        }
+    }
+    *out_ns = next_ns;
+    return next;
+}

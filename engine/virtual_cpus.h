@@ -1,0 +1,70 @@
+/* CPUs of a virtual run: Linux' run queues for SCHED_FIFO, with affinity, on virtual time.
+ *
+ * Per CPU one queue per priority. A thread that wakes takes an allowed CPU that runs the lowest priority below its own,
+ * else it queues; a preempted thread goes to the head of its queue, a woken one to the tail; a CPU whose thread left
+ * takes the highest it may run from any queue (Linux' push and pull). A raised thread queues at the tail of its new
+ * priority, a lowered one at the head (sched_setscheduler). Priority 0 stands for ordinary threads: they run, in
+ * order, when no FIFO thread wants the CPU. Decisions and switches take no time.
+ *
+ *     IDLE --wake--> READY <--> RUNNING --block--> IDLE
+ *
+ * A thread has a rest of processor time to compute; it is due when that is used up. Pure, no allocation after init; one
+ * owner. All times in ns on the virtual clock.
+ */
+#ifndef ENGINE_VIRTUAL_CPUS_H
+#define ENGINE_VIRTUAL_CPUS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define EI_VIRTUAL_CPUS_MAX 64
+#define EI_VIRTUAL_PRIORITIES 100
+#define EI_VIRTUAL_NOBODY (-1)
+
+enum ei_virtual_state { EI_VIRTUAL_IDLE, EI_VIRTUAL_READY, EI_VIRTUAL_RUNNING };
+
+struct ei_virtual_thread {
+    uint64_t cpus;    /* where it may run: bit c = CPU c */
+    int32_t priority; /* effective, 0..99 */
+    enum ei_virtual_state state;
+    int32_t cpu;           /* that it runs or queues on */
+    int32_t before, after; /* in its queue; EI_VIRTUAL_NOBODY = end */
+    int64_t rest_ns;       /* of its present computation, as of since_ns when it runs */
+    int64_t since_ns;
+};
+
+struct ei_virtual_cpu {
+    int32_t running;     /* thread, EI_VIRTUAL_NOBODY = idle */
+    uint64_t waiting[2]; /* bit p: queue p is not empty */
+    int32_t head[EI_VIRTUAL_PRIORITIES], tail[EI_VIRTUAL_PRIORITIES];
+};
+
+struct ei_virtual_cpus {
+    struct ei_virtual_cpu *cpus;
+    struct ei_virtual_thread *threads;
+    int32_t cpu_count, thread_count;
+    int64_t now_ns;
+};
+
+/* cpu_count: 1..EI_VIRTUAL_CPUS_MAX. Threads are idle, of priority 0 and without CPUs until the caller fills in
+ * priority and cpus. Returns 0 or -ENOMEM.
+ */
+int ei_virtual_cpus_init(struct ei_virtual_cpus *v, int32_t cpu_count, int32_t thread_count);
+void ei_virtual_cpus_fini(struct ei_virtual_cpus *v);
+
+/* An idle thread wants to compute rest_ns (>= 0; with 0 it is due as soon as it runs). */
+void ei_virtual_wake(struct ei_virtual_cpus *v, int32_t thread, int64_t rest_ns);
+
+/* The running thread has rest_ns more to compute. */
+void ei_virtual_compute(struct ei_virtual_cpus *v, int32_t thread, int64_t rest_ns);
+
+/* The running thread sleeps or waits. */
+void ei_virtual_block(struct ei_virtual_cpus *v, int32_t thread);
+
+/* Change a thread's priority. */
+void ei_virtual_set_priority(struct ei_virtual_cpus *v, int32_t thread, int32_t priority);
+
+/* The thread that is due next and when (>= now); EI_VIRTUAL_NOBODY when nobody runs. Ties go to the lower CPU. */
+int32_t ei_virtual_next_due(const struct ei_virtual_cpus *v, int64_t *out_ns);
+
+#endif

@@ -1,0 +1,400 @@
+/* See reference_schedule.h. A thread's place in its CPU's queue is a number: the smaller, the earlier among equals. */
+#include "tests/engine/reference_schedule.h"
+
+#include <string.h>
+
+enum state { SLEEPS, READY, WAITS };
+enum work { PRE, TAKE, BLOCK, GIVE, POST, END };
+
+struct thread {
+    const struct ref_task *task;
+    enum state state;
+    int32_t priority; /* effective */
+    int64_t place;
+    bool was_running;
+    enum work work;
+    int64_t rest_ns;
+    bool is_timed; /* rest_ns counts for the work that is under way */
+    int32_t block;
+    bool is_branch;
+    bool is_stopping, is_aborted; /* the network: stop after the first answer; give up */
+    struct ref_job job;
+    int64_t release_ns, wait_since_ns;
+    int64_t next_release; /* number of the next release */
+    int64_t queue[64];
+    int32_t queued;
+};
+
+struct world {
+    struct thread threads[REF_TASKS_MAX];
+    int32_t count;
+    int64_t now_ns, end_ns, tail, head;
+    int32_t holder; /* of the lane, -1 = free */
+    int32_t waiting[REF_TASKS_MAX];
+    int32_t waiting_count;
+    struct ref_job *out;
+    int32_t out_count, out_max;
+};
+
+static int64_t release_time(const struct ref_task *t, int64_t k)
+{
+    return t->offset_ns + k * t->period_ns;
+}
+
+static void report(struct world *w, struct ref_job job)
+{
+    if (w->out_count < w->out_max) {
+        w->out[w->out_count++] = job;
+    }
+}
+
+static void report_unrun(struct world *w, int32_t i, int64_t k, enum ref_outcome outcome)
+{
+    report(w, (struct ref_job){.task_idx = i, .job_idx = k, .outcome = outcome});
+}
+
+/* ---- the lane ---- */
+
+static int32_t top_waiting(const struct world *w)
+{
+    int32_t top = 0;
+    for (int32_t i = 0; i < w->waiting_count; i++) {
+        const int32_t p = w->threads[w->waiting[i]].task->priority;
+        top = p > top ? p : top;
+    }
+    return top;
+}
+
+static void set_priority(struct world *w, int32_t i, int32_t priority)
+{
+    struct thread *t = &w->threads[i];
+    if (priority == t->priority) {
+        return;
+    }
+    const bool is_lowered = priority < t->priority;
+    t->priority = priority;
+    if (t->state == READY && (!t->was_running || is_lowered)) {
+        t->place = is_lowered ? --w->head : ++w->tail;
+    }
+}
+
+/* The waiter of the highest priority, the first of them; -1 = none. */
+static int32_t take_waiter(struct world *w)
+{
+    const int32_t top = top_waiting(w);
+    for (int32_t i = 0; i < w->waiting_count; i++) {
+        const int32_t thread = w->waiting[i];
+        if (w->threads[thread].task->priority == top) {
+            memmove(&w->waiting[i], &w->waiting[i + 1], (size_t)(w->waiting_count - i - 1) * sizeof w->waiting[0]);
+            w->waiting_count--;
+            return thread;
+        }
+    }
+    return -1;
+}
+
+static void grant(struct world *w, int32_t i)
+{
+    w->holder = i;
+    if (i >= 0) {
+        struct thread *t = &w->threads[i];
+        t->state = READY;
+        t->was_running = false;
+        t->place = ++w->tail;
+        t->rest_ns = 0;
+        t->is_timed = true;
+    }
+}
+
+/* ---- a job's program ---- */
+
+static void account_passed(struct world *w, int32_t i)
+{
+    struct thread *t = &w->threads[i];
+    const struct ref_task *task = t->task;
+    for (; release_time(task, t->next_release) <= w->now_ns && release_time(task, t->next_release) <= w->end_ns;
+         t->next_release++) {
+        if (task->late == REF_SKIP) {
+            report_unrun(w, i, t->next_release, REF_SKIPPED);
+        } else if (t->queued < task->queue) {
+            t->queue[t->queued++] = t->next_release;
+        } else if (task->late == REF_NEWEST) {
+            report_unrun(w, i, t->next_release, REF_DROPPED);
+        } else {
+            report_unrun(w, i, t->queue[0], REF_DROPPED);
+            memmove(t->queue, t->queue + 1, (size_t)(t->queued - 1) * sizeof t->queue[0]);
+            t->queue[t->queued - 1] = t->next_release;
+        }
+    }
+}
+
+static void begin_job(struct world *w, int32_t i, int64_t k)
+{
+    struct thread *t = &w->threads[i];
+    t->job = (struct ref_job){.task_idx = i, .job_idx = k, .start_ns = -1};
+    t->release_ns = release_time(t->task, k);
+    t->work = PRE;
+    t->rest_ns = 0;
+    t->is_timed = false;
+    t->is_stopping = t->is_aborted = false;
+    (void)w;
+}
+
+static void end_job(struct world *w, int32_t i)
+{
+    struct thread *t = &w->threads[i];
+    t->job.finish_ns = w->now_ns;
+    t->job.outcome = t->is_aborted ? REF_ABORTED : REF_COMPLETED;
+    report(w, t->job);
+    account_passed(w, i);
+    if (t->queued > 0) {
+        const int64_t k = t->queue[0];
+        memmove(t->queue, t->queue + 1, (size_t)(t->queued - 1) * sizeof t->queue[0]);
+        t->queued--;
+        begin_job(w, i, k);
+    } else {
+        t->state = SLEEPS;
+    }
+}
+
+/* Time of the parts up to and including the next branch. */
+static int64_t until_next_answer(const struct thread *t)
+{
+    const struct ref_task *task = t->task;
+    if (t->is_branch) {
+        return task->branch_ns[t->block];
+    }
+    return task->conv_ns[t->block] + task->branch_ns[t->block];
+}
+
+/* The rules of a boundary, as scheduler/boundary.h states them. */
+static void pass_boundary(struct world *w, int32_t i)
+{
+    struct thread *t = &w->threads[i];
+    const struct ref_task *task = t->task;
+    const int64_t deadline_ns = t->release_ns + task->deadline_ns;
+    const bool has_answer = t->job.exits_mask != 0, is_higher = top_waiting(w) > task->priority;
+    const int64_t after_ns = task->post_ns + 20000;
+    bool stops = false;
+    if (w->now_ns >= deadline_ns && task->on_deadline == REF_DEADLINE_ABORT) {
+        t->is_aborted = true;
+        t->work = GIVE;
+        return;
+    }
+    if (task->on_deadline == REF_DEADLINE_EXIT &&
+        (w->now_ns >= deadline_ns ||
+         (has_answer && until_next_answer(t) > 0 && w->now_ns + until_next_answer(t) + after_ns > deadline_ns))) {
+        stops = true;
+    } else if (!is_higher || task->on_preempt == REF_NONE) {
+        return;
+    } else {
+        stops = task->on_preempt == REF_EXIT;
+    }
+    const bool gives_way = is_higher && task->on_preempt != REF_NONE;
+    if (stops && (has_answer || !task->is_first_exit_mandatory)) {
+        t->job.preemptions += gives_way ? 1 : 0;
+        t->work = GIVE;
+        return;
+    }
+    t->is_stopping = t->is_stopping || stops;
+    if (!gives_way) {
+        return;
+    }
+    /* The lane is given away and taken back. */
+    const int32_t next = take_waiter(w);
+    t->job.preemptions++;
+    t->wait_since_ns = w->now_ns;
+    t->work = BLOCK;
+    grant(w, next);
+    set_priority(w, i, task->priority);
+    t->state = WAITS;
+    /* It asked before the others of its priority. */
+    memmove(&w->waiting[1], &w->waiting[0], (size_t)w->waiting_count * sizeof w->waiting[0]);
+    w->waiting[0] = i;
+    w->waiting_count++;
+}
+
+static void end_block(struct world *w, int32_t i)
+{
+    struct thread *t = &w->threads[i];
+    if (t->is_branch) {
+        t->job.exits_mask |= UINT64_C(1) << t->block;
+        t->block++;
+        t->is_branch = false;
+        if (t->block == t->task->blocks || t->is_stopping) {
+            t->work = GIVE;
+            return;
+        }
+    } else {
+        t->is_branch = true;
+    }
+    pass_boundary(w, i);
+}
+
+static void give_lane(struct world *w, int32_t i)
+{
+    struct thread *t = &w->threads[i];
+    grant(w, take_waiter(w));
+    t->work = t->is_aborted ? END : POST;
+    t->is_timed = false;
+    set_priority(w, i, t->task->priority);
+}
+
+static int32_t runs_on(struct world *w, int32_t cpu);
+
+/* Begin the work that is due, or end it when its time is over. Returns false when the thread has something to compute
+ * or has left its CPU. */
+static bool step(struct world *w, int32_t i)
+{
+    struct thread *t = &w->threads[i];
+    const struct ref_task *task = t->task;
+    switch (t->work) {
+    case PRE:
+    case POST:
+        if (!t->is_timed) {
+            t->job.start_ns = t->work == PRE ? w->now_ns : t->job.start_ns;
+            t->rest_ns = t->work == PRE ? task->pre_ns : task->post_ns;
+            t->is_timed = true;
+            return t->rest_ns == 0;
+        }
+        t->work = t->work == PRE ? (task->blocks > 0 ? TAKE : END) : END;
+        t->is_timed = false;
+        return true;
+    case TAKE:
+        t->block = 0;
+        t->is_branch = false;
+        t->wait_since_ns = w->now_ns;
+        t->work = BLOCK;
+        if (w->holder < 0) {
+            w->holder = i;
+            t->is_timed = false;
+            return true;
+        }
+        t->state = WAITS;
+        w->waiting[w->waiting_count++] = i;
+        if (top_waiting(w) > w->threads[w->holder].priority) {
+            set_priority(w, w->holder, top_waiting(w));
+        }
+        return false;
+    case BLOCK:
+        if (t->wait_since_ns >= 0) { /* the lane has come */
+            t->job.lane_wait_ns += w->now_ns - t->wait_since_ns;
+            t->wait_since_ns = -1;
+            t->is_timed = false;
+        }
+        if (!t->is_timed) {
+            t->rest_ns = t->is_branch ? task->branch_ns[t->block] : task->conv_ns[t->block];
+            t->is_timed = true;
+            return t->rest_ns == 0;
+        }
+        t->is_timed = false;
+        end_block(w, i);
+        return t->state == READY;
+    case GIVE:
+        give_lane(w, i);
+        return runs_on(w, task->cpu) == i;
+    case END:
+        end_job(w, i);
+        return t->state == READY;
+    }
+    return false;
+}
+
+/* The thread that a CPU runs; the one that ran before stays ahead of its equals, since it queues at their head. */
+static int32_t runs_on(struct world *w, int32_t cpu)
+{
+    int32_t best = -1;
+    for (int32_t i = 0; i < w->count; i++) {
+        const struct thread *t = &w->threads[i];
+        if (t->task->cpu != cpu || t->state != READY) {
+            continue;
+        }
+        const struct thread *b = best >= 0 ? &w->threads[best] : NULL;
+        if (b == NULL || t->priority > b->priority ||
+            (t->priority == b->priority && (t->was_running || (!b->was_running && t->place < b->place)))) {
+            best = i;
+        }
+    }
+    for (int32_t i = 0; i < w->count; i++) {
+        struct thread *t = &w->threads[i];
+        if (t->task->cpu == cpu) {
+            if (t->was_running && i != best && t->state == READY) {
+                t->place = --w->head; /* preempted */
+            }
+            t->was_running = i == best;
+        }
+    }
+    return best;
+}
+
+static int32_t highest_cpu(const struct world *w)
+{
+    int32_t highest = 0;
+    for (int32_t i = 0; i < w->count; i++) {
+        highest = w->threads[i].task->cpu > highest ? w->threads[i].task->cpu : highest;
+    }
+    return highest;
+}
+
+/* Everything that takes no time at this instant, lowest CPU first, until nothing is left. */
+static void settle(struct world *w)
+{
+    for (bool is_moving = true; is_moving;) {
+        is_moving = false;
+        for (int32_t cpu = 0; cpu <= highest_cpu(w) && !is_moving; cpu++) {
+            const int32_t i = runs_on(w, cpu);
+            if (i >= 0 && w->threads[i].rest_ns == 0) {
+                while (step(w, i)) {
+                }
+                is_moving = true;
+            }
+        }
+    }
+}
+
+int32_t ref_simulate(const struct ref_task *tasks, int32_t task_count, int64_t end_ns, struct ref_job *out, int32_t max)
+{
+    struct world w = {.count = task_count, .end_ns = end_ns, .holder = -1, .out = out, .out_max = max};
+    for (int32_t i = 0; i < task_count; i++) {
+        w.threads[i] = (struct thread){.task = &tasks[i], .priority = tasks[i].priority, .wait_since_ns = -1};
+    }
+    for (;;) {
+        int64_t next_ns = INT64_MAX;
+        for (int32_t cpu = 0; cpu <= highest_cpu(&w); cpu++) {
+            const int32_t i = runs_on(&w, cpu);
+            if (i >= 0 && w.now_ns + w.threads[i].rest_ns < next_ns) {
+                next_ns = w.now_ns + w.threads[i].rest_ns;
+            }
+        }
+        int64_t release_ns = INT64_MAX;
+        int32_t released = -1;
+        for (int32_t i = 0; i < task_count; i++) {
+            const int64_t at_ns = release_time(&tasks[i], w.threads[i].next_release);
+            if (w.threads[i].state == SLEEPS && at_ns <= end_ns && at_ns < release_ns) {
+                release_ns = at_ns;
+                released = i;
+            }
+        }
+        if (next_ns == INT64_MAX && released < 0) {
+            return w.out_count;
+        }
+        const int64_t until_ns = next_ns <= release_ns ? next_ns : release_ns;
+        for (int32_t cpu = 0; cpu <= highest_cpu(&w); cpu++) {
+            const int32_t i = runs_on(&w, cpu);
+            if (i >= 0) {
+                w.threads[i].rest_ns -= until_ns - w.now_ns;
+            }
+        }
+        w.now_ns = until_ns;
+        if (next_ns <= release_ns) {
+            settle(&w);
+        } else {
+            struct thread *t = &w.threads[released];
+            begin_job(&w, released, t->next_release++);
+            t->state = READY;
+            t->was_running = false;
+            t->place = ++w.tail;
+            (void)runs_on(&w, t->task->cpu);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+/* An independent simulator of small task sets, written from the definitions and not from the engine: at every event it
+ * looks at all threads again. The oracle of the virtual engine. Times in ns; every task is pinned to one CPU.
+ */
+#ifndef TESTS_ENGINE_REFERENCE_SCHEDULE_H
+#define TESTS_ENGINE_REFERENCE_SCHEDULE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define REF_TASKS_MAX 8
+#define REF_BLOCKS_MAX 4
+
+enum ref_late { REF_SKIP, REF_OLDEST, REF_NEWEST };
+enum ref_preempt { REF_EXIT, REF_RESUME, REF_NONE };
+enum ref_deadline { REF_DEADLINE_EXIT, REF_DEADLINE_FINISH, REF_DEADLINE_ABORT };
+
+struct ref_task {
+    int64_t period_ns, offset_ns, deadline_ns;
+    int32_t priority, cpu;
+    int64_t pre_ns, post_ns;
+    int32_t blocks; /* 0 = no network; the plan is always all exits */
+    int64_t conv_ns[REF_BLOCKS_MAX], branch_ns[REF_BLOCKS_MAX];
+    enum ref_preempt on_preempt;
+    enum ref_deadline on_deadline;
+    bool is_first_exit_mandatory;
+    enum ref_late late;
+    int32_t queue;
+};
+
+enum ref_outcome { REF_COMPLETED, REF_ABORTED, REF_SKIPPED, REF_DROPPED };
+
+struct ref_job {
+    int32_t task_idx;
+    int64_t job_idx;
+    enum ref_outcome outcome;
+    int64_t start_ns, finish_ns, lane_wait_ns; /* of jobs that ran */
+    uint64_t exits_mask;
+    int32_t preemptions;
+};
+
+/* Simulate releases in [0, end_ns]; jobs that were released finish. out: [max]. Returns the number of jobs, each
+ * reported when it ended. */
+int32_t ref_simulate(const struct ref_task *tasks, int32_t task_count, int64_t end_ns, struct ref_job *out,
+                     int32_t max);
+
+#endif

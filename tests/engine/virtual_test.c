@@ -1,0 +1,395 @@
+/* The virtual engine against schedules worked out by hand, against an independent simulator, and against itself. */
+#include "engine/virtual.h"
+#include "engine/virtual_cpus.h"
+#include "rt/random.h"
+#include "tests/engine/reference_schedule.h"
+#include "tests/harness/harness.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+#define TEXT_BYTES 16384
+#define JOBS_MAX 8192
+#define MS INT64_C(1000000)
+
+/* ---- running a text ---- */
+
+struct log {
+    struct ei_job_record jobs[JOBS_MAX];
+    int32_t count;
+    struct ei_preemption_record preemptions[JOBS_MAX];
+    int32_t preemption_count;
+    volatile sig_atomic_t stop;
+    int64_t stop_after; /* jobs; 0 = never */
+};
+
+static struct log seen;
+
+static void on_record(void *context, const struct ei_record *record)
+{
+    struct log *log = context;
+    if (record->kind == EI_RECORD_JOB && log->count < JOBS_MAX) {
+        log->jobs[log->count++] = record->u.job;
+        log->stop = log->stop_after > 0 && log->count >= log->stop_after;
+    } else if (record->kind == EI_RECORD_PREEMPTION && log->preemption_count < JOBS_MAX) {
+        log->preemptions[log->preemption_count++] = record->u.preemption;
+    }
+}
+
+static struct ei_workload *parse(const char *text)
+{
+    struct ei_workload *wl = NULL;
+    struct ei_diagnostics diag;
+    const int rc = ei_workload_parse(text, strlen(text), "test.yaml", &wl, &diag);
+    if (rc != 0) {
+        ei_diagnostics_print(&diag, stderr);
+    }
+    ei_diagnostics_fini(&diag);
+    EI_EQ(rc, 0);
+    return wl;
+}
+
+/* Leaves the records in `seen`. Returns whether released + skipped + dropped = expected. */
+static bool simulate(const char *text, int64_t stop_after)
+{
+    seen = (struct log){.stop_after = stop_after};
+    struct ei_workload *wl = parse(text);
+    struct ei_live_result result = {0};
+    struct einet_error err = {0};
+    const struct ei_virtual_options options = {.on_record = on_record, .context = &seen, .stop = &seen.stop};
+    const bool is_ok = wl != NULL && EI_TRUEF(ei_virtual_run(wl, &options, &result, &err) == 0, "%s", err.text);
+    const bool is_identity_ok = is_ok && result.is_identity_ok;
+    ei_collector_destroy(result.collector);
+    ei_workload_destroy(wl);
+    return is_identity_ok;
+}
+
+static const struct ei_job_record *job_of(int32_t task, int64_t job)
+{
+    for (int32_t i = 0; i < seen.count; i++) {
+        if (seen.jobs[i].task_idx == task && seen.jobs[i].job_idx == job) {
+            return &seen.jobs[i];
+        }
+    }
+    EI_TRUEF(false, "no job %lld of task %d", (long long)job, (int)task);
+    return &seen.jobs[0];
+}
+
+#define HEAD                                                                                                           \
+    "version: 1\nname: t\nrun: { duration: 20ms, warmup: 0s, start_delay: 0s, seed: 1 }\n"                             \
+    "platform: { privileges: degrade, rt_load_cap: 1.0 }\n"
+
+/* ---- CPUs ---- */
+
+EI_TEST(higher_priority_preempts_and_the_lower_goes_on)
+{
+    EI_TRUE(simulate(HEAD "tasks:\n"
+                          "  - { name: low, arrival: { model: periodic, period: 20ms }, priority: 10, cpus: \"1\",\n"
+                          "      stages: [ { name: w, kind: cpu, work: { spin: 5ms } } ] }\n"
+                          "  - { name: high, arrival: { model: periodic, period: 10ms, offset: 2ms }, priority: 20,\n"
+                          "      cpus: \"1\", stages: [ { name: w, kind: cpu, work: { spin: 1ms } } ] }\n",
+                     0));
+    EI_EQ(job_of(0, 0)->start_ns, 0);
+    EI_EQ(job_of(0, 0)->finish_ns, 6 * MS);
+    EI_EQ(job_of(1, 0)->start_ns, 2 * MS);
+    EI_EQ(job_of(1, 0)->finish_ns, 3 * MS);
+    EI_EQ(job_of(1, 1)->finish_ns, 13 * MS);
+}
+
+EI_TEST(equals_run_in_order_of_arrival)
+{
+    EI_TRUE(simulate(HEAD "tasks:\n"
+                          "  - { name: a, arrival: { model: periodic, period: 20ms, offset: 1ms }, priority: 10,\n"
+                          "      cpus: \"1\", stages: [ { name: w, kind: cpu, work: { spin: 5ms } } ] }\n"
+                          "  - { name: b, arrival: { model: periodic, period: 20ms }, priority: 10, cpus: \"1\",\n"
+                          "      stages: [ { name: w, kind: cpu, work: { spin: 3ms } } ] }\n",
+                     0));
+    EI_EQ(job_of(1, 0)->finish_ns, 3 * MS);
+    EI_EQ(job_of(0, 0)->start_ns, 3 * MS);
+    EI_EQ(job_of(0, 0)->finish_ns, 8 * MS);
+}
+
+EI_TEST(a_preempted_thread_moves_to_a_free_cpu)
+{
+    struct ei_virtual_cpus v;
+    int64_t at_ns;
+    EI_REQUIRE(ei_virtual_cpus_init(&v, 2, 3) == 0);
+    for (int i = 0; i < 3; i++) {
+        v.threads[i].cpus = i == 2 ? 1 : 3; /* the third runs on CPU 0 only */
+        v.threads[i].priority = 10 * (i + 1);
+    }
+    ei_virtual_wake(&v, 0, 100);
+    EI_EQ(v.threads[0].cpu, 0);
+    ei_virtual_wake(&v, 2, 50); /* pushes thread 0 to CPU 1 */
+    EI_EQ(v.threads[2].cpu, 0);
+    EI_EQ((int)v.threads[0].state, EI_VIRTUAL_RUNNING);
+    EI_EQ(v.threads[0].cpu, 1);
+    ei_virtual_wake(&v, 1, 70); /* takes CPU 1; thread 0 waits */
+    EI_EQ(v.threads[1].cpu, 1);
+    EI_EQ((int)v.threads[0].state, EI_VIRTUAL_READY);
+    EI_EQ(ei_virtual_next_due(&v, &at_ns), 2);
+    EI_EQ(at_ns, 50);
+    v.now_ns = 50;
+    ei_virtual_block(&v, 2); /* CPU 0 pulls thread 0 */
+    EI_EQ((int)v.threads[0].state, EI_VIRTUAL_RUNNING);
+    EI_EQ(v.threads[0].cpu, 0);
+    EI_EQ(v.threads[0].rest_ns, 100);
+    EI_EQ(ei_virtual_next_due(&v, &at_ns), 1);
+    EI_EQ(at_ns, 70);
+    v.now_ns = 60;
+    ei_virtual_set_priority(&v, 1, 5); /* nobody waits: it goes on */
+    EI_EQ((int)v.threads[1].state, EI_VIRTUAL_RUNNING);
+    ei_virtual_cpus_fini(&v);
+}
+
+EI_TEST(raised_queues_last_lowered_first)
+{
+    struct ei_virtual_cpus v;
+    EI_REQUIRE(ei_virtual_cpus_init(&v, 1, 4) == 0);
+    for (int i = 0; i < 4; i++) {
+        v.threads[i].cpus = 1;
+        v.threads[i].priority = i == 0 ? 90 : 40 + i;
+        ei_virtual_wake(&v, i, 10);
+    }
+    ei_virtual_set_priority(&v, 1, 43); /* behind thread 3, which waits at 43 */
+    ei_virtual_block(&v, 0);
+    EI_EQ(v.cpus[0].running, 3);
+    ei_virtual_set_priority(&v, 3, 42); /* lowered: before thread 2 at 42, but 1 at 43 runs first */
+    EI_EQ(v.cpus[0].running, 1);
+    ei_virtual_block(&v, 1);
+    EI_EQ(v.cpus[0].running, 3);
+    ei_virtual_block(&v, 3);
+    EI_EQ(v.cpus[0].running, 2);
+    ei_virtual_cpus_fini(&v);
+}
+
+/* ---- lanes ---- */
+
+#define NETWORKS                                                                                                       \
+    "lanes: { acc: { kind: cpu, cpus: \"1\", preempt: block } }\n"                                                     \
+    "models:\n"                                                                                                        \
+    "  slow: { emulate: { blocks: [ { conv: 2ms, branch: 1ms, score: 0.5 }, { conv: 2ms, branch: 1ms, score: 0.9 }"    \
+    " ] } }\n"                                                                                                         \
+    "  fast: { emulate: { blocks: [ { conv: 1ms, branch: 1ms, score: 0.9 } ] } }\n"                                    \
+    "planner: { search: all }\n"
+
+EI_TEST(the_lane_changes_hands_at_a_boundary_and_the_answer_stays)
+{
+    EI_TRUE(simulate(HEAD NETWORKS
+                     "tasks:\n"
+                     "  - { name: low, arrival: { model: periodic, period: 20ms }, priority: 10, on_preempt: exit,\n"
+                     "      stages: [ { name: n, kind: nn, model: slow, lane: acc } ] }\n"
+                     "  - { name: high, arrival: { model: periodic, period: 20ms, offset: 3500us }, priority: 20,\n"
+                     "      deadline: 10ms, stages: [ { name: n, kind: nn, model: fast, lane: acc } ] }\n",
+                     0));
+    /* Block 2's conv part runs from 3 to 5 ms; the request at 3.5 ms waits for its end. */
+    const struct ei_job_record *low = job_of(0, 0), *high = job_of(1, 0);
+    EI_EQ(low->preemptions, 1);
+    EI_EQ(low->preempted_by, 1);
+    EI_EQ(low->exit_idx, 0);
+    EI_EQ(low->answer_ns, 3 * MS);
+    EI_EQ((int)low->cause, EI_CAUSE_PREEMPTED);
+    EI_EQ(high->lane_wait_ns, 5 * MS - 3500000);
+    EI_EQ(high->finish_ns, 7 * MS);
+    EI_REQUIRE(seen.preemption_count == 1);
+    EI_EQ(seen.preemptions[0].request_ns, 3500000);
+    EI_EQ(seen.preemptions[0].block_end_ns, 5 * MS);
+    EI_EQ(seen.preemptions[0].first_block_ns, 5 * MS);
+}
+
+EI_TEST(a_waiting_higher_job_lends_its_priority)
+{
+    /* The middle task would delay the holder, and with it the high job, without inheritance. */
+    EI_TRUE(simulate(HEAD NETWORKS
+                     "tasks:\n"
+                     "  - { name: low, arrival: { model: periodic, period: 20ms }, priority: 10, on_preempt: none,\n"
+                     "      stages: [ { name: n, kind: nn, model: fast, lane: acc } ] }\n"
+                     "  - { name: high, arrival: { model: periodic, period: 20ms, offset: 500us }, priority: 30,\n"
+                     "      deadline: 10ms, stages: [ { name: n, kind: nn, model: fast, lane: acc } ] }\n"
+                     "  - { name: middle, arrival: { model: periodic, period: 20ms, offset: 600us }, priority: 20,\n"
+                     "      cpus: \"1\", stages: [ { name: w, kind: cpu, work: { spin: 5ms } } ] }\n",
+                     0));
+    EI_EQ(job_of(1, 0)->lane_wait_ns, 2 * MS - 500000);
+    EI_EQ(job_of(1, 0)->finish_ns, 4 * MS);
+    EI_EQ(job_of(2, 0)->finish_ns, 9 * MS);
+    EI_EQ(job_of(0, 0)->finish_ns, 9 * MS); /* it gave the lane away at 2 ms and was the lowest from then on */
+}
+
+/* ---- against the reference ---- */
+
+static void say(char *text, size_t *used, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    *used += (size_t)vsnprintf(text + *used, TEXT_BYTES - *used, format, arguments);
+    va_end(arguments);
+}
+
+static const char *const preempt_words[] = {"exit", "resume", "none"};
+static const char *const deadline_words[] = {"exit", "finish", "abort"};
+
+static void write_task(char *text, size_t *used, const struct ref_task *t, int32_t idx)
+{
+    say(text, used,
+        "  - name: t%d\n    arrival: { model: periodic, period: %lldns, offset: %lldns }\n    deadline: %lldns\n"
+        "    priority: %d\n    cpus: \"%d\"\n    on_preempt: %s\n    on_deadline: %s\n"
+        "    planner: { search: all, first_exit: %s }\n",
+        (int)idx, (long long)t->period_ns, (long long)t->offset_ns, (long long)t->deadline_ns, (int)t->priority,
+        (int)t->cpu, preempt_words[t->on_preempt], deadline_words[t->on_deadline],
+        t->is_first_exit_mandatory ? "mandatory" : "optional");
+    if (t->late == REF_SKIP) {
+        say(text, used, "    late_release: skip\n");
+    } else {
+        say(text, used, "    late_release: { queue: %d, drop: %s }\n", (int)t->queue,
+            t->late == REF_OLDEST ? "oldest" : "newest");
+    }
+    say(text, used, "    stages:\n");
+    if (t->pre_ns > 0 || t->blocks == 0) {
+        say(text, used, "      - { name: pre, kind: cpu, work: { spin: %lldns } }\n", (long long)t->pre_ns);
+    }
+    if (t->blocks > 0) {
+        say(text, used, "      - { name: net, kind: nn, model: m%d, lane: acc }\n", (int)idx);
+        if (t->post_ns > 0) {
+            say(text, used, "      - { name: post, kind: cpu, work: { spin: %lldns } }\n", (long long)t->post_ns);
+        }
+    }
+}
+
+static void write_workload(char *text, const struct ref_task *tasks, int32_t count)
+{
+    size_t used = 0;
+    say(text, &used,
+        "version: 1\nname: random\nrun: { duration: 600ms, warmup: 0s, start_delay: 0s }\n"
+        "platform: { privileges: degrade, rt_load_cap: 1.0 }\n"
+        "lanes: { acc: { kind: cpu, cpus: \"0-1\", preempt: block } }\nmodels:\n"
+        "  unused: { emulate: { blocks: [ { conv: 1ms, score: 0.5 } ] } }\n");
+    for (int32_t i = 0; i < count; i++) {
+        if (tasks[i].blocks == 0) {
+            continue;
+        }
+        say(text, &used, "  m%d: { emulate: { blocks: [", (int)i);
+        for (int32_t k = 0; k < tasks[i].blocks; k++) {
+            say(text, &used, "%s { conv: %lldns, branch: %lldns, score: 0.5 }", k > 0 ? "," : "",
+                (long long)tasks[i].conv_ns[k], (long long)tasks[i].branch_ns[k]);
+        }
+        say(text, &used, " ] } }\n");
+    }
+    say(text, &used, "tasks:\n");
+    for (int32_t i = 0; i < count; i++) {
+        write_task(text, &used, &tasks[i], i);
+    }
+}
+
+/* Times on a coarse grid, so that events often fall together. */
+static int64_t draw_ns(struct ei_random *rng, int64_t low_steps, int64_t high_steps)
+{
+    return (low_steps + (int64_t)ei_random_below(rng, (uint64_t)(high_steps - low_steps + 1))) * 100000;
+}
+
+static int32_t draw_tasks(struct ei_random *rng, struct ref_task *tasks)
+{
+    const int32_t count = 2 + (int32_t)ei_random_below(rng, REF_TASKS_MAX - 1);
+    for (int32_t i = 0; i < count; i++) {
+        struct ref_task *t = &tasks[i];
+        *t = (struct ref_task){
+            .period_ns = draw_ns(rng, 20, 300),
+            .offset_ns = draw_ns(rng, 0, 50),
+            .priority = 1 + (int32_t)ei_random_below(rng, 12),
+            .cpu = (int32_t)ei_random_below(rng, 2),
+            .pre_ns = draw_ns(rng, 0, 30),
+            .post_ns = draw_ns(rng, 0, 5),
+            .blocks = (int32_t)ei_random_below(rng, REF_BLOCKS_MAX + 1),
+            .on_preempt = (enum ref_preempt)ei_random_below(rng, 3),
+            .on_deadline = (enum ref_deadline)ei_random_below(rng, 3),
+            .is_first_exit_mandatory = ei_random_below(rng, 2) == 0,
+            .late = (enum ref_late)ei_random_below(rng, 3),
+        };
+        t->deadline_ns = 100000 * (1 + (int64_t)ei_random_below(rng, (uint64_t)(t->period_ns / 100000)));
+        t->queue = t->late == REF_SKIP ? 0 : 1 + (int32_t)ei_random_below(rng, 3);
+        t->pre_ns += t->blocks == 0 && t->pre_ns == 0 ? 100000 : 0;
+        t->post_ns = t->blocks > 0 ? t->post_ns : 0;
+        for (int32_t k = 0; k < t->blocks; k++) {
+            t->conv_ns[k] = draw_ns(rng, 0, 20);
+            t->branch_ns[k] = draw_ns(rng, 0, 10);
+        }
+    }
+    return count;
+}
+
+static enum ref_outcome outcome_of(const struct ei_job_record *job)
+{
+    static const enum ref_outcome outcomes[] = {[EI_JOB_COMPLETED] = REF_COMPLETED,
+                                                [EI_JOB_ABORTED] = REF_ABORTED,
+                                                [EI_JOB_SKIPPED] = REF_SKIPPED,
+                                                [EI_JOB_DROPPED] = REF_DROPPED};
+    return outcomes[job->outcome];
+}
+
+static bool is_same_job(const struct ei_job_record *a, const struct ref_job *b)
+{
+    if (a->task_idx != b->task_idx || a->job_idx != b->job_idx || outcome_of(a) != b->outcome) {
+        return false;
+    }
+    if (b->outcome == REF_SKIPPED || b->outcome == REF_DROPPED) {
+        return true;
+    }
+    return a->start_ns == b->start_ns && a->finish_ns == b->finish_ns && a->lane_wait_ns == b->lane_wait_ns &&
+           a->exits_mask == b->exits_mask && a->preemptions == b->preemptions;
+}
+
+EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
+{
+    static struct ref_job expected[JOBS_MAX];
+    static char text[TEXT_BYTES];
+    const char *const asked = getenv("EINET_TEST_SETS");
+    const int64_t sets = asked != NULL ? strtoll(asked, NULL, 10) : 600;
+    int64_t jobs = 0, preemptions = 0, unrun = 0;
+    for (int64_t set = 0; set < sets; set++) {
+        struct ref_task tasks[REF_TASKS_MAX];
+        struct ei_random rng;
+        ei_random_init(&rng, 77, (uint64_t)set);
+        const int32_t count = draw_tasks(&rng, tasks);
+        write_workload(text, tasks, count);
+        const int32_t wanted = ref_simulate(tasks, count, 600 * MS, expected, JOBS_MAX);
+        EI_TRUEF(simulate(text, 0), "set %lld loses releases", (long long)set);
+        bool is_same = wanted == seen.count;
+        for (int32_t i = 0; i < wanted && i < seen.count; i++) {
+            if (!is_same_job(&seen.jobs[i], &expected[i])) {
+                const struct ei_job_record *a = &seen.jobs[i];
+                const struct ref_job *b = &expected[i];
+                EI_TRUEF(false,
+                         "set %lld: record %d is t%d.%lld outcome %d %lld..%lld wait %lld exits %llx preempted %d, the "
+                         "reference has t%d.%lld outcome %d %lld..%lld wait %lld exits %llx preempted %d\n%s",
+                         (long long)set, (int)i, (int)a->task_idx, (long long)a->job_idx, (int)outcome_of(a),
+                         (long long)a->start_ns, (long long)a->finish_ns, (long long)a->lane_wait_ns,
+                         (unsigned long long)a->exits_mask, (int)a->preemptions, (int)b->task_idx,
+                         (long long)b->job_idx, (int)b->outcome, (long long)b->start_ns, (long long)b->finish_ns,
+                         (long long)b->lane_wait_ns, (unsigned long long)b->exits_mask, (int)b->preemptions, text);
+                return;
+            }
+            preemptions += expected[i].preemptions;
+            unrun += expected[i].outcome == REF_SKIPPED || expected[i].outcome == REF_DROPPED;
+        }
+        EI_TRUEF(is_same, "set %lld: %d records, the reference has %d", (long long)set, (int)seen.count, (int)wanted);
+        jobs += wanted;
+    }
+    /* The sets do exercise what they are there for. */
+    EI_TRUE(jobs > sets * 50 && preemptions > sets && unrun > sets);
+}
+
+/* ---- against itself ---- */
+
+EI_TEST(an_ended_run_keeps_the_identity)
+{
+    static char text[TEXT_BYTES];
+    for (int64_t set = 0; set < 40; set++) {
+        struct ref_task tasks[REF_TASKS_MAX];
+        struct ei_random rng;
+        ei_random_init(&rng, 78, (uint64_t)set);
+        write_workload(text, tasks, draw_tasks(&rng, tasks));
+        EI_TRUEF(simulate(text, 5 + set), "set %lld", (long long)set);
+        EI_TRUE(seen.count >= 5 + set);
+    }
+}
+
+EI_MAIN()
