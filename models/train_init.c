@@ -1,12 +1,13 @@
 /* First values of the parameters: drawn from the seed, or taken from a file of weights.
  *
- * A file of the same network is matched by name. A file of another network of the zoo is matched in walking order: the
- * trunk must agree shape by shape, the last exit is taken when all of it agrees.
+ * A file of the same network is matched by name. A file of another network of the zoo is matched layer by layer
+ * (stages/nn/weights_map.h): the trunk must agree, an exit is taken when all of it agrees.
  */
 #include "models/trainer.h"
 
 #include "rt/random.h"
 #include "stages/nn/safetensors.h"
+#include "stages/nn/weights_map.h"
 #include "stages/nn/zoo.h"
 
 #include <errno.h>
@@ -96,63 +97,32 @@ static int match_by_name(struct ei_trainer *t, struct source *s, struct einet_er
     return 0;
 }
 
-/* The parameters of a program's trunk or of its last exit: their tensors in the file, in walking order. */
-static int32_t collect(const struct ei_program *program, bool last_exit, const struct source *s,
-                       const struct ei_safetensors_tensor **out, int32_t max, struct einet_error *err)
+/* An exit is taken whole or not at all: half of one that was trained is no better than a fresh one. */
+static void drop_torn_exits(const struct ei_trainer *t, int32_t *from)
 {
-    struct ei_param params[EI_PROGRAM_PARAMS_PER_OP_MAX];
-    int32_t count = 0;
-    for (int32_t b = last_exit ? program->block_count - 1 : 0; b < program->block_count; b++) {
-        for (int32_t op = 0; op < ei_program_part(program, b, last_exit)->op_count; op++) {
-            const int32_t of_op = ei_program_op_params(program, b, last_exit, op, params);
-            for (int32_t p = 0; p < of_op; p++) {
-                const struct ei_safetensors_tensor *tensor = ei_safetensors_find(s->file, params[p].name);
-                if (tensor == NULL || !is_shape_equal(&params[p], tensor)) {
-                    return einet_error_set_at(err, EINET_E_MISMATCH, s->path, 0, 0,
-                                              "is said to be of %s, but has no tensor %s of its shape", program->name,
-                                              params[p].name);
-                }
-                if (count < max) {
-                    out[count] = tensor;
-                }
-                count++;
-            }
+    for (int32_t b = 0; b < t->program.block_count; b++) {
+        bool is_torn = false;
+        for (int32_t i = 0; i < t->param_count; i++) {
+            is_torn = is_torn || (t->params[i].branch && t->params[i].block_idx == b && from[i] == EI_WEIGHTS_NONE);
+        }
+        for (int32_t i = 0; is_torn && i < t->param_count; i++) {
+            from[i] = t->params[i].branch && t->params[i].block_idx == b ? EI_WEIGHTS_NONE : from[i];
         }
     }
-    return count;
 }
 
-/* Match a list against the trunk (or the last exit) of the network that is trained. An exit is taken whole or not. */
-static int match_list(struct ei_trainer *t, struct source *s, bool last_exit,
-                      const struct ei_safetensors_tensor *const *list, int32_t count, struct einet_error *err)
+static int find_mapped(const struct ei_trainer *t, struct source *s, const struct ei_param *of_file,
+                       const int32_t *from, struct einet_error *err)
 {
-    int32_t at = 0;
-    for (int pass = 0; pass < 2; pass++) { /* first look, then take */
-        at = 0;
-        for (int32_t i = 0; i < t->param_count; i++) {
-            const struct ei_train_param *of = &t->params[i];
-            if (of->branch != last_exit || (last_exit && of->block_idx != t->program.block_count - 1)) {
-                continue;
-            }
-            const bool fits = at < count && is_shape_equal(ei_exec_param(t->exec, i), list[at]);
-            if (!fits && last_exit) {
-                return 0;
-            }
-            if (!fits && at < count) {
-                return refuse_shape(t, s, ei_exec_param(t->exec, i), list[at], err);
-            }
-            if (pass == 1 && at < count) {
-                s->found[i] = list[at];
-            }
-            at++;
+    for (int32_t i = 0; i < t->param_count; i++) {
+        if (from[i] == EI_WEIGHTS_NONE) {
+            continue;
         }
-        if (at != count && last_exit) {
-            return 0;
-        }
-        if (at != count) {
+        const struct ei_param *param = &of_file[from[i]];
+        s->found[i] = ei_safetensors_find(s->file, param->name);
+        if (s->found[i] == NULL || !is_shape_equal(param, s->found[i])) {
             return einet_error_set_at(err, EINET_E_MISMATCH, s->path, 0, 0,
-                                      "%s has %d trunk parameters, %s has %d: not the same trunk", s->zoo, count,
-                                      t->program.name, at);
+                                      "is said to be of %s, but has no tensor %s of its shape", s->zoo, param->name);
         }
     }
     return 0;
@@ -160,19 +130,32 @@ static int match_list(struct ei_trainer *t, struct source *s, bool last_exit,
 
 static int match_by_order(struct ei_trainer *t, struct source *s, struct einet_error *err)
 {
-    const int32_t max = ei_safetensors_count(s->file);
     struct ei_program *of_file = malloc(sizeof *of_file);
-    const struct ei_safetensors_tensor **list = calloc((size_t)max + 1, sizeof(struct ei_safetensors_tensor *));
-    int rc = of_file != NULL && list != NULL ? 0 : einet_error_set(err, -ENOMEM, "no memory for initial weights");
+    struct ei_param *params = NULL;
+    int32_t *from = calloc((size_t)t->param_count, sizeof *from);
+    int rc = of_file != NULL && from != NULL ? 0 : einet_error_set(err, -ENOMEM, "no memory for initial weights");
     if (rc == 0) {
         rc = ei_zoo_program(s->zoo, t->program.input.channels, s->classes > 0 ? s->classes : t->program.classes,
                             of_file, err);
     }
-    for (int last = 0; rc == 0 && last < 2; last++) {
-        const int32_t count = collect(of_file, last != 0, s, list, max, err);
-        rc = count < 0 ? count : match_list(t, s, last != 0, list, count, err);
+    if (rc == 0) {
+        params = calloc((size_t)ei_program_param_count(of_file), sizeof *params);
+        rc = params != NULL ? 0 : einet_error_set(err, -ENOMEM, "no memory for initial weights");
     }
-    free(list);
+    if (rc == 0) {
+        struct einet_error why = {0};
+        ei_weights_params(of_file, params);
+        rc = ei_weights_map(of_file, &t->program, from, &why);
+        if (rc < 0) {
+            einet_error_set_at(err, rc, s->path, 0, 0, "%s", why.text);
+        }
+    }
+    if (rc >= 0) {
+        drop_torn_exits(t, from);
+        rc = find_mapped(t, s, params, from, err);
+    }
+    free(params);
+    free(from);
     free(of_file);
     return rc;
 }

@@ -193,7 +193,7 @@ EI_TEST(what_exits_mode_cannot_do_is_named)
     EI_CONTAINS(watch.note, "exits taken: none; drawn: 1-3");
     c = good;
     c.zoo = "flexvgg-16";
-    expect(&c, EINET_E_MISMATCH, "does not fit flexvgg-16");
+    expect(&c, EINET_E_MISMATCH, "do not fit flexvgg-16");
 }
 
 EI_MAIN()

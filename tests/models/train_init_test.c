@@ -71,7 +71,7 @@ EI_TEST(weights_that_do_not_fit_are_named)
     c = init_config("b-alexnet", "b-alexnet-classic", 1, 10, path, sizeof path);
     expect(&c, EINET_E_MISMATCH, "pictures of 1 channels, the data set's have 3");
     c = init_config("b-alexnet", "vgg-16-classic", 3, 10, path, sizeof path);
-    expect(&c, EINET_E_MISMATCH, "does not fit b-alexnet");
+    expect(&c, EINET_E_MISMATCH, "do not fit b-alexnet");
     c = init_config("msdnet-21-light", "msdnet-40-light", 3, 10, path, sizeof path);
     expect(&c, EINET_E_MISMATCH, "msdnet-40-light");
     c.init_path = "/nowhere/x.safetensors";
