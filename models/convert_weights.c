@@ -1,26 +1,11 @@
 /* A program's parameters in memory: drawn, written. See convert_parts.h. */
 #include "models/convert_parts.h"
+#include "models/param_draw.h"
 #include "rt/random.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void draw(const struct ei_param *param, bool is_logits, struct ei_random *rng, float *out)
-{
-    const double gain = is_logits ? 0.5 : 2.0;
-    const double sigma = param->fan_in > 0 ? sqrt(gain / (double)param->fan_in) : 0.0;
-    const bool is_one =
-        param->op == EI_OP_BATCH_NORM && (param->role == EI_PARAM_WEIGHT || param->role == EI_PARAM_RUNNING_VAR);
-    for (int64_t i = 0; i < param->count; i++) {
-        if (param->role == EI_PARAM_WEIGHT && param->fan_in > 0) {
-            out[i] = (float)(sigma * ei_random_normal(rng));
-        } else {
-            out[i] = is_one ? 1.0F : 0.0F;
-        }
-    }
-}
 
 static int add_op(struct ei_convert_weights *weights, const struct ei_program *program, int32_t block_idx, bool branch,
                   int32_t op_idx, uint64_t seed)
@@ -34,7 +19,7 @@ static int add_op(struct ei_convert_weights *weights, const struct ei_program *p
         }
         struct ei_random rng;
         ei_random_init(&rng, seed, (uint64_t)weights->count);
-        draw(&of_op[p], of_op[p].op == EI_OP_LINEAR && of_op[p].shape[0] == program->classes, &rng, numbers);
+        ei_param_draw(&of_op[p], program->classes, &rng, numbers);
         weights->params[weights->count] = of_op[p];
         weights->numbers[weights->count++] = numbers;
     }

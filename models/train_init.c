@@ -5,13 +5,13 @@
  */
 #include "models/trainer.h"
 
+#include "models/param_draw.h"
 #include "rt/random.h"
 #include "stages/nn/safetensors.h"
 #include "stages/nn/weights_map.h"
 #include "stages/nn/zoo.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,22 +24,6 @@ struct source {
     int32_t classes;                            /* 0 = not said */
     const struct ei_safetensors_tensor **found; /* [param_count], NULL = draw */
 };
-
-/* He et al. 2015 for what a ReLU follows; everything else small; normalisation starts as the identity. */
-static void draw_param(const struct ei_param *param, bool is_logits, struct ei_random *rng, float *out)
-{
-    const double gain = is_logits ? 0.5 : 2.0;
-    const double sigma = param->fan_in > 0 ? sqrt(gain / (double)param->fan_in) : 0.0;
-    const bool is_one =
-        param->op == EI_OP_BATCH_NORM && (param->role == EI_PARAM_WEIGHT || param->role == EI_PARAM_RUNNING_VAR);
-    for (int64_t i = 0; i < param->count; i++) {
-        if (param->role == EI_PARAM_WEIGHT && param->fan_in > 0) {
-            out[i] = (float)(sigma * ei_random_normal(rng));
-        } else {
-            out[i] = is_one ? 1.0F : 0.0F;
-        }
-    }
-}
 
 static bool is_shape_equal(const struct ei_param *param, const struct ei_safetensors_tensor *tensor)
 {
@@ -282,7 +266,7 @@ static int init_param(struct ei_trainer *t, const struct source *s, int32_t i, f
     } else {
         struct ei_random rng;
         ei_random_init(&rng, t->config->seed, EI_TRAIN_STREAM_INIT | (uint32_t)i);
-        draw_param(param, param->op == EI_OP_LINEAR && param->shape[0] == t->program.classes, &rng, numbers);
+        ei_param_draw(param, t->program.classes, &rng, numbers);
     }
     if (rc == 0) {
         rc = ei_exec_param_set(t->exec, i, numbers, NULL);

@@ -306,6 +306,8 @@ EI_TEST(spec_durations_are_exact)
         {"90s", 90 * EI_NS_PER_S, "90s"},
         {"1.50us", 1500, "1500ns"},
         {"9223372036854775807ns", INT64_MAX, "9223372036854775807ns"},
+        {"1.5min", INT64_C(90000000000), "90s"},
+        {"1h", INT64_C(3600000000000), "3600s"},
     };
     static const char *const bad[] = {"",
                                       "5",
@@ -316,7 +318,7 @@ EI_TEST(spec_durations_are_exact)
                                       ".5s",
                                       "0.1ns",
                                       "1e3s",
-                                      "1h",
+                                      "1d",
                                       "1S",
                                       "0x1s",
                                       "9223372036854775808ns",
