@@ -14,6 +14,7 @@ struct command {
 static const struct command commands[] = {
     {"run", einet_run_command, "run a workload file in real time and report what was met"},
     {"simulate", einet_simulate_command, "run a workload file in virtual time, the same on every machine"},
+    {"analyze", einet_analyze_command, "bound response times of a workload file before it runs"},
     {"check", einet_check_command, "check a workload file, print it with every default filled in"},
     {"import", einet_import_command, "turn a workload of rt-app, DISB or rtspin into a workload file"},
     {"train", einet_train_command, "train a multi-exit network"},

@@ -1,6 +1,7 @@
 /* The course of a live run, in the main thread: prepare, build, start in steps, keep house, finish. */
 #include "engine/live.h"
 
+#include "engine/admission.h"
 #include "engine/run_state.h"
 #include "rt/memory.h"
 
@@ -141,6 +142,9 @@ static int start(struct ei_run *run, struct ei_drain *drain, struct ei_collector
     if (rc == 0) {
         ei_start_open(&run->start, EI_START_MEASURE);
         rc = ei_start_await(&run->start, err);
+    }
+    if (rc == 0) {
+        rc = ei_run_admit(run, err); /* block times are measured now */
     }
     if (rc == 0) {
         set_clock(run);

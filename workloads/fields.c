@@ -48,7 +48,7 @@ static const struct ei_word policy_words[] = {{"fixed_priority", EI_SPEC_POLICY_
                                               {"edf", EI_WORD_ABSENT},
                                               END};
 static const struct ei_word admission_words[] = {
-    {"none", EI_SPEC_ADMISSION_NONE}, {"warn", EI_WORD_ABSENT}, {"reject", EI_WORD_ABSENT}, END};
+    {"none", EI_SPEC_ADMISSION_NONE}, {"warn", EI_SPEC_ADMISSION_WARN}, {"reject", EI_SPEC_ADMISSION_REJECT}, END};
 static const struct ei_word search_words[] = {{"exact", EI_SPEC_SEARCH_EXACT},
                                               {"all", EI_SPEC_SEARCH_ALL},
                                               {"static", EI_SPEC_SEARCH_STATIC},
@@ -216,7 +216,9 @@ const struct ei_field ei_fields[] = {
     {SCHEDULER_AT(policy), .key = "policy", .type = EI_FIELD_WORD, .words = policy_words,
      .default_text = "fixed_priority", .doc = "Who goes first."},
     {SCHEDULER_AT(admission), .key = "admission", .type = EI_FIELD_WORD, .words = admission_words,
-     .default_text = "none", .doc = "Whether the task set is analysed before it may run."},
+     .default_text = "none",
+     .doc = "Whether einet run analyses the task set before the first release: none does not, warn says which deadlines "
+            "are not guaranteed, reject refuses to run then."},
 
     {PLANNER_AT(search), .key = "search", .type = EI_FIELD_TERM, .words = search_words, .numbers = search_numbers,
      .default_text = "exact", .absent_why = "it would need to know the future, which only einet evaluate does",

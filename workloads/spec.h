@@ -107,7 +107,7 @@ struct ei_model_spec {
 /* ---- scheduler and planner ---- */
 
 enum ei_spec_policy { EI_SPEC_POLICY_FIXED_PRIORITY };
-enum ei_spec_admission { EI_SPEC_ADMISSION_NONE };
+enum ei_spec_admission { EI_SPEC_ADMISSION_NONE, EI_SPEC_ADMISSION_WARN, EI_SPEC_ADMISSION_REJECT };
 
 struct ei_scheduler_spec {
     enum ei_spec_policy policy;

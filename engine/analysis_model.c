@@ -1,0 +1,400 @@
+/* See analysis_model.h. */
+#include "engine/analysis_model.h"
+
+#include "engine/run_state.h"
+#include "planner/profile_file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(EI_TASKS_MAX <= EI_RTA_TASKS_MAX && EI_TASKS_MAX <= EI_RTA_CPUS_MAX && EI_LANES_MAX <= EI_RTA_LANES_MAX,
+               "every workload fits the analysis");
+
+static const struct ei_model_spec *model_of(const struct ei_workload *wl, const struct ei_stage_spec *stage)
+{
+    return &wl->models[stage->model_idx];
+}
+
+static bool is_fifo(const struct ei_task_spec *spec)
+{
+    return spec->class_ == EI_SPEC_CLASS_FIFO;
+}
+
+bool ei_analysis_is_elastic(const struct ei_task_spec *spec)
+{
+    return spec->nn_stage_idx != EI_NONE_IDX && spec->on_deadline == EI_SPEC_ON_DEADLINE_EXIT &&
+           spec->planner.first_exit == EI_SPEC_FIRST_EXIT_MANDATORY;
+}
+
+/* ---- CPUs ---- */
+
+/* The machine that a simulation takes, too: as many CPUs as the file names, at least two. */
+static int32_t count_cpus(const struct ei_workload *wl)
+{
+    int highest = 1;
+    for (int32_t i = 0; i < wl->lane_count; i++) {
+        for (int cpu = 0; (cpu = ei_cpuset_next(&wl->lanes[i].cpus, cpu)) >= 0; cpu++) {
+            highest = cpu > highest ? cpu : highest;
+        }
+    }
+    for (int32_t i = 0; i < wl->task_count; i++) {
+        for (int cpu = 0; (cpu = ei_cpuset_next(&wl->tasks[i].cpus, cpu)) >= 0; cpu++) {
+            highest = cpu > highest ? cpu : highest;
+        }
+    }
+    return highest + 1;
+}
+
+/* The rules of a run, applied to a machine with these CPUs. */
+static int settle_cpus(const struct ei_workload *wl, int32_t cpus, struct ei_cpuset *out_cpus, struct einet_error *err)
+{
+    const size_t bytes = sizeof(struct ei_live_task) * (size_t)wl->task_count;
+    struct ei_run *run = calloc(1, sizeof *run);
+    struct ei_live_task *tasks = aligned_alloc(_Alignof(struct ei_live_task), bytes);
+    int rc = -ENOMEM;
+    if (run != NULL && tasks != NULL) {
+        memset(tasks, 0, bytes);
+        run->wl = wl;
+        run->tasks = tasks;
+        for (int32_t cpu = 0; cpu < cpus; cpu++) {
+            ei_cpuset_add(&run->machine.allowed_cpus, cpu);
+        }
+        rc = ei_run_settle_cpus(run, err);
+        for (int32_t i = 0; rc == 0 && i < wl->task_count; i++) {
+            out_cpus[i] = tasks[i].cpus;
+        }
+    }
+    free(tasks);
+    free(run);
+    return rc;
+}
+
+static bool meet(const struct ei_cpuset *a, const struct ei_cpuset *b)
+{
+    for (int cpu = ei_cpuset_next(a, 0); cpu >= 0; cpu = ei_cpuset_next(a, cpu + 1)) {
+        if (ei_cpuset_has(b, cpu)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void merge(struct ei_cpuset *into, const struct ei_cpuset *from)
+{
+    for (int cpu = ei_cpuset_next(from, 0); cpu >= 0; cpu = ei_cpuset_next(from, cpu + 1)) {
+        ei_cpuset_add(into, cpu);
+    }
+}
+
+/* Sets that meet, directly or through others, make one group. */
+static void group_cpus(struct ei_analysis_model *model, const struct ei_cpuset *cpus)
+{
+    for (int32_t i = 0; i < model->count; i++) {
+        struct ei_cpuset group = cpus[i];
+        if (!is_fifo(&model->wl->tasks[i])) {
+            continue;
+        }
+        int32_t kept = 0;
+        for (int32_t g = 0; g < model->group_count; g++) {
+            if (meet(&model->groups[g], &group)) {
+                merge(&group, &model->groups[g]);
+            } else {
+                model->groups[kept++] = model->groups[g];
+            }
+        }
+        model->groups[kept] = group;
+        model->group_count = kept + 1;
+    }
+    for (int32_t i = 0; i < model->count; i++) {
+        while (model->group[i] < model->group_count - 1 && !meet(&model->groups[model->group[i]], &cpus[i])) {
+            model->group[i]++;
+        }
+    }
+}
+
+static int build_groups(struct ei_analysis_model *model, const struct ei_analysis_options *options,
+                        struct ei_diagnostics *diag)
+{
+    struct ei_cpuset settled[EI_TASKS_MAX] = {0};
+    struct einet_error err = {0};
+    if (options->task_cpus != NULL) {
+        group_cpus(model, options->task_cpus);
+        return 0;
+    }
+    const int32_t cpus = options->cpus > 0 ? options->cpus : count_cpus(model->wl);
+    const int rc = settle_cpus(model->wl, cpus, settled, &err);
+    if (rc == -ENOMEM) {
+        return rc;
+    }
+    if (rc < 0) {
+        const struct ei_place place = {err.line, err.column};
+        ei_diagnostics_add(diag, EI_SEVERITY_ERROR, place, 1, "einet analyze --cpus N takes a larger machine", "%s",
+                           err.text);
+        return EINET_E_FILE;
+    }
+    group_cpus(model, settled);
+    return 0;
+}
+
+/* ---- arrivals ---- */
+
+/* Releases t_i: least jitter with which a period of their mean distance covers them, max over i < j of
+ * (j - i) * period - (t_j - t_i). */
+static void cover_trace(const struct ei_arrival_spec *arrival, int64_t length_ns, int64_t *out_period_ns,
+                        int64_t *out_jitter_ns)
+{
+    const int64_t *t_ns = arrival->trace_ns;
+    const int64_t n = arrival->trace_count;
+    const int64_t mean_ns = n > 1 ? (t_ns[n - 1] - t_ns[0]) / (n - 1) : length_ns;
+    *out_period_ns = mean_ns > 1 ? mean_ns : 1;
+    *out_jitter_ns = 0;
+    int64_t latest_ns = INT64_MIN; /* max of t_i - i * period so far */
+    for (int64_t j = 0; j < n; j++) {
+        const int64_t shifted_ns = t_ns[j] - j * *out_period_ns;
+        latest_ns = shifted_ns > latest_ns ? shifted_ns : latest_ns;
+        *out_jitter_ns = latest_ns - shifted_ns > *out_jitter_ns ? latest_ns - shifted_ns : *out_jitter_ns;
+    }
+}
+
+static int build_arrival(struct ei_analysis_model *model, int32_t i, struct ei_diagnostics *diag)
+{
+    const struct ei_task_spec *spec = &model->wl->tasks[i];
+    const struct ei_arrival_spec *arrival = &spec->arrival;
+    const int64_t length_ns = model->wl->run.warmup_ns + model->wl->run.duration_ns;
+    struct ei_rta_task *task = &model->tasks[i];
+    int64_t cycle_ns;
+    switch ((int)arrival->model) {
+    case EI_ARRIVAL_PERIODIC:
+        task->period_ns = arrival->period_ns;
+        task->jitter_ns = arrival->jitter_ns;
+        return 0;
+    case EI_ARRIVAL_SPORADIC:
+        task->period_ns = arrival->min_interarrival_ns;
+        return 0;
+    case EI_ARRIVAL_BURST: /* the k-th of a burst is at most k * (period - spacing) early */
+        cycle_ns = arrival->period_ns != EI_NONE_NS ? arrival->period_ns : length_ns;
+        task->period_ns = cycle_ns / arrival->count > 1 ? cycle_ns / arrival->count : 1;
+        task->jitter_ns = (arrival->count - 1) * (task->period_ns - arrival->spacing_ns);
+        task->jitter_ns = task->jitter_ns > 0 ? task->jitter_ns : 0;
+        model->is_from_release[i] = true;
+        return 0;
+    case EI_ARRIVAL_APERIODIC:
+        cover_trace(arrival, length_ns, &task->period_ns, &task->jitter_ns);
+        model->is_from_release[i] = true;
+        return 0;
+    default:
+        break;
+    }
+    ei_diagnostics_add(diag, EI_SEVERITY_ERROR, spec->place, 1, "periodic, sporadic, burst or aperiodic",
+                       "the arrivals of task '%s' have no bound that the analysis knows", spec->name);
+    return EINET_E_FILE;
+}
+
+/* ---- execution times ---- */
+
+static int64_t at_quantile(const struct ei_time_stats *stats, enum ei_time_quantile quantile)
+{
+    return quantile == EI_TIME_P50 ? stats->p50_ns : quantile == EI_TIME_P99 ? stats->p99_ns : stats->max_ns;
+}
+
+int64_t ei_analysis_exits_ns(const struct ei_analysis_model *model, int32_t task, int32_t exits,
+                             enum ei_time_quantile quantile)
+{
+    const struct ei_et_profile *et = &model->profiles[task];
+    int64_t sum_ns = 0;
+    for (int32_t k = 0; k < exits && k < et->exits; k++) {
+        sum_ns += at_quantile(&et->conv[k], quantile) + at_quantile(&et->branch[k], quantile);
+    }
+    return sum_ns;
+}
+
+static void add_source(struct ei_analysis_model *model, int32_t i, const char *source)
+{
+    char *text = model->times[i];
+    const size_t length = strlen(text);
+    if (strstr(text, source) == NULL) {
+        snprintf(text + length, EI_ANALYSIS_TIMES_TEXT_MAX - length, "%s%s", length > 0 ? ", " : "", source);
+    }
+}
+
+static void take_emulated(const struct ei_model_spec *spec, struct ei_et_profile *et)
+{
+    *et = (struct ei_et_profile){.exits = spec->block_count};
+    for (int32_t k = 0; k < spec->block_count; k++) {
+        const struct ei_emulated_time *conv = &spec->blocks[k].conv, *branch = &spec->blocks[k].branch;
+        et->conv[k] = (struct ei_time_stats){conv->median_ns, conv->p99_ns, conv->p99_ns};
+        et->branch[k] = (struct ei_time_stats){branch->median_ns, branch->p99_ns, branch->p99_ns};
+    }
+}
+
+/* The profile beside the weights or the bundle. */
+static int read_profile(const struct ei_model_spec *spec, struct ei_et_profile *et, struct einet_error *err)
+{
+    char path[EI_SPEC_PATH_MAX + 16];
+    ei_model_file_beside(spec, ".et.csv", path, sizeof path);
+    const int rc = ei_et_profile_read(path, et, err);
+    if (rc == 0 && spec->kind == EI_SPEC_MODEL_ZOO && strcmp(et->network, spec->zoo) != 0) {
+        const int mismatch = einet_error_set(err, EINET_E_MISMATCH, "%.200s is of %.64s", path, et->network);
+        et->exits = 0;
+        return mismatch;
+    }
+    return rc;
+}
+
+/* Times of the network of task i into its profile; a real one may be left without when the stage has a budget. */
+static int find_profile(struct ei_analysis_model *model, const struct ei_analysis_options *options, int32_t i,
+                        const struct ei_stage_spec *stage, struct ei_diagnostics *diag)
+{
+    const struct ei_model_spec *spec = model_of(model->wl, stage);
+    struct einet_error err = {0};
+    char hint[EI_DIAGNOSTIC_TEXT_MAX];
+    if (options->profiles != NULL) {
+        model->profiles[i] = options->profiles[i];
+        add_source(model, i, options->quantile == EI_TIME_MAX ? "measured max" : "measured p99");
+        return 0;
+    }
+    if (spec->kind == EI_SPEC_MODEL_EMULATE) {
+        take_emulated(spec, &model->profiles[i]);
+        add_source(model, i, "emulate p99");
+        return 0;
+    }
+    const int rc = read_profile(spec, &model->profiles[i], &err);
+    if (rc == 0) {
+        add_source(model, i, options->quantile == EI_TIME_MAX ? "profile max" : "profile p99");
+        return 0;
+    }
+    model->profiles[i].exits = 0;
+    if (stage->budget_ns != EI_NONE_NS) {
+        add_source(model, i, "budget");
+        return 0;
+    }
+    if (spec->kind == EI_SPEC_MODEL_ZOO) {
+        snprintf(hint, sizeof hint, "make a profile: einet profile --weights %.200s, or give the stage a budget",
+                 spec->weights);
+    } else {
+        snprintf(hint, sizeof hint, "make a profile with einet profile, or give the stage a budget");
+    }
+    ei_diagnostics_add(diag, EI_SEVERITY_ERROR, stage->place, 1, hint,
+                       "task '%s': the block times of model '%s' are not known: %.150s%s%.120s",
+                       model->wl->tasks[i].name, spec->name, err.file, err.file[0] != '\0' ? ": " : "", err.text);
+    return EINET_E_FILE;
+}
+
+/* A boundary lies behind every conv part and every branch; on_preempt none keeps the lane to the end. */
+static int build_network(struct ei_analysis_model *model, const struct ei_analysis_options *options, int32_t i,
+                         const struct ei_stage_spec *stage, struct ei_rta_segment *segment, struct ei_diagnostics *diag)
+{
+    const int rc = find_profile(model, options, i, stage, diag);
+    if (rc < 0) {
+        return rc;
+    }
+    const struct ei_et_profile *et = &model->profiles[i];
+    const enum ei_time_quantile q = options->quantile;
+    segment->lane = stage->lane_idx;
+    if (et->exits == 0) { /* the lane is then taken to be given up at the end only */
+        segment->wcet_ns = segment->mandatory_ns = stage->budget_ns;
+        return 0;
+    }
+    segment->wcet_ns = ei_analysis_exits_ns(model, i, et->exits, q);
+    segment->mandatory_ns = ei_analysis_exits_ns(model, i, 1, q);
+    for (int32_t k = 0; k < et->exits && model->wl->tasks[i].on_preempt != EI_SPEC_ON_PREEMPT_NONE; k++) {
+        const int64_t conv_ns = at_quantile(&et->conv[k], q), branch_ns = at_quantile(&et->branch[k], q);
+        const int64_t block_ns = conv_ns > branch_ns ? conv_ns : branch_ns;
+        segment->max_nonpreemptive_ns =
+            block_ns > segment->max_nonpreemptive_ns ? block_ns : segment->max_nonpreemptive_ns;
+    }
+    return 0;
+}
+
+static int build_cpu_stage(struct ei_analysis_model *model, const struct ei_analysis_options *options, int32_t i,
+                           const struct ei_stage_spec *stage, struct ei_rta_segment *segment,
+                           struct ei_diagnostics *diag)
+{
+    segment->wcet_ns = stage->spin_ns != EI_NONE_NS ? stage->spin_ns : 0;
+    if (stage->spin_ns != EI_NONE_NS) {
+        add_source(model, i, "spin");
+    }
+    if (stage->op_count > 0 && stage->budget_ns != EI_NONE_NS) {
+        segment->wcet_ns += stage->budget_ns;
+        add_source(model, i, "budget");
+    } else if (stage->op_count > 0 && options->ops_ns != EI_NONE_NS) {
+        segment->wcet_ns += options->ops_ns;
+        add_source(model, i, "ops-time");
+    } else if (stage->op_count > 0) {
+        ei_diagnostics_add(diag, EI_SEVERITY_ERROR, stage->place, 1,
+                           "give it a budget, or one to all such stages with einet analyze --ops-time D",
+                           "task '%s': how long the operations of stage '%s' take is not known",
+                           model->wl->tasks[i].name, stage->name);
+        return EINET_E_FILE;
+    }
+    segment->mandatory_ns = segment->wcet_ns;
+    return 0;
+}
+
+static int build_segments(struct ei_analysis_model *model, const struct ei_analysis_options *options, int32_t i,
+                          struct ei_diagnostics *diag)
+{
+    const struct ei_task_spec *spec = &model->wl->tasks[i];
+    int result = 0;
+    model->nn_segment[i] = EI_NONE_IDX;
+    for (int32_t s = 0; s < spec->stage_count; s++) {
+        const struct ei_stage_spec *stage = &spec->stages[s];
+        struct ei_rta_segment *segment = &model->segments[i][s];
+        *segment = (struct ei_rta_segment){.cpu = model->group[i], .lane = EI_RTA_NOWHERE};
+        int rc;
+        if (stage->kind == EI_SPEC_STAGE_NN) {
+            model->nn_segment[i] = s;
+            rc = build_network(model, options, i, stage, segment, diag);
+        } else {
+            rc = build_cpu_stage(model, options, i, stage, segment, diag);
+        }
+        result = rc < 0 ? rc : result;
+    }
+    model->tasks[i].segments = model->segments[i];
+    model->tasks[i].segment_count = spec->stage_count;
+    return result;
+}
+
+/* Threads of ordinary priority run when no real-time job wants the CPU, and hold no lane. */
+static void leave_out(struct ei_analysis_model *model, int32_t i)
+{
+    model->nn_segment[i] = EI_NONE_IDX;
+    model->segments[i][0] = (struct ei_rta_segment){.lane = EI_RTA_NOWHERE};
+    model->tasks[i] = (struct ei_rta_task){
+        .after = EI_RTA_NO_TASK,
+        .period_ns = EI_NS_PER_S,
+        .deadline_ns = INT64_MAX,
+        .segments = model->segments[i],
+        .segment_count = 1,
+    };
+}
+
+int ei_analysis_model_build(const struct ei_workload *wl, const struct ei_analysis_options *options,
+                            struct ei_analysis_model *out, struct ei_diagnostics *diag)
+{
+    *out = (struct ei_analysis_model){.wl = wl, .count = wl->task_count};
+    int result = build_groups(out, options, diag);
+    if (result == -ENOMEM) {
+        return result;
+    }
+    for (int32_t i = 0; i < wl->task_count; i++) {
+        const struct ei_task_spec *spec = &wl->tasks[i];
+        if (!is_fifo(spec)) {
+            leave_out(out, i);
+            continue;
+        }
+        out->tasks[i] = (struct ei_rta_task){
+            .priority = spec->priority,
+            .after = EI_RTA_NO_TASK,
+            .deadline_ns = spec->deadline_ns != EI_NONE_NS ? spec->deadline_ns : INT64_MAX,
+            .is_cut_at_deadline = ei_analysis_is_elastic(spec),
+        };
+        const int arrival_rc = build_arrival(out, i, diag), segments_rc = build_segments(out, options, i, diag);
+        if (out->is_from_release[i]) { /* arrivals may be closer than a period */
+            out->tasks[i].is_cut_at_deadline = false;
+        }
+        result = arrival_rc < 0 ? arrival_rc : segments_rc < 0 ? segments_rc : result;
+    }
+    return result;
+}

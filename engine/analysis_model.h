@@ -1,0 +1,51 @@
+/* A workload in the terms of the analysis: who arrives how often, on which group of CPUs and lanes, for how long.
+ *
+ * Tasks of `class: other` stay in the model without any work, so that indices are those of the workload. Any thread;
+ * owns nothing.
+ */
+#ifndef ENGINE_ANALYSIS_MODEL_H
+#define ENGINE_ANALYSIS_MODEL_H
+
+#include "engine/analyze.h"
+#include "scheduler/response_time.h"
+
+struct ei_analysis_model {
+    const struct ei_workload *wl;
+    int32_t count, group_count;
+    struct ei_cpuset groups[EI_TASKS_MAX];
+    int32_t group[EI_TASKS_MAX]; /* of each task */
+    struct ei_rta_task tasks[EI_TASKS_MAX];
+    struct ei_rta_segment segments[EI_TASKS_MAX][EI_STAGES_MAX];
+    int32_t nn_segment[EI_TASKS_MAX];            /* EI_NONE_IDX = no network */
+    struct ei_et_profile profiles[EI_TASKS_MAX]; /* exits 0 = none known */
+    bool is_from_release[EI_TASKS_MAX]; /* of a burst or trace: jitter stands for its bursts, so responses are counted
+                                           from when a job was ready */
+    char times[EI_TASKS_MAX][EI_ANALYSIS_TIMES_TEXT_MAX];
+};
+
+/* Fill in. Returns 0, EINET_E_FILE with errors in diag, -ENOMEM. */
+int ei_analysis_model_build(const struct ei_workload *wl, const struct ei_analysis_options *options,
+                            struct ei_analysis_model *out, struct ei_diagnostics *diag);
+
+/* Whether a job may end at its first exit, and will behind its deadline, with an answer in any case. */
+bool ei_analysis_is_elastic(const struct ei_task_spec *spec);
+
+/* Time of the first `exits` exits of a task's network, with all branches on the way. */
+int64_t ei_analysis_exits_ns(const struct ei_analysis_model *model, int32_t task, int32_t exits,
+                             enum ei_time_quantile quantile);
+
+/* ---- analysis_depth.c ---- */
+
+/* How many exits a job can be expected to compute: median times, higher tasks at their mean rates. */
+double ei_analysis_expected_exits(const struct ei_analysis_model *model, int32_t task);
+
+/* Whether a task with a higher priority uses the same lane. */
+bool ei_analysis_has_preemptor(const struct ei_analysis_model *model, int32_t task);
+
+/* ---- analysis_edf.c ---- */
+
+/* EDF on each group: response bounds, schedulability and, when asked for, sensitivity of out->tasks. Groups with
+ * several CPUs or lanes, or with a lane that other groups use, have no bounds. Returns whether all have and hold. */
+bool ei_analysis_edf(const struct ei_analysis_model *model, bool has_sensitivity, struct ei_analysis *out);
+
+#endif

@@ -1,0 +1,193 @@
+/* The bounds against the virtual engine, which shares the scheduler with live runs and nothing with the analysis:
+ * random workloads of all arrivals, preemption rules and CPU sets; no job takes longer than its task's bound.
+ *
+ * EINET_TEST_SETS=N plays N workloads.
+ */
+#include "engine/analyze.h"
+#include "engine/virtual.h"
+
+#include "rt/random.h"
+#include "tests/harness/harness.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef EINET_SANITIZED
+#define SETS 100
+#else
+#define SETS 500
+#endif
+#define TEXT_MAX 8192
+#define BLOCKS_MAX 5
+
+struct text {
+    char bytes[TEXT_MAX];
+    size_t length;
+};
+
+static void put(struct text *text, const char *format, ...) EINET_PRINTF(2, 3);
+
+static void put(struct text *text, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const int n = vsnprintf(text->bytes + text->length, TEXT_MAX - text->length, format, args);
+    va_end(args);
+    text->length += n > 0 ? (size_t)n : 0;
+    EI_TRUE(text->length < TEXT_MAX);
+}
+
+static int below(struct ei_random *rng, int n)
+{
+    return (int)ei_random_below(rng, (uint64_t)(n < 1 ? 1 : n));
+}
+
+static void put_arrival(struct text *text, struct ei_random *rng, int period_us)
+{
+    switch (below(rng, 4)) {
+    case 0:
+        put(text, "arrival: { model: periodic, period: %dus, offset: %dus }", period_us, below(rng, period_us));
+        break;
+    case 1:
+        put(text, "arrival: { model: periodic, period: %dus, jitter: %dus }", period_us, below(rng, period_us / 3));
+        break;
+    case 2:
+        put(text, "arrival: { model: sporadic, min_interarrival: %dus, mean: %dus }", period_us,
+            period_us + 1 + below(rng, period_us / 2));
+        break;
+    default:
+        put(text, "arrival: { model: burst, period: %dus, count: 3, spacing: %dus }, deadline: %dus", 3 * period_us,
+            below(rng, period_us / 2), 3 * period_us);
+        break;
+    }
+}
+
+static void put_task(struct text *tasks, struct text *models, struct ei_random *rng, int idx, int lanes, double share,
+                     const char *cpus)
+{
+    static const char *const on_preempt[] = {"exit", "resume", "none"}, *const on_deadline[] = {"exit", "finish",
+                                                                                                "abort"};
+    const int period_us = 4000 + below(rng, 56000);
+    const int work_us = 60 + (int)(share * (double)period_us * (0.3 + 1.4 * ei_random_unit(rng)));
+    put(tasks, "  - { name: t%d, priority: %d, late_release: %s, ", idx, 80 - 3 * idx,
+        below(rng, 2) == 0 ? "skip" : "{ queue: 4, drop: oldest }");
+    put_arrival(tasks, rng, period_us);
+    if (below(rng, 3) == 0) {
+        put(tasks, ", cpus: \"%s\", stages: [ { name: a, kind: cpu, work: { spin: %dus } } ] }\n", cpus, work_us);
+        return;
+    }
+    const int blocks = 1 + below(rng, BLOCKS_MAX);
+    put(models, "  m%d: { emulate: { blocks: [ ", idx);
+    for (int k = 0; k < blocks; k++) {
+        const int conv_us = 1 + below(rng, 2 * work_us / (3 * blocks)); /* in variables: the order of draws is fixed */
+        const int branch_us = 1 + below(rng, work_us / (2 * blocks));
+        put(models, "%s{ conv: %dus, branch: %dus, score: 0.%d }", k > 0 ? ", " : "", conv_us, branch_us, 3 + k);
+    }
+    put(models, " ] } }\n");
+    const int preempt = below(rng, 3), deadline = below(rng, 3), lane = below(rng, lanes);
+    put(tasks,
+        ", on_preempt: %s, on_deadline: %s, planner: { search: all }, stages: [ { name: a, kind: cpu, work: { spin: "
+        "%dus "
+        "} }, { name: n, kind: nn, model: m%d, lane: l%d }, { name: b, kind: cpu, work: { spin: %dus } } ] }\n",
+        on_preempt[preempt], on_deadline[deadline], 1 + work_us / 7, idx, lane, 1 + work_us / 20);
+}
+
+static void draw_workload(struct ei_random *rng, struct text *out)
+{
+    static struct text models, tasks;
+    const char *cpus = below(rng, 2) == 0 ? "1" : "1-2";
+    const int lanes = 1 + below(rng, 2), count = 2 + below(rng, 4);
+    const double share = (0.3 + 0.6 * ei_random_unit(rng)) / count;
+    models.length = tasks.length = out->length = 0;
+    put(&models, "  spare: { emulate: { blocks: [ { conv: 1us, branch: 1us, score: 0.5 } ] } }\n");
+    for (int i = 0; i < count; i++) {
+        put_task(&tasks, &models, rng, i, lanes, share, cpus);
+    }
+    put(out, "version: 1\nname: drawn\nrun: { duration: 3s, seed: %d }\nplatform: { rt_load_cap: 1 }\nlanes:\n",
+        1 + below(rng, 1000));
+    for (int l = 0; l < lanes; l++) {
+        put(out, "  l%d: { kind: cpu, cpus: \"%s\", preempt: block }\n", l, cpus);
+    }
+    put(out, "models:\n%stasks:\n%s", models.bytes, tasks.bytes);
+}
+
+struct watch {
+    const struct ei_analysis *analysis;
+    int64_t worst_ns[EI_TASKS_MAX], jobs, over;
+};
+
+static void look(void *context, const struct ei_record *record)
+{
+    struct watch *watch = context;
+    if (record->kind != EI_RECORD_JOB || record->u.job.finish_ns <= record->u.job.release_ns) {
+        return;
+    }
+    const int32_t i = record->u.job.task_idx;
+    const int64_t response_ns = record->u.job.finish_ns - record->u.job.release_ns;
+    const int64_t bound_ns = watch->analysis->tasks[i].response_ns;
+    watch->worst_ns[i] = response_ns > watch->worst_ns[i] ? response_ns : watch->worst_ns[i];
+    watch->over += bound_ns >= 0 && response_ns > bound_ns;
+    watch->jobs++;
+}
+
+struct tally {
+    int64_t jobs, over, tasks, bounded;
+    double tightness;
+};
+
+static void play(struct ei_random *rng, int64_t number, struct tally *tally)
+{
+    static struct text text;
+    const struct ei_analysis_options options = {.quantile = EI_TIME_P99, .ops_ns = EI_NONE_NS};
+    struct ei_workload *wl = NULL;
+    struct ei_analysis *analysis = NULL;
+    struct ei_diagnostics diag;
+    struct ei_live_result result = {0};
+    draw_workload(rng, &text);
+    int rc = ei_workload_parse(text.bytes, text.length, "drawn.yaml", &wl, &diag);
+    if (rc == 0) {
+        rc = ei_analyze(wl, &options, &analysis, &diag);
+    }
+    EI_TRUEF(rc == 0, "workload %lld: %s\n%s", (long long)number, diag.count > 0 ? diag.items[0].text : "", text.bytes);
+    if (rc == 0) {
+        struct watch watch = {.analysis = analysis};
+        const struct ei_virtual_options run = {.on_record = look, .context = &watch};
+        EI_EQ(ei_virtual_run(wl, &run, &result, NULL), 0);
+        EI_TRUEF(watch.over == 0, "%lld jobs over their bounds in workload %lld:\n%s", (long long)watch.over,
+                 (long long)number, text.bytes);
+        tally->over += watch.over;
+        tally->jobs += watch.jobs;
+        for (int32_t i = 0; i < analysis->task_count; i++) {
+            const int64_t bound_ns = analysis->tasks[i].response_ns;
+            tally->tasks++;
+            if (bound_ns > 0) {
+                tally->bounded++;
+                tally->tightness += (double)watch.worst_ns[i] / (double)bound_ns;
+            }
+        }
+    }
+    ei_collector_destroy(result.collector);
+    ei_analysis_destroy(analysis);
+    ei_workload_destroy(wl);
+    ei_diagnostics_fini(&diag);
+}
+
+EI_TEST(analyze_bounds_hold_in_virtual_time)
+{
+    const char *wanted = getenv("EINET_TEST_SETS");
+    const int64_t sets = wanted != NULL ? strtoll(wanted, NULL, 10) : SETS;
+    const uint64_t seed = 31;
+    struct ei_random rng;
+    struct tally tally = {0};
+    ei_random_init(&rng, seed, 0);
+    for (int64_t n = 0; n < sets; n++) {
+        play(&rng, n, &tally);
+    }
+    printf("virtual time: seed %llu, %lld workloads, %lld jobs, %lld of %lld tasks bounded, %lld jobs over; longest "
+           "response / bound %.3f on average\n",
+           (unsigned long long)seed, (long long)sets, (long long)tally.jobs, (long long)tally.bounded,
+           (long long)tally.tasks, (long long)tally.over, tally.tightness / (double)tally.bounded);
+    EI_TRUE(tally.bounded > tally.tasks / 2);
+    EI_IN(tally.tightness / (double)tally.bounded, 0.5, 1.0);
+}
