@@ -65,10 +65,11 @@ const char *ei_paper_explain(const struct ei_paper_result *result, char out[EI_P
     return out;
 }
 
-/* Static plans and dynamic ones. */
+/* Static plans, the best one of mean scores among them, and dynamic ones. */
 static bool is_rival(const struct ei_paper_method *method)
 {
-    return strncmp(method->name, "static:", 7) == 0 || strncmp(method->name, "confidence:", 11) == 0;
+    return strncmp(method->name, "static:", 7) == 0 || strcmp(method->name, "statistics") == 0 ||
+           strncmp(method->name, "confidence:", 11) == 0;
 }
 
 const char *ei_paper_verdict(const struct ei_paper_result *result, bool has_interval, char out[EI_PAPER_SENTENCE_MAX])

@@ -405,7 +405,7 @@ EI_TEST(run_overload_shifts_exits_and_keeps_answering)
 
 EI_TEST(run_edge_server_answers_while_preempted)
 {
-    if (!has_plugin() || access("models/pretrained/b-alexnet-generated.safetensors", R_OK) != 0) {
+    if (!has_plugin() || access("models/pretrained/msdnet-21-light-generated.safetensors", R_OK) != 0) {
         ei_test_skip("no libtorch plug-in in %s or no shipped weights", ei_test_build_dir());
     }
     const char *out = in_tmpdir("out");
@@ -417,7 +417,15 @@ EI_TEST(run_edge_server_answers_while_preempted)
     check_identity(summary);
     EI_EQ(json_array_size(json_object_get(summary, "tasks")), 4);
     EI_TRUE(task_real(summary, "camera", "coverage") >= 0.99);
-    EI_TRUE(task_real(summary, "camera", "accuracy") > 0.5);
+    EI_TRUE(task_real(summary, "camera", "accuracy") > 0.8);
+    /* Of 21 exits, jobs are answered at many: that is what the network is there for. */
+    const json_t *exits = json_object_get(summary_task(summary, "camera"), "exits");
+    EI_EQ(json_array_size(exits), 21);
+    int used = 0;
+    for (size_t i = 0; i < json_array_size(exits); i++) {
+        used += json_integer_value(json_array_get(exits, i)) > 0;
+    }
+    EI_TRUEF(used >= 5, "only %d exits answered", used);
     json_decref(summary);
 }
 
@@ -449,7 +457,7 @@ EI_TEST(run_cifar10_answers_as_profiled)
     const char *out = in_tmpdir("out");
     struct einet_error err = {0};
     struct ei_cs_profile cs = {0};
-    EI_TRUEF(ei_cs_profile_read("models/pretrained/b-alexnet-cifar10.cs", &cs, &err) == 0, "%s", err.text);
+    EI_TRUEF(ei_cs_profile_read("models/pretrained/msdnet-21-light-cifar10.cs", &cs, &err) == 0, "%s", err.text);
     const struct finished *f =
         einet_run((const char *[]){"run", "configs/cifar10.yaml", "--out", out, "--duration", "8s", NULL});
     EI_TRUEF(f->status == 0 || f->status == 4, "status %d: %s", f->status, f->output);

@@ -12,24 +12,28 @@
 
 #include <stdlib.h>
 
-#define FOLDER "models/pretrained/b-alexnet-"
+#define FOLDER "models/pretrained/"
+#define CLASSES_MAX 100
 
 static const struct shipped {
-    const char *dataset;
-    int32_t samples;
+    const char *network, *dataset;
+    int32_t exits, classes, samples;
     double least, most; /* accuracy of the last exit */
     double gap;         /* by which the last exit beats the first one, at least */
 } shipped[] = {
-    {"generated", 4000, 0.5, 0.99, 0.02},
-    {"mnist", 10000, 0.99, 1.0, 0.0},
-    {"cifar10", 10000, 0.82, 1.0, 0.0},
+    {"b-alexnet", "generated", 3, 10, 4000, 0.5, 0.99, 0.02},
+    {"b-alexnet", "mnist", 3, 10, 10000, 0.99, 1.0, 0.0},
+    {"b-alexnet", "cifar10", 3, 10, 10000, 0.82, 1.0, 0.0},
+    {"b-alexnet", "cifar100", 3, 100, 10000, 0.45, 1.0, -0.05},
+    {"msdnet-21-light", "generated", 21, 10, 4000, 0.94, 0.99, 0.02},
+    {"msdnet-21-light", "cifar10", 21, 10, 10000, 0.85, 1.0, 0.05},
 };
 
 enum { SETS = sizeof shipped / sizeof shipped[0] };
 
 static void path_of(const struct shipped *s, const char *ending, char *out, size_t size)
 {
-    snprintf(out, size, FOLDER "%s%s", s->dataset, ending);
+    snprintf(out, size, FOLDER "%s-%s%s", s->network, s->dataset, ending);
 }
 
 static bool read_cs(const struct shipped *s, struct ei_cs_profile *out)
@@ -49,11 +53,10 @@ EI_TEST(accuracies_are_as_promised)
         EI_STREQ(cs.dataset, s->dataset);
         EI_STREQ(cs.split, "test");
         EI_EQ(cs.samples, s->samples);
-        EI_EQ(cs.exits, 3);
-        EI_TRUEF(cs.accuracy[2] >= s->least && cs.accuracy[2] <= s->most, "%s: last exit %g", s->dataset,
-                 (double)cs.accuracy[2]);
-        EI_TRUEF(cs.accuracy[2] - cs.accuracy[0] >= s->gap, "%s: exits %g and %g", s->dataset, (double)cs.accuracy[0],
-                 (double)cs.accuracy[2]);
+        EI_EQ(cs.exits, s->exits);
+        const double first = (double)cs.accuracy[0], last = (double)cs.accuracy[cs.exits - 1];
+        EI_TRUEF(last >= s->least && last <= s->most, "%s/%s: last exit %g", s->network, s->dataset, last);
+        EI_TRUEF(last - first >= s->gap, "%s/%s: exits %g and %g", s->network, s->dataset, first, last);
         ei_cs_profile_fini(&cs);
     }
 }
@@ -62,7 +65,7 @@ EI_TEST(weights_and_profiles_belong_together)
 {
     for (int i = 0; i < SETS; i++) {
         const struct shipped *s = &shipped[i];
-        char path[256], accuracy[64];
+        char path[256], accuracy[1024];
         struct einet_error err = {0};
         struct ei_safetensors *file = NULL;
         static struct ei_et_profile et;
@@ -72,13 +75,16 @@ EI_TEST(weights_and_profiles_belong_together)
         EI_REQUIRE(file != NULL && read_cs(s, &cs));
         EI_STREQ(ei_safetensors_metadata(file, "dataset"), s->dataset);
         EI_CONTAINS(ei_safetensors_metadata(file, "command"), "einet train");
-        EI_EQ(ei_cs_profile_match(&cs, "b-alexnet", 3, ei_safetensors_sha256(file), &err), 0);
-        snprintf(accuracy, sizeof accuracy, "%.9g,%.9g,%.9g", (double)cs.accuracy[0], (double)cs.accuracy[1],
-                 (double)cs.accuracy[2]);
+        EI_EQ(ei_cs_profile_match(&cs, s->network, s->exits, ei_safetensors_sha256(file), &err), 0);
+        size_t used = 0;
+        for (int32_t e = 0; e < cs.exits; e++) {
+            used += (size_t)snprintf(accuracy + used, sizeof accuracy - used, "%s%.9g", e > 0 ? "," : "",
+                                     (double)cs.accuracy[e]);
+        }
         EI_STREQ(ei_safetensors_metadata(file, "exit_accuracy"), accuracy);
         path_of(s, ".et.csv", path, sizeof path);
         EI_TRUEF(ei_et_profile_read(path, &et, &err) == 0, "%s", err.text);
-        EI_EQ(ei_et_profile_match(&et, "b-alexnet", 3, ei_safetensors_sha256(file), &err), 0);
+        EI_EQ(ei_et_profile_match(&et, s->network, s->exits, ei_safetensors_sha256(file), &err), 0);
         ei_cs_profile_fini(&cs);
         ei_safetensors_close(file);
     }
@@ -96,7 +102,7 @@ static void check_answers(const struct shipped *s, const char *data_root)
     struct ei_cs_profile cs;
     path_of(s, ".safetensors", path, sizeof path);
     const struct ei_network_zoo_config config = {
-        .zoo = "b-alexnet", .weights_path = path, .dataset = s->dataset, .classes = 10, .threads = 1};
+        .zoo = s->network, .weights_path = path, .dataset = s->dataset, .classes = s->classes, .threads = 1};
     EI_TRUEF(ei_network_open_zoo(&config, &net, &err) == 0, "%s", err.text);
     EI_TRUEF(ei_dataset_open(s->dataset, EI_SPLIT_TEST, data_root, &dataset, &err) == 0, "%s", err.text);
     EI_REQUIRE(net != NULL && dataset != NULL && read_cs(s, &cs));
@@ -116,18 +122,18 @@ static void check_answers(const struct shipped *s, const char *data_root)
             input[p] = ((float)image.data[p] / 255.0F - info->norm_mean[c]) / info->norm_std[c];
         }
         EI_EQ(ei_network_begin(net, input, i, label), 0);
-        for (int32_t b = 0; b < 3; b++) {
-            float logits[10], confidence;
+        for (int32_t b = 0; b < s->exits; b++) {
+            float logits[CLASSES_MAX], confidence;
             int32_t answer;
             EI_EQ(ei_network_run_conv(net, b), 0);
             EI_EQ(ei_network_run_branch(net, b, logits), 0);
-            ei_class_top_softmax(logits, 10, 1, &answer, &confidence);
+            ei_class_top_softmax(logits, s->classes, 1, &answer, &confidence);
             EI_NEAR(confidence, ei_cs_profile_score(&cs, i, b), 1e-3);
-            flips += answer != cs.top_label[i * 3 + b];
+            flips += answer != cs.top_label[i * s->exits + b];
         }
         ei_network_end(net);
     }
-    EI_IN(flips, 0, 2);
+    EI_IN(flips, 0, s->exits);
     free(input);
     ei_cs_profile_fini(&cs);
     ei_dataset_destroy(dataset);
@@ -137,6 +143,7 @@ static void check_answers(const struct shipped *s, const char *data_root)
 EI_TEST(generated_answers_as_profiled)
 {
     check_answers(&shipped[0], NULL);
+    check_answers(&shipped[4], NULL);
 }
 
 EI_TEST(mnist_answers_as_profiled)
@@ -146,7 +153,14 @@ EI_TEST(mnist_answers_as_profiled)
 
 EI_TEST(cifar10_answers_as_profiled)
 {
-    check_answers(&shipped[2], ei_test_data_or_skip("cifar-10-batches-bin/test_batch.bin"));
+    const char *root = ei_test_data_or_skip("cifar-10-batches-bin/test_batch.bin");
+    check_answers(&shipped[2], root);
+    check_answers(&shipped[5], root);
+}
+
+EI_TEST(cifar100_answers_as_profiled)
+{
+    check_answers(&shipped[3], ei_test_data_or_skip("cifar-100-binary/test.bin"));
 }
 
 EI_MAIN()
