@@ -8,7 +8,7 @@
 static void take_lane(struct ei_live_task *task, int64_t now_ns)
 {
     struct ei_task_network *nn = &task->nn;
-    if (!ei_gate_request(nn->gate, &nn->seat, task->rt.record.job_idx, now_ns)) {
+    if (!ei_gate_request(nn->gate, &nn->seat, task->rt.record.job_idx, task->rt.record.deadline_ns, now_ns)) {
         ei_task_deactivate(task);
         ei_gate_wait(&nn->seat);
         ei_task_activate(task);
@@ -130,7 +130,7 @@ static void pass_boundary(struct ei_live_task *task, struct ei_course *course)
     const int64_t now_ns = ei_mono_now().ns;
     struct ei_boundary b = ei_course_look(task, now_ns);
     b.is_cancelled = ei_run_is_cancelled(task->run, now_ns);
-    b.is_higher_waiting = ei_gate_is_higher_waiting(task->nn.gate, &task->nn.seat);
+    b.is_higher_waiting = ei_gate_is_higher_waiting(task->nn.gate);
     b.is_load_capped = b.has_answer && b.next_answer_ns > 0 &&
                        ei_cpu_loads_would_pass(&task->run->loads, task->rt.cpu, b.next_answer_ns, task->run->loads.cap);
     if (ei_course_pass(task, course, &b) == EI_BOUNDARY_YIELD) {

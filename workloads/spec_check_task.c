@@ -72,8 +72,7 @@ static void check_arrival(struct subject *s)
     }
 }
 
-/* The distance after which the next release may come; 0 when unknown or none. */
-static int64_t interarrival_ns(const struct ei_arrival_spec *a)
+int64_t ei_spec_interarrival_ns(const struct ei_arrival_spec *a)
 {
     switch ((int)a->model) {
     case EI_ARRIVAL_PERIODIC:
@@ -90,7 +89,7 @@ static int64_t interarrival_ns(const struct ei_arrival_spec *a)
 static void check_deadline(struct subject *s)
 {
     struct ei_task_spec *task = s->task;
-    const int64_t distance_ns = interarrival_ns(&task->arrival);
+    const int64_t distance_ns = ei_spec_interarrival_ns(&task->arrival);
     char text[EI_DURATION_TEXT_MAX];
     char hint[EI_DIAGNOSTIC_TEXT_MAX];
     const int32_t node = node_of(s, "deadline", NULL);
