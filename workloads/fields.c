@@ -87,8 +87,8 @@ static const struct ei_word late_words[] = {{"skip", EI_SPEC_LATE_SKIP}, END};
 static const struct ei_word drop_words[] = {
     {"oldest", EI_SPEC_LATE_DROP_OLDEST}, {"newest", EI_SPEC_LATE_DROP_NEWEST}, END};
 static const struct ei_word on_preempt_words[] = {
-    {"exit", EI_SPEC_ON_PREEMPT_EXIT}, {"resume", EI_SPEC_ON_PREEMPT_RESUME}, {"none", EI_SPEC_ON_PREEMPT_NONE},
-    {"elastic", EI_WORD_ABSENT},       {"restart", EI_WORD_ABSENT},           END};
+    {"exit", EI_SPEC_ON_PREEMPT_EXIT},       {"resume", EI_SPEC_ON_PREEMPT_RESUME},   {"none", EI_SPEC_ON_PREEMPT_NONE},
+    {"elastic", EI_SPEC_ON_PREEMPT_ELASTIC}, {"restart", EI_SPEC_ON_PREEMPT_RESTART}, END};
 static const struct ei_word on_deadline_words[] = {{"exit", EI_SPEC_ON_DEADLINE_EXIT},
                                                    {"finish", EI_SPEC_ON_DEADLINE_FINISH},
                                                    {"abort", EI_SPEC_ON_DEADLINE_ABORT},
@@ -268,8 +268,11 @@ const struct ei_field ei_fields[] = {
      .doc = "A release that finds the previous job still active: skip it, or queue it: {queue: N, drop: WHICH}."},
     {TASK_AT(on_preempt), .key = "on_preempt", .type = EI_FIELD_WORD, .words = on_preempt_words,
      .default_text = "exit",
-     .doc = "When a higher job wants the lane, at a block boundary: exit with the best answer so far, resume later, or "
-            "none: keep the lane."},
+     .doc = "When a higher job wants the lane, at a block boundary: exit with the best answer so far; resume later; "
+            "elastic: resume if the next planned exit can still be reached before the deadline, else exit; restart "
+            "later with the first block; none: keep the lane."},
+    {TASK_AT(max_preemptions), .key = "max_preemptions", .type = EI_FIELD_INT, .default_text = "0", .lo = 0,
+     .hi = 30000, .doc = "A job that gave its lane away this often keeps it from then on; 0: no limit."},
     {TASK_AT(on_deadline), .key = "on_deadline", .type = EI_FIELD_WORD, .words = on_deadline_words,
      .default_text = "exit",
      .doc = "When the deadline comes: exit with the best answer so far, finish late, or abort without an answer."},

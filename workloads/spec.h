@@ -182,7 +182,13 @@ struct ei_arrival_spec {
 
 enum ei_spec_class { EI_SPEC_CLASS_FIFO, EI_SPEC_CLASS_OTHER };
 enum ei_spec_late { EI_SPEC_LATE_SKIP, EI_SPEC_LATE_DROP_OLDEST, EI_SPEC_LATE_DROP_NEWEST };
-enum ei_spec_on_preempt { EI_SPEC_ON_PREEMPT_EXIT, EI_SPEC_ON_PREEMPT_RESUME, EI_SPEC_ON_PREEMPT_NONE };
+enum ei_spec_on_preempt {
+    EI_SPEC_ON_PREEMPT_EXIT,
+    EI_SPEC_ON_PREEMPT_RESUME,
+    EI_SPEC_ON_PREEMPT_NONE,
+    EI_SPEC_ON_PREEMPT_ELASTIC,
+    EI_SPEC_ON_PREEMPT_RESTART
+};
 enum ei_spec_on_deadline { EI_SPEC_ON_DEADLINE_EXIT, EI_SPEC_ON_DEADLINE_FINISH, EI_SPEC_ON_DEADLINE_ABORT };
 
 struct ei_late_spec {
@@ -255,6 +261,7 @@ struct ei_task_spec {
     enum ei_spec_class class_;
     struct ei_late_spec late_release;
     enum ei_spec_on_preempt on_preempt;
+    int32_t max_preemptions; /* a job that lost its lane so often keeps it; 0 = any number */
     enum ei_spec_on_deadline on_deadline;
     struct ei_planner_spec planner;
     struct ei_input_spec input;

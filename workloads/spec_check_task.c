@@ -254,10 +254,10 @@ static void check_network(struct subject *s)
     }
 }
 
-/* Without a network these two decide nothing: they go back to their defaults, so that equal behaviour is equal data. */
+/* Without a network these decide nothing: they go back to their defaults, so that equal behaviour is equal data. */
 static void warn_idle(struct subject *s)
 {
-    static const char *const idle[] = {"on_preempt", "planner"};
+    static const char *const idle[] = {"on_preempt", "max_preemptions", "planner"};
     for (size_t i = 0; i < sizeof idle / sizeof idle[0]; i++) {
         if (node_of(s, idle[i], NULL) >= 0) {
             ei_spec_warn(s->rd, node_of(s, idle[i], NULL), NULL, "'%s' has no effect: task '%s' has no nn stage",
@@ -265,7 +265,19 @@ static void warn_idle(struct subject *s)
         }
     }
     s->task->on_preempt = EI_SPEC_ON_PREEMPT_EXIT;
+    s->task->max_preemptions = 0;
     s->task->planner = s->rd->wl->planner;
+}
+
+/* Each return to the first block may be preempted again; only a deadline or a limit ends that. */
+static void warn_restart(struct subject *s)
+{
+    const struct ei_task_spec *task = s->task;
+    const bool has_end = task->deadline_ns != EI_NONE_NS && task->on_deadline != EI_SPEC_ON_DEADLINE_FINISH;
+    if (task->on_preempt == EI_SPEC_ON_PREEMPT_RESTART && task->max_preemptions == 0 && !has_end) {
+        ei_spec_warn(s->rd, node_of(s, "on_preempt", NULL), "add max_preemptions: 3",
+                     "a job of task '%s' may restart for ever: nothing ends it", task->name);
+    }
 }
 
 /* Recorded exit times and the source that reads them belong together. Either may be inherited: a task that takes its
@@ -322,6 +334,7 @@ static void check_stages(struct subject *s)
     if (task->nn_stage_idx >= 0) {
         check_network(s);
         check_exit_times(s);
+        warn_restart(s);
     } else if (is_complete && task->stage_count > 0) {
         warn_idle(s);
         if (node_of(s, "input", NULL) >= 0 && !has_pre(task, EI_SPEC_OP_DECODE) && !has_pre(task, EI_SPEC_OP_RESIZE) &&

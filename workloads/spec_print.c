@@ -130,7 +130,8 @@ static bool is_left_out(const struct ei_workload *wl, const struct ei_field *fie
     }
     if (field->context == EI_CONTEXT_TASK) {
         const struct ei_task_spec *task = (const struct ei_task_spec *)(const void *)base;
-        const bool is_about_nn = strcmp(field->key, "on_preempt") == 0 || strcmp(field->key, "planner") == 0;
+        const bool is_about_nn = strcmp(field->key, "on_preempt") == 0 || strcmp(field->key, "max_preemptions") == 0 ||
+                                 strcmp(field->key, "planner") == 0;
         const bool is_given = task->priority > 0 && wl->scheduler.policy == EI_SPEC_POLICY_FIXED_PRIORITY;
         if ((strcmp(field->key, "priority") == 0 && !is_given) || (is_about_nn && task->nn_stage_idx == EI_NONE_IDX)) {
             return true;

@@ -190,14 +190,69 @@ static void end_job(struct world *w, int32_t i)
     }
 }
 
-/* Time of the parts up to and including the next branch. */
+/* The exit of this block has been computed before a restart. */
+static bool is_done(const struct thread *t, int32_t block)
+{
+    return (t->job.exits_mask >> block & 1) != 0;
+}
+
+/* Time of the parts up to and including the next branch that is still to run. */
 static int64_t until_next_answer(const struct thread *t)
 {
     const struct ref_task *task = t->task;
-    if (t->is_branch) {
-        return task->branch_ns[t->block];
+    int64_t sum_ns = t->is_branch ? 0 : task->conv_ns[t->block];
+    int32_t k = t->block;
+    for (; is_done(t, k); k++) {
+        sum_ns += task->conv_ns[k + 1];
     }
-    return task->conv_ns[t->block] + task->branch_ns[t->block];
+    return sum_ns + task->branch_ns[k];
+}
+
+/* A job of the task has run and its network, or without one the job itself, has not ended. */
+static bool is_under_way(const struct thread *t)
+{
+    return t->state != SLEEPS && t->job.start_ns >= 0 && (t->task->blocks == 0 || t->work < POST);
+}
+
+static int64_t whole_job_ns(const struct ref_task *task)
+{
+    int64_t sum_ns = task->pre_ns + task->post_ns;
+    for (int32_t k = 0; k < task->blocks; k++) {
+        sum_ns += task->conv_ns[k] + task->branch_ns[k];
+    }
+    return sum_ns;
+}
+
+/* Whether thread i, if it left the lane now and came back, could have its next answer and finish by its deadline: the
+ * least length of time that holds its own rest, one job of each higher task it shares something with and that is under
+ * way, and one for each of their releases within that time. Grown release by release. */
+static bool can_resume(const struct world *w, int32_t i)
+{
+    const struct thread *t = &w->threads[i];
+    int64_t length_ns = until_next_answer(t) + t->task->post_ns + 20000;
+    int64_t next[REF_TASKS_MAX];
+    for (int32_t h = 0; h < w->count; h++) {
+        const struct ref_task *other = w->threads[h].task;
+        const bool is_sharing = other->cpu == t->task->cpu || other->blocks > 0;
+        next[h] = -1;
+        if (other->priority > t->task->priority && is_sharing) {
+            length_ns += is_under_way(&w->threads[h]) ? whole_job_ns(other) : 0;
+            for (next[h] = 0; release_time(other, next[h]) <= w->now_ns; next[h]++) {
+            }
+        }
+    }
+    for (bool has_grown = true; has_grown && w->now_ns + length_ns <= deadline_of(t);) {
+        has_grown = false;
+        for (int32_t h = 0; h < w->count && !has_grown; h++) {
+            const struct ref_task *other = w->threads[h].task;
+            if (next[h] >= 0 && release_time(other, next[h]) <= w->now_ns + length_ns) {
+                length_ns += whole_job_ns(other);
+                next[h]++;
+                has_grown = true;
+            }
+        }
+    }
+    return w->now_ns + length_ns <= deadline_of(t);
 }
 
 /* The rules of a boundary, as scheduler/boundary.h states them. */
@@ -206,7 +261,9 @@ static void pass_boundary(struct world *w, int32_t i)
     struct thread *t = &w->threads[i];
     const struct ref_task *task = t->task;
     const int64_t deadline_ns = deadline_of(t);
-    const bool has_answer = t->job.exits_mask != 0, is_higher = is_preemptor_waiting(w);
+    const bool has_answer = t->job.exits_mask != 0,
+               is_spent = task->max_preemptions > 0 && t->job.preemptions >= task->max_preemptions;
+    const bool is_higher = is_preemptor_waiting(w) && !is_spent;
     const int64_t after_ns = task->post_ns + 20000;
     bool stops = false;
     if (w->now_ns >= deadline_ns && task->on_deadline == REF_DEADLINE_ABORT) {
@@ -221,7 +278,7 @@ static void pass_boundary(struct world *w, int32_t i)
     } else if (!is_higher || task->on_preempt == REF_NONE) {
         return;
     } else {
-        stops = task->on_preempt == REF_EXIT;
+        stops = task->on_preempt == REF_EXIT || (task->on_preempt == REF_ELASTIC && !can_resume(w, i));
     }
     const bool gives_way = is_higher && task->on_preempt != REF_NONE;
     if (stops && (has_answer || !task->is_first_exit_mandatory)) {
@@ -236,6 +293,10 @@ static void pass_boundary(struct world *w, int32_t i)
     /* The lane is given away and taken back. */
     const int32_t next = take_waiter(w);
     t->job.preemptions++;
+    if (task->on_preempt == REF_RESTART) {
+        t->block = 0;
+        t->is_branch = false;
+    }
     t->wait_since_ns = w->now_ns;
     t->work = BLOCK;
     grant(w, next);
@@ -259,6 +320,8 @@ static void end_block(struct world *w, int32_t i)
             t->work = GIVE;
             return;
         }
+    } else if (is_done(t, t->block)) {
+        t->block++;
     } else {
         t->is_branch = true;
     }

@@ -13,7 +13,7 @@
 /* Fixed priorities order CPUs under every policy; REF_EDF orders the lane by absolute deadline. */
 enum ref_policy { REF_FIXED, REF_RATE, REF_DEADLINE, REF_EDF };
 enum ref_late { REF_SKIP, REF_OLDEST, REF_NEWEST };
-enum ref_preempt { REF_EXIT, REF_RESUME, REF_NONE };
+enum ref_preempt { REF_EXIT, REF_RESUME, REF_NONE, REF_ELASTIC, REF_RESTART };
 enum ref_deadline { REF_DEADLINE_EXIT, REF_DEADLINE_FINISH, REF_DEADLINE_ABORT };
 
 struct ref_task {
@@ -24,6 +24,7 @@ struct ref_task {
     int32_t blocks; /* 0 = no network; the plan is always all exits */
     int64_t conv_ns[REF_BLOCKS_MAX], branch_ns[REF_BLOCKS_MAX];
     enum ref_preempt on_preempt;
+    int32_t max_preemptions; /* 0 = any number */
     enum ref_deadline on_deadline;
     bool is_first_exit_mandatory;
     enum ref_late late;

@@ -215,6 +215,36 @@ EI_TEST(a_waiting_higher_job_lends_its_priority)
     EI_EQ(job_of(0, 0)->finish_ns, 9 * MS); /* it gave the lane away at 2 ms and was the lowest from then on */
 }
 
+#define ELASTIC_LOW(deadline, policy)                                                                                  \
+    "  - { name: low, arrival: { model: periodic, period: 20ms }, priority: 10, deadline: " deadline ",\n"             \
+    "      on_preempt: " policy ", stages: [ { name: n, kind: nn, model: slow, lane: acc } ] }\n"                      \
+    "  - { name: high, arrival: { model: periodic, period: 20ms, offset: 3500us }, priority: 20,\n"                    \
+    "      deadline: 10ms, stages: [ { name: n, kind: nn, model: fast, lane: acc } ] }\n"
+
+EI_TEST(elastic_comes_back_only_when_it_would_be_in_time)
+{
+    /* At 5 ms the low job has its first answer and needs 1 ms more, the high one 2 ms: it could be done at 8.02 ms,
+     * with the allowance for what follows a network. */
+    EI_TRUE(simulate(HEAD NETWORKS "tasks:\n" ELASTIC_LOW("8020us", "elastic"), 0));
+    EI_EQ(job_of(0, 0)->preemptions, 1);
+    EI_EQ(job_of(0, 0)->exit_idx, 1);
+    EI_EQ(job_of(0, 0)->finish_ns, 8 * MS);
+    EI_TRUE(simulate(HEAD NETWORKS "tasks:\n" ELASTIC_LOW("8019us", "elastic"), 0));
+    EI_EQ(job_of(0, 0)->preemptions, 1);
+    EI_EQ(job_of(0, 0)->exit_idx, 0);
+    EI_EQ((int)job_of(0, 0)->cause, EI_CAUSE_PREEMPTED);
+    EI_EQ(job_of(0, 0)->finish_ns, 7 * MS); /* it waits for the CPU, not for the lane */
+}
+
+EI_TEST(restart_runs_the_conv_parts_again_but_keeps_its_answers)
+{
+    EI_TRUE(simulate(HEAD NETWORKS "tasks:\n" ELASTIC_LOW("20ms", "restart"), 0));
+    EI_EQ(job_of(0, 0)->preemptions, 1);
+    EI_EQ(job_of(0, 0)->answer_ns, 12 * MS); /* back at 7 ms: two conv parts of 2 ms and the second branch */
+    EI_EQ(job_of(0, 0)->exits_mask, 3);
+    EI_EQ(job_of(0, 0)->lane_busy_ns, 5 * MS + 5 * MS);
+}
+
 /* ---- policies ---- */
 
 EI_TEST(edf_gives_the_lane_to_the_earlier_deadline)
@@ -249,7 +279,7 @@ static void say(char *text, size_t *used, const char *format, ...)
     va_end(arguments);
 }
 
-static const char *const preempt_words[] = {"exit", "resume", "none"};
+static const char *const preempt_words[] = {"exit", "resume", "none", "elastic", "restart"};
 static const char *const deadline_words[] = {"exit", "finish", "abort"};
 
 static void write_task(char *text, size_t *used, const struct ref_system *system, int32_t idx)
@@ -257,10 +287,10 @@ static void write_task(char *text, size_t *used, const struct ref_system *system
     const struct ref_task *const t = &system->tasks[idx];
     say(text, used,
         "  - name: t%d\n    arrival: { model: periodic, period: %lldns, offset: %lldns }\n    deadline: %lldns\n"
-        "    cpus: \"%d\"\n    on_preempt: %s\n    on_deadline: %s\n"
+        "    cpus: \"%d\"\n    on_preempt: %s\n    max_preemptions: %d\n    on_deadline: %s\n"
         "    planner: { search: all, first_exit: %s }\n",
         (int)idx, (long long)t->period_ns, (long long)t->offset_ns, (long long)t->deadline_ns, (int)t->cpu,
-        preempt_words[t->on_preempt], deadline_words[t->on_deadline],
+        preempt_words[t->on_preempt], (int)t->max_preemptions, deadline_words[t->on_deadline],
         t->is_first_exit_mandatory ? "mandatory" : "optional");
     if (system->policy == REF_FIXED) {
         say(text, used, "    priority: %d\n", (int)t->priority);
@@ -333,11 +363,12 @@ static void draw_system(struct ei_random *rng, struct ref_system *system)
             .pre_ns = draw_ns(rng, 0, 30),
             .post_ns = draw_ns(rng, 0, 5),
             .blocks = (int32_t)ei_random_below(rng, REF_BLOCKS_MAX + 1),
-            .on_preempt = (enum ref_preempt)ei_random_below(rng, 3),
+            .on_preempt = (enum ref_preempt)ei_random_below(rng, 5),
             .on_deadline = (enum ref_deadline)ei_random_below(rng, 3),
             .is_first_exit_mandatory = ei_random_below(rng, 2) == 0,
             .late = (enum ref_late)ei_random_below(rng, 3),
         };
+        t->max_preemptions = ei_random_below(rng, 2) == 0 ? 0 : 1 + (int32_t)ei_random_below(rng, 3);
         t->deadline_ns = 100000 * (1 + (int64_t)ei_random_below(rng, (uint64_t)(t->period_ns / 100000)));
         t->queue = t->late == REF_SKIP ? 0 : 1 + (int32_t)ei_random_below(rng, 3);
         t->pre_ns += t->blocks == 0 && t->pre_ns == 0 ? 100000 : 0;

@@ -278,6 +278,11 @@ EI_TEST(spec_warnings_do_not_stop_a_file)
                        "  - { name: a, arrival: { model: periodic, period: 5ms }, priority: 9, " LAW " }\n"
                        "  - { name: b, arrival: { model: periodic, period: 5ms }, priority: 9, " LAW " }\n",
                   5, 69, "tasks 'a' and 'b' have the same priority 9");
+    check_warning(HEAD "lanes: { a: { kind: cpu } }\n"
+                       "models: { m: { emulate: { blocks: [ { conv: 1ms, score: 1 } ] } } }\n"
+                       "tasks:\n  - name: a\n    arrival: { model: periodic, period: 5ms }\n    on_preempt: restart\n"
+                       "    on_deadline: finish\n    stages: [ { name: n, kind: nn, model: m, lane: a } ]\n",
+                  8, 17, "a job of task 'a' may restart for ever");
     check_warning(HEAD "lanes:\n  a: { kind: cpu }\ntasks:\n"
                        "  - { name: a, arrival: { model: periodic, period: 5ms }, " LAW " }\n",
                   4, 3, "no task uses lane 'a'");
