@@ -161,10 +161,15 @@ static int build_task(struct ei_live_task *task, struct einet_error *err)
     return rc;
 }
 
+enum ei_lane_order ei_run_lane_order(const struct ei_workload *wl)
+{
+    return wl->scheduler.policy == EI_SPEC_POLICY_EDF ? EI_LANE_BY_DEADLINE : EI_LANE_BY_PRIORITY;
+}
+
 static int build_gates(struct ei_run *run, struct einet_error *err)
 {
     for (int32_t i = 0; i < run->wl->lane_count; i++) {
-        const int rc = ei_gate_init(&run->gates[i], err);
+        const int rc = ei_gate_init(&run->gates[i], ei_run_lane_order(run->wl), err);
         if (rc < 0) {
             return rc;
         }

@@ -110,9 +110,9 @@ static int check_input(const struct ei_live_task *task, const struct ei_stage_sp
 struct ei_boundary_policy ei_task_boundary_policy(const struct ei_task_spec *spec)
 {
     static const enum ei_on_preempt on_preempt[] = {
-        [EI_SPEC_ON_PREEMPT_EXIT] = EI_PREEMPT_EXIT,
-        [EI_SPEC_ON_PREEMPT_RESUME] = EI_PREEMPT_RESUME,
-        [EI_SPEC_ON_PREEMPT_NONE] = EI_PREEMPT_NONE,
+        [EI_SPEC_ON_PREEMPT_EXIT] = EI_PREEMPT_EXIT,       [EI_SPEC_ON_PREEMPT_RESUME] = EI_PREEMPT_RESUME,
+        [EI_SPEC_ON_PREEMPT_NONE] = EI_PREEMPT_NONE,       [EI_SPEC_ON_PREEMPT_ELASTIC] = EI_PREEMPT_ELASTIC,
+        [EI_SPEC_ON_PREEMPT_RESTART] = EI_PREEMPT_RESTART,
     };
     static const enum ei_on_deadline on_deadline[] = {
         [EI_SPEC_ON_DEADLINE_EXIT] = EI_DEADLINE_EXIT,
@@ -123,6 +123,7 @@ struct ei_boundary_policy ei_task_boundary_policy(const struct ei_task_spec *spe
         .on_preempt = on_preempt[spec->on_preempt],
         .on_deadline = on_deadline[spec->on_deadline],
         .is_first_exit_mandatory = spec->planner.first_exit == EI_SPEC_FIRST_EXIT_MANDATORY,
+        .max_preemptions = spec->max_preemptions,
     };
 }
 

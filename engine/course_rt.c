@@ -90,6 +90,7 @@ struct ei_boundary ei_course_look(const struct ei_live_task *task, int64_t now_n
         .next_answer_ns = ei_elastic_next_exit_ns(&task->rt.job),
         .after_ns = task->after_ns,
         .has_answer = (task->rt.record.flags & EI_JOB_ANSWERED) != 0,
+        .preemptions = task->rt.record.preemptions,
     };
 }
 
@@ -113,7 +114,11 @@ static enum ei_stop_reason stop_reason(enum ei_boundary_reason reason)
 enum ei_boundary_action ei_course_pass(struct ei_live_task *task, struct ei_course *course,
                                        const struct ei_boundary *boundary)
 {
-    const struct ei_boundary_verdict v = ei_boundary_decide(&task->nn.policy, boundary);
+    struct ei_boundary b = *boundary;
+    if (b.is_higher_waiting && task->nn.policy.on_preempt == EI_PREEMPT_ELASTIC && b.deadline_ns != INT64_MAX) {
+        b.resumed_finish_ns = ei_exit_time_if_resumed(task, b.next_answer_ns + b.after_ns, b.now_ns, b.deadline_ns);
+    }
+    const struct ei_boundary_verdict v = ei_boundary_decide(&task->nn.policy, &b);
     switch (v.action) {
     case EI_BOUNDARY_GO_ON:
         break;
@@ -139,7 +144,9 @@ void ei_course_back(struct ei_live_task *task, struct ei_course *course, int32_t
 {
     task->rt.record.preemptions++;
     task->rt.record.preempted_by = (int16_t)next_task_idx;
-    course->step = ei_elastic_preempted(&task->rt.job, now_ns - task->rt.record.release_ns);
+    const int64_t elapsed_ns = now_ns - task->rt.record.release_ns;
+    course->step = task->nn.policy.on_preempt == EI_PREEMPT_RESTART ? ei_elastic_restarted(&task->rt.job, elapsed_ns)
+                                                                    : ei_elastic_preempted(&task->rt.job, elapsed_ns);
 }
 
 static uint8_t cause_of(enum ei_stop_reason reason)

@@ -191,3 +191,55 @@ EINET_RT void ei_exit_time_end(struct ei_live_task *task, int64_t elapsed_ns, bo
         ei_empirical_add(&task->planning.exit_times.empirical, elapsed_ns, !is_forced);
     }
 }
+
+/* ---- if the job came back ---- */
+
+#define RESUME_ROUNDS_MAX 256
+
+/* What one job of the sharer costs this task. */
+static int64_t job_cost_ns(const struct ei_sharer *sharer)
+{
+    return sharer->shares_lane ? sharer->demand_ns : (int64_t)((double)sharer->demand_ns * sharer->cpu_share);
+}
+
+/* What the sharer's jobs that are released in the next window_ns cost: as many as its schedule says, or as are expected
+ * of a sporadic one. */
+static int64_t released_cost_ns(const struct ei_sharer *sharer, int64_t now_ns, int64_t window_ns)
+{
+    const struct ei_arrival_spec *spec = &sharer->task->spec->arrival;
+    if (spec->model == EI_ARRIVAL_SPORADIC) {
+        return (int64_t)((double)window_ns / (double)spec->mean_ns * (double)job_cost_ns(sharer));
+    }
+    const int64_t begun_ns = atomic_load_explicit(&sharer->task->begun_ns, memory_order_acquire);
+    int64_t next_ns;
+    if (!next_nominal(sharer, now_ns, begun_ns, &next_ns) || next_ns > now_ns + window_ns) {
+        return 0;
+    }
+    const int64_t more = spec->model == EI_ARRIVAL_PERIODIC ? (now_ns + window_ns - next_ns) / spec->period_ns : 0;
+    return (1 + more) * job_cost_ns(sharer);
+}
+
+EINET_RT int64_t ei_exit_time_if_resumed(const struct ei_live_task *task, int64_t rest_ns, int64_t now_ns,
+                                         int64_t deadline_ns)
+{
+    const struct ei_exit_times *times = &task->planning.exit_times;
+    int64_t under_way_ns = rest_ns, window_ns = 0;
+    for (int32_t i = 0; i < times->sharer_count; i++) {
+        const struct ei_live_task *other = times->sharers[i].task;
+        const int64_t begun_ns = atomic_load_explicit(&other->begun_ns, memory_order_acquire);
+        const int64_t lane_done_ns = atomic_load_explicit(&other->lane_done_ns, memory_order_relaxed);
+        under_way_ns += begun_ns != lane_done_ns ? job_cost_ns(&times->sharers[i]) : 0;
+    }
+    int64_t next_ns = under_way_ns;
+    for (int32_t round = 0; next_ns <= deadline_ns - now_ns && round < RESUME_ROUNDS_MAX; round++) {
+        if (next_ns == window_ns) {
+            return window_ns;
+        }
+        window_ns = next_ns;
+        next_ns = under_way_ns;
+        for (int32_t i = 0; i < times->sharer_count; i++) {
+            next_ns += released_cost_ns(&times->sharers[i], now_ns, window_ns);
+        }
+    }
+    return INT64_MAX;
+}

@@ -1,10 +1,10 @@
 /* See lane_gate_rt.h and the protocol in rt/handoff.h. */
 #include "engine/lane_gate_rt.h"
 
-int ei_gate_init(struct ei_lane_gate *gate, struct einet_error *err)
+int ei_gate_init(struct ei_lane_gate *gate, enum ei_lane_order order, struct einet_error *err)
 {
     *gate = (struct ei_lane_gate){0};
-    ei_lane_init(&gate->arbiter);
+    ei_lane_init(&gate->arbiter, order);
     return ei_handoff_guard_init(&gate->guard, err);
 }
 
@@ -20,14 +20,26 @@ void ei_gate_seat_init(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int
     gate->seats[task_idx] = seat;
 }
 
-static void publish_top(struct ei_lane_gate *gate)
+/* Guard held. */
+static void publish_waiting(struct ei_lane_gate *gate)
 {
-    atomic_store_explicit(&gate->top_waiting, ei_lane_top_waiting(&gate->arbiter), memory_order_relaxed);
+    atomic_store_explicit(&gate->is_preemptor_waiting, ei_lane_is_preemptor_waiting(&gate->arbiter),
+                          memory_order_relaxed);
 }
 
-bool ei_gate_request(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int64_t job_idx, int64_t now_ns)
+/* The holder runs as high as the highest waiter. A refused boost (the right to real time was taken away meanwhile)
+ * costs inheritance, not the lane. Guard held. */
+static void boost_holder(struct ei_lane_gate *gate)
+{
+    struct ei_gate_seat *holder = gate->seats[gate->arbiter.holder.task_idx];
+    (void)ei_thread_boost(&holder->boost, ei_lane_effective_priority(&gate->arbiter));
+}
+
+bool ei_gate_request(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int64_t job_idx, int64_t deadline_ns,
+                     int64_t now_ns)
 {
     ei_handoff_guard_lock(&gate->guard);
+    seat->claim.deadline_ns = deadline_ns;
     seat->job_idx = job_idx;
     seat->request_ns = now_ns;
     seat->granted_ns = now_ns;
@@ -35,10 +47,8 @@ bool ei_gate_request(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int64
     const bool is_granted = ei_lane_request(&gate->arbiter, seat->claim);
     if (!is_granted) {
         ei_waiter_prepare(&seat->waiter);
-        publish_top(gate);
-        struct ei_gate_seat *holder = gate->seats[gate->arbiter.holder.task_idx];
-        /* A refused boost (the right to real time was taken away meanwhile) costs inheritance, not the lane. */
-        (void)ei_thread_boost(&holder->boost, ei_lane_effective_priority(&gate->arbiter));
+        publish_waiting(gate);
+        boost_holder(gate);
     }
     ei_handoff_guard_unlock(&gate->guard);
     return is_granted;
@@ -49,9 +59,9 @@ void ei_gate_wait(struct ei_gate_seat *seat)
     (void)ei_waiter_wait(&seat->waiter, EI_MONO_NEVER);
 }
 
-bool ei_gate_is_higher_waiting(struct ei_lane_gate *gate, const struct ei_gate_seat *seat)
+bool ei_gate_is_higher_waiting(struct ei_lane_gate *gate)
 {
-    return atomic_load_explicit(&gate->top_waiting, memory_order_relaxed) > seat->claim.priority;
+    return atomic_load_explicit(&gate->is_preemptor_waiting, memory_order_relaxed);
 }
 
 /* Tell the new holder when and from whom it got the lane. Guard held. */
@@ -73,7 +83,8 @@ int32_t ei_gate_yield(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int6
     seat->request_ns = now_ns;
     ei_waiter_prepare(&seat->waiter);
     fill_grant(gate->seats[next], now_ns, seat);
-    publish_top(gate);
+    publish_waiting(gate);
+    boost_holder(gate);
     (void)ei_handoff_release(&gate->guard, &gate->seats[next]->waiter, &seat->boost);
     return next;
 }
@@ -86,8 +97,9 @@ int32_t ei_gate_release(struct ei_lane_gate *gate, struct ei_gate_seat *seat, in
     if (next != EI_LANE_NOBODY) {
         fill_grant(gate->seats[next], now_ns, is_preempted ? seat : NULL);
         granted = &gate->seats[next]->waiter;
+        boost_holder(gate);
     }
-    publish_top(gate);
+    publish_waiting(gate);
     (void)ei_handoff_release(&gate->guard, granted, &seat->boost);
     return next;
 }

@@ -1,12 +1,13 @@
-/* The gate of a lane: scheduler/lane.h decides who holds it, rt/handoff.h passes it on.
+/* The gate of a lane: scheduler/lane.h decides who holds it, rt/handoff.h passes it on. Whoever is granted the lane
+ * while a waiter of a higher priority stays behind (earliest deadline first) is boosted before it wakes.
  *
  *   request ---granted--------------------------------> holds
  *      |                                                  |  ^
  *      +---queued (holder inherits)--> wait --granted-----+  |
  *                                        ^                |  |
- *                                        +---- yield -----+--+  (nobody higher: keeps it)
+ *                                        +---- yield -----+--+  (nobody before it: keeps it)
  *                                                         |
- *                                                      release -> the highest waiter holds it
+ *                                                      release -> the first waiter holds it
  *
  * A task has one seat per gate. Calls of one seat come from its job thread only.
  */
@@ -31,26 +32,28 @@ struct ei_gate_seat {
 struct ei_lane_gate {
     struct ei_handoff_guard guard;
     struct ei_lane arbiter;
-    atomic_int top_waiting; /* priority of the highest waiter, 0 = none; what the holder looks at */
+    atomic_bool is_preemptor_waiting;               /* a waiter goes before the holder; what the holder looks at */
     struct ei_gate_seat *seats[EI_LANE_CLAIMS_MAX]; /* by task index; borrowed */
 };
 
 /* Returns 0 or the lock's error. */
-int ei_gate_init(struct ei_lane_gate *gate, struct einet_error *err);
+int ei_gate_init(struct ei_lane_gate *gate, enum ei_lane_order order, struct einet_error *err);
 void ei_gate_fini(struct ei_lane_gate *gate);
 
 /* Introduce a task; before the threads start. */
 void ei_gate_seat_init(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int32_t task_idx, int32_t priority);
 
-/* Ask for the lane for job job_idx at now_ns. True: held. False: call ei_gate_wait. */
-EINET_RT bool ei_gate_request(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int64_t job_idx, int64_t now_ns);
+/* Ask for the lane for job job_idx, whose absolute deadline is deadline_ns, at now_ns. True: held. False: call
+ * ei_gate_wait. */
+EINET_RT bool ei_gate_request(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int64_t job_idx,
+                              int64_t deadline_ns, int64_t now_ns);
 EINET_RT void ei_gate_wait(struct ei_gate_seat *seat);
 
-/* Whether a higher-priority job waits. One relaxed load. Thread: the holder. */
-EINET_RT bool ei_gate_is_higher_waiting(struct ei_lane_gate *gate, const struct ei_gate_seat *seat);
+/* Whether a job waits that goes before the holder's. One relaxed load. Thread: the holder. */
+EINET_RT bool ei_gate_is_higher_waiting(struct ei_lane_gate *gate);
 
-/* At a boundary at now_ns: pass the lane to a higher waiter and queue again. Returns the task that got it, after which
- * ei_gate_wait must be called; EI_LANE_NOBODY when nobody higher waits and the lane is kept. */
+/* At a boundary at now_ns: pass the lane to a waiter that goes before and queue again. Returns the task that got it,
+ * after which ei_gate_wait must be called; EI_LANE_NOBODY when there is none and the lane is kept. */
 EINET_RT int32_t ei_gate_yield(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int64_t now_ns);
 
 /* Leave at now_ns. is_preempted: the job stopped because a higher one waits. Returns the task that got the lane or

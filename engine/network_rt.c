@@ -8,7 +8,7 @@
 static void take_lane(struct ei_live_task *task, int64_t now_ns)
 {
     struct ei_task_network *nn = &task->nn;
-    if (!ei_gate_request(nn->gate, &nn->seat, task->rt.record.job_idx, now_ns)) {
+    if (!ei_gate_request(nn->gate, &nn->seat, task->rt.record.job_idx, task->rt.record.deadline_ns, now_ns)) {
         ei_task_deactivate(task);
         ei_gate_wait(&nn->seat);
         ei_task_activate(task);
@@ -111,11 +111,12 @@ static int run_step(struct ei_live_task *task, struct ei_course *course, bool *o
     return rc;
 }
 
-static void yield_lane(struct ei_live_task *task, struct ei_course *course, int64_t now_ns)
+/* Returns 0, or the backend's code when the network had to begin again and could not. */
+static int yield_lane(struct ei_live_task *task, struct ei_course *course, int64_t now_ns)
 {
     const int32_t next = ei_gate_yield(task->nn.gate, &task->nn.seat, now_ns);
     if (next == EI_LANE_NOBODY) {
-        return;
+        return 0;
     }
     ei_task_deactivate(task);
     ei_gate_wait(&task->nn.seat);
@@ -123,19 +124,25 @@ static void yield_lane(struct ei_live_task *task, struct ei_course *course, int6
     const int64_t back_ns = ei_mono_now().ns;
     task->rt.record.lane_wait_ns += back_ns - now_ns;
     ei_course_back(task, course, next, back_ns);
+    if (task->nn.policy.on_preempt != EI_PREEMPT_RESTART || course->step.kind == EI_STEP_FINISH) {
+        return 0;
+    }
+    ei_network_end(task->nn.net);
+    return ei_network_begin(task->nn.net, task->nn.input_chw, task->rt.record.sample_idx, task->rt.record.label);
 }
 
-static void pass_boundary(struct ei_live_task *task, struct ei_course *course)
+static int pass_boundary(struct ei_live_task *task, struct ei_course *course)
 {
     const int64_t now_ns = ei_mono_now().ns;
     struct ei_boundary b = ei_course_look(task, now_ns);
     b.is_cancelled = ei_run_is_cancelled(task->run, now_ns);
-    b.is_higher_waiting = ei_gate_is_higher_waiting(task->nn.gate, &task->nn.seat);
+    b.is_higher_waiting = ei_gate_is_higher_waiting(task->nn.gate);
     b.is_load_capped = b.has_answer && b.next_answer_ns > 0 &&
                        ei_cpu_loads_would_pass(&task->run->loads, task->rt.cpu, b.next_answer_ns, task->run->loads.cap);
     if (ei_course_pass(task, course, &b) == EI_BOUNDARY_YIELD) {
-        yield_lane(task, course, now_ns);
+        return yield_lane(task, course, now_ns);
     }
+    return 0;
 }
 
 static int run_blocks(struct ei_live_task *task, struct ei_course *course, bool *owes_preemption_record)
@@ -149,7 +156,7 @@ static int run_blocks(struct ei_live_task *task, struct ei_course *course, bool 
     while (rc == 0 && course->step.kind != EI_STEP_FINISH) {
         rc = run_step(task, course, owes_preemption_record);
         if (rc == 0 && course->step.kind != EI_STEP_FINISH) {
-            pass_boundary(task, course);
+            rc = pass_boundary(task, course);
         }
     }
     return rc;

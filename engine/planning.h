@@ -95,6 +95,12 @@ void ei_run_settle_sharers(struct ei_run *run);
  * until the next call. */
 EINET_RT struct ei_survival ei_exit_time_begin(struct ei_live_task *task, int64_t elapsed_ns);
 
+/* Time from now_ns until the job would be over if it gave its lane away now and came back: its own rest_ns, and of
+ * every higher task that shares its lane or CPUs the demand of the job under way and of the jobs released meanwhile.
+ * INT64_MAX when that is after deadline_ns; both absolute. */
+EINET_RT int64_t ei_exit_time_if_resumed(const struct ei_live_task *task, int64_t rest_ns, int64_t now_ns,
+                                         int64_t deadline_ns);
+
 /* The job's network part ended at elapsed_ns, forced or by itself: learn. */
 EINET_RT void ei_exit_time_end(struct ei_live_task *task, int64_t elapsed_ns, bool is_forced);
 

@@ -165,6 +165,8 @@ void ei_model_file_beside(const struct ei_model_spec *model, const char *ending,
 int ei_task_build_releases(struct ei_live_task *task, struct einet_error *err);
 struct ei_boundary_policy ei_task_boundary_policy(const struct ei_task_spec *spec);
 int64_t ei_task_after_network_ns(const struct ei_task_spec *spec);
+/* In which order the lanes of a workload serve those who wait. */
+enum ei_lane_order ei_run_lane_order(const struct ei_workload *wl);
 
 /* ---- storage.c ---- */
 

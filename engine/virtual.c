@@ -154,19 +154,25 @@ static bool would_pass(struct virtual_run *v, const struct virtual_task *vt, int
 
 /* ---- lanes: scheduler/lane.h decides, priorities follow ---- */
 
+/* The holder runs as high as the highest waiter. */
+static void inherit(struct virtual_run *v, const struct ei_lane *lane)
+{
+    ei_virtual_set_priority(&v->cpus, lane->holder.task_idx, ei_lane_effective_priority(lane));
+}
+
 /* True: granted at once. */
 static bool request_lane(struct virtual_run *v, struct virtual_task *vt)
 {
     struct ei_task_network *nn = &vt->task->nn;
     struct ei_gate_seat *seat = &nn->seat;
     seat->job_idx = vt->task->rt.record.job_idx;
+    seat->claim.deadline_ns = vt->task->rt.record.deadline_ns;
     seat->request_ns = seat->granted_ns = v->cpus.now_ns;
     seat->victim_task_idx = -1;
     if (ei_lane_request(&nn->gate->arbiter, seat->claim)) {
         return true;
     }
-    const struct ei_lane *lane = &nn->gate->arbiter;
-    ei_virtual_set_priority(&v->cpus, lane->holder.task_idx, ei_lane_effective_priority(lane));
+    inherit(v, &nn->gate->arbiter);
     return false;
 }
 
@@ -177,6 +183,7 @@ static void hand_over(struct virtual_run *v, struct virtual_task *from, int32_t 
     next->nn.seat.granted_ns = v->cpus.now_ns;
     next->nn.seat.victim_task_idx = is_preemption ? from->task->idx : -1;
     next->nn.seat.victim_job_idx = from->task->rt.record.job_idx;
+    inherit(v, &next->nn.gate->arbiter);
     ei_virtual_wake(&v->cpus, to, 0);
 }
 
@@ -267,7 +274,7 @@ static bool pass_boundary(struct virtual_run *v, struct virtual_task *vt)
     struct ei_lane *lane = &task->nn.gate->arbiter;
     struct ei_boundary b = ei_course_look(task, v->cpus.now_ns);
     b.is_cancelled = ei_run_is_cancelled(&v->run, v->cpus.now_ns);
-    b.is_higher_waiting = ei_lane_top_waiting(lane) > task->spec->priority;
+    b.is_higher_waiting = ei_lane_is_preemptor_waiting(lane);
     b.is_load_capped =
         b.has_answer && b.next_answer_ns > 0 && would_pass(v, vt, b.next_answer_ns, v->run.wl->platform.rt_load_cap);
     vt->phase = PHASE_BLOCK;
@@ -582,7 +589,7 @@ static int prepare(struct virtual_run *v, const struct ei_workload *wl, const st
         ei_load_init(&v->loads[c], 0);
     }
     for (int32_t i = 0; i < wl->lane_count; i++) {
-        ei_lane_init(&v->run.gates[i].arbiter);
+        ei_lane_init(&v->run.gates[i].arbiter, ei_run_lane_order(wl));
     }
     for (int32_t i = 0; i < wl->task_count; i++) {
         v->tasks[i].task = &v->run.tasks[i];

@@ -109,6 +109,10 @@ EINET_RT struct ei_step ei_elastic_stop(struct ei_elastic *job, enum ei_stop_rea
 /* The lane was given to a higher job and is back: plan again for the time that is left. At a boundary. */
 EINET_RT struct ei_step ei_elastic_preempted(struct ei_elastic *job, int64_t elapsed_ns);
 
+/* The lane was given to a higher job, is back, and what was computed on it is lost: the conv parts run again from the
+ * first one. Answers stay, so exits up to the one delivered are not computed again. Plans for that. At a boundary. */
+EINET_RT struct ei_step ei_elastic_restarted(struct ei_elastic *job, int64_t elapsed_ns);
+
 /* Plan the undecided exits anew from the scores so far. With is_replan_by_caller: call it after each branch, or let
  * another thread call it on a fork while the next conv part runs, and adopt that. Keeps the
  * plan when S(elapsed_ns) is 0, since a job that runs beyond its forced exit refutes the model, not its plan; and when

@@ -15,11 +15,13 @@ static bool has_answer(const struct ei_elastic *job)
     return job->delivered_exit != EI_EXIT_NONE;
 }
 
-/* First exit whose branch can still run: that of the current block unless it was done, else of the next block. */
+/* First exit whose branch can still run: that of the current block unless it was done, else of the next block. After a
+ * restart the exits up to the one delivered are behind, too. */
 static int32_t first_open_exit(const struct ei_elastic *job)
 {
     const int32_t current = job->convs_done - 1;
-    return current >= 0 && (job->exits_mask >> current & 1U) == 0 ? current : job->convs_done;
+    const int32_t open = current >= 0 && (job->exits_mask >> current & 1U) == 0 ? current : job->convs_done;
+    return open > job->delivered_exit ? open : job->delivered_exit + 1;
 }
 
 /* The exit to compute next, EI_EXIT_NONE when the job is to finish. */
@@ -183,6 +185,13 @@ EINET_RT struct ei_step ei_elastic_preempted(struct ei_elastic *job, int64_t ela
         plan_again(job, elapsed_ns);
     }
     return ei_elastic_next(job);
+}
+
+EINET_RT struct ei_step ei_elastic_restarted(struct ei_elastic *job, int64_t elapsed_ns)
+{
+    job->convs_done = 0;
+    job->are_tables_current = false; /* they may begin behind the first conv part */
+    return ei_elastic_preempted(job, elapsed_ns);
 }
 
 EINET_RT int64_t ei_elastic_next_exit_ns(const struct ei_elastic *job)

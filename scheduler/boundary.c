@@ -6,12 +6,19 @@ static struct ei_boundary_verdict verdict(enum ei_boundary_action action, enum e
     return (struct ei_boundary_verdict){.action = action, .reason = reason};
 }
 
+/* Somebody waits to whom this job gives the lane. */
+static bool gives_lane(const struct ei_boundary_policy *policy, const struct ei_boundary *boundary)
+{
+    const bool is_spent = policy->max_preemptions > 0 && boundary->preemptions >= policy->max_preemptions;
+    return boundary->is_higher_waiting && policy->on_preempt != EI_PREEMPT_NONE && !is_spent;
+}
+
 /* A stop that must still compute the first answer leaves the lane to a waiting higher job first. */
 static struct ei_boundary_verdict stop(const struct ei_boundary_policy *policy, const struct ei_boundary *boundary,
                                        enum ei_boundary_reason reason)
 {
     const bool owes_answer = !boundary->has_answer && policy->is_first_exit_mandatory;
-    const bool gives_way = boundary->is_higher_waiting && policy->on_preempt != EI_PREEMPT_NONE;
+    const bool gives_way = gives_lane(policy, boundary);
     if (owes_answer && gives_way) {
         struct ei_boundary_verdict v = verdict(EI_BOUNDARY_YIELD, reason);
         v.is_stop_after_yield = true;
@@ -28,7 +35,14 @@ static struct ei_boundary_verdict give_way(const struct ei_boundary_policy *poli
     case EI_PREEMPT_NONE:
         return verdict(EI_BOUNDARY_GO_ON, EI_REASON_NONE);
     case EI_PREEMPT_RESUME:
+    case EI_PREEMPT_RESTART:
         return verdict(EI_BOUNDARY_YIELD, EI_REASON_PREEMPTED);
+    case EI_PREEMPT_ELASTIC:
+        if (boundary->deadline_ns == INT64_MAX ||
+            boundary->resumed_finish_ns <= boundary->deadline_ns - boundary->now_ns) {
+            return verdict(EI_BOUNDARY_YIELD, EI_REASON_PREEMPTED);
+        }
+        break;
     case EI_PREEMPT_EXIT:
         break;
     }
@@ -60,7 +74,7 @@ struct ei_boundary_verdict ei_boundary_decide(const struct ei_boundary_policy *p
             return stop(policy, boundary, EI_REASON_LOAD);
         }
     }
-    if (boundary->is_higher_waiting) {
+    if (gives_lane(policy, boundary)) {
         return give_way(policy, boundary);
     }
     return verdict(EI_BOUNDARY_GO_ON, EI_REASON_NONE);

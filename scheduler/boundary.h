@@ -5,8 +5,10 @@
  *   2. deadline passed                    -> on_deadline: exit stops, abort aborts, finish goes on
  *   3. next answer would be late          -> on_deadline: exit stops when an answer is there
  *   4. real-time load at its cap          -> stops when an answer is there
- *   5. a higher-priority job waits        -> on_preempt: exit stops; resume gives the lane away, comes back and goes
- *                                            on; none goes on
+ *   5. a job that goes before waits       -> on_preempt: exit stops; resume and restart give the lane away and come
+ *                                            back; elastic does so when its next answer would still be there by the
+ *                                            deadline, else it stops; none goes on, and so does a job that lost the
+ *                                            lane max_preemptions times
  * "Stop" before the first answer depends on first_exit. Mandatory: the nearest exit is computed, then the job stops
  * (the elastic stepper does that); when a higher job waits and on_preempt is not none, the lane is given away first and
  * taken back for it. Optional: the job stops at once and delivers no answer. A block in flight is never aborted, so a
@@ -21,13 +23,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum ei_on_preempt { EI_PREEMPT_EXIT, EI_PREEMPT_RESUME, EI_PREEMPT_NONE };
+enum ei_on_preempt {
+    EI_PREEMPT_EXIT,
+    EI_PREEMPT_RESUME,
+    EI_PREEMPT_ELASTIC,
+    EI_PREEMPT_RESTART, /* as RESUME here; who runs the blocks begins with the first one again */
+    EI_PREEMPT_NONE
+};
 enum ei_on_deadline { EI_DEADLINE_EXIT, EI_DEADLINE_FINISH, EI_DEADLINE_ABORT };
 
 struct ei_boundary_policy {
     enum ei_on_preempt on_preempt;
     enum ei_on_deadline on_deadline;
     bool is_first_exit_mandatory;
+    int32_t max_preemptions; /* 0 = any number */
 };
 
 /* What is true at this boundary. */
@@ -40,6 +49,10 @@ struct ei_boundary {
     bool is_cancelled;
     bool is_load_capped; /* computing the next planned answer would pass the cap of the CPU's real-time load */
     bool is_higher_waiting;
+    int32_t preemptions; /* times this job gave the lane away */
+    /* ELASTIC with a deadline: predicted time until the job would be over, with its next planned answer, if it gave the
+     * lane away now and came back; INT64_MAX = not in sight */
+    int64_t resumed_finish_ns;
 };
 
 enum ei_boundary_action {

@@ -3,9 +3,15 @@
 
 static const struct ei_lane_claim nobody = {.task_idx = EI_LANE_NOBODY, .priority = 0};
 
-void ei_lane_init(struct ei_lane *lane)
+void ei_lane_init(struct ei_lane *lane, enum ei_lane_order order)
 {
-    *lane = (struct ei_lane){.holder = nobody};
+    *lane = (struct ei_lane){.order = order, .holder = nobody};
+}
+
+/* Whether a goes strictly before b. */
+static bool is_before(const struct ei_lane *lane, const struct ei_lane_claim *a, const struct ei_lane_claim *b)
+{
+    return lane->order == EI_LANE_BY_DEADLINE ? a->deadline_ns < b->deadline_ns : a->priority > b->priority;
 }
 
 static void insert_at(struct ei_lane *lane, int32_t at, struct ei_lane_claim claim)
@@ -32,7 +38,7 @@ bool ei_lane_request(struct ei_lane *lane, struct ei_lane_claim claim)
         return true;
     }
     int32_t at = 0;
-    while (at < lane->waiting && lane->waiters[at].priority >= claim.priority) {
+    while (at < lane->waiting && !is_before(lane, &claim, &lane->waiters[at])) {
         at++;
     }
     insert_at(lane, at, claim);
@@ -41,7 +47,17 @@ bool ei_lane_request(struct ei_lane *lane, struct ei_lane_claim claim)
 
 int32_t ei_lane_top_waiting(const struct ei_lane *lane)
 {
-    return lane->waiting > 0 ? lane->waiters[0].priority : 0;
+    int32_t top = 0;
+    const int32_t looked_at = lane->order == EI_LANE_BY_DEADLINE || lane->waiting == 0 ? lane->waiting : 1;
+    for (int32_t i = 0; i < looked_at; i++) {
+        top = lane->waiters[i].priority > top ? lane->waiters[i].priority : top;
+    }
+    return top;
+}
+
+bool ei_lane_is_preemptor_waiting(const struct ei_lane *lane)
+{
+    return lane->waiting > 0 && is_before(lane, &lane->waiters[0], &lane->holder);
 }
 
 int32_t ei_lane_effective_priority(const struct ei_lane *lane)
@@ -63,14 +79,14 @@ int32_t ei_lane_release(struct ei_lane *lane)
 
 int32_t ei_lane_yield(struct ei_lane *lane)
 {
-    if (ei_lane_top_waiting(lane) <= lane->holder.priority) {
+    if (!ei_lane_is_preemptor_waiting(lane)) {
         return lane->holder.task_idx;
     }
     const struct ei_lane_claim former = lane->holder;
     ei_lane_release(lane);
-    /* The former holder asked for the lane before every waiter of its own priority. */
+    /* The former holder asked for the lane before every waiter of its own rank. */
     int32_t at = 0;
-    while (at < lane->waiting && lane->waiters[at].priority > former.priority) {
+    while (at < lane->waiting && is_before(lane, &lane->waiters[at], &former)) {
         at++;
     }
     insert_at(lane, at, former);

@@ -43,9 +43,9 @@ static const struct ei_word zoo_words[] = {{"b-alexnet", 0},
 static const struct ei_word model_set_words[] = {{"generated", 0}, {"mnist", 0}, {"cifar10", 0}, {"cifar100", 0}, END};
 static const struct ei_word input_set_words[] = {{"mnist", 0}, {"cifar10", 0}, {"cifar100", 0}, END};
 static const struct ei_word policy_words[] = {{"fixed_priority", EI_SPEC_POLICY_FIXED_PRIORITY},
-                                              {"rate_monotonic", EI_WORD_ABSENT},
-                                              {"deadline_monotonic", EI_WORD_ABSENT},
-                                              {"edf", EI_WORD_ABSENT},
+                                              {"rate_monotonic", EI_SPEC_POLICY_RATE_MONOTONIC},
+                                              {"deadline_monotonic", EI_SPEC_POLICY_DEADLINE_MONOTONIC},
+                                              {"edf", EI_SPEC_POLICY_EDF},
                                               END};
 static const struct ei_word admission_words[] = {
     {"none", EI_SPEC_ADMISSION_NONE}, {"warn", EI_SPEC_ADMISSION_WARN}, {"reject", EI_SPEC_ADMISSION_REJECT}, END};
@@ -87,8 +87,8 @@ static const struct ei_word late_words[] = {{"skip", EI_SPEC_LATE_SKIP}, END};
 static const struct ei_word drop_words[] = {
     {"oldest", EI_SPEC_LATE_DROP_OLDEST}, {"newest", EI_SPEC_LATE_DROP_NEWEST}, END};
 static const struct ei_word on_preempt_words[] = {
-    {"exit", EI_SPEC_ON_PREEMPT_EXIT}, {"resume", EI_SPEC_ON_PREEMPT_RESUME}, {"none", EI_SPEC_ON_PREEMPT_NONE},
-    {"elastic", EI_WORD_ABSENT},       {"restart", EI_WORD_ABSENT},           END};
+    {"exit", EI_SPEC_ON_PREEMPT_EXIT},       {"resume", EI_SPEC_ON_PREEMPT_RESUME},   {"none", EI_SPEC_ON_PREEMPT_NONE},
+    {"elastic", EI_SPEC_ON_PREEMPT_ELASTIC}, {"restart", EI_SPEC_ON_PREEMPT_RESTART}, END};
 static const struct ei_word on_deadline_words[] = {{"exit", EI_SPEC_ON_DEADLINE_EXIT},
                                                    {"finish", EI_SPEC_ON_DEADLINE_FINISH},
                                                    {"abort", EI_SPEC_ON_DEADLINE_ABORT},
@@ -214,7 +214,11 @@ const struct ei_field ei_fields[] = {
      .doc = "99th percentile, at least the median."},
 
     {SCHEDULER_AT(policy), .key = "policy", .type = EI_FIELD_WORD, .words = policy_words,
-     .default_text = "fixed_priority", .doc = "Who goes first."},
+     .default_text = "fixed_priority",
+     .doc = "Who goes first. fixed_priority: as the tasks' priorities say. rate_monotonic, deadline_monotonic: the "
+            "shorter period (min_interarrival) or deadline, on CPUs and lanes; ties and tasks without one in the order "
+            "of the file, those without last. edf: on lanes the job whose absolute deadline is earliest; CPUs, which "
+            "have fixed priorities, as deadline_monotonic."},
     {SCHEDULER_AT(admission), .key = "admission", .type = EI_FIELD_WORD, .words = admission_words,
      .default_text = "none",
      .doc = "Whether einet run analyses the task set before the first release: none does not, warn says which deadlines "
@@ -252,8 +256,9 @@ const struct ei_field ei_fields[] = {
      .hi = 3600 * EI_NS_PER_S,
      .doc = "From the nominal release to the latest finish. Longer than the period needs a queue (late_release)."},
     {TASK_AT(priority), .key = "priority", .type = EI_FIELD_INT, .lo = 1, .hi = 98,
-     .computed = "by deadline, the shortest first, from 80 down, when no task gives one",
-     .doc = "SCHED_FIFO priority, higher goes first. Either all tasks of class fifo have one or none has."},
+     .computed = "assigned from 80 down: by deadline, the shortest first; under rate_monotonic by period",
+     .doc = "SCHED_FIFO priority, higher goes first. Under policy fixed_priority either all tasks of class fifo have one "
+            "or none has; the other policies assign it, and it is not given."},
     {TASK_AT(cpus), .key = "cpus", .type = EI_FIELD_CPUS, .none_text = "auto",
      .computed = "the CPUs of its lane; auto without a lane",
      .doc = "CPUs that the job thread may use; with an nn stage inside those of its lane. auto is all that the process "
@@ -265,8 +270,11 @@ const struct ei_field ei_fields[] = {
      .doc = "A release that finds the previous job still active: skip it, or queue it: {queue: N, drop: WHICH}."},
     {TASK_AT(on_preempt), .key = "on_preempt", .type = EI_FIELD_WORD, .words = on_preempt_words,
      .default_text = "exit",
-     .doc = "When a higher job wants the lane, at a block boundary: exit with the best answer so far, resume later, or "
-            "none: keep the lane."},
+     .doc = "When a higher job wants the lane, at a block boundary: exit with the best answer so far; resume later; "
+            "elastic: resume if the next planned exit can still be reached before the deadline, else exit; restart "
+            "later with the first block; none: keep the lane."},
+    {TASK_AT(max_preemptions), .key = "max_preemptions", .type = EI_FIELD_INT, .default_text = "0", .lo = 0,
+     .hi = 30000, .doc = "A job that gave its lane away this often keeps it from then on; 0: no limit."},
     {TASK_AT(on_deadline), .key = "on_deadline", .type = EI_FIELD_WORD, .words = on_deadline_words,
      .default_text = "exit",
      .doc = "When the deadline comes: exit with the best answer so far, finish late, or abort without an answer."},

@@ -106,7 +106,15 @@ struct ei_model_spec {
 
 /* ---- scheduler and planner ---- */
 
-enum ei_spec_policy { EI_SPEC_POLICY_FIXED_PRIORITY };
+/* Under every policy tasks have fixed priorities on CPUs: the file's own under FIXED_PRIORITY, if it gives any, else
+ * assigned when it is read. EDF orders lanes by absolute deadline; its CPU priorities are the deadline-monotonic ones.
+ */
+enum ei_spec_policy {
+    EI_SPEC_POLICY_FIXED_PRIORITY,
+    EI_SPEC_POLICY_RATE_MONOTONIC,
+    EI_SPEC_POLICY_DEADLINE_MONOTONIC,
+    EI_SPEC_POLICY_EDF
+};
 enum ei_spec_admission { EI_SPEC_ADMISSION_NONE, EI_SPEC_ADMISSION_WARN, EI_SPEC_ADMISSION_REJECT };
 
 struct ei_scheduler_spec {
@@ -174,7 +182,13 @@ struct ei_arrival_spec {
 
 enum ei_spec_class { EI_SPEC_CLASS_FIFO, EI_SPEC_CLASS_OTHER };
 enum ei_spec_late { EI_SPEC_LATE_SKIP, EI_SPEC_LATE_DROP_OLDEST, EI_SPEC_LATE_DROP_NEWEST };
-enum ei_spec_on_preempt { EI_SPEC_ON_PREEMPT_EXIT, EI_SPEC_ON_PREEMPT_RESUME, EI_SPEC_ON_PREEMPT_NONE };
+enum ei_spec_on_preempt {
+    EI_SPEC_ON_PREEMPT_EXIT,
+    EI_SPEC_ON_PREEMPT_RESUME,
+    EI_SPEC_ON_PREEMPT_NONE,
+    EI_SPEC_ON_PREEMPT_ELASTIC,
+    EI_SPEC_ON_PREEMPT_RESTART
+};
 enum ei_spec_on_deadline { EI_SPEC_ON_DEADLINE_EXIT, EI_SPEC_ON_DEADLINE_FINISH, EI_SPEC_ON_DEADLINE_ABORT };
 
 struct ei_late_spec {
@@ -247,6 +261,7 @@ struct ei_task_spec {
     enum ei_spec_class class_;
     struct ei_late_spec late_release;
     enum ei_spec_on_preempt on_preempt;
+    int32_t max_preemptions; /* a job that lost its lane so often keeps it; 0 = any number */
     enum ei_spec_on_deadline on_deadline;
     struct ei_planner_spec planner;
     struct ei_input_spec input;
@@ -305,8 +320,8 @@ void ei_workload_print(const struct ei_workload *wl, FILE *out);
 /* Equal in every field of the field table and in the trace times; places and file name do not count. */
 bool ei_workload_is_equal(const struct ei_workload *a, const struct ei_workload *b);
 
-/* Parse a duration of the command line: as the file writes it ("30s", "0.5ms"), a decimal number with unit ns, us, ms or
- * s, exact to the ns; there also min and h. Returns 0 with *out_ns >= 0, or -EINVAL. */
+/* Parse a duration of the command line: as the file writes it ("30s", "0.5ms"), a decimal number with unit ns, us, ms
+ * or s, exact to the ns; there also min and h. Returns 0 with *out_ns >= 0, or -EINVAL. */
 int ei_duration_parse(const char *text, int64_t *out_ns);
 
 #define EI_DURATION_TEXT_MAX 32

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define PRIORITY_TOP 80 /* of the task with the shortest deadline, when the file gives no priority */
+#define PRIORITY_TOP 80 /* of the task with the shortest deadline or period, when the file gives no priority */
 
 static int32_t task_node(const struct ei_spec_reader *rd, int32_t task_idx, const char *key)
 {
@@ -56,7 +56,15 @@ static void warn_unused(struct ei_spec_reader *rd)
 
 /* ---- priorities ---- */
 
-/* Shortest deadline first, none last, then the order of the file. */
+/* What a policy orders by: the period under rate_monotonic, else the deadline; none last. */
+static int64_t rank_ns(const struct ei_workload *wl, const struct ei_task_spec *task)
+{
+    const int64_t ns = wl->scheduler.policy == EI_SPEC_POLICY_RATE_MONOTONIC ? ei_spec_interarrival_ns(&task->arrival)
+                                                                             : task->deadline_ns;
+    return ns > 0 ? ns : INT64_MAX;
+}
+
+/* Lowest rank first, then the order of the file. */
 static void assign_priorities(struct ei_workload *wl)
 {
     bool is_done[EI_TASKS_MAX] = {false};
@@ -64,10 +72,10 @@ static void assign_priorities(struct ei_workload *wl)
         int32_t best = -1;
         int64_t best_ns = INT64_MAX;
         for (int32_t i = 0; i < wl->task_count; i++) {
-            const int64_t deadline_ns = wl->tasks[i].deadline_ns > 0 ? wl->tasks[i].deadline_ns : INT64_MAX;
-            if (!is_done[i] && wl->tasks[i].class_ == EI_SPEC_CLASS_FIFO && (best < 0 || deadline_ns < best_ns)) {
+            const int64_t ns = rank_ns(wl, &wl->tasks[i]);
+            if (!is_done[i] && wl->tasks[i].class_ == EI_SPEC_CLASS_FIFO && (best < 0 || ns < best_ns)) {
                 best = i;
-                best_ns = deadline_ns;
+                best_ns = ns;
             }
         }
         if (best < 0) {
@@ -96,6 +104,7 @@ static void warn_ties(struct ei_spec_reader *rd)
 static void check_priorities(struct ei_spec_reader *rd)
 {
     struct ei_workload *wl = rd->wl;
+    const bool is_assigned = wl->scheduler.policy != EI_SPEC_POLICY_FIXED_PRIORITY;
     int32_t given = 0;
     int32_t fifo = 0;
     for (int32_t i = 0; i < wl->task_count; i++) {
@@ -109,8 +118,12 @@ static void check_priorities(struct ei_spec_reader *rd)
         }
         fifo++;
         given += node >= 0 ? 1 : 0;
+        if (node >= 0 && is_assigned) {
+            ei_spec_error(rd, node, "leave it out, or write policy: fixed_priority",
+                          "the scheduler's policy assigns the priority of task '%s'", wl->tasks[i].name);
+        }
     }
-    if (given == 0) {
+    if (given == 0 || is_assigned) {
         assign_priorities(wl);
         return;
     }

@@ -72,8 +72,7 @@ static void check_arrival(struct subject *s)
     }
 }
 
-/* The distance after which the next release may come; 0 when unknown or none. */
-static int64_t interarrival_ns(const struct ei_arrival_spec *a)
+int64_t ei_spec_interarrival_ns(const struct ei_arrival_spec *a)
 {
     switch ((int)a->model) {
     case EI_ARRIVAL_PERIODIC:
@@ -90,7 +89,7 @@ static int64_t interarrival_ns(const struct ei_arrival_spec *a)
 static void check_deadline(struct subject *s)
 {
     struct ei_task_spec *task = s->task;
-    const int64_t distance_ns = interarrival_ns(&task->arrival);
+    const int64_t distance_ns = ei_spec_interarrival_ns(&task->arrival);
     char text[EI_DURATION_TEXT_MAX];
     char hint[EI_DIAGNOSTIC_TEXT_MAX];
     const int32_t node = node_of(s, "deadline", NULL);
@@ -255,10 +254,10 @@ static void check_network(struct subject *s)
     }
 }
 
-/* Without a network these two decide nothing: they go back to their defaults, so that equal behaviour is equal data. */
+/* Without a network these decide nothing: they go back to their defaults, so that equal behaviour is equal data. */
 static void warn_idle(struct subject *s)
 {
-    static const char *const idle[] = {"on_preempt", "planner"};
+    static const char *const idle[] = {"on_preempt", "max_preemptions", "planner"};
     for (size_t i = 0; i < sizeof idle / sizeof idle[0]; i++) {
         if (node_of(s, idle[i], NULL) >= 0) {
             ei_spec_warn(s->rd, node_of(s, idle[i], NULL), NULL, "'%s' has no effect: task '%s' has no nn stage",
@@ -266,7 +265,19 @@ static void warn_idle(struct subject *s)
         }
     }
     s->task->on_preempt = EI_SPEC_ON_PREEMPT_EXIT;
+    s->task->max_preemptions = 0;
     s->task->planner = s->rd->wl->planner;
+}
+
+/* Each return to the first block may be preempted again; only a deadline or a limit ends that. */
+static void warn_restart(struct subject *s)
+{
+    const struct ei_task_spec *task = s->task;
+    const bool has_end = task->deadline_ns != EI_NONE_NS && task->on_deadline != EI_SPEC_ON_DEADLINE_FINISH;
+    if (task->on_preempt == EI_SPEC_ON_PREEMPT_RESTART && task->max_preemptions == 0 && !has_end) {
+        ei_spec_warn(s->rd, node_of(s, "on_preempt", NULL), "add max_preemptions: 3",
+                     "a job of task '%s' may restart for ever: nothing ends it", task->name);
+    }
 }
 
 /* Recorded exit times and the source that reads them belong together. Either may be inherited: a task that takes its
@@ -323,6 +334,7 @@ static void check_stages(struct subject *s)
     if (task->nn_stage_idx >= 0) {
         check_network(s);
         check_exit_times(s);
+        warn_restart(s);
     } else if (is_complete && task->stage_count > 0) {
         warn_idle(s);
         if (node_of(s, "input", NULL) >= 0 && !has_pre(task, EI_SPEC_OP_DECODE) && !has_pre(task, EI_SPEC_OP_RESIZE) &&

@@ -121,18 +121,19 @@ static void print_field(const struct ei_workload *wl, const struct ei_field *fie
     }
 }
 
-/* Keys that do not apply: those of another discriminator value, the priority of a task of class other, what decides
- * about networks in a task without one. */
-static bool is_left_out(const struct ei_field *field, const char *base, int32_t value)
+/* Keys that do not apply: those of another discriminator value, the priority of a task of class other or that the
+ * policy assigns, what decides about networks in a task without one. */
+static bool is_left_out(const struct ei_workload *wl, const struct ei_field *field, const char *base, int32_t value)
 {
     if (field->type == EI_FIELD_ABSENT || ei_field_find(field->context, field->key, value) != field) {
         return true;
     }
     if (field->context == EI_CONTEXT_TASK) {
         const struct ei_task_spec *task = (const struct ei_task_spec *)(const void *)base;
-        const bool is_about_nn = strcmp(field->key, "on_preempt") == 0 || strcmp(field->key, "planner") == 0;
-        if ((strcmp(field->key, "priority") == 0 && task->priority == 0) ||
-            (is_about_nn && task->nn_stage_idx == EI_NONE_IDX)) {
+        const bool is_about_nn = strcmp(field->key, "on_preempt") == 0 || strcmp(field->key, "max_preemptions") == 0 ||
+                                 strcmp(field->key, "planner") == 0;
+        const bool is_given = task->priority > 0 && wl->scheduler.policy == EI_SPEC_POLICY_FIXED_PRIORITY;
+        if ((strcmp(field->key, "priority") == 0 && !is_given) || (is_about_nn && task->nn_stage_idx == EI_NONE_IDX)) {
             return true;
         }
     }
@@ -146,7 +147,7 @@ static void print_map(const struct ei_workload *wl, enum ei_context context, con
     bool is_inline = is_first_inline;
     for (int32_t i = ei_field_next(context, 0); i >= 0; i = ei_field_next(context, i + 1)) {
         const struct ei_field *field = &ei_fields[i];
-        if (is_left_out(field, base, value)) {
+        if (is_left_out(wl, field, base, value)) {
             continue;
         }
         if (!is_inline) {

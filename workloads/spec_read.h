@@ -50,6 +50,9 @@ void ei_spec_join_label(enum ei_context child, const char *parent, char out[EI_S
 void ei_spec_check(struct ei_spec_reader *reader);
 void ei_spec_check_task(struct ei_spec_reader *reader, int32_t task_idx); /* spec_check_task.c */
 
+/* The distance after which the next release may come; 0 when unknown or none (spec_check_task.c). */
+int64_t ei_spec_interarrival_ns(const struct ei_arrival_spec *arrival);
+
 /* Read the trace file of an aperiodic task; node is the value of its `trace`. */
 void ei_spec_read_trace(struct ei_spec_reader *reader, struct ei_arrival_spec *arrival, int32_t node);
 

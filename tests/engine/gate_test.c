@@ -41,11 +41,11 @@ static void hold(void *arg)
 {
     struct play *play = arg;
     ei_boost_init_self(&play->low.boost);
-    EI_TRUE(ei_gate_request(&play->gate, &play->low, 0, ei_mono_now().ns));
+    EI_TRUE(ei_gate_request(&play->gate, &play->low, 0, INT64_MAX, ei_mono_now().ns));
     atomic_store(&play->is_held, true);
     nap_until(&play->is_asked); /* the waiter has asked and the spinner spins when this thread gets its CPU again */
     play->priority_held = kernel_priority();
-    EI_TRUE(ei_gate_is_higher_waiting(&play->gate, &play->low));
+    EI_TRUE(ei_gate_is_higher_waiting(&play->gate));
     atomic_store(&play->is_released, true);
     EI_EQ(ei_gate_release(&play->gate, &play->low, ei_mono_now().ns, true), 1);
     play->priority_after = kernel_priority();
@@ -56,7 +56,7 @@ static void wait_for_lane(void *arg)
     struct play *play = arg;
     ei_boost_init_self(&play->high.boost);
     nap_until(&play->is_held);
-    play->is_granted_at_once = ei_gate_request(&play->gate, &play->high, 7, ei_mono_now().ns);
+    play->is_granted_at_once = ei_gate_request(&play->gate, &play->high, 7, INT64_MAX, ei_mono_now().ns);
     atomic_store(&play->is_asked, true);
     ei_gate_wait(&play->high);
     play->has_lane = true;
@@ -74,12 +74,13 @@ static void spin(void *arg)
     play->is_spin_cut_short = atomic_load(&play->is_released);
 }
 
-static bool create(struct ei_thread *thread, const char *name, int priority, ei_thread_fn fn, struct play *play)
+static bool create(struct ei_thread *thread, const char *name, int priority, ei_thread_fn fn, const struct play *where,
+                   void *arg)
 {
     struct einet_error err = {0};
     const struct ei_thread_attr attr = {
-        .name = name, .policy = EI_THREAD_FIFO, .priority = priority, .cpus = play->cpu};
-    const int rc = ei_thread_create(thread, &attr, fn, play, &err);
+        .name = name, .policy = EI_THREAD_FIFO, .priority = priority, .cpus = where->cpu};
+    const int rc = ei_thread_create(thread, &attr, fn, arg, &err);
     if (rc == EINET_E_PRIVILEGE) {
         ei_test_skip("%s", err.text);
     }
@@ -94,12 +95,12 @@ EI_TEST(gate_holder_inherits_from_the_waiter)
     play = (struct play){0};
     EI_REQUIRE(ei_topology_allowed(&allowed, NULL) == 0);
     ei_cpuset_add(&play.cpu, ei_cpuset_next(&allowed, 0));
-    EI_REQUIRE(ei_gate_init(&play.gate, NULL) == 0);
+    EI_REQUIRE(ei_gate_init(&play.gate, EI_LANE_BY_PRIORITY, NULL) == 0);
     ei_gate_seat_init(&play.gate, &play.low, 0, HOLDER);
     ei_gate_seat_init(&play.gate, &play.high, 1, WAITER);
-    EI_REQUIRE(create(&holder, "holder", HOLDER, hold, &play));
-    EI_REQUIRE(create(&spinner, "spinner", SPINNER, spin, &play));
-    EI_REQUIRE(create(&waiter, "waiter", WAITER, wait_for_lane, &play));
+    EI_REQUIRE(create(&holder, "holder", HOLDER, hold, &play, &play));
+    EI_REQUIRE(create(&spinner, "spinner", SPINNER, spin, &play, &play));
+    EI_REQUIRE(create(&waiter, "waiter", WAITER, wait_for_lane, &play, &play));
     ei_thread_join(&holder);
     ei_thread_join(&waiter);
     ei_thread_join(&spinner);
@@ -112,6 +113,82 @@ EI_TEST(gate_holder_inherits_from_the_waiter)
     EI_EQ(play.high.victim_task_idx, 0);
     EI_EQ(play.high.victim_job_idx, 0);
     EI_TRUE(play.high.granted_ns >= play.high.request_ns);
+    ei_gate_fini(&play.gate);
+}
+
+/* ---- earliest deadline first ---- */
+
+struct edf_play {
+    struct ei_lane_gate gate;
+    struct ei_gate_seat first, second, third; /* in the order of their deadlines */
+    atomic_bool is_held, is_second_waiting, is_third_waiting;
+    int priority_held, priority_granted, priority_after;
+    bool is_preemptor_seen;
+};
+
+static void hold_first(void *arg)
+{
+    struct edf_play *play = arg;
+    ei_boost_init_self(&play->first.boost);
+    EI_TRUE(ei_gate_request(&play->gate, &play->first, 0, 100, ei_mono_now().ns));
+    atomic_store(&play->is_held, true);
+    nap_until(&play->is_second_waiting);
+    ei_mono_sleep_until(ei_mono_add(ei_mono_now(), 20 * EI_NS_PER_MS));
+    play->priority_held = kernel_priority();
+    play->is_preemptor_seen = ei_gate_is_higher_waiting(&play->gate);
+    EI_EQ(ei_gate_yield(&play->gate, &play->first, ei_mono_now().ns), EI_LANE_NOBODY);
+    EI_EQ(ei_gate_release(&play->gate, &play->first, ei_mono_now().ns, false), 1);
+}
+
+static void wait_second(void *arg)
+{
+    struct edf_play *play = arg;
+    ei_boost_init_self(&play->second.boost);
+    nap_until(&play->is_third_waiting);
+    EI_TRUE(!ei_gate_request(&play->gate, &play->second, 0, 200, ei_mono_now().ns));
+    atomic_store(&play->is_second_waiting, true);
+    ei_gate_wait(&play->second);
+    play->priority_granted = kernel_priority();
+    EI_EQ(ei_gate_release(&play->gate, &play->second, ei_mono_now().ns, false), 2);
+    play->priority_after = kernel_priority();
+}
+
+static void wait_third(void *arg)
+{
+    struct edf_play *play = arg;
+    ei_boost_init_self(&play->third.boost);
+    nap_until(&play->is_held);
+    EI_TRUE(!ei_gate_request(&play->gate, &play->third, 0, 300, ei_mono_now().ns));
+    atomic_store(&play->is_third_waiting, true);
+    ei_gate_wait(&play->third);
+    EI_EQ(ei_gate_release(&play->gate, &play->third, ei_mono_now().ns, false), EI_LANE_NOBODY);
+}
+
+/* The last deadline has the highest priority: it waits behind the second, which runs as high as it meanwhile. */
+EI_TEST(gate_by_deadline_boosts_whom_it_grants)
+{
+    static struct edf_play play;
+    static struct play cpu_of;
+    struct ei_cpuset allowed;
+    struct ei_thread threads[3];
+    play = (struct edf_play){0};
+    cpu_of = (struct play){0};
+    EI_REQUIRE(ei_topology_allowed(&allowed, NULL) == 0);
+    ei_cpuset_add(&cpu_of.cpu, ei_cpuset_next(&allowed, 0));
+    EI_REQUIRE(ei_gate_init(&play.gate, EI_LANE_BY_DEADLINE, NULL) == 0);
+    ei_gate_seat_init(&play.gate, &play.first, 0, HOLDER);
+    ei_gate_seat_init(&play.gate, &play.second, 1, SPINNER);
+    ei_gate_seat_init(&play.gate, &play.third, 2, WAITER);
+    EI_REQUIRE(create(&threads[0], "first", HOLDER, hold_first, &cpu_of, &play));
+    EI_REQUIRE(create(&threads[1], "second", SPINNER, wait_second, &cpu_of, &play));
+    EI_REQUIRE(create(&threads[2], "third", WAITER, wait_third, &cpu_of, &play));
+    for (int i = 0; i < 3; i++) {
+        ei_thread_join(&threads[i]);
+    }
+    EI_EQ(play.priority_held, WAITER);
+    EI_TRUE(!play.is_preemptor_seen);
+    EI_EQ(play.priority_granted, WAITER);
+    EI_EQ(play.priority_after, SPINNER);
     ei_gate_fini(&play.gate);
 }
 

@@ -75,6 +75,7 @@ struct outcome {
     struct einet_error err;
     struct ei_live_result result; /* without its collector */
     int64_t releases;             /* accounted, of all tasks */
+    int64_t preemptions;
 };
 
 static void run_text(const char *text, void (*on_ready)(void *context), void *context, struct outcome *out)
@@ -96,6 +97,7 @@ static void run_text(const char *text, void (*on_ready)(void *context), void *co
         for (int32_t i = 0; i < wl->task_count; i++) {
             const struct ei_metrics_progress p = ei_collector_progress(out->result.collector, i);
             out->releases += p.released + p.skipped + p.dropped;
+            out->preemptions += p.preemptions;
         }
         ei_collector_destroy(out->result.collector);
         out->result.collector = NULL;
@@ -167,6 +169,32 @@ EI_TEST(live_lost_start_measures_nothing_more)
     EI_EQ(run.rc, EINET_E_BACKEND);
     EI_CONTAINS(run.err.text, "the measurement is broken");
     EI_EQ(atomic_load(&measurements), 1);
+}
+
+/* A network that begins again in the middle: the backend sees its blocks in order all the same. */
+EI_TEST(live_preempted_jobs_start_again)
+{
+    struct outcome run;
+    run_text("version: 1\nname: again\nrun: { duration: 400ms, seed: 1 }\n"
+             "platform: { rt_load_cap: 1.0 }\n"
+             "lanes: { lane0: { kind: cpu, preempt: block } }\n"
+             "models:\n"
+             "  slow: { emulate: { blocks: [ { conv: 3ms, branch: 20us, score: 0.5 },\n"
+             "                               { conv: 3ms, branch: 20us, score: 0.9 } ] } }\n"
+             "  fast: { emulate: { blocks: [ { conv: 100us, branch: 20us, score: 0.9 } ] } }\n"
+             "planner: { search: all }\n"
+             "tasks:\n"
+             "  - { name: low, arrival: { model: periodic, period: 20ms }, priority: 50, on_preempt: restart,\n"
+             "      max_preemptions: 2, on_deadline: finish, late_release: { queue: 40, drop: newest },\n"
+             "      stages: [ { name: net, kind: nn, model: slow, lane: lane0 } ] }\n"
+             "  - { name: high, arrival: { model: periodic, period: 7ms }, priority: 60,\n"
+             "      stages: [ { name: net, kind: nn, model: fast, lane: lane0 } ] }\n"
+             "outputs: { dir: out }\n",
+             NULL, NULL, &run);
+    EI_REQUIRE(run.rc == 0);
+    EI_EQ(run.result.faulty_jobs, 0);
+    EI_TRUE(run.result.is_identity_ok);
+    EI_TRUEF(run.preemptions > 0, "no job was preempted");
 }
 
 /* A job without its sample is a fault of the run, not only of the job. */

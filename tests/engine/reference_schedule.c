@@ -26,6 +26,7 @@ struct thread {
 };
 
 struct world {
+    const struct ref_system *system;
     struct thread threads[REF_TASKS_MAX];
     int32_t count;
     int64_t now_ns, end_ns, tail, head;
@@ -65,6 +66,28 @@ static int32_t top_waiting(const struct world *w)
     return top;
 }
 
+static int64_t deadline_of(const struct thread *t)
+{
+    return t->release_ns + t->task->deadline_ns;
+}
+
+/* Whether thread a's claim to the lane is stronger than b's. */
+static bool goes_before(const struct world *w, int32_t a, int32_t b)
+{
+    const struct thread *x = &w->threads[a], *y = &w->threads[b];
+    return w->system->policy == REF_EDF ? deadline_of(x) < deadline_of(y) : x->task->priority > y->task->priority;
+}
+
+/* Somebody waits whose claim is stronger than the holder's. */
+static bool is_preemptor_waiting(const struct world *w)
+{
+    bool is_waiting = false;
+    for (int32_t i = 0; i < w->waiting_count; i++) {
+        is_waiting |= goes_before(w, w->waiting[i], w->holder);
+    }
+    return is_waiting;
+}
+
 static void set_priority(struct world *w, int32_t i, int32_t priority)
 {
     struct thread *t = &w->threads[i];
@@ -78,19 +101,29 @@ static void set_priority(struct world *w, int32_t i, int32_t priority)
     }
 }
 
-/* The waiter of the highest priority, the first of them; -1 = none. */
+/* Whoever holds the lane runs at the highest priority of itself and all who wait. */
+static void inherit(struct world *w)
+{
+    if (w->holder >= 0) {
+        const int32_t own = w->threads[w->holder].task->priority, top = top_waiting(w);
+        set_priority(w, w->holder, own > top ? own : top);
+    }
+}
+
+/* The waiter of the strongest claim, the first of them; -1 = none. */
 static int32_t take_waiter(struct world *w)
 {
-    const int32_t top = top_waiting(w);
-    for (int32_t i = 0; i < w->waiting_count; i++) {
-        const int32_t thread = w->waiting[i];
-        if (w->threads[thread].task->priority == top) {
-            memmove(&w->waiting[i], &w->waiting[i + 1], (size_t)(w->waiting_count - i - 1) * sizeof w->waiting[0]);
-            w->waiting_count--;
-            return thread;
-        }
+    int32_t best = 0;
+    for (int32_t i = 1; i < w->waiting_count; i++) {
+        best = goes_before(w, w->waiting[i], w->waiting[best]) ? i : best;
     }
-    return -1;
+    if (w->waiting_count == 0) {
+        return -1;
+    }
+    const int32_t thread = w->waiting[best];
+    memmove(&w->waiting[best], &w->waiting[best + 1], (size_t)(w->waiting_count - best - 1) * sizeof w->waiting[0]);
+    w->waiting_count--;
+    return thread;
 }
 
 static void grant(struct world *w, int32_t i)
@@ -157,14 +190,69 @@ static void end_job(struct world *w, int32_t i)
     }
 }
 
-/* Time of the parts up to and including the next branch. */
+/* The exit of this block has been computed before a restart. */
+static bool is_done(const struct thread *t, int32_t block)
+{
+    return (t->job.exits_mask >> block & 1) != 0;
+}
+
+/* Time of the parts up to and including the next branch that is still to run. */
 static int64_t until_next_answer(const struct thread *t)
 {
     const struct ref_task *task = t->task;
-    if (t->is_branch) {
-        return task->branch_ns[t->block];
+    int64_t sum_ns = t->is_branch ? 0 : task->conv_ns[t->block];
+    int32_t k = t->block;
+    for (; is_done(t, k); k++) {
+        sum_ns += task->conv_ns[k + 1];
     }
-    return task->conv_ns[t->block] + task->branch_ns[t->block];
+    return sum_ns + task->branch_ns[k];
+}
+
+/* A job of the task has run and its network, or without one the job itself, has not ended. */
+static bool is_under_way(const struct thread *t)
+{
+    return t->state != SLEEPS && t->job.start_ns >= 0 && (t->task->blocks == 0 || t->work < POST);
+}
+
+static int64_t whole_job_ns(const struct ref_task *task)
+{
+    int64_t sum_ns = task->pre_ns + task->post_ns;
+    for (int32_t k = 0; k < task->blocks; k++) {
+        sum_ns += task->conv_ns[k] + task->branch_ns[k];
+    }
+    return sum_ns;
+}
+
+/* Whether thread i, if it left the lane now and came back, could have its next answer and finish by its deadline: the
+ * least length of time that holds its own rest, one job of each higher task it shares something with and that is under
+ * way, and one for each of their releases within that time. Grown release by release. */
+static bool can_resume(const struct world *w, int32_t i)
+{
+    const struct thread *t = &w->threads[i];
+    int64_t length_ns = until_next_answer(t) + t->task->post_ns + 20000;
+    int64_t next[REF_TASKS_MAX];
+    for (int32_t h = 0; h < w->count; h++) {
+        const struct ref_task *other = w->threads[h].task;
+        const bool is_sharing = other->cpu == t->task->cpu || other->blocks > 0;
+        next[h] = -1;
+        if (other->priority > t->task->priority && is_sharing) {
+            length_ns += is_under_way(&w->threads[h]) ? whole_job_ns(other) : 0;
+            for (next[h] = 0; release_time(other, next[h]) <= w->now_ns; next[h]++) {
+            }
+        }
+    }
+    for (bool has_grown = true; has_grown && w->now_ns + length_ns <= deadline_of(t);) {
+        has_grown = false;
+        for (int32_t h = 0; h < w->count && !has_grown; h++) {
+            const struct ref_task *other = w->threads[h].task;
+            if (next[h] >= 0 && release_time(other, next[h]) <= w->now_ns + length_ns) {
+                length_ns += whole_job_ns(other);
+                next[h]++;
+                has_grown = true;
+            }
+        }
+    }
+    return w->now_ns + length_ns <= deadline_of(t);
 }
 
 /* The rules of a boundary, as scheduler/boundary.h states them. */
@@ -172,8 +260,10 @@ static void pass_boundary(struct world *w, int32_t i)
 {
     struct thread *t = &w->threads[i];
     const struct ref_task *task = t->task;
-    const int64_t deadline_ns = t->release_ns + task->deadline_ns;
-    const bool has_answer = t->job.exits_mask != 0, is_higher = top_waiting(w) > task->priority;
+    const int64_t deadline_ns = deadline_of(t);
+    const bool has_answer = t->job.exits_mask != 0,
+               is_spent = task->max_preemptions > 0 && t->job.preemptions >= task->max_preemptions;
+    const bool is_higher = is_preemptor_waiting(w) && !is_spent;
     const int64_t after_ns = task->post_ns + 20000;
     bool stops = false;
     if (w->now_ns >= deadline_ns && task->on_deadline == REF_DEADLINE_ABORT) {
@@ -188,7 +278,7 @@ static void pass_boundary(struct world *w, int32_t i)
     } else if (!is_higher || task->on_preempt == REF_NONE) {
         return;
     } else {
-        stops = task->on_preempt == REF_EXIT;
+        stops = task->on_preempt == REF_EXIT || (task->on_preempt == REF_ELASTIC && !can_resume(w, i));
     }
     const bool gives_way = is_higher && task->on_preempt != REF_NONE;
     if (stops && (has_answer || !task->is_first_exit_mandatory)) {
@@ -203,6 +293,10 @@ static void pass_boundary(struct world *w, int32_t i)
     /* The lane is given away and taken back. */
     const int32_t next = take_waiter(w);
     t->job.preemptions++;
+    if (task->on_preempt == REF_RESTART) {
+        t->block = 0;
+        t->is_branch = false;
+    }
     t->wait_since_ns = w->now_ns;
     t->work = BLOCK;
     grant(w, next);
@@ -212,6 +306,7 @@ static void pass_boundary(struct world *w, int32_t i)
     memmove(&w->waiting[1], &w->waiting[0], (size_t)w->waiting_count * sizeof w->waiting[0]);
     w->waiting[0] = i;
     w->waiting_count++;
+    inherit(w);
 }
 
 static void end_block(struct world *w, int32_t i)
@@ -225,6 +320,8 @@ static void end_block(struct world *w, int32_t i)
             t->work = GIVE;
             return;
         }
+    } else if (is_done(t, t->block)) {
+        t->block++;
     } else {
         t->is_branch = true;
     }
@@ -235,6 +332,7 @@ static void give_lane(struct world *w, int32_t i)
 {
     struct thread *t = &w->threads[i];
     grant(w, take_waiter(w));
+    inherit(w);
     t->work = t->is_aborted ? END : POST;
     t->is_timed = false;
     set_priority(w, i, t->task->priority);
@@ -272,9 +370,7 @@ static bool step(struct world *w, int32_t i)
         }
         t->state = WAITS;
         w->waiting[w->waiting_count++] = i;
-        if (top_waiting(w) > w->threads[w->holder].priority) {
-            set_priority(w, w->holder, top_waiting(w));
-        }
+        inherit(w);
         return false;
     case BLOCK:
         if (t->wait_since_ns >= 0) { /* the lane has come */
@@ -352,9 +448,27 @@ static void settle(struct world *w)
     }
 }
 
-int32_t ref_simulate(const struct ref_task *tasks, int32_t task_count, int64_t end_ns, struct ref_job *out, int32_t max)
+void ref_assign_priorities(struct ref_system *system)
 {
-    struct world w = {.count = task_count, .end_ns = end_ns, .holder = -1, .out = out, .out_max = max};
+    for (int32_t i = 0; i < system->task_count && system->policy != REF_FIXED; i++) {
+        int32_t before = 0;
+        for (int32_t j = 0; j < system->task_count; j++) {
+            const struct ref_task *a = &system->tasks[j], *b = &system->tasks[i];
+            const bool is_rate = system->policy == REF_RATE;
+            const int64_t x = is_rate ? a->period_ns : a->deadline_ns, y = is_rate ? b->period_ns : b->deadline_ns;
+            before += x < y || (x == y && j < i);
+        }
+        system->tasks[i].priority = 80 - before;
+    }
+}
+
+int32_t ref_simulate(const struct ref_system *system, struct ref_job *out, int32_t max)
+{
+    const struct ref_task *const tasks = system->tasks;
+    const int32_t task_count = system->task_count;
+    const int64_t end_ns = system->end_ns;
+    struct world w = {
+        .system = system, .count = task_count, .end_ns = end_ns, .holder = -1, .out = out, .out_max = max};
     for (int32_t i = 0; i < task_count; i++) {
         w.threads[i] = (struct thread){.task = &tasks[i], .priority = tasks[i].priority, .wait_since_ns = -1};
     }

@@ -10,21 +10,32 @@
 #define REF_TASKS_MAX 8
 #define REF_BLOCKS_MAX 4
 
+/* Fixed priorities order CPUs under every policy; REF_EDF orders the lane by absolute deadline. */
+enum ref_policy { REF_FIXED, REF_RATE, REF_DEADLINE, REF_EDF };
 enum ref_late { REF_SKIP, REF_OLDEST, REF_NEWEST };
-enum ref_preempt { REF_EXIT, REF_RESUME, REF_NONE };
+enum ref_preempt { REF_EXIT, REF_RESUME, REF_NONE, REF_ELASTIC, REF_RESTART };
 enum ref_deadline { REF_DEADLINE_EXIT, REF_DEADLINE_FINISH, REF_DEADLINE_ABORT };
 
 struct ref_task {
     int64_t period_ns, offset_ns, deadline_ns;
-    int32_t priority, cpu;
+    int32_t priority; /* REF_FIXED; else ref_assign_priorities */
+    int32_t cpu;
     int64_t pre_ns, post_ns;
     int32_t blocks; /* 0 = no network; the plan is always all exits */
     int64_t conv_ns[REF_BLOCKS_MAX], branch_ns[REF_BLOCKS_MAX];
     enum ref_preempt on_preempt;
+    int32_t max_preemptions; /* 0 = any number */
     enum ref_deadline on_deadline;
     bool is_first_exit_mandatory;
     enum ref_late late;
     int32_t queue;
+};
+
+struct ref_system {
+    enum ref_policy policy;
+    struct ref_task tasks[REF_TASKS_MAX];
+    int32_t task_count;
+    int64_t end_ns;
 };
 
 enum ref_outcome { REF_COMPLETED, REF_ABORTED, REF_SKIPPED, REF_DROPPED };
@@ -38,9 +49,11 @@ struct ref_job {
     int32_t preemptions;
 };
 
+/* Give every task the priority of its policy: 80 less the number of tasks that go before it. Nothing for REF_FIXED. */
+void ref_assign_priorities(struct ref_system *system);
+
 /* Simulate releases in [0, end_ns]; jobs that were released finish. out: [max]. Returns the number of jobs, each
  * reported when it ended. */
-int32_t ref_simulate(const struct ref_task *tasks, int32_t task_count, int64_t end_ns, struct ref_job *out,
-                     int32_t max);
+int32_t ref_simulate(const struct ref_system *system, struct ref_job *out, int32_t max);
 
 #endif

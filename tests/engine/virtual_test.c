@@ -215,6 +215,60 @@ EI_TEST(a_waiting_higher_job_lends_its_priority)
     EI_EQ(job_of(0, 0)->finish_ns, 9 * MS); /* it gave the lane away at 2 ms and was the lowest from then on */
 }
 
+#define ELASTIC_LOW(deadline, policy)                                                                                  \
+    "  - { name: low, arrival: { model: periodic, period: 20ms }, priority: 10, deadline: " deadline ",\n"             \
+    "      on_preempt: " policy ", stages: [ { name: n, kind: nn, model: slow, lane: acc } ] }\n"                      \
+    "  - { name: high, arrival: { model: periodic, period: 20ms, offset: 3500us }, priority: 20,\n"                    \
+    "      deadline: 10ms, stages: [ { name: n, kind: nn, model: fast, lane: acc } ] }\n"
+
+EI_TEST(elastic_comes_back_only_when_it_would_be_in_time)
+{
+    /* At 5 ms the low job has its first answer and needs 1 ms more, the high one 2 ms: it could be done at 8.02 ms,
+     * with the allowance for what follows a network. */
+    EI_TRUE(simulate(HEAD NETWORKS "tasks:\n" ELASTIC_LOW("8020us", "elastic"), 0));
+    EI_EQ(job_of(0, 0)->preemptions, 1);
+    EI_EQ(job_of(0, 0)->exit_idx, 1);
+    EI_EQ(job_of(0, 0)->finish_ns, 8 * MS);
+    EI_TRUE(simulate(HEAD NETWORKS "tasks:\n" ELASTIC_LOW("8019us", "elastic"), 0));
+    EI_EQ(job_of(0, 0)->preemptions, 1);
+    EI_EQ(job_of(0, 0)->exit_idx, 0);
+    EI_EQ((int)job_of(0, 0)->cause, EI_CAUSE_PREEMPTED);
+    EI_EQ(job_of(0, 0)->finish_ns, 7 * MS); /* it waits for the CPU, not for the lane */
+}
+
+EI_TEST(restart_runs_the_conv_parts_again_but_keeps_its_answers)
+{
+    EI_TRUE(simulate(HEAD NETWORKS "tasks:\n" ELASTIC_LOW("20ms", "restart"), 0));
+    EI_EQ(job_of(0, 0)->preemptions, 1);
+    EI_EQ(job_of(0, 0)->answer_ns, 12 * MS); /* back at 7 ms: two conv parts of 2 ms and the second branch */
+    EI_EQ(job_of(0, 0)->exits_mask, 3);
+    EI_EQ(job_of(0, 0)->lane_busy_ns, 5 * MS + 5 * MS);
+}
+
+/* ---- policies ---- */
+
+EI_TEST(edf_gives_the_lane_to_the_earlier_deadline)
+{
+    /* The high task's job of 2 ms has its deadline at 18 ms, behind the one of 17 ms that holds the lane and keeps it.
+     * Its job of 22 ms, due at 38 ms, goes before that of 38.5 ms at the boundary of 23.5 ms. */
+    EI_TRUE(
+        simulate("version: 1\nname: t\nrun: { duration: 40ms, warmup: 0s, start_delay: 0s, seed: 1 }\n"
+                 "platform: { privileges: degrade, rt_load_cap: 1.0 }\nscheduler: { policy: edf }\n" NETWORKS "tasks:\n"
+                 "  - { name: first, arrival: { model: periodic, period: 50ms }, deadline: 17ms,\n"
+                 "      on_preempt: resume, stages: [ { name: n, kind: nn, model: slow, lane: acc } ] }\n"
+                 "  - { name: high, arrival: { model: periodic, period: 20ms, offset: 2ms }, deadline: 16ms,\n"
+                 "      stages: [ { name: n, kind: nn, model: fast, lane: acc } ] }\n"
+                 "  - { name: second, arrival: { model: periodic, period: 50ms, offset: 21500us }, deadline: 17ms,\n"
+                 "      on_preempt: resume, stages: [ { name: n, kind: nn, model: slow, lane: acc } ] }\n",
+                 0));
+    EI_EQ(job_of(0, 0)->finish_ns, 8 * MS); /* it gave the lane away at 6 ms, and the CPU with it */
+    EI_EQ(job_of(0, 0)->preemptions, 0);
+    EI_EQ(job_of(1, 0)->finish_ns, 8 * MS);
+    EI_EQ(job_of(2, 0)->preemptions, 1);
+    EI_EQ(job_of(1, 1)->finish_ns, 25500000);
+    EI_EQ(job_of(2, 0)->finish_ns, 29500000);
+}
+
 /* ---- against the reference ---- */
 
 static void say(char *text, size_t *used, const char *format, ...)
@@ -225,18 +279,22 @@ static void say(char *text, size_t *used, const char *format, ...)
     va_end(arguments);
 }
 
-static const char *const preempt_words[] = {"exit", "resume", "none"};
+static const char *const preempt_words[] = {"exit", "resume", "none", "elastic", "restart"};
 static const char *const deadline_words[] = {"exit", "finish", "abort"};
 
-static void write_task(char *text, size_t *used, const struct ref_task *t, int32_t idx)
+static void write_task(char *text, size_t *used, const struct ref_system *system, int32_t idx)
 {
+    const struct ref_task *const t = &system->tasks[idx];
     say(text, used,
         "  - name: t%d\n    arrival: { model: periodic, period: %lldns, offset: %lldns }\n    deadline: %lldns\n"
-        "    priority: %d\n    cpus: \"%d\"\n    on_preempt: %s\n    on_deadline: %s\n"
+        "    cpus: \"%d\"\n    on_preempt: %s\n    max_preemptions: %d\n    on_deadline: %s\n"
         "    planner: { search: all, first_exit: %s }\n",
-        (int)idx, (long long)t->period_ns, (long long)t->offset_ns, (long long)t->deadline_ns, (int)t->priority,
-        (int)t->cpu, preempt_words[t->on_preempt], deadline_words[t->on_deadline],
+        (int)idx, (long long)t->period_ns, (long long)t->offset_ns, (long long)t->deadline_ns, (int)t->cpu,
+        preempt_words[t->on_preempt], (int)t->max_preemptions, deadline_words[t->on_deadline],
         t->is_first_exit_mandatory ? "mandatory" : "optional");
+    if (system->policy == REF_FIXED) {
+        say(text, used, "    priority: %d\n", (int)t->priority);
+    }
     if (t->late == REF_SKIP) {
         say(text, used, "    late_release: skip\n");
     } else {
@@ -255,14 +313,19 @@ static void write_task(char *text, size_t *used, const struct ref_task *t, int32
     }
 }
 
-static void write_workload(char *text, const struct ref_task *tasks, int32_t count)
+static const char *const policy_words[] = {"fixed_priority", "rate_monotonic", "deadline_monotonic", "edf"};
+
+static void write_workload(char *text, const struct ref_system *system)
 {
+    const struct ref_task *const tasks = system->tasks;
+    const int32_t count = system->task_count;
     size_t used = 0;
     say(text, &used,
         "version: 1\nname: random\nrun: { duration: 600ms, warmup: 0s, start_delay: 0s }\n"
-        "platform: { privileges: degrade, rt_load_cap: 1.0 }\n"
+        "platform: { privileges: degrade, rt_load_cap: 1.0 }\nscheduler: { policy: %s }\n"
         "lanes: { acc: { kind: cpu, cpus: \"0-1\", preempt: block } }\nmodels:\n"
-        "  unused: { emulate: { blocks: [ { conv: 1ms, score: 0.5 } ] } }\n");
+        "  unused: { emulate: { blocks: [ { conv: 1ms, score: 0.5 } ] } }\n",
+        policy_words[system->policy]);
     for (int32_t i = 0; i < count; i++) {
         if (tasks[i].blocks == 0) {
             continue;
@@ -276,7 +339,7 @@ static void write_workload(char *text, const struct ref_task *tasks, int32_t cou
     }
     say(text, &used, "tasks:\n");
     for (int32_t i = 0; i < count; i++) {
-        write_task(text, &used, &tasks[i], i);
+        write_task(text, &used, system, i);
     }
 }
 
@@ -286,11 +349,12 @@ static int64_t draw_ns(struct ei_random *rng, int64_t low_steps, int64_t high_st
     return (low_steps + (int64_t)ei_random_below(rng, (uint64_t)(high_steps - low_steps + 1))) * 100000;
 }
 
-static int32_t draw_tasks(struct ei_random *rng, struct ref_task *tasks)
+static void draw_system(struct ei_random *rng, struct ref_system *system)
 {
-    const int32_t count = 2 + (int32_t)ei_random_below(rng, REF_TASKS_MAX - 1);
-    for (int32_t i = 0; i < count; i++) {
-        struct ref_task *t = &tasks[i];
+    *system = (struct ref_system){.policy = (enum ref_policy)ei_random_below(rng, 4), .end_ns = 600 * MS};
+    system->task_count = 2 + (int32_t)ei_random_below(rng, REF_TASKS_MAX - 1);
+    for (int32_t i = 0; i < system->task_count; i++) {
+        struct ref_task *t = &system->tasks[i];
         *t = (struct ref_task){
             .period_ns = draw_ns(rng, 20, 300),
             .offset_ns = draw_ns(rng, 0, 50),
@@ -299,11 +363,12 @@ static int32_t draw_tasks(struct ei_random *rng, struct ref_task *tasks)
             .pre_ns = draw_ns(rng, 0, 30),
             .post_ns = draw_ns(rng, 0, 5),
             .blocks = (int32_t)ei_random_below(rng, REF_BLOCKS_MAX + 1),
-            .on_preempt = (enum ref_preempt)ei_random_below(rng, 3),
+            .on_preempt = (enum ref_preempt)ei_random_below(rng, 5),
             .on_deadline = (enum ref_deadline)ei_random_below(rng, 3),
             .is_first_exit_mandatory = ei_random_below(rng, 2) == 0,
             .late = (enum ref_late)ei_random_below(rng, 3),
         };
+        t->max_preemptions = ei_random_below(rng, 2) == 0 ? 0 : 1 + (int32_t)ei_random_below(rng, 3);
         t->deadline_ns = 100000 * (1 + (int64_t)ei_random_below(rng, (uint64_t)(t->period_ns / 100000)));
         t->queue = t->late == REF_SKIP ? 0 : 1 + (int32_t)ei_random_below(rng, 3);
         t->pre_ns += t->blocks == 0 && t->pre_ns == 0 ? 100000 : 0;
@@ -313,7 +378,7 @@ static int32_t draw_tasks(struct ei_random *rng, struct ref_task *tasks)
             t->branch_ns[k] = draw_ns(rng, 0, 10);
         }
     }
-    return count;
+    ref_assign_priorities(system);
 }
 
 static enum ref_outcome outcome_of(const struct ei_job_record *job)
@@ -345,12 +410,12 @@ EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
     const int64_t sets = asked != NULL ? strtoll(asked, NULL, 10) : 600;
     int64_t jobs = 0, preemptions = 0, unrun = 0;
     for (int64_t set = 0; set < sets; set++) {
-        struct ref_task tasks[REF_TASKS_MAX];
+        struct ref_system system;
         struct ei_random rng;
         ei_random_init(&rng, 77, (uint64_t)set);
-        const int32_t count = draw_tasks(&rng, tasks);
-        write_workload(text, tasks, count);
-        const int32_t wanted = ref_simulate(tasks, count, 600 * MS, expected, JOBS_MAX);
+        draw_system(&rng, &system);
+        write_workload(text, &system);
+        const int32_t wanted = ref_simulate(&system, expected, JOBS_MAX);
         EI_TRUEF(simulate(text, 0), "set %lld loses releases", (long long)set);
         bool is_same = wanted == seen.count;
         for (int32_t i = 0; i < wanted && i < seen.count; i++) {
@@ -383,10 +448,11 @@ EI_TEST(an_ended_run_keeps_the_identity)
 {
     static char text[TEXT_BYTES];
     for (int64_t set = 0; set < 40; set++) {
-        struct ref_task tasks[REF_TASKS_MAX];
+        struct ref_system system;
         struct ei_random rng;
         ei_random_init(&rng, 78, (uint64_t)set);
-        write_workload(text, tasks, draw_tasks(&rng, tasks));
+        draw_system(&rng, &system);
+        write_workload(text, &system);
         EI_TRUEF(simulate(text, 5 + set), "set %lld", (long long)set);
         EI_TRUE(seen.count >= 5 + set);
     }

@@ -90,6 +90,28 @@ EI_TEST(elastic_searches_anew_after_an_adopted_plan)
     EI_EQ(job.plan.mask, 4);
 }
 
+EI_TEST(elastic_restarts_behind_the_exits_that_were_delivered)
+{
+    const struct ei_elastic_config config = three_exits(EI_SEARCH_ALL);
+    struct ei_elastic job;
+    struct ei_step step;
+    after_first_exit(&job, &config, 0.6F);
+    EI_EQ(ei_elastic_conv_done(&job, 1, &step), 0);
+    step = ei_elastic_restarted(&job, 2500);
+    EI_EQ(job.preemptions, 1);
+    EI_EQ(step.kind, EI_STEP_CONV);
+    EI_EQ(step.idx, 0);
+    const int64_t until_ns = ei_elastic_next_exit_ns(&job);
+    EI_EQ(until_ns, config.conv_bound_ns[0] + config.conv_bound_ns[1] + config.branch_bound_ns[1]);
+    EI_EQ(ei_elastic_conv_done(&job, 0, &step), 0);
+    EI_EQ(step.kind, EI_STEP_CONV); /* exit 0 is published */
+    EI_EQ(step.idx, 1);
+    EI_EQ(ei_elastic_conv_done(&job, 1, &step), 0);
+    EI_EQ(step.kind, EI_STEP_BRANCH);
+    EI_EQ(ei_elastic_branch_done(&job, 1, 0.7F, 4000, &step), 0);
+    EI_EQ(job.exits_mask, 3);
+}
+
 EI_TEST(elastic_never_replans_a_plan_from_statistics)
 {
     const struct ei_elastic_config config = three_exits(EI_SEARCH_STATISTICS);

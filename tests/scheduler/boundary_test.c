@@ -3,7 +3,8 @@
 
 #include "tests/harness/harness.h"
 
-static const struct ei_boundary_policy exit_policy = {EI_PREEMPT_EXIT, EI_DEADLINE_EXIT, true};
+static const struct ei_boundary_policy exit_policy = {
+    .on_preempt = EI_PREEMPT_EXIT, .on_deadline = EI_DEADLINE_EXIT, .is_first_exit_mandatory = true};
 
 /* A boundary at which nothing happens: an answer is there, the next one is reachable. */
 static struct ei_boundary calm(void)
@@ -64,6 +65,57 @@ EI_TEST(boundary_none_keeps_the_lane)
     struct ei_boundary b = calm();
     b.is_higher_waiting = true;
     EI_EQ(decide(p, b).action, EI_BOUNDARY_GO_ON);
+}
+
+EI_TEST(boundary_elastic_resumes_when_it_would_be_in_time)
+{
+    struct ei_boundary_policy p = exit_policy;
+    p.on_preempt = EI_PREEMPT_ELASTIC;
+    struct ei_boundary b = calm();
+    b.is_higher_waiting = true;
+    b.resumed_finish_ns = b.deadline_ns - b.now_ns;
+    EI_EQ(decide(p, b).action, EI_BOUNDARY_YIELD);
+    EI_TRUE(!decide(p, b).is_stop_after_yield);
+    b.resumed_finish_ns++;
+    EI_EQ(decide(p, b).action, EI_BOUNDARY_STOP);
+    EI_EQ(decide(p, b).reason, EI_REASON_PREEMPTED);
+    EI_TRUE(decide(p, b).is_lane_passed_on);
+    b.has_answer = false; /* it owes the first answer */
+    EI_EQ(decide(p, b).action, EI_BOUNDARY_YIELD);
+    EI_TRUE(decide(p, b).is_stop_after_yield);
+    b.deadline_ns = INT64_MAX;
+    EI_TRUE(!decide(p, b).is_stop_after_yield);
+}
+
+EI_TEST(boundary_restart_yields_and_comes_back)
+{
+    struct ei_boundary_policy p = exit_policy;
+    p.on_preempt = EI_PREEMPT_RESTART;
+    struct ei_boundary b = calm();
+    b.is_higher_waiting = true;
+    EI_EQ(decide(p, b).action, EI_BOUNDARY_YIELD);
+    EI_TRUE(!decide(p, b).is_stop_after_yield);
+}
+
+EI_TEST(boundary_keeps_the_lane_after_max_preemptions)
+{
+    struct ei_boundary_policy p = exit_policy;
+    struct ei_boundary b = calm();
+    b.is_higher_waiting = true;
+    for (int kind = EI_PREEMPT_EXIT; kind < EI_PREEMPT_NONE; kind++) {
+        p.on_preempt = (enum ei_on_preempt)kind;
+        p.max_preemptions = 2;
+        b.preemptions = 1;
+        EI_TRUE(decide(p, b).action != EI_BOUNDARY_GO_ON);
+        b.preemptions = 2;
+        EI_EQ(decide(p, b).action, EI_BOUNDARY_GO_ON);
+        p.max_preemptions = 0;
+        EI_TRUE(decide(p, b).action != EI_BOUNDARY_GO_ON);
+    }
+    b.is_cancelled = true; /* stops all the same, and passes nothing on */
+    p.max_preemptions = 2;
+    EI_EQ(decide(p, b).action, EI_BOUNDARY_STOP);
+    EI_TRUE(!decide(p, b).is_lane_passed_on);
 }
 
 EI_TEST(boundary_deadline_policies)

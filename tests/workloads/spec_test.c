@@ -207,6 +207,34 @@ EI_TEST(spec_priorities_follow_deadlines_when_none_is_given)
     ei_workload_destroy(wl);
 }
 
+EI_TEST(spec_policies_assign_priorities)
+{
+    static const char tasks[] =
+        "tasks:\n"
+        "  - { name: slow, arrival: { model: periodic, period: 50ms }, deadline: 1ms, " LAW " }\n"
+        "  - { name: fast, arrival: { model: sporadic, min_interarrival: 5ms, mean: 90ms }, " LAW " }\n"
+        "  - { name: free, arrival: { model: burst, count: 2, spacing: 1ms }, deadline: 2ms, " LAW " }\n"
+        "  - { name: other, arrival: { model: periodic, period: 1ms }, class: other, " LAW " }\n"
+        "  - { name: same, arrival: { model: periodic, period: 5ms }, " LAW " }\n";
+    static const struct {
+        const char *word;
+        int priority[5];
+    } policies[] = {{"rate_monotonic", {78, 80, 77, 0, 79}},
+                    {"deadline_monotonic", {80, 78, 79, 0, 77}},
+                    {"edf", {80, 78, 79, 0, 77}}};
+    for (size_t p = 0; p < sizeof policies / sizeof policies[0]; p++) {
+        char text[2048];
+        snprintf(text, sizeof text, HEAD "scheduler: { policy: %s }\n%s", policies[p].word, tasks);
+        struct ei_workload *wl = text_parse(text, "t");
+        EI_REQUIRE(wl != NULL);
+        for (int i = 0; i < 5; i++) {
+            EI_TRUEF(wl->tasks[i].priority == policies[p].priority[i], "%s: task %d has %d", policies[p].word, i,
+                     wl->tasks[i].priority);
+        }
+        ei_workload_destroy(wl);
+    }
+}
+
 EI_TEST(spec_network_task_takes_the_cpus_of_its_lane)
 {
     struct ei_workload *wl =
@@ -250,6 +278,11 @@ EI_TEST(spec_warnings_do_not_stop_a_file)
                        "  - { name: a, arrival: { model: periodic, period: 5ms }, priority: 9, " LAW " }\n"
                        "  - { name: b, arrival: { model: periodic, period: 5ms }, priority: 9, " LAW " }\n",
                   5, 69, "tasks 'a' and 'b' have the same priority 9");
+    check_warning(HEAD "lanes: { a: { kind: cpu } }\n"
+                       "models: { m: { emulate: { blocks: [ { conv: 1ms, score: 1 } ] } } }\n"
+                       "tasks:\n  - name: a\n    arrival: { model: periodic, period: 5ms }\n    on_preempt: restart\n"
+                       "    on_deadline: finish\n    stages: [ { name: n, kind: nn, model: m, lane: a } ]\n",
+                  8, 17, "a job of task 'a' may restart for ever");
     check_warning(HEAD "lanes:\n  a: { kind: cpu }\ntasks:\n"
                        "  - { name: a, arrival: { model: periodic, period: 5ms }, " LAW " }\n",
                   4, 3, "no task uses lane 'a'");
