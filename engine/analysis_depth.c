@@ -85,7 +85,7 @@ double ei_analysis_expected_exits(const struct ei_analysis_model *model, int32_t
             break;
         }
         /* A job that is preempted computes no branch that has not begun, except the first. */
-        const bool may_stop = k > 0 && spec->on_preempt == EI_SPEC_ON_PREEMPT_EXIT;
+        const bool may_stop = k > 0 && ei_analysis_may_be_stopped(spec);
         expected += may_stop ? undisturbed(model, task, until_ns - et->branch[k].p50_ns) : 1.0;
     }
     return expected;

@@ -27,24 +27,12 @@ bool ei_analysis_is_elastic(const struct ei_task_spec *spec)
            spec->planner.first_exit == EI_SPEC_FIRST_EXIT_MANDATORY;
 }
 
-/* ---- CPUs ---- */
-
-/* The machine that a simulation takes, too: as many CPUs as the file names, at least two. */
-static int32_t count_cpus(const struct ei_workload *wl)
+bool ei_analysis_may_be_stopped(const struct ei_task_spec *spec)
 {
-    int highest = 1;
-    for (int32_t i = 0; i < wl->lane_count; i++) {
-        for (int cpu = 0; (cpu = ei_cpuset_next(&wl->lanes[i].cpus, cpu)) >= 0; cpu++) {
-            highest = cpu > highest ? cpu : highest;
-        }
-    }
-    for (int32_t i = 0; i < wl->task_count; i++) {
-        for (int cpu = 0; (cpu = ei_cpuset_next(&wl->tasks[i].cpus, cpu)) >= 0; cpu++) {
-            highest = cpu > highest ? cpu : highest;
-        }
-    }
-    return highest + 1;
+    return spec->on_preempt == EI_SPEC_ON_PREEMPT_EXIT || spec->on_preempt == EI_SPEC_ON_PREEMPT_ELASTIC;
 }
+
+/* ---- CPUs ---- */
 
 /* The rules of a run, applied to a machine with these CPUs. */
 static int settle_cpus(const struct ei_workload *wl, int32_t cpus, struct ei_cpuset *out_cpus, struct einet_error *err)
@@ -122,7 +110,7 @@ static int build_groups(struct ei_analysis_model *model, const struct ei_analysi
         group_cpus(model, options->task_cpus);
         return 0;
     }
-    const int32_t cpus = options->cpus > 0 ? options->cpus : count_cpus(model->wl);
+    const int32_t cpus = options->cpus > 0 ? options->cpus : ei_run_modelled_cpus(model->wl);
     const int rc = settle_cpus(model->wl, cpus, settled, &err);
     if (rc == -ENOMEM) {
         return rc;
@@ -281,7 +269,35 @@ static int find_profile(struct ei_analysis_model *model, const struct ei_analysi
     return EINET_E_FILE;
 }
 
-/* A boundary lies behind every conv part and every branch; on_preempt none keeps the lane to the end. */
+/* A job that was preempted so often keeps its lane, and then it may hold it from its first block to its last. */
+static bool gives_lane_away(const struct ei_task_spec *spec)
+{
+    return spec->on_preempt != EI_SPEC_ON_PREEMPT_NONE && spec->max_preemptions == 0;
+}
+
+/* What is done again: with `restart`, the conv parts up to the exit, each time that the job lost its lane. */
+static int add_restarts(struct ei_analysis_model *model, int32_t i, enum ei_time_quantile q,
+                        struct ei_rta_segment *segment, struct ei_diagnostics *diag)
+{
+    const struct ei_task_spec *spec = &model->wl->tasks[i];
+    const struct ei_et_profile *et = &model->profiles[i];
+    if (spec->on_preempt != EI_SPEC_ON_PREEMPT_RESTART) {
+        return 0;
+    }
+    if (spec->max_preemptions == 0) {
+        ei_diagnostics_add(diag, EI_SEVERITY_ERROR, spec->place, 1, "give it max_preemptions",
+                           "task '%s' restarts as often as it is preempted: its execution time has no bound",
+                           spec->name);
+        return EINET_E_FILE;
+    }
+    for (int32_t k = 0; k < et->exits; k++) {
+        segment->wcet_ns += spec->max_preemptions * at_quantile(&et->conv[k], q);
+    }
+    segment->mandatory_ns += spec->max_preemptions * at_quantile(&et->conv[0], q);
+    return 0;
+}
+
+/* A boundary lies behind every conv part and every branch, where the job may have to give its lane away. */
 static int build_network(struct ei_analysis_model *model, const struct ei_analysis_options *options, int32_t i,
                          const struct ei_stage_spec *stage, struct ei_rta_segment *segment, struct ei_diagnostics *diag)
 {
@@ -298,13 +314,13 @@ static int build_network(struct ei_analysis_model *model, const struct ei_analys
     }
     segment->wcet_ns = ei_analysis_exits_ns(model, i, et->exits, q);
     segment->mandatory_ns = ei_analysis_exits_ns(model, i, 1, q);
-    for (int32_t k = 0; k < et->exits && model->wl->tasks[i].on_preempt != EI_SPEC_ON_PREEMPT_NONE; k++) {
+    for (int32_t k = 0; k < et->exits && gives_lane_away(&model->wl->tasks[i]); k++) {
         const int64_t conv_ns = at_quantile(&et->conv[k], q), branch_ns = at_quantile(&et->branch[k], q);
         const int64_t block_ns = conv_ns > branch_ns ? conv_ns : branch_ns;
         segment->max_nonpreemptive_ns =
             block_ns > segment->max_nonpreemptive_ns ? block_ns : segment->max_nonpreemptive_ns;
     }
-    return 0;
+    return add_restarts(model, i, q, segment, diag);
 }
 
 static int build_cpu_stage(struct ei_analysis_model *model, const struct ei_analysis_options *options, int32_t i,

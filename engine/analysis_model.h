@@ -30,6 +30,9 @@ int ei_analysis_model_build(const struct ei_workload *wl, const struct ei_analys
 /* Whether a job may end at its first exit, and will behind its deadline, with an answer in any case. */
 bool ei_analysis_is_elastic(const struct ei_task_spec *spec);
 
+/* Whether a job that has an answer may end because another one wants its lane. */
+bool ei_analysis_may_be_stopped(const struct ei_task_spec *spec);
+
 /* Time of the first `exits` exits of a task's network, with all branches on the way. */
 int64_t ei_analysis_exits_ns(const struct ei_analysis_model *model, int32_t task, int32_t exits,
                              enum ei_time_quantile quantile);

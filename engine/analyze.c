@@ -133,7 +133,7 @@ static int32_t deepest_exit(struct work *work, int32_t i, const struct ei_analys
 static int32_t guaranteed_exits(struct work *work, int32_t i, const struct ei_analysis_task *task,
                                 const struct ei_analysis *analysis)
 {
-    const bool may_be_stopped = task->spec->on_preempt == EI_SPEC_ON_PREEMPT_EXIT &&
+    const bool may_be_stopped = ei_analysis_may_be_stopped(task->spec) &&
                                 (analysis->policy == EI_ANALYSIS_EDF || ei_analysis_has_preemptor(&work->model, i));
     const bool has_first = task->mandatory_ns >= 0 && is_kept(task, task->mandatory_ns);
     if (task->exits == 0 || !has_first) {
@@ -145,7 +145,10 @@ static int32_t guaranteed_exits(struct work *work, int32_t i, const struct ei_an
     if (task->response_ns >= 0 && task->is_schedulable) {
         return task->exits;
     }
-    return analysis->policy == EI_ANALYSIS_EDF ? 1 : deepest_exit(work, i, task, analysis->quantile);
+    if (analysis->policy == EI_ANALYSIS_EDF || task->spec->on_preempt == EI_SPEC_ON_PREEMPT_RESTART) {
+        return 1;
+    }
+    return deepest_exit(work, i, task, analysis->quantile);
 }
 
 static void find_sensitivity(struct work *work, struct ei_analysis *out)
@@ -171,6 +174,39 @@ static void find_sensitivity(struct work *work, struct ei_analysis *out)
     }
 }
 
+static bool uses_shared_lane(const struct ei_analysis_model *model, int32_t i)
+{
+    for (int32_t k = 0; k < model->count && model->nn_segment[i] != EI_NONE_IDX; k++) {
+        if (k != i && model->nn_segment[k] != EI_NONE_IDX &&
+            model->segments[k][model->nn_segment[k]].lane == model->segments[i][model->nn_segment[i]].lane) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The bounds know fixed priorities only. A file of policy edf orders its lanes by deadline, so of tasks that share one,
+ * and of those that these can delay (holders run at most at the priority of the highest of them), nothing is known. */
+static void forget_edf_lanes(const struct ei_analysis_model *model, struct ei_analysis *out)
+{
+    int32_t highest = 0;
+    for (int32_t i = 0; i < out->task_count; i++) {
+        if (out->tasks[i].is_bounded && uses_shared_lane(model, i) && model->tasks[i].priority > highest) {
+            highest = model->tasks[i].priority;
+        }
+    }
+    for (int32_t i = 0; i < out->task_count; i++) {
+        struct ei_analysis_task *task = &out->tasks[i];
+        if (task->is_bounded && model->tasks[i].priority <= highest) {
+            task->response_ns = task->mandatory_ns = EI_ANALYSIS_NO_BOUND;
+            task->is_schedulable = is_kept(task, EI_ANALYSIS_NO_BOUND);
+        }
+        if (highest > 0) { /* they are about all tasks */
+            task->largest_scale_ppm = task->smallest_deadline_ns = EI_ANALYSIS_NO_BOUND;
+        }
+    }
+}
+
 static int solve_fixed(struct work *work, const struct ei_analysis_options *options, struct ei_analysis *out,
                        struct ei_diagnostics *diag)
 {
@@ -188,6 +224,10 @@ static int solve_fixed(struct work *work, const struct ei_analysis_options *opti
     }
     if (rc == 0 && options->has_sensitivity) {
         find_sensitivity(work, out);
+    }
+    if (rc == 0 && out->policy == EI_ANALYSIS_FIXED_PRIORITY &&
+        work->model.wl->scheduler.policy == EI_SPEC_POLICY_EDF) {
+        forget_edf_lanes(&work->model, out);
     }
     return rc;
 }

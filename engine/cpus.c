@@ -54,3 +54,19 @@ int ei_run_settle_cpus(struct ei_run *run, struct einet_error *err)
     }
     return 0;
 }
+
+int32_t ei_run_modelled_cpus(const struct ei_workload *wl)
+{
+    int highest = 1;
+    for (int32_t i = 0; i < wl->lane_count; i++) {
+        for (int cpu = 0; (cpu = ei_cpuset_next(&wl->lanes[i].cpus, cpu)) >= 0; cpu++) {
+            highest = cpu > highest ? cpu : highest;
+        }
+    }
+    for (int32_t i = 0; i < wl->task_count; i++) {
+        for (int cpu = 0; (cpu = ei_cpuset_next(&wl->tasks[i].cpus, cpu)) >= 0; cpu++) {
+            highest = cpu > highest ? cpu : highest;
+        }
+    }
+    return highest + 1;
+}

@@ -149,6 +149,8 @@ struct ei_run {
 
 /* Settle the CPU sets of the run and of each task and check them against the process's. */
 int ei_run_settle_cpus(struct ei_run *run, struct einet_error *err);
+/* CPUs of the machine that simulation and analysis take: as many as the file names, at least two. */
+int32_t ei_run_modelled_cpus(const struct ei_workload *wl);
 
 /* ---- build.c, build_network.c ---- */
 

@@ -521,23 +521,6 @@ static int run_events(struct virtual_run *v)
 
 /* ---- before and after ---- */
 
-/* The modelled machine: as many CPUs as the file names, at least two, or as asked for. */
-static int32_t count_cpus(const struct ei_workload *wl, int32_t asked)
-{
-    int highest = 1;
-    for (int32_t i = 0; i < wl->lane_count; i++) {
-        for (int cpu = 0; (cpu = ei_cpuset_next(&wl->lanes[i].cpus, cpu)) >= 0; cpu++) {
-            highest = cpu > highest ? cpu : highest;
-        }
-    }
-    for (int32_t i = 0; i < wl->task_count; i++) {
-        for (int cpu = 0; (cpu = ei_cpuset_next(&wl->tasks[i].cpus, cpu)) >= 0; cpu++) {
-            highest = cpu > highest ? cpu : highest;
-        }
-    }
-    return asked > 0 ? asked : highest + 1;
-}
-
 static int build_task(struct virtual_run *v, struct virtual_task *vt, struct einet_error *err)
 {
     struct ei_live_task *task = vt->task;
@@ -565,7 +548,7 @@ static int build_task(struct virtual_run *v, struct virtual_task *vt, struct ein
 static int prepare(struct virtual_run *v, const struct ei_workload *wl, const struct ei_virtual_options *options,
                    struct einet_error *err)
 {
-    const int32_t cpus = count_cpus(wl, options->cpus);
+    const int32_t cpus = options->cpus > 0 ? options->cpus : ei_run_modelled_cpus(wl);
     if (cpus > EI_VIRTUAL_CPUS_MAX) {
         return einet_error_set(err, EINET_E_LIMIT, "the workload names CPU %d; a virtual machine has %d CPUs at most",
                                cpus - 1, EI_VIRTUAL_CPUS_MAX);

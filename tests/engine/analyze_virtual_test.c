@@ -64,14 +64,16 @@ static void put_arrival(struct text *text, struct ei_random *rng, int period_us)
 }
 
 static void put_task(struct text *tasks, struct text *models, struct ei_random *rng, int idx, int lanes, double share,
-                     const char *cpus)
+                     const char *cpus, bool has_priority)
 {
-    static const char *const on_preempt[] = {"exit", "resume", "none"}, *const on_deadline[] = {"exit", "finish",
-                                                                                                "abort"};
+    static const char *const on_preempt[] = {"exit", "resume", "none", "elastic", "restart"};
+    static const char *const on_deadline[] = {"exit", "finish", "abort"};
     const int period_us = 4000 + below(rng, 56000);
     const int work_us = 60 + (int)(share * (double)period_us * (0.3 + 1.4 * ei_random_unit(rng)));
-    put(tasks, "  - { name: t%d, priority: %d, late_release: %s, ", idx, 80 - 3 * idx,
-        below(rng, 2) == 0 ? "skip" : "{ queue: 4, drop: oldest }");
+    put(tasks, "  - { name: t%d, late_release: %s, ", idx, below(rng, 2) == 0 ? "skip" : "{ queue: 4, drop: oldest }");
+    if (has_priority) {
+        put(tasks, "priority: %d, ", 80 - 3 * idx);
+    }
     put_arrival(tasks, rng, period_us);
     if (below(rng, 3) == 0) {
         put(tasks, ", cpus: \"%s\", stages: [ { name: a, kind: cpu, work: { spin: %dus } } ] }\n", cpus, work_us);
@@ -85,27 +87,32 @@ static void put_task(struct text *tasks, struct text *models, struct ei_random *
         put(models, "%s{ conv: %dus, branch: %dus, score: 0.%d }", k > 0 ? ", " : "", conv_us, branch_us, 3 + k);
     }
     put(models, " ] } }\n");
-    const int preempt = below(rng, 3), deadline = below(rng, 3), lane = below(rng, lanes);
+    const int preempt = below(rng, 5), deadline = below(rng, 3), lane = below(rng, lanes);
+    const int most = preempt == 4 ? 1 + below(rng, 2) : below(rng, 3); /* without one, a restart has no bound */
     put(tasks,
-        ", on_preempt: %s, on_deadline: %s, planner: { search: all }, stages: [ { name: a, kind: cpu, work: { spin: "
+        ", on_preempt: %s, max_preemptions: %d, on_deadline: %s, planner: { search: all }, stages: [ { name: a, kind: "
+        "cpu, work: { spin: "
         "%dus "
         "} }, { name: n, kind: nn, model: m%d, lane: l%d }, { name: b, kind: cpu, work: { spin: %dus } } ] }\n",
-        on_preempt[preempt], on_deadline[deadline], 1 + work_us / 7, idx, lane, 1 + work_us / 20);
+        on_preempt[preempt], most, on_deadline[deadline], 1 + work_us / 7, idx, lane, 1 + work_us / 20);
 }
 
 static void draw_workload(struct ei_random *rng, struct text *out)
 {
     static struct text models, tasks;
     const char *cpus = below(rng, 2) == 0 ? "1" : "1-2";
-    const int lanes = 1 + below(rng, 2), count = 2 + below(rng, 4);
+    static const char *const policies[] = {"fixed_priority", "rate_monotonic", "deadline_monotonic", "edf"};
+    const int lanes = 1 + below(rng, 2), count = 2 + below(rng, 4), policy = below(rng, 4);
     const double share = (0.3 + 0.6 * ei_random_unit(rng)) / count;
     models.length = tasks.length = out->length = 0;
     put(&models, "  spare: { emulate: { blocks: [ { conv: 1us, branch: 1us, score: 0.5 } ] } }\n");
     for (int i = 0; i < count; i++) {
-        put_task(&tasks, &models, rng, i, lanes, share, cpus);
+        put_task(&tasks, &models, rng, i, lanes, share, cpus, policy == 0);
     }
-    put(out, "version: 1\nname: drawn\nrun: { duration: 3s, seed: %d }\nplatform: { rt_load_cap: 1 }\nlanes:\n",
-        1 + below(rng, 1000));
+    put(out,
+        "version: 1\nname: drawn\nrun: { duration: 3s, seed: %d }\nplatform: { rt_load_cap: 1 }\n"
+        "scheduler: { policy: %s }\nlanes:\n",
+        1 + below(rng, 1000), policies[policy]);
     for (int l = 0; l < lanes; l++) {
         put(out, "  l%d: { kind: cpu, cpus: \"%s\", preempt: block }\n", l, cpus);
     }
