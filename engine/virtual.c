@@ -4,6 +4,7 @@
 #include "engine/run_state.h"
 #include "engine/virtual_cpus.h"
 #include "engine/virtual_network.h"
+#include "engine/virtual_report.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -162,6 +163,7 @@ static bool request_lane(struct virtual_run *v, struct virtual_task *vt)
     seat->job_idx = vt->task->rt.record.job_idx;
     seat->request_ns = seat->granted_ns = v->cpus.now_ns;
     seat->victim_task_idx = -1;
+    ei_gate_count_begin(seat, v->cpus.now_ns);
     if (ei_lane_request(&nn->gate->arbiter, seat->claim)) {
         return true;
     }
@@ -232,6 +234,7 @@ static void end_network(struct virtual_run *v, struct virtual_task *vt)
     if (vt->owes_preemption_record) {
         push_preemption(v, vt);
     }
+    ei_gate_count(task->nn.gate, v->cpus.now_ns);
     const int32_t next = ei_lane_release(&task->nn.gate->arbiter);
     if (next != EI_LANE_NOBODY) {
         hand_over(v, vt, next, vt->course.is_preempted);
@@ -274,11 +277,12 @@ static bool pass_boundary(struct virtual_run *v, struct virtual_task *vt)
     if (ei_course_pass(task, &vt->course, &b) != EI_BOUNDARY_YIELD) {
         return true;
     }
+    ei_gate_count(task->nn.gate, v->cpus.now_ns);
     const int32_t next = ei_lane_yield(lane);
     if (next == task->idx) {
         return true;
     }
-    task->nn.seat.request_ns = v->cpus.now_ns;
+    task->nn.seat.request_ns = task->nn.seat.counted_ns = v->cpus.now_ns;
     vt->wait_since_ns = v->cpus.now_ns;
     vt->preemptor = next;
     vt->phase = PHASE_BACK;
@@ -355,9 +359,10 @@ static void account_late(struct virtual_run *v, struct virtual_task *vt, struct 
     }
 }
 
-static void make_current(struct virtual_task *vt, struct ei_release release)
+static void make_current(struct virtual_run *v, struct virtual_task *vt, struct ei_release release)
 {
     vt->task->rt.record = ei_job_record_blank(vt->task, release);
+    ei_virtual_parts_begin(&v->cpus, vt->task);
     vt->phase = PHASE_START;
 }
 
@@ -383,7 +388,7 @@ static bool next_job(struct virtual_run *v, struct virtual_task *vt)
     }
     if (ei_release_on_finish(&vt->task->rt.releases, &job)) {
         if (!ei_run_is_cancelled(&v->run, v->cpus.now_ns)) {
-            make_current(vt, job);
+            make_current(v, vt, job);
             return true;
         }
         ei_release_unstart(&vt->task->rt.releases);
@@ -425,6 +430,7 @@ static bool finish_job(struct virtual_run *v, struct virtual_task *vt)
 {
     struct ei_live_task *task = vt->task;
     ei_job_record_finish(&task->rt.record, 0, v->cpus.now_ns);
+    ei_virtual_parts_end(&v->cpus, task);
     deactivate(v, vt);
     push_job(v, &task->rt.record);
     task->lane_done_ns = task->rt.record.release_ns;
@@ -472,7 +478,7 @@ static void release_task(struct virtual_run *v, struct virtual_task *vt)
     bool has_displaced = false;
     const struct ei_release job = take_release(vt);
     (void)ei_release_on_release(&vt->task->rt.releases, job, &displaced, &has_displaced);
-    make_current(vt, job);
+    make_current(v, vt, job);
     ei_virtual_wake(&v->cpus, vt->task->idx, 0);
 }
 
@@ -537,7 +543,8 @@ static int build_task(struct virtual_run *v, struct virtual_task *vt, struct ein
     struct ei_virtual_thread *thread = &v->cpus.threads[task->idx];
     thread->cpus = task->cpus.bits[0];
     thread->cpu = ei_cpuset_next(&task->cpus, 0);
-    thread->priority = task->spec->priority;
+    thread->priority = thread->base = task->spec->priority;
+    task->cpu_profile_ns = ei_task_cpu_profile_ns(task->spec);
     task->is_fifo = task->spec->class_ == EI_SPEC_CLASS_FIFO;
     int rc = ei_task_build_releases(task, err);
     if (rc == 0 && task->spec->nn_stage_idx != EI_NONE_IDX) {
@@ -604,25 +611,6 @@ static int prepare(struct virtual_run *v, const struct ei_workload *wl, const st
     return rc;
 }
 
-static int create_collector(struct virtual_run *v, const char *out_dir, struct einet_error *err)
-{
-    struct ei_metrics_task tasks[EI_TASKS_MAX];
-    for (int32_t i = 0; i < v->run.wl->task_count; i++) {
-        tasks[i] = ei_task_describe(&v->run.tasks[i]);
-    }
-    static const struct ei_metrics_pair engine[] = {{"engine", "virtual"}};
-    const struct ei_metrics_run description = {
-        .name = v->run.wl->name,
-        .version = EINET_VERSION,
-        .seed = v->run.wl->run.seed,
-        .duration_ns = v->run.wl->run.warmup_ns + v->run.duration_ns,
-        .warmup_ns = v->run.wl->run.warmup_ns,
-        .machine = {.cpu_model = "virtual", .cpus = v->cpus.cpu_count, .more = engine, .more_count = 1},
-    };
-    return ei_collector_create(&description, tasks, v->run.wl->task_count, out_dir,
-                               v->run.wl->outputs.jobs == EI_SPEC_JOBS_CSV, &v->collector, err);
-}
-
 static int finish(struct virtual_run *v, struct ei_live_result *out, struct einet_error *err)
 {
     int64_t expected[EI_TASKS_MAX];
@@ -675,7 +663,7 @@ int ei_virtual_run(const struct ei_workload *wl, const struct ei_virtual_options
     }
     int rc = prepare(v, wl, options, err);
     if (rc == 0) {
-        rc = create_collector(v, options->out_dir, err);
+        rc = ei_virtual_create_collector(&v->run, v->cpus.cpu_count, options->out_dir, &v->collector, err);
     }
     if (rc == 0) {
         rc = run_events(v);

@@ -133,11 +133,11 @@ static void begin_job(struct world *w, int32_t i, int64_t k)
     struct thread *t = &w->threads[i];
     t->job = (struct ref_job){.task_idx = i, .job_idx = k, .start_ns = -1};
     t->release_ns = release_time(t->task, k);
+    t->job.part_ns[REF_DELAYED] = w->now_ns - t->release_ns;
     t->work = PRE;
     t->rest_ns = 0;
     t->is_timed = false;
     t->is_stopping = t->is_aborted = false;
-    (void)w;
 }
 
 static void end_job(struct world *w, int32_t i)
@@ -352,6 +352,25 @@ static void settle(struct world *w)
     }
 }
 
+/* Nothing changes until then: say of each job what it did or lacked meanwhile. */
+static void count_parts(struct world *w, int64_t until_ns)
+{
+    for (int32_t i = 0; i < w->count; i++) {
+        struct thread *t = &w->threads[i];
+        const int32_t runs = runs_on(w, t->task->cpu);
+        enum ref_part part = REF_RAN;
+        if (t->state == SLEEPS) {
+            continue;
+        }
+        if (t->state == WAITS) {
+            part = w->threads[w->holder].task->priority < t->task->priority ? REF_BLOCKED : REF_QUEUED;
+        } else if (runs != i) {
+            part = w->threads[runs].task->priority < t->task->priority ? REF_BLOCKED : REF_INTERFERED;
+        }
+        t->job.part_ns[part] += until_ns - w->now_ns;
+    }
+}
+
 int32_t ref_simulate(const struct ref_task *tasks, int32_t task_count, int64_t end_ns, struct ref_job *out, int32_t max)
 {
     struct world w = {.count = task_count, .end_ns = end_ns, .holder = -1, .out = out, .out_max = max};
@@ -379,6 +398,7 @@ int32_t ref_simulate(const struct ref_task *tasks, int32_t task_count, int64_t e
             return w.out_count;
         }
         const int64_t until_ns = next_ns <= release_ns ? next_ns : release_ns;
+        count_parts(&w, until_ns);
         for (int32_t cpu = 0; cpu <= highest_cpu(&w); cpu++) {
             const int32_t i = runs_on(&w, cpu);
             if (i >= 0) {
@@ -390,7 +410,7 @@ int32_t ref_simulate(const struct ref_task *tasks, int32_t task_count, int64_t e
             settle(&w);
         } else {
             struct thread *t = &w.threads[released];
-            begin_job(&w, released, t->next_release++);
+            begin_job(&w, released, t->next_release++); /* now: the thread slept */
             t->state = READY;
             t->was_running = false;
             t->place = ++w.tail;

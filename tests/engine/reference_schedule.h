@@ -29,6 +29,16 @@ struct ref_task {
 
 enum ref_outcome { REF_COMPLETED, REF_ABORTED, REF_SKIPPED, REF_DROPPED };
 
+/* Where a job's response went: each instant belongs to the one word that is true of it. */
+enum ref_part {
+    REF_DELAYED,    /* its predecessor is not over */
+    REF_BLOCKED,    /* it wants its CPU or the lane, and a task of lower priority has it */
+    REF_INTERFERED, /* it wants its CPU, and one of higher or equal priority has it */
+    REF_RAN,
+    REF_QUEUED, /* it wants the lane, and a task of higher or equal priority has it */
+    REF_PARTS
+};
+
 struct ref_job {
     int32_t task_idx;
     int64_t job_idx;
@@ -36,6 +46,7 @@ struct ref_job {
     int64_t start_ns, finish_ns, lane_wait_ns; /* of jobs that ran */
     uint64_t exits_mask;
     int32_t preemptions;
+    int64_t part_ns[REF_PARTS];
 };
 
 /* Simulate releases in [0, end_ns]; jobs that were released finish. out: [max]. Returns the number of jobs, each
