@@ -291,6 +291,16 @@ struct ei_workload {
  * untouched on failure. Thread: any, not real-time safe. */
 int ei_workload_load(const char *path, struct ei_workload **out, struct ei_diagnostics *diag);
 
+/* A value that takes the place of the file's, or of a default, before anything is checked. path: keys joined by dots;
+ * an entry of a list by its `name` or its number from 0: "tasks.camera.deadline". */
+struct ei_setting {
+    const char *path, *value;
+};
+
+/* ei_workload_load with settings. A path that leads nowhere, or to more than one value, is an error of the file. */
+int ei_workload_load_with(const char *path, const struct ei_setting *settings, int32_t count, struct ei_workload **out,
+                          struct ei_diagnostics *diag);
+
 /* The same for a text in memory; name stands in messages, and its folder is where relative paths are looked up. */
 int ei_workload_parse(const char *text, size_t length_bytes, const char *name, struct ei_workload **out,
                       struct ei_diagnostics *diag);
@@ -305,8 +315,8 @@ void ei_workload_print(const struct ei_workload *wl, FILE *out);
 /* Equal in every field of the field table and in the trace times; places and file name do not count. */
 bool ei_workload_is_equal(const struct ei_workload *a, const struct ei_workload *b);
 
-/* Parse a duration of the command line: as the file writes it ("30s", "0.5ms"), a decimal number with unit ns, us, ms or
- * s, exact to the ns; there also min and h. Returns 0 with *out_ns >= 0, or -EINVAL. */
+/* Parse a duration of the command line: as the file writes it ("30s", "0.5ms"), a decimal number with unit ns, us, ms
+ * or s, exact to the ns; there also min and h. Returns 0 with *out_ns >= 0, or -EINVAL. */
 int ei_duration_parse(const char *text, int64_t *out_ns);
 
 #define EI_DURATION_TEXT_MAX 32
