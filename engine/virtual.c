@@ -5,6 +5,7 @@
 #include "engine/virtual_cpus.h"
 #include "engine/virtual_network.h"
 #include "engine/virtual_report.h"
+#include "rt/memory.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -35,48 +36,55 @@ struct virtual_task {
     struct ei_virtual_network network;
 };
 
+/* The time beside the number: looking it up in the task would miss the cache at every level of the heap. */
+struct sleeper {
+    int64_t release_ns;
+    int32_t task;
+};
+
 struct virtual_run {
     struct ei_run run;
     struct virtual_task *tasks;
     struct ei_virtual_cpus cpus;
     struct ei_load *loads; /* [cpu_count] */
     struct ei_collector *collector;
-    int32_t *heap; /* tasks that sleep until a release, by time and number */
+    struct sleeper *heap; /* tasks that sleep until a release, by time and number */
     int32_t heap_count;
     const struct ei_virtual_options *options;
 };
 
 /* ---- the heap of releases ---- */
 
-static bool is_before(const struct virtual_run *v, int32_t a, int32_t b)
+static bool is_before(struct sleeper a, struct sleeper b)
 {
-    const int64_t at = v->tasks[a].next.release_ns, bt = v->tasks[b].next.release_ns;
-    return at != bt ? at < bt : a < b;
+    return a.release_ns != b.release_ns ? a.release_ns < b.release_ns : a.task < b.task;
 }
 
 static void push_release(struct virtual_run *v, int32_t task)
 {
+    const struct sleeper sleeper = {v->tasks[task].next.release_ns, task};
     int32_t i = v->heap_count++;
-    while (i > 0 && is_before(v, task, v->heap[(i - 1) / 2])) {
+    while (i > 0 && is_before(sleeper, v->heap[(i - 1) / 2])) {
         v->heap[i] = v->heap[(i - 1) / 2];
         i = (i - 1) / 2;
     }
-    v->heap[i] = task;
+    v->heap[i] = sleeper;
 }
 
 static int32_t pop_release(struct virtual_run *v)
 {
-    const int32_t top = v->heap[0], last = v->heap[--v->heap_count];
+    const int32_t top = v->heap[0].task;
+    const struct sleeper last = v->heap[--v->heap_count];
     int32_t i = 0;
     for (;;) {
         int32_t child = 2 * i + 1;
         if (child >= v->heap_count) {
             break;
         }
-        if (child + 1 < v->heap_count && is_before(v, v->heap[child + 1], v->heap[child])) {
+        if (child + 1 < v->heap_count && is_before(v->heap[child + 1], v->heap[child])) {
             child++;
         }
-        if (!is_before(v, v->heap[child], last)) {
+        if (!is_before(v->heap[child], last)) {
             break;
         }
         v->heap[i] = v->heap[child];
@@ -496,10 +504,10 @@ static int run_events(struct virtual_run *v)
         int64_t due_ns;
         const int32_t due = ei_virtual_next_due(&v->cpus, &due_ns);
         look_for_stop(v);
-        while (v->heap_count > 0 && v->run.is_cancelled && !is_within_run(v, &v->tasks[v->heap[0]])) {
+        while (v->heap_count > 0 && v->run.is_cancelled && !is_within_run(v, &v->tasks[v->heap[0].task])) {
             (void)pop_release(v);
         }
-        const int64_t release_ns = v->heap_count > 0 ? v->tasks[v->heap[0]].next.release_ns : INT64_MAX;
+        const int64_t release_ns = v->heap_count > 0 ? v->heap[0].release_ns : INT64_MAX;
         if (due == EI_VIRTUAL_NOBODY && v->heap_count == 0) {
             return 0;
         }
@@ -575,15 +583,14 @@ static int prepare(struct virtual_run *v, const struct ei_workload *wl, const st
     v->options = options;
     v->run.duration_ns = options->duration_ns > 0 ? options->duration_ns : wl->run.duration_ns;
     v->run.end_ns = wl->run.warmup_ns + v->run.duration_ns;
-    v->run.tasks = aligned_alloc(_Alignof(struct ei_live_task), sizeof *v->run.tasks * tasks);
-    v->tasks = calloc(tasks, sizeof *v->tasks);
+    v->run.tasks = ei_memory_table(tasks, sizeof *v->run.tasks);
+    v->tasks = ei_memory_table(tasks, sizeof *v->tasks);
     v->heap = calloc(tasks, sizeof *v->heap);
     v->loads = calloc((size_t)cpus, sizeof *v->loads);
     if (v->run.tasks == NULL || v->tasks == NULL || v->heap == NULL || v->loads == NULL ||
         ei_virtual_cpus_init(&v->cpus, cpus, wl->task_count) != 0) {
         return einet_error_set(err, -ENOMEM, "no memory for %d tasks", wl->task_count);
     }
-    memset(v->run.tasks, 0, sizeof *v->run.tasks * tasks);
     for (int32_t c = 0; c < cpus; c++) {
         ei_cpuset_add(&v->run.machine.allowed_cpus, c);
         ei_load_init(&v->loads[c], 0);

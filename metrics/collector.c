@@ -1,6 +1,8 @@
 /* See collector.h: create, add, finish. */
 #include "metrics/collector_state.h"
 
+#include "rt/memory.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,7 +95,7 @@ static int init_task(struct ei_metrics_task_state *state, const struct ei_metric
 static int init_tasks(struct ei_collector *collector, const struct ei_metrics_task *tasks, int32_t n)
 {
     struct ei_cpuset cpus = {0};
-    collector->tasks = calloc((size_t)n, sizeof *collector->tasks);
+    collector->tasks = ei_memory_table((size_t)n, sizeof *collector->tasks);
     if (collector->tasks == NULL) {
         return -ENOMEM;
     }

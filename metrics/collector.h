@@ -19,7 +19,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define EI_METRICS_TASKS_MAX 256
+#define EI_METRICS_TASKS_MAX 1024
 #define EI_METRICS_PLAN_MAX 160 /* bytes with the final 0 */
 #define EI_METRICS_EXITS_MAX 64
 #define EI_METRICS_MK_MAX 10000

@@ -11,7 +11,7 @@
 #include "metrics/collector.h"
 #include "rt/spsc_ring.h"
 
-#define EI_DRAIN_RINGS_MAX 1280 /* EI_METRICS_TASKS_MAX job rings and one gap ring per CPU */
+#define EI_DRAIN_RINGS_MAX 2048 /* EI_METRICS_TASKS_MAX job rings and one gap ring per CPU */
 #define EI_DRAIN_BATCH_MAX 4096 /* records held back at most */
 
 struct ei_drain {

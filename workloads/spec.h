@@ -18,7 +18,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#ifndef EI_TASKS_MAX /* a build may want more: bench/simulate.c */
 #define EI_TASKS_MAX 64
+#endif
 #define EI_LANES_MAX 16
 #define EI_MODELS_MAX 32
 #define EI_STAGES_MAX 8
