@@ -133,6 +133,28 @@ int ei_task_build_releases(struct ei_live_task *task, struct einet_error *err)
     return 0;
 }
 
+/* A stage with operations on pictures or files is known by its budget alone; its author may know better in any case. */
+int64_t ei_task_cpu_profile_ns(const struct ei_task_spec *spec)
+{
+    const int64_t class_op_ns = 20 * EI_NS_PER_US;
+    int64_t sum_ns = 0;
+    for (int32_t i = 0; i < spec->stage_count; i++) {
+        const struct ei_stage_spec *stage = &spec->stages[i];
+        bool is_known = true;
+        int64_t stage_ns = stage->spin_ns != EI_NONE_NS ? stage->spin_ns : 0;
+        for (int32_t k = 0; k < stage->op_count; k++) {
+            const enum ei_spec_op_kind kind = stage->ops[k].kind;
+            stage_ns += class_op_ns;
+            is_known = is_known && (kind == EI_SPEC_OP_SOFTMAX || kind == EI_SPEC_OP_ARGMAX || kind == EI_SPEC_OP_TOP5);
+        }
+        if (stage->kind == EI_SPEC_STAGE_CPU && !is_known && stage->budget_ns == EI_NONE_NS) {
+            return -1;
+        }
+        sum_ns += is_known ? stage_ns : stage->budget_ns;
+    }
+    return sum_ns;
+}
+
 /* Time of the stages behind the network: their spins, and a fixed allowance for softmax and top 5. */
 int64_t ei_task_after_network_ns(const struct ei_task_spec *spec)
 {
@@ -147,6 +169,7 @@ int64_t ei_task_after_network_ns(const struct ei_task_spec *spec)
 static int build_task(struct ei_live_task *task, struct einet_error *err)
 {
     int rc = ei_task_build_releases(task, err);
+    task->cpu_profile_ns = ei_task_cpu_profile_ns(task->spec);
     if (rc == 0) {
         rc = build_input(task, err);
     }

@@ -20,6 +20,7 @@ struct ei_job_record ei_job_record_blank(const struct ei_live_task *task, struct
         .planned_exit = -1,
         .exit_idx = -1,
         .preempted_by = -1,
+        .profiled_ns = task->cpu_profile_ns,
     };
     if (release.nominal_ns < run->t0_ns + run->wl->run.warmup_ns) {
         record.flags |= EI_JOB_WARMUP;
@@ -33,6 +34,7 @@ struct ei_job_record ei_job_record_blank(const struct ei_live_task *task, struct
 void ei_job_record_finish(struct ei_job_record *record, int rc, int64_t finish_ns)
 {
     record->finish_ns = finish_ns;
+    record->profiled_ns = record->profiled_ns > 0 ? record->profiled_ns : 0;
     if (rc < 0) {
         record->outcome = EI_JOB_ABORTED;
         record->cause = EI_CAUSE_FAULT;
@@ -61,8 +63,15 @@ int ei_course_begin(struct ei_live_task *task, struct ei_course *course, int64_t
     return rc;
 }
 
+/* A profile that is unknown in part stays unknown. */
+static void note_profile(struct ei_live_task *task, int64_t p99_ns)
+{
+    task->rt.record.profiled_ns += task->cpu_profile_ns >= 0 ? p99_ns : 0;
+}
+
 int ei_course_conv_done(struct ei_live_task *task, struct ei_course *course, int32_t k)
 {
+    note_profile(task, task->nn.et.conv[k].p99_ns);
     return ei_elastic_conv_done(&task->rt.job, k, &course->step);
 }
 
@@ -79,6 +88,7 @@ void ei_course_note_answer(struct ei_job_record *record, const struct ei_answer 
 int ei_course_branch_done(struct ei_live_task *task, struct ei_course *course, int32_t k, float confidence,
                           int64_t now_ns)
 {
+    note_profile(task, task->nn.et.branch[k].p99_ns);
     return ei_elastic_branch_done(&task->rt.job, k, confidence, now_ns - task->rt.record.release_ns, &course->step);
 }
 
@@ -187,6 +197,8 @@ void ei_course_end(struct ei_live_task *task, const struct ei_course *course, in
         record->preemptions++;
         record->preempted_by = (int16_t)next_task_idx;
     }
+    record->part_ns[EI_PART_BLOCKING] += task->nn.seat.below_ns;
+    record->part_ns[EI_PART_LANE_QUEUE] += task->nn.seat.queue_ns;
     if (course->is_aborted) {
         record->outcome = EI_JOB_ABORTED;
     }

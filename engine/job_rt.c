@@ -153,6 +153,7 @@ static bool is_overloaded(struct ei_live_task *task)
 static void finish(struct ei_live_task *task, int rc)
 {
     ei_job_record_finish(&task->rt.record, rc, ei_mono_now().ns);
+    ei_activity_cut(task, task->rt.record.finish_ns);
     if (task->rt.record.exit_idx >= 0) {
         (void)ei_answer_finalize(&task->answer);
     }
@@ -162,6 +163,8 @@ void ei_job_run(struct ei_live_task *task, struct ei_release release, int64_t aw
 {
     task->rt.record = ei_job_record_blank(task, release);
     task->rt.record.awake_ns = awake_ns;
+    task->rt.record.ready_ns = task->rt.ready_ns;
+    ei_activity_begin(task, task->rt.ready_ns);
     task->rt.record.outcome = EI_JOB_COMPLETED;
     task->rt.record.cause = EI_CAUSE_PLAN_DONE;
     atomic_store_explicit(&task->begun_ns, release.nominal_ns, memory_order_release);

@@ -20,6 +20,25 @@ void ei_gate_seat_init(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int
     gate->seats[task_idx] = seat;
 }
 
+void ei_gate_count_begin(struct ei_gate_seat *seat, int64_t now_ns)
+{
+    seat->below_ns = seat->queue_ns = 0;
+    seat->counted_ns = now_ns;
+}
+
+void ei_gate_count(struct ei_lane_gate *gate, int64_t now_ns)
+{
+    const struct ei_lane *lane = &gate->arbiter;
+    for (int32_t i = 0; i < lane->waiting; i++) {
+        struct ei_gate_seat *seat = gate->seats[lane->waiters[i].task_idx];
+        const int64_t waited_ns = now_ns - seat->counted_ns;
+        if (waited_ns > 0) { /* the holder may have read the clock just before the waiter came */
+            *(lane->holder.priority < seat->claim.priority ? &seat->below_ns : &seat->queue_ns) += waited_ns;
+            seat->counted_ns = now_ns;
+        }
+    }
+}
+
 /* Guard held. */
 static void publish_waiting(struct ei_lane_gate *gate)
 {
@@ -32,7 +51,9 @@ static void publish_waiting(struct ei_lane_gate *gate)
 static void boost_holder(struct ei_lane_gate *gate)
 {
     struct ei_gate_seat *holder = gate->seats[gate->arbiter.holder.task_idx];
-    (void)ei_thread_boost(&holder->boost, ei_lane_effective_priority(&gate->arbiter));
+    const int32_t lent = ei_lane_effective_priority(&gate->arbiter);
+    atomic_store_explicit(&holder->top_priority, lent, memory_order_relaxed);
+    (void)ei_thread_boost(&holder->boost, lent);
 }
 
 bool ei_gate_request(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int64_t job_idx, int64_t deadline_ns,
@@ -44,6 +65,7 @@ bool ei_gate_request(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int64
     seat->request_ns = now_ns;
     seat->granted_ns = now_ns;
     seat->victim_task_idx = -1;
+    ei_gate_count_begin(seat, now_ns);
     const bool is_granted = ei_lane_request(&gate->arbiter, seat->claim);
     if (!is_granted) {
         ei_waiter_prepare(&seat->waiter);
@@ -67,7 +89,7 @@ bool ei_gate_is_higher_waiting(struct ei_lane_gate *gate)
 /* Tell the new holder when and from whom it got the lane. Guard held. */
 static void fill_grant(struct ei_gate_seat *next, int64_t now_ns, const struct ei_gate_seat *victim)
 {
-    next->granted_ns = now_ns;
+    next->granted_ns = now_ns > next->request_ns ? now_ns : next->request_ns;
     next->victim_task_idx = victim != NULL ? victim->claim.task_idx : -1;
     next->victim_job_idx = victim != NULL ? victim->job_idx : 0;
 }
@@ -75,12 +97,13 @@ static void fill_grant(struct ei_gate_seat *next, int64_t now_ns, const struct e
 int32_t ei_gate_yield(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int64_t now_ns)
 {
     ei_handoff_guard_lock(&gate->guard);
+    ei_gate_count(gate, now_ns);
     const int32_t next = ei_lane_yield(&gate->arbiter);
     if (next == seat->claim.task_idx) {
         ei_handoff_guard_unlock(&gate->guard);
         return EI_LANE_NOBODY;
     }
-    seat->request_ns = now_ns;
+    seat->request_ns = seat->counted_ns = now_ns;
     ei_waiter_prepare(&seat->waiter);
     fill_grant(gate->seats[next], now_ns, seat);
     publish_waiting(gate);
@@ -92,6 +115,7 @@ int32_t ei_gate_yield(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int6
 int32_t ei_gate_release(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int64_t now_ns, bool is_preempted)
 {
     ei_handoff_guard_lock(&gate->guard);
+    ei_gate_count(gate, now_ns);
     const int32_t next = ei_lane_release(&gate->arbiter);
     struct ei_waiter *granted = NULL;
     if (next != EI_LANE_NOBODY) {

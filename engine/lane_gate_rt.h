@@ -17,6 +17,8 @@
 #include "rt/handoff.h"
 #include "scheduler/lane.h"
 
+#include <stdatomic.h>
+
 struct ei_gate_seat {
     struct ei_waiter waiter;
     struct ei_boost boost; /* describe the thread with ei_boost_init_self once it has its real-time priority */
@@ -24,9 +26,12 @@ struct ei_gate_seat {
     int64_t job_idx; /* of the job that asks */
     /* written by the thread that grants, under the guard; valid once granted */
     int64_t request_ns;
-    int64_t granted_ns;      /* when the former holder's block ended */
-    int32_t victim_task_idx; /* the job that lost the lane to this one, -1 = none */
+    int64_t granted_ns;         /* when the former holder's block ended */
+    int64_t below_ns, queue_ns; /* of the job's waits: behind holders of lower, of higher or equal priority */
+    int64_t counted_ns;         /* up to here, of the wait that is under way */
+    int32_t victim_task_idx;    /* the job that lost the lane to this one, -1 = none */
     int64_t victim_job_idx;
+    atomic_int top_priority; /* highest that waiters lent to it since the last reading */
 };
 
 struct ei_lane_gate {
@@ -42,6 +47,10 @@ void ei_gate_fini(struct ei_lane_gate *gate);
 
 /* Introduce a task; before the threads start. */
 void ei_gate_seat_init(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int32_t task_idx, int32_t priority);
+
+/* Begin to count the job's waits, and before the lane changes hands: count for everybody who waits. Guard held. */
+EINET_RT void ei_gate_count_begin(struct ei_gate_seat *seat, int64_t now_ns);
+EINET_RT void ei_gate_count(struct ei_lane_gate *gate, int64_t now_ns);
 
 /* Ask for the lane for job job_idx, whose absolute deadline is deadline_ns, at now_ns. True: held. False: call
  * ei_gate_wait. */

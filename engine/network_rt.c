@@ -9,9 +9,11 @@ static void take_lane(struct ei_live_task *task, int64_t now_ns)
 {
     struct ei_task_network *nn = &task->nn;
     if (!ei_gate_request(nn->gate, &nn->seat, task->rt.record.job_idx, task->rt.record.deadline_ns, now_ns)) {
+        ei_activity_cut(task, now_ns);
         ei_task_deactivate(task);
         ei_gate_wait(&nn->seat);
         ei_task_activate(task);
+        ei_activity_begin(task, nn->seat.granted_ns);
         task->rt.record.lane_wait_ns += ei_mono_now().ns - now_ns;
     }
 }
@@ -114,6 +116,7 @@ static int run_step(struct ei_live_task *task, struct ei_course *course, bool *o
 /* Returns 0, or the backend's code when the network had to begin again and could not. */
 static int yield_lane(struct ei_live_task *task, struct ei_course *course, int64_t now_ns)
 {
+    ei_activity_cut(task, now_ns);
     const int32_t next = ei_gate_yield(task->nn.gate, &task->nn.seat, now_ns);
     if (next == EI_LANE_NOBODY) {
         return 0;
@@ -121,6 +124,7 @@ static int yield_lane(struct ei_live_task *task, struct ei_course *course, int64
     ei_task_deactivate(task);
     ei_gate_wait(&task->nn.seat);
     ei_task_activate(task);
+    ei_activity_begin(task, task->nn.seat.granted_ns);
     const int64_t back_ns = ei_mono_now().ns;
     task->rt.record.lane_wait_ns += back_ns - now_ns;
     ei_course_back(task, course, next, back_ns);
@@ -173,6 +177,7 @@ int ei_job_run_network(struct ei_live_task *task)
     if (owes_preemption_record) { /* nothing was planned: the lane was taken for no block */
         push_preemption(task, ei_mono_now().ns);
     }
+    ei_activity_cut(task, ei_mono_now().ns);
     const int32_t next = ei_gate_release(nn->gate, &nn->seat, ei_mono_now().ns, course.is_preempted);
     ei_network_end(nn->net);
     ei_course_end(task, &course, next, ended_ns, ei_mono_now().ns);

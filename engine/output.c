@@ -255,6 +255,7 @@ int ei_run_create_collector(struct ei_run *run, struct ei_collector **out, struc
         .t0_ns = run->t0_ns,
         .duration_ns = run->wl->run.warmup_ns + run->duration_ns,
         .warmup_ns = run->wl->run.warmup_ns,
+        .has_activities = true,
         .degraded = degraded,
         .degraded_count = list_degraded(run, degraded, texts),
         .machine =

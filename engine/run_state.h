@@ -6,6 +6,7 @@
 #ifndef ENGINE_RUN_STATE_H
 #define ENGINE_RUN_STATE_H
 
+#include "engine/activity_rt.h"
 #include "engine/course_rt.h"
 #include "engine/cpu_load_rt.h"
 #include "engine/lane_gate_rt.h"
@@ -56,6 +57,8 @@ struct ei_task_rt {
     struct ei_elastic job;
     struct ei_plan_workspace ws;
     struct ei_job_record record; /* of the job that runs */
+    struct ei_activity activity; /* its present stretch of wanting the processor */
+    int64_t ready_ns;            /* when the job that is due could run */
     struct einet_image image;    /* its sample; borrowed from the data set */
     int32_t cpu;                 /* where its activity is counted, EI_CPU_LOAD_NONE = not counted now */
     int64_t last_nominal_ns;     /* since t0, of the newest release that was accounted; INT64_MIN = none */
@@ -85,6 +88,7 @@ struct ei_live_task {
     int32_t pre_stage_idx;            /* the stage that runs `pre` */
     struct ei_task_network nn;
     struct ei_task_planning planning;
+    int64_t cpu_profile_ns;                    /* of all stages but the network; -1 = unknown */
     int64_t after_ns;                          /* predicted time of the stages behind the network */
     struct ei_task_log logs[EI_TASK_LOGS_MAX]; /* of its append_file operations, in their order */
     int32_t log_count;
@@ -169,6 +173,8 @@ struct ei_boundary_policy ei_task_boundary_policy(const struct ei_task_spec *spe
 int64_t ei_task_after_network_ns(const struct ei_task_spec *spec);
 /* In which order the lanes of a workload serve those who wait. */
 enum ei_lane_order ei_run_lane_order(const struct ei_workload *wl);
+/* Execution that the stages outside the network need at most; -1 = not known of one of them. */
+int64_t ei_task_cpu_profile_ns(const struct ei_task_spec *spec);
 
 /* ---- storage.c ---- */
 

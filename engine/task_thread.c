@@ -124,6 +124,7 @@ static void drop_rest(struct ei_live_task *task, bool has_next, struct ei_arriva
 static bool run_jobs(struct ei_live_task *task, bool *has_next, struct ei_arrival_release *next)
 {
     int64_t awake_ns = ei_mono_now().ns;
+    task->rt.ready_ns = task->run->t0_ns + next->release_ns;
     struct ei_release job = take_release(task, has_next, next), displaced;
     bool has_displaced = false, has_job = true;
     (void)ei_release_on_release(&task->rt.releases, job, &displaced, &has_displaced);
@@ -131,7 +132,7 @@ static bool run_jobs(struct ei_live_task *task, bool *has_next, struct ei_arriva
         ei_job_run(task, job, awake_ns);
         account_passed(task, has_next, next);
         has_job = ei_release_on_finish(&task->rt.releases, &job);
-        awake_ns = ei_mono_now().ns;
+        awake_ns = task->rt.ready_ns = ei_mono_now().ns;
     }
     if (has_job) { /* cancelled between two jobs: the one that was due never ran */
         ei_release_unstart(&task->rt.releases);

@@ -4,6 +4,8 @@
 #include "engine/run_state.h"
 #include "engine/virtual_cpus.h"
 #include "engine/virtual_network.h"
+#include "engine/virtual_report.h"
+#include "rt/memory.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -34,48 +36,55 @@ struct virtual_task {
     struct ei_virtual_network network;
 };
 
+/* The time beside the number: looking it up in the task would miss the cache at every level of the heap. */
+struct sleeper {
+    int64_t release_ns;
+    int32_t task;
+};
+
 struct virtual_run {
     struct ei_run run;
     struct virtual_task *tasks;
     struct ei_virtual_cpus cpus;
     struct ei_load *loads; /* [cpu_count] */
     struct ei_collector *collector;
-    int32_t *heap; /* tasks that sleep until a release, by time and number */
+    struct sleeper *heap; /* tasks that sleep until a release, by time and number */
     int32_t heap_count;
     const struct ei_virtual_options *options;
 };
 
 /* ---- the heap of releases ---- */
 
-static bool is_before(const struct virtual_run *v, int32_t a, int32_t b)
+static bool is_before(struct sleeper a, struct sleeper b)
 {
-    const int64_t at = v->tasks[a].next.release_ns, bt = v->tasks[b].next.release_ns;
-    return at != bt ? at < bt : a < b;
+    return a.release_ns != b.release_ns ? a.release_ns < b.release_ns : a.task < b.task;
 }
 
 static void push_release(struct virtual_run *v, int32_t task)
 {
+    const struct sleeper sleeper = {v->tasks[task].next.release_ns, task};
     int32_t i = v->heap_count++;
-    while (i > 0 && is_before(v, task, v->heap[(i - 1) / 2])) {
+    while (i > 0 && is_before(sleeper, v->heap[(i - 1) / 2])) {
         v->heap[i] = v->heap[(i - 1) / 2];
         i = (i - 1) / 2;
     }
-    v->heap[i] = task;
+    v->heap[i] = sleeper;
 }
 
 static int32_t pop_release(struct virtual_run *v)
 {
-    const int32_t top = v->heap[0], last = v->heap[--v->heap_count];
+    const int32_t top = v->heap[0].task;
+    const struct sleeper last = v->heap[--v->heap_count];
     int32_t i = 0;
     for (;;) {
         int32_t child = 2 * i + 1;
         if (child >= v->heap_count) {
             break;
         }
-        if (child + 1 < v->heap_count && is_before(v, v->heap[child + 1], v->heap[child])) {
+        if (child + 1 < v->heap_count && is_before(v->heap[child + 1], v->heap[child])) {
             child++;
         }
-        if (!is_before(v, v->heap[child], last)) {
+        if (!is_before(v->heap[child], last)) {
             break;
         }
         v->heap[i] = v->heap[child];
@@ -169,6 +178,7 @@ static bool request_lane(struct virtual_run *v, struct virtual_task *vt)
     seat->claim.deadline_ns = vt->task->rt.record.deadline_ns;
     seat->request_ns = seat->granted_ns = v->cpus.now_ns;
     seat->victim_task_idx = -1;
+    ei_gate_count_begin(seat, v->cpus.now_ns);
     if (ei_lane_request(&nn->gate->arbiter, seat->claim)) {
         return true;
     }
@@ -239,6 +249,7 @@ static void end_network(struct virtual_run *v, struct virtual_task *vt)
     if (vt->owes_preemption_record) {
         push_preemption(v, vt);
     }
+    ei_gate_count(task->nn.gate, v->cpus.now_ns);
     const int32_t next = ei_lane_release(&task->nn.gate->arbiter);
     if (next != EI_LANE_NOBODY) {
         hand_over(v, vt, next, vt->course.is_preempted);
@@ -281,11 +292,12 @@ static bool pass_boundary(struct virtual_run *v, struct virtual_task *vt)
     if (ei_course_pass(task, &vt->course, &b) != EI_BOUNDARY_YIELD) {
         return true;
     }
+    ei_gate_count(task->nn.gate, v->cpus.now_ns);
     const int32_t next = ei_lane_yield(lane);
     if (next == task->idx) {
         return true;
     }
-    task->nn.seat.request_ns = v->cpus.now_ns;
+    task->nn.seat.request_ns = task->nn.seat.counted_ns = v->cpus.now_ns;
     vt->wait_since_ns = v->cpus.now_ns;
     vt->preemptor = next;
     vt->phase = PHASE_BACK;
@@ -362,9 +374,10 @@ static void account_late(struct virtual_run *v, struct virtual_task *vt, struct 
     }
 }
 
-static void make_current(struct virtual_task *vt, struct ei_release release)
+static void make_current(struct virtual_run *v, struct virtual_task *vt, struct ei_release release)
 {
     vt->task->rt.record = ei_job_record_blank(vt->task, release);
+    ei_virtual_parts_begin(&v->cpus, vt->task);
     vt->phase = PHASE_START;
 }
 
@@ -390,7 +403,7 @@ static bool next_job(struct virtual_run *v, struct virtual_task *vt)
     }
     if (ei_release_on_finish(&vt->task->rt.releases, &job)) {
         if (!ei_run_is_cancelled(&v->run, v->cpus.now_ns)) {
-            make_current(vt, job);
+            make_current(v, vt, job);
             return true;
         }
         ei_release_unstart(&vt->task->rt.releases);
@@ -432,6 +445,7 @@ static bool finish_job(struct virtual_run *v, struct virtual_task *vt)
 {
     struct ei_live_task *task = vt->task;
     ei_job_record_finish(&task->rt.record, 0, v->cpus.now_ns);
+    ei_virtual_parts_end(&v->cpus, task);
     deactivate(v, vt);
     push_job(v, &task->rt.record);
     task->lane_done_ns = task->rt.record.release_ns;
@@ -479,7 +493,7 @@ static void release_task(struct virtual_run *v, struct virtual_task *vt)
     bool has_displaced = false;
     const struct ei_release job = take_release(vt);
     (void)ei_release_on_release(&vt->task->rt.releases, job, &displaced, &has_displaced);
-    make_current(vt, job);
+    make_current(v, vt, job);
     ei_virtual_wake(&v->cpus, vt->task->idx, 0);
 }
 
@@ -497,10 +511,10 @@ static int run_events(struct virtual_run *v)
         int64_t due_ns;
         const int32_t due = ei_virtual_next_due(&v->cpus, &due_ns);
         look_for_stop(v);
-        while (v->heap_count > 0 && v->run.is_cancelled && !is_within_run(v, &v->tasks[v->heap[0]])) {
+        while (v->heap_count > 0 && v->run.is_cancelled && !is_within_run(v, &v->tasks[v->heap[0].task])) {
             (void)pop_release(v);
         }
-        const int64_t release_ns = v->heap_count > 0 ? v->tasks[v->heap[0]].next.release_ns : INT64_MAX;
+        const int64_t release_ns = v->heap_count > 0 ? v->heap[0].release_ns : INT64_MAX;
         if (due == EI_VIRTUAL_NOBODY && v->heap_count == 0) {
             return 0;
         }
@@ -527,7 +541,8 @@ static int build_task(struct virtual_run *v, struct virtual_task *vt, struct ein
     struct ei_virtual_thread *thread = &v->cpus.threads[task->idx];
     thread->cpus = task->cpus.bits[0];
     thread->cpu = ei_cpuset_next(&task->cpus, 0);
-    thread->priority = task->spec->priority;
+    thread->priority = thread->base = task->spec->priority;
+    task->cpu_profile_ns = ei_task_cpu_profile_ns(task->spec);
     task->is_fifo = task->spec->class_ == EI_SPEC_CLASS_FIFO;
     int rc = ei_task_build_releases(task, err);
     if (rc == 0 && task->spec->nn_stage_idx != EI_NONE_IDX) {
@@ -558,15 +573,14 @@ static int prepare(struct virtual_run *v, const struct ei_workload *wl, const st
     v->options = options;
     v->run.duration_ns = options->duration_ns > 0 ? options->duration_ns : wl->run.duration_ns;
     v->run.end_ns = wl->run.warmup_ns + v->run.duration_ns;
-    v->run.tasks = aligned_alloc(_Alignof(struct ei_live_task), sizeof *v->run.tasks * tasks);
-    v->tasks = calloc(tasks, sizeof *v->tasks);
+    v->run.tasks = ei_memory_table(tasks, sizeof *v->run.tasks);
+    v->tasks = ei_memory_table(tasks, sizeof *v->tasks);
     v->heap = calloc(tasks, sizeof *v->heap);
     v->loads = calloc((size_t)cpus, sizeof *v->loads);
     if (v->run.tasks == NULL || v->tasks == NULL || v->heap == NULL || v->loads == NULL ||
         ei_virtual_cpus_init(&v->cpus, cpus, wl->task_count) != 0) {
         return einet_error_set(err, -ENOMEM, "no memory for %d tasks", wl->task_count);
     }
-    memset(v->run.tasks, 0, sizeof *v->run.tasks * tasks);
     for (int32_t c = 0; c < cpus; c++) {
         ei_cpuset_add(&v->run.machine.allowed_cpus, c);
         ei_load_init(&v->loads[c], 0);
@@ -592,25 +606,6 @@ static int prepare(struct virtual_run *v, const struct ei_workload *wl, const st
         ei_run_settle_sharers(&v->run);
     }
     return rc;
-}
-
-static int create_collector(struct virtual_run *v, const char *out_dir, struct einet_error *err)
-{
-    struct ei_metrics_task tasks[EI_TASKS_MAX];
-    for (int32_t i = 0; i < v->run.wl->task_count; i++) {
-        tasks[i] = ei_task_describe(&v->run.tasks[i]);
-    }
-    static const struct ei_metrics_pair engine[] = {{"engine", "virtual"}};
-    const struct ei_metrics_run description = {
-        .name = v->run.wl->name,
-        .version = EINET_VERSION,
-        .seed = v->run.wl->run.seed,
-        .duration_ns = v->run.wl->run.warmup_ns + v->run.duration_ns,
-        .warmup_ns = v->run.wl->run.warmup_ns,
-        .machine = {.cpu_model = "virtual", .cpus = v->cpus.cpu_count, .more = engine, .more_count = 1},
-    };
-    return ei_collector_create(&description, tasks, v->run.wl->task_count, out_dir,
-                               v->run.wl->outputs.jobs == EI_SPEC_JOBS_CSV, &v->collector, err);
 }
 
 static int finish(struct virtual_run *v, struct ei_live_result *out, struct einet_error *err)
@@ -665,7 +660,7 @@ int ei_virtual_run(const struct ei_workload *wl, const struct ei_virtual_options
     }
     int rc = prepare(v, wl, options, err);
     if (rc == 0) {
-        rc = create_collector(v, options->out_dir, err);
+        rc = ei_virtual_create_collector(&v->run, v->cpus.cpu_count, options->out_dir, &v->collector, err);
     }
     if (rc == 0) {
         rc = run_events(v);

@@ -29,6 +29,65 @@ void ei_virtual_cpus_fini(struct ei_virtual_cpus *v)
     *v = (struct ei_virtual_cpus){0};
 }
 
+/* ---- where time goes ---- */
+
+/* Only a raised thread can keep one of a higher base waiting, so only its time is remembered by base. */
+static void count_running(struct ei_virtual_cpus *v, struct ei_virtual_thread *t)
+{
+    const int64_t ran_ns = v->now_ns - t->mark_ns;
+    t->mark_ns = v->now_ns;
+    t->ran_ns += ran_ns;
+    if (t->priority > t->base) {
+        v->cpus[t->cpu].raised_ns += ran_ns;
+        v->cpus[t->cpu].raised_base_ns[t->base] += ran_ns;
+    }
+}
+
+/* How long this CPU has run threads of a base below this one that were raised. */
+static int64_t below_ns(struct ei_virtual_cpus *v, int32_t cpu, int32_t base)
+{
+    const struct ei_virtual_cpu *c = &v->cpus[cpu];
+    int64_t sum_ns = 0;
+    if (c->running != EI_VIRTUAL_NOBODY) {
+        count_running(v, &v->threads[c->running]);
+    }
+    for (int32_t p = 0; c->raised_ns > 0 && p < base; p++) {
+        sum_ns += c->raised_base_ns[p];
+    }
+    return sum_ns;
+}
+
+static void mark_waiting(struct ei_virtual_cpus *v, struct ei_virtual_thread *t)
+{
+    t->mark_ns = v->now_ns;
+    t->below_mark_ns = below_ns(v, t->cpu, t->base);
+}
+
+static void count_waiting(struct ei_virtual_cpus *v, struct ei_virtual_thread *t)
+{
+    const int64_t below_mark_ns = t->below_mark_ns;
+    t->waited_ns += v->now_ns - t->mark_ns;
+    mark_waiting(v, t);
+    t->below_ns += t->below_mark_ns - below_mark_ns;
+}
+
+void ei_virtual_count(struct ei_virtual_cpus *v, int32_t thread)
+{
+    struct ei_virtual_thread *t = &v->threads[thread];
+    if (t->state == EI_VIRTUAL_RUNNING) {
+        count_running(v, t);
+    } else if (t->state == EI_VIRTUAL_READY) {
+        count_waiting(v, t);
+    }
+}
+
+void ei_virtual_count_begin(struct ei_virtual_cpus *v, int32_t thread)
+{
+    struct ei_virtual_thread *t = &v->threads[thread];
+    ei_virtual_count(v, thread);
+    t->ran_ns = t->waited_ns = t->below_ns = 0;
+}
+
 /* ---- queues ---- */
 
 static void enqueue(struct ei_virtual_cpus *v, int32_t thread, int32_t cpu, bool at_head)
@@ -51,6 +110,7 @@ static void enqueue(struct ei_virtual_cpus *v, int32_t thread, int32_t cpu, bool
         c->tail[p] = thread;
     }
     c->waiting[p / 64] |= UINT64_C(1) << (p % 64);
+    mark_waiting(v, t);
 }
 
 static void dequeue(struct ei_virtual_cpus *v, int32_t thread)
@@ -58,6 +118,7 @@ static void dequeue(struct ei_virtual_cpus *v, int32_t thread)
     struct ei_virtual_thread *t = &v->threads[thread];
     struct ei_virtual_cpu *c = &v->cpus[t->cpu];
     const int32_t p = t->priority;
+    count_waiting(v, t);
     if (t->before != EI_VIRTUAL_NOBODY) {
         v->threads[t->before].after = t->after;
     } else {
@@ -95,7 +156,7 @@ static void run_on(struct ei_virtual_cpus *v, int32_t thread, int32_t cpu)
     struct ei_virtual_thread *t = &v->threads[thread];
     t->state = EI_VIRTUAL_RUNNING;
     t->cpu = cpu;
-    t->since_ns = v->now_ns;
+    t->since_ns = t->mark_ns = v->now_ns;
     v->cpus[cpu].running = thread;
 }
 
@@ -104,6 +165,7 @@ static int32_t take_off(struct ei_virtual_cpus *v, int32_t cpu)
 {
     const int32_t thread = v->cpus[cpu].running;
     struct ei_virtual_thread *t = &v->threads[thread];
+    count_running(v, t);
     t->rest_ns -= v->now_ns - t->since_ns;
     t->since_ns = v->now_ns;
     v->cpus[cpu].running = EI_VIRTUAL_NOBODY;
@@ -211,6 +273,7 @@ void ei_virtual_set_priority(struct ei_virtual_cpus *v, int32_t thread, int32_t 
     if (priority == t->priority) {
         return;
     }
+    ei_virtual_count(v, thread);
     if (t->state == EI_VIRTUAL_READY) {
         dequeue(v, thread);
         t->priority = priority;

@@ -31,12 +31,20 @@ struct ei_virtual_thread {
     int32_t before, after; /* in its queue; EI_VIRTUAL_NOBODY = end */
     int64_t rest_ns;       /* of its present computation, as of since_ns when it runs */
     int64_t since_ns;
+    /* where its time went since ei_virtual_count_begin */
+    int32_t base;      /* priority of its own; filled in by the caller */
+    int64_t ran_ns;    /* on a CPU */
+    int64_t waited_ns; /* in a queue */
+    int64_t below_ns;  /* of waited_ns: while its CPU ran a thread of a lower base */
+    int64_t mark_ns, below_mark_ns;
 };
 
 struct ei_virtual_cpu {
     int32_t running;     /* thread, EI_VIRTUAL_NOBODY = idle */
     uint64_t waiting[2]; /* bit p: queue p is not empty */
     int32_t head[EI_VIRTUAL_PRIORITIES], tail[EI_VIRTUAL_PRIORITIES];
+    int64_t raised_ns; /* that threads ran above their base, and of each base */
+    int64_t raised_base_ns[EI_VIRTUAL_PRIORITIES];
 };
 
 struct ei_virtual_cpus {
@@ -47,7 +55,7 @@ struct ei_virtual_cpus {
 };
 
 /* cpu_count: 1..EI_VIRTUAL_CPUS_MAX. Threads are idle, of priority 0 and without CPUs until the caller fills in
- * priority and cpus. Returns 0 or -ENOMEM.
+ * priority, base and cpus. Returns 0 or -ENOMEM.
  */
 int ei_virtual_cpus_init(struct ei_virtual_cpus *v, int32_t cpu_count, int32_t thread_count);
 void ei_virtual_cpus_fini(struct ei_virtual_cpus *v);
@@ -63,6 +71,10 @@ void ei_virtual_block(struct ei_virtual_cpus *v, int32_t thread);
 
 /* Change a thread's priority. */
 void ei_virtual_set_priority(struct ei_virtual_cpus *v, int32_t thread, int32_t priority);
+
+/* Begin to count where the thread's time goes; bring the counts up to now. */
+void ei_virtual_count_begin(struct ei_virtual_cpus *v, int32_t thread);
+void ei_virtual_count(struct ei_virtual_cpus *v, int32_t thread);
 
 /* The thread that is due next and when (>= now); EI_VIRTUAL_NOBODY when nobody runs. Ties go to the lower CPU. */
 int32_t ei_virtual_next_due(const struct ei_virtual_cpus *v, int64_t *out_ns);

@@ -1,6 +1,8 @@
 /* See collector.h: create, add, finish. */
 #include "metrics/collector_state.h"
 
+#include "rt/memory.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,7 +95,7 @@ static int init_task(struct ei_metrics_task_state *state, const struct ei_metric
 static int init_tasks(struct ei_collector *collector, const struct ei_metrics_task *tasks, int32_t n)
 {
     struct ei_cpuset cpus = {0};
-    collector->tasks = calloc((size_t)n, sizeof *collector->tasks);
+    collector->tasks = ei_memory_table((size_t)n, sizeof *collector->tasks);
     if (collector->tasks == NULL) {
         return -ENOMEM;
     }
@@ -105,6 +107,10 @@ static int init_tasks(struct ei_collector *collector, const struct ei_metrics_ta
         if (init_task(&collector->tasks[i], &tasks[i], n) != 0) {
             return -ENOMEM;
         }
+    }
+    if (collector->has_activities &&
+        ei_activity_history_init(&collector->activities, n, EI_METRICS_ACTIVITIES_KEPT) != 0) {
+        return -ENOMEM;
     }
     return ei_gap_history_init(&collector->gaps, &cpus, EI_METRICS_GAPS_KEPT);
 }
@@ -119,6 +125,7 @@ static int init_memory(struct ei_collector *collector, const struct ei_metrics_r
     collector->t0_ns = run->t0_ns;
     collector->planned_ns = run->duration_ns;
     collector->warmup_ns = run->warmup_ns;
+    collector->has_activities = run->has_activities;
     collector->machine = machine_json(&run->machine);
     collector->degraded = degraded_json(run);
     collector->out_dir = out_dir != NULL ? strdup(out_dir) : NULL;
@@ -206,6 +213,7 @@ void ei_collector_destroy(struct ei_collector *collector)
     }
     free(collector->tasks);
     ei_gap_history_fini(&collector->gaps);
+    ei_activity_history_fini(&collector->activities);
     json_decref(collector->machine);
     json_decref(collector->degraded);
     free(collector->name);
@@ -217,10 +225,12 @@ void ei_collector_destroy(struct ei_collector *collector)
     free(collector);
 }
 
-/* Gaps against what they would have to explain. */
+/* Gaps against what they would have to explain, and the split of a job that ran. */
 struct explanation {
     int64_t gap_ns;
     bool is_explained;
+    struct ei_job_split split;
+    int miss_cause; /* enum ei_miss_cause */
 };
 
 /* A job that ran is explained when gaps between its release and its finish add up to at least its tardiness. A release
@@ -241,16 +251,20 @@ static struct explanation explain(struct ei_collector *collector, const struct e
     } else {
         can_explain = job->cause == EI_CAUSE_LATE || job->cause == EI_CAUSE_QUEUE;
     }
-    struct explanation result = {0};
+    struct explanation result = {.miss_cause = EI_MISS_NONE};
     if (ran || (can_explain && to_ns > limit_ns)) {
         result.gap_ns = ei_gap_history_covered_ns(&collector->gaps, &task->spec.cpus, from_ns, to_ns);
         result.is_explained = can_explain && to_ns > limit_ns && result.gap_ns > 0 && result.gap_ns >= to_ns - limit_ns;
+    }
+    if (ran) {
+        result.split = ei_job_split(job, &collector->activities, &collector->gaps);
+        result.miss_cause = can_explain ? ei_job_miss_cause(job, &result.split, result.gap_ns) : EI_MISS_NONE;
     }
     return result;
 }
 
 static void write_job(struct ei_collector *collector, const struct ei_metrics_task_state *task,
-                      const struct ei_job_record *job, struct explanation explanation)
+                      const struct ei_job_record *job, const struct explanation *explanation)
 {
     if (!collector->has_jobs_csv || collector->jobs_csv.write_errnum != 0) {
         return;
@@ -258,8 +272,10 @@ static void write_job(struct ei_collector *collector, const struct ei_metrics_ta
     const bool is_known = job->preempted_by >= 0 && job->preempted_by < collector->task_count;
     const struct ei_jobs_csv_context context = {
         .t0_ns = collector->t0_ns,
-        .gap_ns = explanation.gap_ns,
-        .is_explained = explanation.is_explained,
+        .gap_ns = explanation->gap_ns,
+        .is_explained = explanation->is_explained,
+        .split = &explanation->split,
+        .miss_cause = explanation->miss_cause,
         .is_degraded = json_array_size(collector->degraded) > 0,
         .task = task->spec.name,
         .preempted_by = is_known ? collector->tasks[job->preempted_by].spec.name : NULL,
@@ -323,8 +339,21 @@ static void count_run(struct ei_metrics_task_state *task, const struct ei_job_re
     }
 }
 
-static enum ei_outcome count_job(struct ei_metrics_task_state *task, const struct ei_job_record *job, bool is_explained)
+static void count_split(struct ei_metrics_task_state *task, const struct explanation *explanation)
 {
+    for (int i = 0; i < EI_PARTS; i++) {
+        task->part_ns[i] += explanation->split.part_ns[i];
+    }
+    task->over_profile[explanation->split.over_profile]++;
+    if (explanation->miss_cause != EI_MISS_NONE) {
+        task->miss_causes[explanation->miss_cause]++;
+    }
+}
+
+static enum ei_outcome count_job(struct ei_metrics_task_state *task, const struct ei_job_record *job,
+                                 const struct explanation *explanation)
+{
+    const bool is_explained = explanation->is_explained;
     if ((job->flags & EI_JOB_WARMUP) != 0) {
         task->warmup++;
         return EI_OUTCOME_UNCOUNTED;
@@ -334,6 +363,7 @@ static enum ei_outcome count_job(struct ei_metrics_task_state *task, const struc
     }
     if (job->outcome == EI_JOB_COMPLETED || job->outcome == EI_JOB_ABORTED) {
         count_run(task, job);
+        count_split(task, explanation);
     } else if (job->outcome == EI_JOB_SKIPPED) {
         task->skipped++;
     } else {
@@ -360,8 +390,8 @@ static void add_job(struct ei_collector *collector, const struct ei_job_record *
     }
     struct ei_metrics_task_state *task = &collector->tasks[job->task_idx];
     const struct explanation explanation = explain(collector, task, job);
-    write_job(collector, task, job, explanation);
-    ei_outcome_sequence_add(&task->sequence, job->job_idx, count_job(task, job, explanation.is_explained));
+    write_job(collector, task, job, &explanation);
+    ei_outcome_sequence_add(&task->sequence, job->job_idx, count_job(task, job, &explanation));
     if (job->outcome == EI_JOB_COMPLETED || job->outcome == EI_JOB_ABORTED) {
         task->last_release_ns = job->release_ns;
         task->last_finish_ns = job->finish_ns;
@@ -419,6 +449,9 @@ void ei_collector_add(struct ei_collector *collector, const struct ei_record *re
         break;
     case EI_RECORD_GAP:
         add_wakeup(collector, &record->u.gap);
+        break;
+    case EI_RECORD_ACTIVITY:
+        ei_activity_history_add(&collector->activities, &record->u.activity);
         break;
     default:
         collector->records_invalid++;

@@ -4,7 +4,8 @@
  * Memory is fixed at create and does not grow with the run. Thread: everything here belongs to the one housekeeping
  * thread that drains the rings; nothing is real-time safe, nothing takes a lock.
  * Order of add() calls: the gaps of a stretch of time before the jobs that ran in it (metrics/drain.h does this), and
- * of one task the record of a job that ran before the records of the releases that passed while it ran.
+ * of one task the record of a job that ran before the records of the releases that passed while it ran; activities
+ * before the jobs that they may have delayed (metrics/drain.h again).
  * Definitions of every figure: docs/summary-json.md; of every column: docs/jobs-csv.md.
  */
 #ifndef METRICS_COLLECTOR_H
@@ -18,7 +19,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define EI_METRICS_TASKS_MAX 256
+#define EI_METRICS_TASKS_MAX 1024
 #define EI_METRICS_PLAN_MAX 160 /* bytes with the final 0 */
 #define EI_METRICS_EXITS_MAX 64
 #define EI_METRICS_MK_MAX 10000
@@ -29,6 +30,9 @@
 /* Gaps remembered per CPU for explaining misses, the newest ones: at one gap per probe period (250 us), one second. An
  * older gap explains nothing, so a miss is then counted as unexplained, never the other way round. */
 #define EI_METRICS_GAPS_KEPT 4096
+/* Stretches of activity remembered per task for splitting responses, the newest ones. What an older one might have told
+ * is counted as unexplained. */
+#define EI_METRICS_ACTIVITIES_KEPT 4096
 /* Job outcomes of one task may arrive this many releases out of order without harm to mk and the longest run. */
 #define EI_METRICS_REORDER_MAX 4096
 
@@ -75,6 +79,7 @@ struct ei_metrics_run {
     int64_t t0_ns;       /* CLOCK_MONOTONIC time 0 of the run: release 0 of a task without offset */
     int64_t duration_ns; /* as planned, from t0, warm-up included */
     int64_t warmup_ns;   /* from t0; preemptions and probe wake-ups before its end are not counted */
+    bool has_activities; /* EI_RECORD_ACTIVITY will come; without them jobs are EI_JOB_SPLIT or stay unexplained */
     const struct ei_metrics_degraded *degraded;
     int32_t degraded_count;
     struct ei_metrics_machine machine;

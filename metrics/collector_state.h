@@ -4,6 +4,8 @@
 #ifndef METRICS_COLLECTOR_STATE_H
 #define METRICS_COLLECTOR_STATE_H
 
+#include "metrics/activity.h"
+#include "metrics/causes.h"
 #include "metrics/collector.h"
 #include "metrics/gaps.h"
 #include "metrics/jobs_csv.h"
@@ -30,6 +32,9 @@ struct ei_metrics_task_state {
     int64_t preempted_labelled, preempted_correct; /* a job without an answer is not correct */
     int64_t replans, late_replans;
     int64_t causes[EI_JOB_CAUSES];
+    int64_t part_ns[EI_PARTS];                 /* of released jobs, summed up */
+    int64_t miss_causes[EI_MISS_CAUSES];       /* of misses and jobs given up at their deadline */
+    int64_t over_profile[EI_PROFILE_VERDICTS]; /* released jobs by verdict */
     int64_t exits[EI_METRICS_EXITS_MAX], exit_labelled[EI_METRICS_EXITS_MAX], exit_correct[EI_METRICS_EXITS_MAX];
     int64_t *preempted_by; /* owned, one per task */
     int64_t last_response_ns;
@@ -59,7 +64,9 @@ struct ei_collector {
     struct ei_metrics_task_state *tasks;
     /* the machine's noise */
     struct ei_gap_history gaps;
+    struct ei_activity_history activities;
     struct ei_histogram lateness;
+    bool has_activities;
     int64_t wakeups, gap_count, gap_total_ns, long_gap_count;
     int64_t records_invalid;
     /* files */

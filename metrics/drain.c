@@ -68,10 +68,22 @@ static int64_t take_gaps(struct ei_drain *drain)
     return taken;
 }
 
+/* What others did is known before the jobs that they may have delayed are judged. */
+static void add_activities(struct ei_drain *drain, size_t fresh_count)
+{
+    for (size_t i = 0; i < fresh_count; i++) {
+        if (drain->fresh[i].kind == EI_RECORD_ACTIVITY) {
+            ei_collector_add(drain->collector, &drain->fresh[i]);
+        }
+    }
+}
+
 static void add_held(struct ei_drain *drain)
 {
     for (int32_t i = 0; i < drain->held_count; i++) {
-        ei_collector_add(drain->collector, &drain->held[i]);
+        if (drain->held[i].kind != EI_RECORD_ACTIVITY) {
+            ei_collector_add(drain->collector, &drain->held[i]);
+        }
     }
     drain->held_count = 0;
 }
@@ -86,6 +98,7 @@ int64_t ei_drain_cycle(struct ei_drain *drain)
                                                   EI_DRAIN_BATCH_MAX - fresh_count);
         }
         taken += (int64_t)fresh_count + take_gaps(drain);
+        add_activities(drain, fresh_count);
         add_held(drain);
         struct ei_record *const emptied = drain->held;
         drain->held = drain->fresh;

@@ -1,9 +1,9 @@
 /* Moves records out of the threads' rings into the collector, in an order that lets gaps explain misses.
  *
- * A cycle takes job rings first, then gap rings, gives the gaps to the collector, and only then the jobs of the cycle
- * before. So every gap whose probe reported before the second cycle after a job's record is known when the job is
- * judged, also when the probe got its CPU back a moment after the job. No threads of its own: the housekeeping thread
- * calls it, say every 20 ms. Only that thread may use a struct ei_drain. Producers never wait.
+ * A cycle takes job rings first, then gap rings, gives gaps and activities to the collector, and only then the jobs of
+ * the cycle before. So every gap whose probe reported before the second cycle after a job's record is known when the
+ * job is judged, also when the probe got its CPU back a moment after the job. No threads of its own: the housekeeping
+ * thread calls it, say every 20 ms. Only that thread may use a struct ei_drain. Producers never wait.
  */
 #ifndef METRICS_DRAIN_H
 #define METRICS_DRAIN_H
@@ -11,7 +11,7 @@
 #include "metrics/collector.h"
 #include "rt/spsc_ring.h"
 
-#define EI_DRAIN_RINGS_MAX 1280 /* EI_METRICS_TASKS_MAX job rings and one gap ring per CPU */
+#define EI_DRAIN_RINGS_MAX 2048 /* EI_METRICS_TASKS_MAX job rings and one gap ring per CPU */
 #define EI_DRAIN_BATCH_MAX 4096 /* records held back at most */
 
 struct ei_drain {
@@ -27,9 +27,9 @@ int ei_drain_init(struct ei_drain *drain, struct ei_collector *collector);
 /* Frees what init took; the rings are the caller's. Accepts a zeroed struct. */
 void ei_drain_fini(struct ei_drain *drain);
 
-/* Register a ring of struct ei_record (borrowed until fini): a job ring carries a thread's EI_RECORD_JOB and
- * EI_RECORD_PREEMPTION records, a gap ring a probe's EI_RECORD_GAP records. Before the threads start. Returns 0,
- * -EINVAL when the ring's records have another size, or EINET_E_LIMIT. */
+/* Register a ring of struct ei_record (borrowed until fini): a job ring carries a thread's EI_RECORD_JOB,
+ * EI_RECORD_PREEMPTION and EI_RECORD_ACTIVITY records, a gap ring a probe's EI_RECORD_GAP records. Before the threads
+ * start. Returns 0, -EINVAL when the ring's records have another size, or EINET_E_LIMIT. */
 int ei_drain_add_job_ring(struct ei_drain *drain, struct ei_spsc_ring *ring);
 int ei_drain_add_gap_ring(struct ei_drain *drain, struct ei_spsc_ring *ring);
 

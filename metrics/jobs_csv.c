@@ -8,7 +8,9 @@
 static const char head[] =
     "task,job_idx,release_ns,outcome,cause,is_warmup,is_missed,awake_ns,start_ns,finish_ns,deadline_ns,answer_ns,"
     "lane_wait_ns,lane_busy_ns,planned_exit_idx,exit_idx,exits_mask,confidence,sample_idx,label,answer_label,"
-    "is_correct,preemptions,preempted_by,replans,late_replans,gap_ns,is_machine_explained,is_degraded\n";
+    "is_correct,preemptions,preempted_by,replans,late_replans,gap_ns,is_machine_explained,is_degraded,"
+    "release_delay_ns,blocking_ns,interference_ns,execution_ns,lane_queue_ns,unexplained_ns,profiled_ns,miss_cause,"
+    "over_profile\n";
 
 const char *ei_job_outcome_name(int outcome)
 {
@@ -66,6 +68,25 @@ static void write_index(FILE *out, int32_t value)
     } else {
         fprintf(out, ",%" PRId32, value);
     }
+}
+
+/* The parts of the response, in the order of enum ei_part, and what follows from them. */
+static void write_split(FILE *out, const struct ei_job_record *job, const struct ei_jobs_csv_context *context)
+{
+    if (job->outcome != EI_JOB_COMPLETED && job->outcome != EI_JOB_ABORTED) {
+        fputs(",,,,,,,,,", out);
+        return;
+    }
+    for (int i = 0; i < EI_PARTS; i++) {
+        fprintf(out, ",%" PRId64, context->split->part_ns[i]);
+    }
+    if (job->profiled_ns > 0) {
+        fprintf(out, ",%" PRId64, job->profiled_ns);
+    } else {
+        fputc(',', out);
+    }
+    fprintf(out, ",%s,%s", ei_miss_cause_name(context->miss_cause),
+            ei_over_profile_name((int)context->split->over_profile));
 }
 
 int ei_jobs_csv_write_head(FILE *out, const struct ei_metrics_degraded *degraded, int32_t degraded_count)
@@ -130,9 +151,9 @@ int ei_jobs_csv_write_job(FILE *out, const struct ei_job_record *job, const stru
     if ((job->flags & EI_JOB_HAS_NN) != 0) {
         snprintf(replans, sizeof replans, "%d,%d", job->replans, job->late_replans);
     }
-    if (fprintf(out, ",%s,%" PRId64 ",%d,%d\n", replans, context->gap_ns, context->is_explained, context->is_degraded) <
-            0 ||
-        ferror(out)) {
+    fprintf(out, ",%s,%" PRId64 ",%d,%d", replans, context->gap_ns, context->is_explained, context->is_degraded);
+    write_split(out, job, context);
+    if (fputc('\n', out) == EOF || ferror(out)) {
         return errno != 0 ? -errno : -EIO;
     }
     return 0;

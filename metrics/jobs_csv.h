@@ -2,6 +2,7 @@
 #ifndef METRICS_JOBS_CSV_H
 #define METRICS_JOBS_CSV_H
 
+#include "metrics/causes.h"
 #include "metrics/collector.h"
 
 /* Static names of enum ei_job_outcome and enum ei_job_cause; "unknown" outside of them. */
@@ -13,11 +14,13 @@ const char *ei_job_cause_name(int cause);
 /* What a line says beyond the record. */
 struct ei_jobs_csv_context {
     int64_t t0_ns;
-    int64_t gap_ns;           /* gaps inside release..finish */
-    bool is_explained;        /* the machine explains the miss, skip or drop */
-    bool is_degraded;         /* of the run */
-    const char *task;         /* name */
-    const char *preempted_by; /* name, NULL = nobody */
+    int64_t gap_ns;                   /* gaps inside release..finish */
+    bool is_explained;                /* the machine explains the miss, skip or drop */
+    bool is_degraded;                 /* of the run */
+    const struct ei_job_split *split; /* of a job that ran */
+    int miss_cause;                   /* enum ei_miss_cause */
+    const char *task;                 /* name */
+    const char *preempted_by;         /* name, NULL = nobody */
 };
 
 /* The head: a "# DEGRADED: reason (fix)" line per reason, then the column names. Returns 0 or -errno of the write. */

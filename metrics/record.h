@@ -10,7 +10,19 @@
 enum ei_record_kind {
     EI_RECORD_JOB,        /* one per nominal release: what became of it */
     EI_RECORD_PREEMPTION, /* one per lane taken from a running job, pushed by the preemptor at its first block */
-    EI_RECORD_GAP         /* the noise probe woke late: time in which no task of ours held the CPU */
+    EI_RECORD_GAP,        /* the noise probe woke late: time in which no task of ours held the CPU */
+    EI_RECORD_ACTIVITY    /* a stretch in which a job wanted the processor, pushed before its own record */
+};
+
+/* Where the time from a job's nominal release to its finish went. The parts sum to the response exactly. */
+enum ei_part {
+    EI_PART_RELEASE_DELAY, /* released late, behind its predecessor, or woken late */
+    EI_PART_BLOCKING,      /* a job of lower priority held the processor or the lane */
+    EI_PART_INTERFERENCE,  /* a job of higher or equal priority held the processor */
+    EI_PART_EXECUTION,     /* it ran itself */
+    EI_PART_LANE_QUEUE,    /* a job of higher or equal priority held the lane */
+    EI_PART_UNEXPLAINED,   /* none of these: the machine, as far as the noise probe saw a gap */
+    EI_PARTS
 };
 
 enum ei_job_outcome {
@@ -37,7 +49,8 @@ enum {
     EI_JOB_MISSED = 1 << 1,   /* finished after its deadline */
     EI_JOB_ANSWERED = 1 << 2, /* an answer of this very job was published */
     EI_JOB_LABELLED = 1 << 3, /* label is known */
-    EI_JOB_HAS_NN = 1 << 4    /* the task has a network stage, so coverage and exits apply */
+    EI_JOB_HAS_NN = 1 << 4,   /* the task has a network stage, so coverage and exits apply */
+    EI_JOB_SPLIT = 1 << 5     /* part_ns is complete; without it the collector finds the rest in activities and gaps */
 };
 
 struct ei_job_record {
@@ -63,8 +76,11 @@ struct ei_job_record {
     int16_t preempted_by; /* task index of the last one, -1 = none */
     int16_t replans;      /* plans made after the first one and used */
     int16_t late_replans; /* plans that came after the boundary they were meant for; the job kept its plan */
-    uint8_t outcome;      /* enum ei_job_outcome */
-    uint8_t cause;        /* enum ei_job_cause */
+    int64_t ready_ns;     /* released, and the job before it over: from here on it could run */
+    int64_t profiled_ns;  /* execution that its profile allows: spins, p99 of its blocks; 0 = unknown */
+    int64_t part_ns[EI_PARTS];
+    uint8_t outcome; /* enum ei_job_outcome */
+    uint8_t cause;   /* enum ei_job_cause */
     uint8_t reserved[2];
 };
 
@@ -85,12 +101,23 @@ struct ei_gap_record {
     int64_t actual_ns;   /* when it ran */
 };
 
+struct ei_activity_record {
+    int32_t task_idx;
+    int32_t cpu;          /* -1 = unknown */
+    int32_t priority;     /* of the task */
+    int32_t top_priority; /* highest that its thread had meanwhile: above `priority` while a higher job waited for it */
+    int64_t job_idx;
+    int64_t start_ns, end_ns; /* ready, or granted the lane; gave the processor up, or a lane */
+    int64_t cpu_ns;           /* of processor time that it got */
+};
+
 struct ei_record {
     int64_t kind; /* enum ei_record_kind */
     union {
         struct ei_job_record job;
         struct ei_preemption_record preemption;
         struct ei_gap_record gap;
+        struct ei_activity_record activity;
     } u;
 };
 

@@ -98,6 +98,33 @@ static json_t *causes(const struct ei_metrics_task_state *task, int *rc)
     return object;
 }
 
+static json_t *parts(const struct ei_metrics_task_state *task, int *rc)
+{
+    json_t *object = json_object();
+    for (int i = 0; i < EI_PARTS; i++) {
+        set(object, ei_miss_cause_name(i), json_integer(task->part_ns[i]), rc);
+    }
+    return object;
+}
+
+static json_t *miss_causes(const struct ei_metrics_task_state *task, int *rc)
+{
+    json_t *object = json_object();
+    for (int i = 0; i < EI_MISS_CAUSES; i++) {
+        set(object, ei_miss_cause_name(i), json_integer(task->miss_causes[i]), rc);
+    }
+    return object;
+}
+
+static json_t *over_profile(const struct ei_metrics_task_state *task, int *rc)
+{
+    json_t *object = json_object();
+    for (int i = EI_PROFILE_KEPT + 1; i < EI_PROFILE_VERDICTS; i++) {
+        set(object, ei_over_profile_name(i), json_integer(task->over_profile[i]), rc);
+    }
+    return object;
+}
+
 static json_t *preempted_by(const struct ei_collector *collector, const struct ei_metrics_task_state *task, int *rc)
 {
     json_t *object = json_object();
@@ -200,6 +227,9 @@ static json_t *task_json(const struct ei_collector *collector, int32_t task_idx,
     set(object, "preempted_by", preempted_by(collector, task, rc), rc);
     set(object, "causes", causes(task, rc), rc);
     set(object, "slo", slos(collector, task_idx, rc), rc);
+    set(object, "response_parts_ns", parts(task, rc), rc);
+    set(object, "miss_causes", miss_causes(task, rc), rc);
+    set(object, "over_profile", over_profile(task, rc), rc);
     return object;
 }
 

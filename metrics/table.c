@@ -261,6 +261,26 @@ static void print_noise(const struct ei_collector *collector, struct paragraph *
     paragraph_end(paragraph);
 }
 
+/* "by cause: blocking 3, machine 1", and jobs that computed longer than their profile says. */
+static void print_causes(const struct ei_metrics_task_state *task, struct paragraph *paragraph)
+{
+    char text[256] = "";
+    size_t length = 0;
+    for (int i = 0; i < EI_MISS_CAUSES; i++) {
+        if (task->miss_causes[i] > 0) {
+            length += (size_t)snprintf(text + length, sizeof text - length, "%s%s %" PRId64, length > 0 ? ", " : "",
+                                       ei_miss_cause_name(i), task->miss_causes[i]);
+        }
+    }
+    if (length > 0) {
+        paragraph_item(paragraph, EI_COLOUR_NONE, "by cause: %s", text);
+    }
+    if (task->over_profile[EI_PROFILE_VIOLATED] > 0) {
+        paragraph_item(paragraph, EI_COLOUR_WARN, "%" PRId64 " jobs over their profile",
+                       task->over_profile[EI_PROFILE_VIOLATED]);
+    }
+}
+
 /* A line for a task whose figures need a word: jobs that failed and why, preemptions, a broken identity. */
 static void print_task_notes(const struct ei_collector *collector, int32_t task_idx, struct paragraph *paragraph)
 {
@@ -268,7 +288,8 @@ static void print_task_notes(const struct ei_collector *collector, int32_t task_
     const int64_t not_met = ei_metrics_not_met(task);
     const int64_t seen = ei_metrics_seen(task);
     const bool is_identity_ok = seen == collector->expected[task_idx];
-    if (not_met == 0 && is_identity_ok && task->preempted_jobs == 0 && task->late_replans == 0) {
+    const bool is_over_profile = task->over_profile[EI_PROFILE_VIOLATED] > 0;
+    if (not_met == 0 && is_identity_ok && task->preempted_jobs == 0 && task->late_replans == 0 && !is_over_profile) {
         return;
     }
     paragraph_item(paragraph, EI_COLOUR_HEAD, "%s", task->spec.name);
@@ -287,6 +308,7 @@ static void print_task_notes(const struct ei_collector *collector, int32_t task_
         paragraph_item(paragraph, EI_COLOUR_NONE, "ratio 95%% interval %.2f..%.2f%%", 100.0 * low, 100.0 * high);
         paragraph_item(paragraph, EI_COLOUR_NONE, "longest run %" PRId64, task->sequence.longest_run);
     }
+    print_causes(task, paragraph);
     if (task->preempted_jobs > 0 && task->spec.exits > 0) {
         paragraph_item(paragraph, EI_COLOUR_NONE,
                        "preempted jobs %" PRId64 ", past exit 1 %" PRId64 ", answered %" PRId64, task->preempted_jobs,

@@ -14,6 +14,9 @@
 #include <unistd.h>
 
 #define TOP_PAD_BYTES (64 * 1024 * 1024)
+#define TABLE_ALIGN_BYTES ((size_t)128)
+#define HUGE_PAGE_BYTES ((size_t)2 << 20)
+#define TABLE_HUGE_MIN_BYTES ((size_t)8 << 20)
 #define STACK_RESERVE_BYTES ((size_t)16 * 1024) /* left for the caller's own frames */
 
 int ei_memory_tune_malloc(void)
@@ -21,6 +24,24 @@ int ei_memory_tune_malloc(void)
     const int ok = mallopt(M_TRIM_THRESHOLD, -1) & mallopt(M_MMAP_MAX, 0) & mallopt(M_TOP_PAD, TOP_PAD_BYTES) &
                    mallopt(M_ARENA_MAX, 1);
     return ok != 0 ? 0 : -ENOTSUP;
+}
+
+void *ei_memory_table(size_t count, size_t entry_bytes)
+{
+    const size_t bytes = count * entry_bytes;
+    if (entry_bytes != 0 && bytes / entry_bytes != count) {
+        return NULL;
+    }
+    const size_t align = bytes < TABLE_HUGE_MIN_BYTES ? TABLE_ALIGN_BYTES : HUGE_PAGE_BYTES;
+    const size_t whole = (bytes + align - 1) / align * align;
+    void *table = aligned_alloc(align, whole);
+    if (table != NULL) {
+        if (align == HUGE_PAGE_BYTES) {
+            (void)madvise(table, whole, MADV_HUGEPAGE); /* refused: slower, not wrong */
+        }
+        memset(table, 0, whole);
+    }
+    return table;
 }
 
 static int refused(struct einet_error *err, const char *what)

@@ -43,6 +43,11 @@ int ei_memory_prefault_heap(size_t size_bytes);
 /* Write one byte per page of a range, keeping its contents. Not real-time safe (it faults: that is its purpose). */
 void ei_memory_prefault_range(void *start, size_t size_bytes);
 
+/* Zeroed memory for a large table that is visited at random: where it is large, in huge pages as far as the system
+ * gives some, so that address translation does not dominate. Aligned to 128 bytes. NULL = none left; free() it. Not
+ * real-time safe. */
+void *ei_memory_table(size_t count, size_t entry_bytes);
+
 struct ei_thread_usage {
     int64_t minor_faults;
     int64_t major_faults;

@@ -30,6 +30,11 @@ static int parse_into(struct ei_spec_reader *rd, const char *text, size_t length
     if (rc != 0) {
         return rc;
     }
+    rc = ei_spec_apply_settings(rd);
+    if (rc != 0) {
+        ei_yaml_fini(&rd->yaml);
+        return rc;
+    }
     ei_spec_read(rd);
     ei_spec_check(rd);
     ei_yaml_fini(&rd->yaml);
@@ -37,14 +42,14 @@ static int parse_into(struct ei_spec_reader *rd, const char *text, size_t length
 }
 
 /* diag is initialised. */
-static int parse_checked(const char *text, size_t length_bytes, const char *name, struct ei_workload **out,
-                         struct ei_diagnostics *diag)
+static int parse_checked(const char *text, size_t length_bytes, const char *name, const struct ei_setting *settings,
+                         int32_t setting_count, struct ei_workload **out, struct ei_diagnostics *diag)
 {
     struct ei_workload *wl = calloc(1, sizeof *wl);
     if (wl == NULL) {
         return -ENOMEM;
     }
-    struct ei_spec_reader rd = {.wl = wl, .diag = diag};
+    struct ei_spec_reader rd = {.wl = wl, .diag = diag, .settings = settings, .setting_count = setting_count};
     set_folder(&rd, name);
     snprintf(wl->file, sizeof wl->file, "%s", name);
     const int rc = parse_into(&rd, text, length_bytes);
@@ -64,7 +69,7 @@ int ei_workload_parse(const char *text, size_t length_bytes, const char *name, s
     if (rc != 0) {
         return rc;
     }
-    rc = parse_checked(text, length_bytes, name, out, diag);
+    rc = parse_checked(text, length_bytes, name, NULL, 0, out, diag);
     if (rc == -ENOMEM) {
         ei_diagnostics_fini(diag);
     }
@@ -72,6 +77,12 @@ int ei_workload_parse(const char *text, size_t length_bytes, const char *name, s
 }
 
 int ei_workload_load(const char *path, struct ei_workload **out, struct ei_diagnostics *diag)
+{
+    return ei_workload_load_with(path, NULL, 0, out, diag);
+}
+
+int ei_workload_load_with(const char *path, const struct ei_setting *settings, int32_t count, struct ei_workload **out,
+                          struct ei_diagnostics *diag)
 {
     const struct ei_place nowhere = {0, 0};
     char why[160] = "";
@@ -83,7 +94,7 @@ int ei_workload_load(const char *path, struct ei_workload **out, struct ei_diagn
     }
     rc = ei_spec_read_file(path, EI_WORKLOAD_FILE_MAX, &text, &length_bytes, why, sizeof why);
     if (rc == 0) {
-        rc = parse_checked(text, length_bytes, path, out, diag);
+        rc = parse_checked(text, length_bytes, path, settings, count, out, diag);
     } else if (rc != -ENOMEM) {
         const char *hint = rc == -EISDIR ? "name the workload file itself, e.g. configs/edge-server.yaml" : NULL;
         ei_diagnostics_add(diag, EI_SEVERITY_ERROR, nowhere, 1, hint, "%s", why);

@@ -18,7 +18,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#ifndef EI_TASKS_MAX /* a build may want more: bench/simulate.c */
 #define EI_TASKS_MAX 64
+#endif
 #define EI_LANES_MAX 16
 #define EI_MODELS_MAX 32
 #define EI_STAGES_MAX 8
@@ -305,6 +307,16 @@ struct ei_workload {
  * ei_diagnostics_fini it. Returns 0 with *out (destroy it), EINET_E_FILE when there is an error, -ENOMEM. *out is
  * untouched on failure. Thread: any, not real-time safe. */
 int ei_workload_load(const char *path, struct ei_workload **out, struct ei_diagnostics *diag);
+
+/* A value that takes the place of the file's, or of a default, before anything is checked. path: keys joined by dots;
+ * an entry of a list by its `name` or its number from 0: "tasks.camera.deadline". */
+struct ei_setting {
+    const char *path, *value;
+};
+
+/* ei_workload_load with settings. A path that leads nowhere, or to more than one value, is an error of the file. */
+int ei_workload_load_with(const char *path, const struct ei_setting *settings, int32_t count, struct ei_workload **out,
+                          struct ei_diagnostics *diag);
 
 /* The same for a text in memory; name stands in messages, and its folder is where relative paths are looked up. */
 int ei_workload_parse(const char *text, size_t length_bytes, const char *name, struct ei_workload **out,

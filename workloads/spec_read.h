@@ -19,8 +19,13 @@ struct ei_spec_reader {
     struct ei_yaml yaml;
     char folder[EI_SPEC_PATH_MAX]; /* of the workload file, with the final '/'; "" = working directory */
     int32_t task_nodes[EI_TASKS_MAX];
+    const struct ei_setting *settings; /* [setting_count] */
+    int32_t setting_count;
     int rc; /* -ENOMEM when memory ran out, else 0 */
 };
+
+/* Put the settings into the tree (spec_set.c). Returns 0, -ENOMEM, or EINET_E_FILE with the error reported. */
+int ei_spec_apply_settings(struct ei_spec_reader *reader);
 
 /* Fill wl from the tree. */
 void ei_spec_read(struct ei_spec_reader *reader);

@@ -166,11 +166,11 @@ static void begin_job(struct world *w, int32_t i, int64_t k)
     struct thread *t = &w->threads[i];
     t->job = (struct ref_job){.task_idx = i, .job_idx = k, .start_ns = -1};
     t->release_ns = release_time(t->task, k);
+    t->job.part_ns[REF_DELAYED] = w->now_ns - t->release_ns;
     t->work = PRE;
     t->rest_ns = 0;
     t->is_timed = false;
     t->is_stopping = t->is_aborted = false;
-    (void)w;
 }
 
 static void end_job(struct world *w, int32_t i)
@@ -448,6 +448,25 @@ static void settle(struct world *w)
     }
 }
 
+/* Nothing changes until then: say of each job what it did or lacked meanwhile. */
+static void count_parts(struct world *w, int64_t until_ns)
+{
+    for (int32_t i = 0; i < w->count; i++) {
+        struct thread *t = &w->threads[i];
+        const int32_t runs = runs_on(w, t->task->cpu);
+        enum ref_part part = REF_RAN;
+        if (t->state == SLEEPS) {
+            continue;
+        }
+        if (t->state == WAITS) {
+            part = w->threads[w->holder].task->priority < t->task->priority ? REF_BLOCKED : REF_QUEUED;
+        } else if (runs != i) {
+            part = w->threads[runs].task->priority < t->task->priority ? REF_BLOCKED : REF_INTERFERED;
+        }
+        t->job.part_ns[part] += until_ns - w->now_ns;
+    }
+}
+
 void ref_assign_priorities(struct ref_system *system)
 {
     for (int32_t i = 0; i < system->task_count && system->policy != REF_FIXED; i++) {
@@ -493,6 +512,7 @@ int32_t ref_simulate(const struct ref_system *system, struct ref_job *out, int32
             return w.out_count;
         }
         const int64_t until_ns = next_ns <= release_ns ? next_ns : release_ns;
+        count_parts(&w, until_ns);
         for (int32_t cpu = 0; cpu <= highest_cpu(&w); cpu++) {
             const int32_t i = runs_on(&w, cpu);
             if (i >= 0) {
@@ -504,7 +524,7 @@ int32_t ref_simulate(const struct ref_system *system, struct ref_job *out, int32
             settle(&w);
         } else {
             struct thread *t = &w.threads[released];
-            begin_job(&w, released, t->next_release++);
+            begin_job(&w, released, t->next_release++); /* now: the thread slept */
             t->state = READY;
             t->was_running = false;
             t->place = ++w.tail;

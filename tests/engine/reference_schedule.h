@@ -40,6 +40,16 @@ struct ref_system {
 
 enum ref_outcome { REF_COMPLETED, REF_ABORTED, REF_SKIPPED, REF_DROPPED };
 
+/* Where a job's response went: each instant belongs to the one word that is true of it. */
+enum ref_part {
+    REF_DELAYED,    /* its predecessor is not over */
+    REF_BLOCKED,    /* it wants its CPU or the lane, and a task of lower priority has it */
+    REF_INTERFERED, /* it wants its CPU, and one of higher or equal priority has it */
+    REF_RAN,
+    REF_QUEUED, /* it wants the lane, and a task of higher or equal priority has it */
+    REF_PARTS
+};
+
 struct ref_job {
     int32_t task_idx;
     int64_t job_idx;
@@ -47,6 +57,7 @@ struct ref_job {
     int64_t start_ns, finish_ns, lane_wait_ns; /* of jobs that ran */
     uint64_t exits_mask;
     int32_t preemptions;
+    int64_t part_ns[REF_PARTS];
 };
 
 /* Give every task the priority of its policy: 80 less the number of tasks that go before it. Nothing for REF_FIXED. */

@@ -269,6 +269,61 @@ EI_TEST(edf_gives_the_lane_to_the_earlier_deadline)
     EI_EQ(job_of(2, 0)->finish_ns, 29500000);
 }
 
+/* ---- where the time of a job goes ---- */
+
+static int64_t sum_of_parts(const struct ei_job_record *job)
+{
+    int64_t sum_ns = 0;
+    for (int i = 0; i < EI_PARTS; i++) {
+        sum_ns += job->part_ns[i];
+    }
+    return sum_ns;
+}
+
+static void expect_parts(const struct ei_job_record *job, int64_t delay_ns, int64_t blocking_ns,
+                         int64_t interference_ns, int64_t execution_ns, int64_t queue_ns)
+{
+    const int64_t expected[EI_PARTS] = {delay_ns, blocking_ns, interference_ns, execution_ns, queue_ns, 0};
+    for (int i = 0; i < EI_PARTS; i++) {
+        EI_TRUEF(job->part_ns[i] == expected[i], "part %d of t%d.%lld is %lld, not %lld", i, (int)job->task_idx,
+                 (long long)job->job_idx, (long long)job->part_ns[i], (long long)expected[i]);
+    }
+}
+
+EI_TEST(a_response_splits_into_its_parts)
+{
+    /* low has the lane from 0; high asks at 0.5 ms and lends it 30, so middle (0.6 ms) is blocked until 2 ms. */
+    EI_TRUE(simulate(HEAD NETWORKS
+                     "tasks:\n"
+                     "  - { name: low, arrival: { model: periodic, period: 20ms }, priority: 10, on_preempt: none,\n"
+                     "      stages: [ { name: n, kind: nn, model: fast, lane: acc } ] }\n"
+                     "  - { name: high, arrival: { model: periodic, period: 20ms, offset: 500us }, priority: 30,\n"
+                     "      deadline: 10ms, stages: [ { name: n, kind: nn, model: fast, lane: acc } ] }\n"
+                     "  - { name: middle, arrival: { model: periodic, period: 20ms, offset: 600us }, priority: 20,\n"
+                     "      cpus: \"1\", stages: [ { name: w, kind: cpu, work: { spin: 5ms } } ] }\n"
+                     "  - { name: next, arrival: { model: periodic, period: 20ms, offset: 700us }, priority: 5,\n"
+                     "      deadline: 15ms, stages: [ { name: n, kind: nn, model: fast, lane: acc } ] }\n",
+                     0));
+    expect_parts(job_of(0, 0), 0, 0, 7 * MS, 2 * MS, 0);
+    expect_parts(job_of(1, 0), 0, 1500000, 0, 2 * MS, 0);
+    expect_parts(job_of(2, 0), 0, 1400000, 2 * MS, 5 * MS, 0);
+    expect_parts(job_of(3, 0), 0, 0, 9 * MS - 700000, 2 * MS, 0);
+}
+
+EI_TEST(a_queued_job_was_delayed_by_its_predecessor)
+{
+    EI_TRUE(simulate(HEAD "tasks:\n"
+                          "  - { name: t, arrival: { model: periodic, period: 10ms, jitter: 1ms }, deadline: 30ms,\n"
+                          "      priority: 10, cpus: \"1\", late_release: { queue: 4, drop: oldest },\n"
+                          "      stages: [ { name: w, kind: cpu, work: { spin: 12ms } } ] }\n",
+                     0));
+    const int64_t first_ns = job_of(0, 0)->start_ns; /* the jitter */
+    EI_TRUE(first_ns > 0);
+    expect_parts(job_of(0, 0), first_ns, 0, 0, 12 * MS, 0);
+    expect_parts(job_of(0, 1), first_ns + 2 * MS, 0, 0, 12 * MS, 0);
+    EI_EQ(sum_of_parts(job_of(0, 2)), job_of(0, 2)->finish_ns - 20 * MS);
+}
+
 /* ---- against the reference ---- */
 
 static void say(char *text, size_t *used, const char *format, ...)
@@ -398,8 +453,29 @@ static bool is_same_job(const struct ei_job_record *a, const struct ref_job *b)
     if (b->outcome == REF_SKIPPED || b->outcome == REF_DROPPED) {
         return true;
     }
-    return a->start_ns == b->start_ns && a->finish_ns == b->finish_ns && a->lane_wait_ns == b->lane_wait_ns &&
-           a->exits_mask == b->exits_mask && a->preemptions == b->preemptions;
+    static const enum ei_part parts[REF_PARTS] = {[REF_DELAYED] = EI_PART_RELEASE_DELAY,
+                                                  [REF_BLOCKED] = EI_PART_BLOCKING,
+                                                  [REF_INTERFERED] = EI_PART_INTERFERENCE,
+                                                  [REF_RAN] = EI_PART_EXECUTION,
+                                                  [REF_QUEUED] = EI_PART_LANE_QUEUE};
+    bool is_same = a->part_ns[EI_PART_UNEXPLAINED] == 0;
+    for (int i = 0; i < REF_PARTS; i++) {
+        is_same = is_same && a->part_ns[parts[i]] == b->part_ns[i];
+    }
+    return is_same && a->start_ns == b->start_ns && a->finish_ns == b->finish_ns &&
+           a->lane_wait_ns == b->lane_wait_ns && a->exits_mask == b->exits_mask && a->preemptions == b->preemptions;
+}
+
+static const char *parts_text(const int64_t *part_ns, int count)
+{
+    static char texts[2][160];
+    static int next;
+    char *text = texts[next++ % 2];
+    size_t length = 0;
+    for (int i = 0; i < count; i++) {
+        length += (size_t)snprintf(text + length, sizeof texts[0] - length, " %lld", (long long)part_ns[i]);
+    }
+    return text;
 }
 
 EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
@@ -408,7 +484,7 @@ EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
     static char text[TEXT_BYTES];
     const char *const asked = getenv("EINET_TEST_SETS");
     const int64_t sets = asked != NULL ? strtoll(asked, NULL, 10) : 600;
-    int64_t jobs = 0, preemptions = 0, unrun = 0;
+    int64_t jobs = 0, preemptions = 0, unrun = 0, blocked_ns = 0, queued_ns = 0;
     for (int64_t set = 0; set < sets; set++) {
         struct ref_system system;
         struct ei_random rng;
@@ -423,23 +499,27 @@ EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
                 const struct ei_job_record *a = &seen.jobs[i];
                 const struct ref_job *b = &expected[i];
                 EI_TRUEF(false,
-                         "set %lld: record %d is t%d.%lld outcome %d %lld..%lld wait %lld exits %llx preempted %d, the "
-                         "reference has t%d.%lld outcome %d %lld..%lld wait %lld exits %llx preempted %d\n%s",
+                         "set %lld: record %d is t%d.%lld outcome %d %lld..%lld wait %lld exits %llx preempted %d "
+                         "parts%s, the "
+                         "reference has t%d.%lld outcome %d %lld..%lld wait %lld exits %llx preempted %d parts%s\n%s",
                          (long long)set, (int)i, (int)a->task_idx, (long long)a->job_idx, (int)outcome_of(a),
                          (long long)a->start_ns, (long long)a->finish_ns, (long long)a->lane_wait_ns,
-                         (unsigned long long)a->exits_mask, (int)a->preemptions, (int)b->task_idx,
-                         (long long)b->job_idx, (int)b->outcome, (long long)b->start_ns, (long long)b->finish_ns,
-                         (long long)b->lane_wait_ns, (unsigned long long)b->exits_mask, (int)b->preemptions, text);
+                         (unsigned long long)a->exits_mask, (int)a->preemptions, parts_text(a->part_ns, EI_PARTS),
+                         (int)b->task_idx, (long long)b->job_idx, (int)b->outcome, (long long)b->start_ns,
+                         (long long)b->finish_ns, (long long)b->lane_wait_ns, (unsigned long long)b->exits_mask,
+                         (int)b->preemptions, parts_text(b->part_ns, REF_PARTS), text);
                 return;
             }
             preemptions += expected[i].preemptions;
+            blocked_ns += expected[i].part_ns[REF_BLOCKED];
+            queued_ns += expected[i].part_ns[REF_QUEUED];
             unrun += expected[i].outcome == REF_SKIPPED || expected[i].outcome == REF_DROPPED;
         }
         EI_TRUEF(is_same, "set %lld: %d records, the reference has %d", (long long)set, (int)seen.count, (int)wanted);
         jobs += wanted;
     }
     /* The sets do exercise what they are there for. */
-    EI_TRUE(jobs > sets * 50 && preemptions > sets && unrun > sets);
+    EI_TRUE(jobs > sets * 50 && preemptions > sets && unrun > sets && blocked_ns > sets * MS && queued_ns > sets * MS);
 }
 
 /* ---- against itself ---- */

@@ -30,7 +30,7 @@ static void init_ring(struct ei_spsc_ring *ring, size_t capacity, size_t record_
 
 static void set_up(struct fixture *f, size_t capacity)
 {
-    const struct ei_metrics_run run = {.name = "drain", .version = "0", .t0_ns = T0_NS};
+    const struct ei_metrics_run run = {.name = "drain", .version = "0", .t0_ns = T0_NS, .has_activities = true};
     struct einet_error err = {0};
     EI_TRUEF(ei_collector_create(&run, tasks, TASKS, NULL, false, &f->collector, &err) == 0, "%s", err.text);
     EI_EQ(ei_drain_init(&f->drain, f->collector), 0);
@@ -213,6 +213,46 @@ EI_TEST(threads_push_while_the_drain_runs)
     for (int i = 0; i < TASKS; i++) {
         EI_EQ(ei_collector_progress(f.collector, i).completed, producers[i].pushed);
     }
+    tear_down(&f);
+}
+
+/* The job that delayed another one may have written its records after the cycle that took the other's. */
+EI_TEST(activities_of_the_next_cycle_split_a_held_job)
+{
+    char *text = NULL;
+    size_t size = 0;
+    struct fixture f;
+    const int64_t expected[TASKS] = {0, 1};
+    set_up(&f, 64);
+    struct ei_record job = late_job(1, 0);
+    job.u.job.ready_ns = job.u.job.awake_ns = T0_NS;
+    const struct ei_record own = {.kind = EI_RECORD_ACTIVITY,
+                                  .u.activity = {.task_idx = 1,
+                                                 .priority = 1,
+                                                 .top_priority = 1,
+                                                 .start_ns = T0_NS,
+                                                 .end_ns = T0_NS + 3 * MS,
+                                                 .cpu_ns = MS}};
+    const struct ei_record other = {.kind = EI_RECORD_ACTIVITY,
+                                    .u.activity = {.task_idx = 0,
+                                                   .priority = 2,
+                                                   .top_priority = 2,
+                                                   .start_ns = T0_NS + MS,
+                                                   .end_ns = T0_NS + 3 * MS,
+                                                   .cpu_ns = 2 * MS}};
+    EI_TRUE(ei_spsc_ring_push(&f.jobs[1], &own) && ei_spsc_ring_push(&f.jobs[1], &job));
+    EI_EQ(ei_drain_cycle(&f.drain), 2);
+    EI_TRUE(ei_spsc_ring_push(&f.jobs[0], &other));
+    EI_EQ(ei_drain_cycle(&f.drain), 1);
+    ei_drain_finish(&f.drain);
+    const struct ei_metrics_totals totals = {.expected = expected, .duration_ns = 5 * MS};
+    EI_EQ(ei_collector_finish(f.collector, &totals, NULL), 0);
+    FILE *stream = open_memstream(&text, &size);
+    EI_EQ(ei_collector_print_json(f.collector, stream), 0);
+    fclose(stream);
+    EI_CONTAINS(text, "\"interference\": 2000000,");
+    EI_CONTAINS(text, "\"interference\": 1,"); /* the cause of the miss */
+    free(text);
     tear_down(&f);
 }
 

@@ -174,6 +174,20 @@ void sample_add_all(struct ei_collector *collector)
             job->replans = 2;
             job->late_replans = 1;
         }
+        if (records[i].kind == EI_RECORD_JOB && job->task_idx == SAMPLE_CAMERA) {
+            job->flags |= EI_JOB_SPLIT;
+            job->profiled_ns = 1600;
+            job->part_ns[EI_PART_LANE_QUEUE] = 40;
+            job->part_ns[EI_PART_EXECUTION] = job->finish_ns - job->release_ns - 60;
+            job->part_ns[EI_PART_RELEASE_DELAY] = 20;
+        }
+        if (records[i].kind == EI_RECORD_JOB && job->task_idx == SAMPLE_CONTROL && job->job_idx == 7) {
+            job->flags |= EI_JOB_SPLIT;
+            job->profiled_ns = 500000;
+            job->part_ns[EI_PART_EXECUTION] = 700000;
+            job->part_ns[EI_PART_INTERFERENCE] = 100000;
+            job->part_ns[EI_PART_BLOCKING] = 2150000;
+        }
         ei_collector_add(collector, &records[i]);
     }
 }

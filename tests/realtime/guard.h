@@ -4,7 +4,8 @@
  *   allocation    malloc, calloc, realloc, aligned_alloc, posix_memalign, memalign, free, mmap, munmap
  *   lock          pthread_mutex_lock of a mutex without priority inheritance; any rwlock; a futex operation that is
  *                 neither a priority-inheriting lock's nor rt/handoff's
- *   system call   all but those of ei_guard_allowed_calls (Linux Syscall User Dispatch)
+ *   system call   all but those of ei_guard_allowed_calls and the reading of CLOCK_THREAD_CPUTIME_ID (Linux Syscall
+ *                 User Dispatch)
  *   page fault    RUSAGE_THREAD between enter (or submit_leave) and leave (or submit_enter)
  *
  * Link ei_realtime_guard into a test program and call ei_guard_install before its threads start. The program's malloc

@@ -199,3 +199,22 @@ EI_TEST(refused_lock_names_the_fix)
 #endif
     EI_EQ(in_child(lock_beyond_the_limit), 0);
 }
+
+EI_TEST(tables_are_zeroed_and_aligned_in_every_size)
+{
+    static const size_t counts[] = {1, 1000, 100000};
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        unsigned char *table = ei_memory_table(counts[i], 200);
+        EI_REQUIRE(table != NULL);
+        EI_EQ((uintptr_t)table % 128, 0);
+        size_t set = 0;
+        for (size_t k = 0; k < counts[i] * 200; k++) {
+            set += table[k] != 0;
+        }
+        EI_EQ(set, 0);
+        memset(table, 0xff, counts[i] * 200);
+        free(table);
+    }
+    volatile size_t most = SIZE_MAX / 2; /* or the compiler refuses it */
+    EI_TRUE(ei_memory_table(most, 4) == NULL);
+}

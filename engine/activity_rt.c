@@ -1,0 +1,42 @@
+/* See activity_rt.h. */
+#include "engine/activity_rt.h"
+
+#include "engine/run_state.h"
+
+#include <sched.h>
+
+static int64_t thread_cpu_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (int64_t)ts.tv_sec * EI_NS_PER_S + ts.tv_nsec;
+}
+
+void ei_activity_begin(struct ei_live_task *task, int64_t start_ns)
+{
+    task->rt.activity = (struct ei_activity){.start_ns = start_ns, .cpu_clock_ns = thread_cpu_ns()};
+}
+
+void ei_activity_cut(struct ei_live_task *task, int64_t now_ns)
+{
+    struct ei_activity *activity = &task->rt.activity;
+    const int64_t cpu_clock_ns = thread_cpu_ns();
+    const int64_t length_ns = now_ns - activity->start_ns;
+    const int64_t used_ns = cpu_clock_ns - activity->cpu_clock_ns;
+    const int lent = atomic_exchange_explicit(&task->nn.seat.top_priority, 0, memory_order_relaxed);
+    const struct ei_record record = {
+        .kind = EI_RECORD_ACTIVITY,
+        .u.activity = {.task_idx = task->idx,
+                       .cpu = sched_getcpu(),
+                       .priority = task->spec->priority,
+                       .top_priority = lent > task->spec->priority ? lent : task->spec->priority,
+                       .job_idx = task->rt.record.job_idx,
+                       .start_ns = activity->start_ns,
+                       .end_ns = now_ns,
+                       /* the clocks are read one after the other */
+                       .cpu_ns = used_ns < length_ns ? used_ns : length_ns},
+    };
+    task->rt.record.part_ns[EI_PART_EXECUTION] += record.u.activity.cpu_ns;
+    (void)ei_spsc_ring_push(&task->ring, &record);
+    *activity = (struct ei_activity){.start_ns = now_ns, .cpu_clock_ns = cpu_clock_ns};
+}

@@ -1,0 +1,26 @@
+/* What a job thread itself knows of where a job's time went: the stretches in which it wanted the processor, and the
+ * processor time that it got in them. Each stretch becomes a record, from which the collector finds who delayed whom
+ * (metrics/causes.h).
+ *
+ * A stretch ends before the lane is given away, so that its record is there before the job that gets the lane can end.
+ * Thread: the job thread. Real-time safe; reads CLOCK_THREAD_CPUTIME_ID, a system call that neither waits nor locks.
+ */
+#ifndef ENGINE_ACTIVITY_RT_H
+#define ENGINE_ACTIVITY_RT_H
+
+#include <einet/attributes.h>
+#include <stdint.h>
+
+struct ei_live_task;
+
+struct ei_activity {
+    int64_t start_ns;
+    int64_t cpu_clock_ns; /* the thread's processor time at its start */
+};
+
+/* The job wants the processor since start_ns and has got it now. */
+EINET_RT void ei_activity_begin(struct ei_live_task *task, int64_t start_ns);
+/* The stretch ends at now_ns. The next one has begun, unless the job waits: then ei_activity_begin says when. */
+EINET_RT void ei_activity_cut(struct ei_live_task *task, int64_t now_ns);
+
+#endif

@@ -1,0 +1,41 @@
+/* See virtual_report.h. */
+#include "engine/virtual_report.h"
+
+int ei_virtual_create_collector(const struct ei_run *run, int32_t cpu_count, const char *out_dir,
+                                struct ei_collector **out, struct einet_error *err)
+{
+    struct ei_metrics_task tasks[EI_TASKS_MAX];
+    for (int32_t i = 0; i < run->wl->task_count; i++) {
+        tasks[i] = ei_task_describe(&run->tasks[i]);
+    }
+    static const struct ei_metrics_pair engine[] = {{"engine", "virtual"}};
+    const struct ei_metrics_run description = {
+        .name = run->wl->name,
+        .version = EINET_VERSION,
+        .seed = run->wl->run.seed,
+        .duration_ns = run->wl->run.warmup_ns + run->duration_ns,
+        .warmup_ns = run->wl->run.warmup_ns,
+        .machine = {.cpu_model = "virtual", .cpus = cpu_count, .more = engine, .more_count = 1},
+    };
+    return ei_collector_create(&description, tasks, run->wl->task_count, out_dir,
+                               run->wl->outputs.jobs == EI_SPEC_JOBS_CSV, out, err);
+}
+
+void ei_virtual_parts_begin(struct ei_virtual_cpus *cpus, struct ei_live_task *task)
+{
+    task->rt.record.ready_ns = cpus->now_ns;
+    ei_virtual_count_begin(cpus, task->idx);
+}
+
+/* Waits for the lane are counted by the gate (ei_course_end). */
+void ei_virtual_parts_end(struct ei_virtual_cpus *cpus, struct ei_live_task *task)
+{
+    struct ei_job_record *record = &task->rt.record;
+    const struct ei_virtual_thread *t = &cpus->threads[task->idx];
+    ei_virtual_count(cpus, task->idx);
+    record->flags |= EI_JOB_SPLIT;
+    record->part_ns[EI_PART_RELEASE_DELAY] = record->ready_ns - record->release_ns;
+    record->part_ns[EI_PART_BLOCKING] += t->below_ns;
+    record->part_ns[EI_PART_INTERFERENCE] += t->waited_ns - t->below_ns;
+    record->part_ns[EI_PART_EXECUTION] += t->ran_ns;
+}

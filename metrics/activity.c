@@ -1,0 +1,111 @@
+/* See activity.h. */
+#include "metrics/activity.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+struct ei_activity_ring {
+    struct ei_activity_record *stretches; /* kept of them */
+    int32_t newest;                       /* index, meaningful when count > 0 */
+    int32_t count;
+};
+
+int ei_activity_history_init(struct ei_activity_history *history, int32_t task_count, int32_t kept)
+{
+    *history = (struct ei_activity_history){.kept = kept};
+    history->rings = calloc((size_t)task_count, sizeof *history->rings);
+    if (history->rings == NULL) {
+        return -ENOMEM;
+    }
+    history->task_count = task_count;
+    for (int32_t i = 0; i < task_count; i++) {
+        history->rings[i].stretches = calloc((size_t)kept, sizeof *history->rings[i].stretches);
+        if (history->rings[i].stretches == NULL) {
+            ei_activity_history_fini(history);
+            return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+void ei_activity_history_fini(struct ei_activity_history *history)
+{
+    for (int32_t i = 0; i < history->task_count; i++) {
+        free(history->rings[i].stretches);
+    }
+    free(history->rings);
+    *history = (struct ei_activity_history){0};
+}
+
+/* The stretch that lies `back` behind the newest. */
+static const struct ei_activity_record *at(const struct ei_activity_history *history,
+                                           const struct ei_activity_ring *ring, int32_t back)
+{
+    return &ring->stretches[(ring->newest - back + history->kept) % history->kept];
+}
+
+void ei_activity_history_add(struct ei_activity_history *history, const struct ei_activity_record *activity)
+{
+    if (activity->task_idx < 0 || activity->task_idx >= history->task_count) {
+        return;
+    }
+    struct ei_activity_ring *ring = &history->rings[activity->task_idx];
+    if (ring->count > 0 && at(history, ring, 0)->end_ns > activity->end_ns) {
+        return;
+    }
+    ring->newest = (ring->newest + 1) % history->kept;
+    ring->stretches[ring->newest] = *activity;
+    ring->count += ring->count < history->kept ? 1 : 0;
+}
+
+const struct ei_activity_record *ei_activity_history_of_job(const struct ei_activity_history *history, int32_t task_idx,
+                                                            int64_t job_idx, int32_t n)
+{
+    if (task_idx >= history->task_count) {
+        return NULL;
+    }
+    const struct ei_activity_ring *ring = &history->rings[task_idx];
+    int32_t newest = 0;
+    while (newest < ring->count && at(history, ring, newest)->job_idx > job_idx) {
+        newest++;
+    }
+    int32_t oldest = newest - 1;
+    while (oldest + 1 < ring->count && at(history, ring, oldest + 1)->job_idx == job_idx) {
+        oldest++;
+    }
+    return oldest - n >= newest ? at(history, ring, oldest - n) : NULL;
+}
+
+/* The part of a stretch's processor time that may fall into [from, to). */
+static int64_t used_ns(const struct ei_activity_record *a, int64_t from_ns, int64_t to_ns)
+{
+    const int64_t low_ns = a->start_ns > from_ns ? a->start_ns : from_ns;
+    const int64_t high_ns = a->end_ns < to_ns ? a->end_ns : to_ns;
+    const int64_t overlap_ns = high_ns > low_ns ? high_ns - low_ns : 0;
+    return overlap_ns < a->cpu_ns ? overlap_ns : a->cpu_ns;
+}
+
+struct ei_activity_use ei_activity_history_use(const struct ei_activity_history *history, int32_t task_idx,
+                                               int32_t priority, int32_t cpu, int64_t from_ns, int64_t to_ns)
+{
+    struct ei_activity_use use = {0};
+    for (int32_t i = 0; i < history->task_count; i++) {
+        const struct ei_activity_ring *ring = &history->rings[i];
+        for (int32_t back = 0; i != task_idx && back < ring->count; back++) {
+            const struct ei_activity_record *a = at(history, ring, back);
+            if (a->end_ns <= from_ns) {
+                break;
+            }
+            if (a->cpu != cpu) {
+                continue;
+            }
+            if (a->priority >= priority) {
+                use.higher_ns += used_ns(a, from_ns, to_ns);
+            } else if (a->top_priority >= priority) {
+                use.lower_ns += used_ns(a, from_ns, to_ns);
+            }
+        }
+    }
+    return use;
+}
