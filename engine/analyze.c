@@ -174,24 +174,47 @@ static void find_sensitivity(struct work *work, struct ei_analysis *out)
     }
 }
 
-static bool uses_shared_lane(const struct ei_analysis_model *model, int32_t i)
+/* Bit l: the task may use lane l. */
+static uint32_t lanes_of(const struct ei_analysis_model *model, int32_t i)
 {
-    for (int32_t k = 0; k < model->count && model->nn_segment[i] != EI_NONE_IDX; k++) {
-        if (k != i && model->nn_segment[k] != EI_NONE_IDX &&
-            model->segments[k][model->nn_segment[k]].lane == model->segments[i][model->nn_segment[i]].lane) {
-            return true;
-        }
+    const struct ei_task_spec *task = &model->wl->tasks[i];
+    if (model->nn_segment[i] == EI_NONE_IDX) {
+        return 0;
     }
-    return false;
+    const struct ei_stage_spec *stage = &task->stages[task->nn_stage_idx];
+    uint32_t lanes = UINT32_C(1) << stage->lane_idx;
+    for (int32_t l = 0; l < stage->more_lane_count; l++) {
+        lanes |= UINT32_C(1) << stage->more_lanes[l];
+    }
+    return lanes;
 }
 
-/* The bounds know fixed priorities only. A file of policy edf orders its lanes by deadline, so of tasks that share one,
- * and of those that these can delay (holders run at most at the priority of the highest of them), nothing is known. */
-static void forget_edf_lanes(const struct ei_analysis_model *model, struct ei_analysis *out)
+/* The bounds know fixed priorities and one lane a task. A file of policy edf serves its lanes by deadline, and a task
+ * of several lanes takes the one that suits it. Lanes that are shared so: bit l = lane l. */
+static uint32_t unknown_lanes(const struct ei_analysis_model *model, enum ei_analysis_policy policy)
 {
+    const bool is_by_deadline =
+        policy == EI_ANALYSIS_FIXED_PRIORITY && model->wl->scheduler.policy == EI_SPEC_POLICY_EDF;
+    uint32_t unknown = 0;
+    for (int32_t i = 0; i < model->count; i++) {
+        const uint32_t lanes = lanes_of(model, i);
+        const bool is_choice = (lanes & (lanes - 1)) != 0;
+        for (int32_t k = 0; k < model->count; k++) {
+            const bool is_met = k != i && (lanes & lanes_of(model, k)) != 0;
+            unknown |= is_met && (is_choice || is_by_deadline) ? lanes : 0;
+        }
+    }
+    return unknown;
+}
+
+/* Of the tasks of such lanes, and of those that these can delay (holders run at most at the priority of the highest of
+ * them), nothing is known. */
+static void forget_unknown(const struct ei_analysis_model *model, struct ei_analysis *out)
+{
+    const uint32_t unknown = unknown_lanes(model, out->policy);
     int32_t highest = 0;
     for (int32_t i = 0; i < out->task_count; i++) {
-        if (out->tasks[i].is_bounded && uses_shared_lane(model, i) && model->tasks[i].priority > highest) {
+        if (out->tasks[i].is_bounded && (lanes_of(model, i) & unknown) != 0 && model->tasks[i].priority > highest) {
             highest = model->tasks[i].priority;
         }
     }
@@ -224,10 +247,6 @@ static int solve_fixed(struct work *work, const struct ei_analysis_options *opti
     }
     if (rc == 0 && options->has_sensitivity) {
         find_sensitivity(work, out);
-    }
-    if (rc == 0 && out->policy == EI_ANALYSIS_FIXED_PRIORITY &&
-        work->model.wl->scheduler.policy == EI_SPEC_POLICY_EDF) {
-        forget_edf_lanes(&work->model, out);
     }
     return rc;
 }
@@ -353,6 +372,7 @@ static int analyze(struct work *work, const struct ei_analysis_options *options,
             return rc;
         }
     }
+    forget_unknown(&work->model, out);
     for (int32_t i = 0; i < out->task_count; i++) {
         struct ei_analysis_task *task = &out->tasks[i];
         if (task->is_bounded) {

@@ -127,6 +127,18 @@ struct ei_boundary_policy ei_task_boundary_policy(const struct ei_task_spec *spe
     };
 }
 
+void ei_task_take_seat(struct ei_live_task *task)
+{
+    const struct ei_stage_spec *stage = &task->spec->stages[task->spec->nn_stage_idx];
+    struct ei_task_network *nn = &task->nn;
+    for (int32_t i = 0; i <= stage->more_lane_count; i++) {
+        nn->gates[i] = &task->run->gates[i == 0 ? stage->lane_idx : stage->more_lanes[i - 1]];
+        ei_gate_seat_init(nn->gates[i], &nn->seat, task->idx, task->spec->priority);
+    }
+    nn->gate_count = 1 + stage->more_lane_count;
+    nn->gate = nn->gates[0];
+}
+
 int ei_task_build_network(struct ei_live_task *task, struct einet_error *err)
 {
     const struct ei_stage_spec *stage = &task->spec->stages[task->spec->nn_stage_idx];
@@ -139,7 +151,6 @@ int ei_task_build_network(struct ei_live_task *task, struct einet_error *err)
         return rc;
     }
     task->nn.policy = ei_task_boundary_policy(task->spec);
-    task->nn.gate = &task->run->gates[stage->lane_idx];
-    ei_gate_seat_init(task->nn.gate, &task->nn.seat, task->idx, task->spec->priority);
+    ei_task_take_seat(task);
     return ei_task_build_planning(task, err);
 }

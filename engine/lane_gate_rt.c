@@ -56,6 +56,16 @@ static void boost_holder(struct ei_lane_gate *gate)
     (void)ei_thread_boost(&holder->boost, lent);
 }
 
+int32_t ei_gate_ahead(struct ei_lane_gate *gate, const struct ei_gate_seat *seat, int64_t deadline_ns)
+{
+    struct ei_lane_claim claim = seat->claim;
+    claim.deadline_ns = deadline_ns;
+    ei_handoff_guard_lock(&gate->guard);
+    const int32_t ahead = ei_lane_ahead(&gate->arbiter, claim);
+    ei_handoff_guard_unlock(&gate->guard);
+    return ahead;
+}
+
 bool ei_gate_request(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int64_t job_idx, int64_t deadline_ns,
                      int64_t now_ns)
 {

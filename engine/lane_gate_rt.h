@@ -9,7 +9,8 @@
  *                                                         |
  *                                                      release -> the first waiter holds it
  *
- * A task has one seat per gate. Calls of one seat come from its job thread only.
+ * A task has one seat, at all gates that it may use; at any time it waits for or holds one of them. Calls of one seat
+ * come from its job thread only.
  */
 #ifndef ENGINE_LANE_GATE_RT_H
 #define ENGINE_LANE_GATE_RT_H
@@ -45,12 +46,15 @@ struct ei_lane_gate {
 int ei_gate_init(struct ei_lane_gate *gate, enum ei_lane_order order, struct einet_error *err);
 void ei_gate_fini(struct ei_lane_gate *gate);
 
-/* Introduce a task; before the threads start. */
+/* Introduce a task, to each gate that it may use; before the threads start. */
 void ei_gate_seat_init(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int32_t task_idx, int32_t priority);
 
 /* Begin to count the job's waits, and before the lane changes hands: count for everybody who waits. Guard held. */
 EINET_RT void ei_gate_count_begin(struct ei_gate_seat *seat, int64_t now_ns);
 EINET_RT void ei_gate_count(struct ei_lane_gate *gate, int64_t now_ns);
+
+/* How many would be served before the seat's job if it asked now (ei_lane_ahead). */
+EINET_RT int32_t ei_gate_ahead(struct ei_lane_gate *gate, const struct ei_gate_seat *seat, int64_t deadline_ns);
 
 /* Ask for the lane for job job_idx, whose absolute deadline is deadline_ns, at now_ns. True: held. False: call
  * ei_gate_wait. */

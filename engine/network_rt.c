@@ -5,9 +5,25 @@
 
 #include "stages/post/class_ops.h"
 
+/* Of several lanes the one where the fewest go first, the first of them. What changes after the look costs order, not
+ * the lane. */
+static void choose_lane(struct ei_live_task *task)
+{
+    struct ei_task_network *nn = &task->nn;
+    int32_t least = INT32_MAX;
+    for (int32_t i = 0; i < nn->gate_count && nn->gate_count > 1; i++) {
+        const int32_t ahead = ei_gate_ahead(nn->gates[i], &nn->seat, task->rt.record.deadline_ns);
+        if (ahead < least) {
+            least = ahead;
+            nn->gate = nn->gates[i];
+        }
+    }
+}
+
 static void take_lane(struct ei_live_task *task, int64_t now_ns)
 {
     struct ei_task_network *nn = &task->nn;
+    choose_lane(task);
     if (!ei_gate_request(nn->gate, &nn->seat, task->rt.record.job_idx, task->rt.record.deadline_ns, now_ns)) {
         ei_activity_cut(task, now_ns);
         ei_task_deactivate(task);

@@ -238,6 +238,17 @@ static double share_of_cpus(const struct ei_cpuset *of, const struct ei_cpuset *
     return all > 0 ? (double)common / all : 0;
 }
 
+static bool shares_lane(const struct ei_task_network *a, const struct ei_task_network *b)
+{
+    bool shares = false;
+    for (int32_t i = 0; i < a->gate_count; i++) {
+        for (int32_t k = 0; k < b->gate_count; k++) {
+            shares |= a->gates[i] == b->gates[k];
+        }
+    }
+    return shares;
+}
+
 static void settle_task(struct ei_run *run, struct ei_live_task *task)
 {
     struct ei_exit_times *times = &task->planning.exit_times;
@@ -248,7 +259,7 @@ static void settle_task(struct ei_run *run, struct ei_live_task *task)
         }
         struct ei_sharer sharer = {
             .task = other,
-            .shares_lane = other->nn.gate != NULL && other->nn.gate == task->nn.gate,
+            .shares_lane = shares_lane(&task->nn, &other->nn),
             .cpu_share = share_of_cpus(&other->cpus, &task->cpus),
         };
         job_times(other, &sharer.before_lane_ns, &sharer.demand_ns);

@@ -38,8 +38,10 @@ struct ei_run;
 
 /* The network part of a task. */
 struct ei_task_network {
-    struct ei_network *net; /* NULL: no network stage */
-    struct ei_lane_gate *gate;
+    struct ei_network *net;                   /* NULL: no network stage */
+    struct ei_lane_gate *gate;                /* that the job holds or asks for; during the run the job thread's own */
+    struct ei_lane_gate *gates[EI_LANES_MAX]; /* that it may use, in the order in which they are tried */
+    int32_t gate_count;
     struct ei_gate_seat seat;
     struct ei_boundary_policy policy;
     struct ei_elastic_config elastic;
@@ -161,6 +163,8 @@ int32_t ei_run_modelled_cpus(const struct ei_workload *wl);
 /* Make every object of the run: inputs, gates, networks, buffers, rings. On error ei_run_demolish frees what exists. */
 int ei_run_build(struct ei_run *run, struct einet_error *err);
 void ei_run_demolish(struct ei_run *run);
+/* Introduce a network task to the gates that it may use. */
+void ei_task_take_seat(struct ei_live_task *task);
 /* The network, its policy and its planner configuration. */
 int ei_task_build_network(struct ei_live_task *task, struct einet_error *err);
 /* The file that belongs to a model's weights or bundle by its name: "x.safetensors" or "x/" -> "x" and the ending; ""

@@ -169,6 +169,19 @@ static void inherit(struct virtual_run *v, const struct ei_lane *lane)
     ei_virtual_set_priority(&v->cpus, lane->holder.task_idx, ei_lane_effective_priority(lane));
 }
 
+/* Of several lanes the one where the fewest go first, the first of them. */
+static void choose_lane(struct ei_task_network *nn)
+{
+    int32_t least = INT32_MAX;
+    for (int32_t i = 0; i < nn->gate_count; i++) {
+        const int32_t ahead = ei_lane_ahead(&nn->gates[i]->arbiter, nn->seat.claim);
+        if (ahead < least) {
+            least = ahead;
+            nn->gate = nn->gates[i];
+        }
+    }
+}
+
 /* True: granted at once. */
 static bool request_lane(struct virtual_run *v, struct virtual_task *vt)
 {
@@ -178,7 +191,8 @@ static bool request_lane(struct virtual_run *v, struct virtual_task *vt)
     seat->claim.deadline_ns = vt->task->rt.record.deadline_ns;
     seat->request_ns = seat->granted_ns = v->cpus.now_ns;
     seat->victim_task_idx = -1;
-    ei_gate_count_begin(seat, v->cpus.now_ns);
+    choose_lane(nn);
+    ei_gate_count_begin(&nn->seat, v->cpus.now_ns);
     if (ei_lane_request(&nn->gate->arbiter, seat->claim)) {
         return true;
     }
@@ -546,8 +560,7 @@ static int build_task(struct virtual_run *v, struct virtual_task *vt, struct ein
     task->is_fifo = task->spec->class_ == EI_SPEC_CLASS_FIFO;
     int rc = ei_task_build_releases(task, err);
     if (rc == 0 && task->spec->nn_stage_idx != EI_NONE_IDX) {
-        task->nn.gate = &v->run.gates[task->spec->stages[task->spec->nn_stage_idx].lane_idx];
-        ei_gate_seat_init(task->nn.gate, &task->nn.seat, task->idx, task->spec->priority);
+        ei_task_take_seat(task);
         task->after_ns = ei_task_after_network_ns(task->spec);
         rc = ei_virtual_network_build(task, &vt->network, err);
     }

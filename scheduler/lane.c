@@ -45,6 +45,18 @@ bool ei_lane_request(struct ei_lane *lane, struct ei_lane_claim claim)
     return false;
 }
 
+int32_t ei_lane_ahead(const struct ei_lane *lane, struct ei_lane_claim claim)
+{
+    if (lane->holder.task_idx == EI_LANE_NOBODY) {
+        return EI_LANE_IS_FREE;
+    }
+    int32_t ahead = is_before(lane, &claim, &lane->holder) ? 0 : 1;
+    for (int32_t i = 0; i < lane->waiting; i++) {
+        ahead += is_before(lane, &claim, &lane->waiters[i]) ? 0 : 1;
+    }
+    return ahead;
+}
+
 int32_t ei_lane_top_waiting(const struct ei_lane *lane)
 {
     int32_t top = 0;

@@ -43,6 +43,11 @@ void ei_lane_init(struct ei_lane *lane, enum ei_lane_order order);
  * The task must neither hold the lane nor wait for it. At most EI_LANE_CLAIMS_MAX tasks use one lane. */
 EINET_RT bool ei_lane_request(struct ei_lane *lane, struct ei_lane_claim claim);
 
+/* How many would be served before this claim if it asked now: those who wait and go first, and the holder unless the
+ * claim may preempt it. EI_LANE_IS_FREE: the lane is free. Of several lanes a job asks for the one with the least. */
+#define EI_LANE_IS_FREE (-1)
+EINET_RT int32_t ei_lane_ahead(const struct ei_lane *lane, struct ei_lane_claim claim);
+
 /* Priority of the highest waiter, 0 when nobody waits. */
 EINET_RT int32_t ei_lane_top_waiting(const struct ei_lane *lane);
 

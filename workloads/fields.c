@@ -354,8 +354,9 @@ const struct ei_field ei_fields[] = {
      .computed = "TASK.log with op append_file", .doc = "File of append_file, in the output folder of the run."},
     {STAGE_AT(model_idx), .key = "model", .type = EI_FIELD_MODEL, .only = BIT(EI_SPEC_STAGE_NN),
      .doc = "Network, by its name under models."},
-    {STAGE_AT(lane_idx), .key = "lane", .type = EI_FIELD_LANE, .only = BIT(EI_SPEC_STAGE_NN),
-     .doc = "Where it runs, by its name under lanes."},
+    {.context = EI_CONTEXT_STAGE, .key = "lane", .type = EI_FIELD_LANE, .only = BIT(EI_SPEC_STAGE_NN),
+     .doc = "Where it runs, by its name under lanes; a list of names, or any for all lanes of the file: each job takes the "
+            "first that is free, or queues for the one where the fewest go before it. Lanes of a list have the same cpus."},
     {STAGE_AT(budget_ns), .key = "budget", .type = EI_FIELD_DURATION, .none_text = "none", .computed = "none",
      .lo = EI_NS_PER_US, .hi = 3600 * EI_NS_PER_S,
      .doc = "Longest execution time that is expected; the sum over the stages must not exceed the deadline."},

@@ -54,7 +54,7 @@ enum ei_field_type {
     EI_FIELD_MAP,      /* a mapping of context `child` */
     EI_FIELD_LIST,     /* a list of mappings of context `child` */
     EI_FIELD_NAMED,    /* a mapping from names to mappings of context `child` */
-    EI_FIELD_LANE,     /* int32_t, index of the lane of that name */
+    EI_FIELD_LANE,     /* lane_idx and more_lanes of a struct ei_stage_spec, offset 0: names of lanes */
     EI_FIELD_MODEL,    /* int32_t, index of the model of that name */
     EI_FIELD_TIME,     /* struct ei_emulated_time */
     EI_FIELD_LATE,     /* struct ei_late_spec: a word or a mapping of context `child` */

@@ -13,7 +13,6 @@ static size_t slot_bytes(const struct ei_field *field)
     switch (field->type) {
     case EI_FIELD_WORD:
     case EI_FIELD_INT:
-    case EI_FIELD_LANE:
     case EI_FIELD_MODEL:
         return sizeof(int32_t);
     case EI_FIELD_CHOICE:
@@ -36,6 +35,7 @@ static size_t slot_bytes(const struct ei_field *field)
         return sizeof(struct ei_cpuset);
     case EI_FIELD_TIME:
     case EI_FIELD_LATE:
+    case EI_FIELD_LANE:
     case EI_FIELD_OPS:
     case EI_FIELD_MK:
     case EI_FIELD_MAP:
@@ -54,8 +54,12 @@ void ei_field_blank(const struct ei_field *field, void *slot)
         *(int64_t *)slot = EI_NONE_NS;
     } else if (field->type == EI_FIELD_RATIO && field->none_text != NULL) {
         *(double *)slot = EI_NONE_RATIO;
-    } else if (field->type == EI_FIELD_LANE || field->type == EI_FIELD_MODEL) {
+    } else if (field->type == EI_FIELD_MODEL) {
         *(int32_t *)slot = EI_NONE_IDX;
+    } else if (field->type == EI_FIELD_LANE) {
+        struct ei_stage_spec *stage = slot;
+        stage->lane_idx = EI_NONE_IDX;
+        stage->more_lane_count = 0;
     } else if (field->type == EI_FIELD_OPS) {
         struct ei_stage_spec *stage = slot;
         stage->op_count = 0;
@@ -85,6 +89,7 @@ bool ei_field_is_none(const struct ei_field *field, const void *slot)
     case EI_FIELD_CPUS:
         return ei_cpuset_is_empty(slot);
     case EI_FIELD_LANE:
+        return ((const struct ei_stage_spec *)slot)->lane_idx < 0;
     case EI_FIELD_MODEL:
         return *(const int32_t *)slot < 0;
     case EI_FIELD_OPS:
@@ -133,6 +138,12 @@ bool ei_field_is_equal(const struct ei_field *field, const void *a, const void *
         const struct ei_slo_spec *x = a;
         const struct ei_slo_spec *y = b;
         return x->mk_m == y->mk_m && x->mk_k == y->mk_k;
+    }
+    if (field->type == EI_FIELD_LANE) {
+        const struct ei_stage_spec *x = a;
+        const struct ei_stage_spec *y = b;
+        return x->lane_idx == y->lane_idx && x->more_lane_count == y->more_lane_count &&
+               memcmp(x->more_lanes, y->more_lanes, (size_t)x->more_lane_count * sizeof x->more_lanes[0]) == 0;
     }
     if (field->type == EI_FIELD_OPS) {
         const struct ei_stage_spec *x = a;

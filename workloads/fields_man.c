@@ -78,7 +78,7 @@ static const char *type_of(const struct ei_field *field)
     case EI_FIELD_NAMED:
         return "mapping of names";
     case EI_FIELD_LANE:
-        return "name of a lane";
+        return "name of a lane, list of names, or any";
     case EI_FIELD_MODEL:
         return "name of a model";
     case EI_FIELD_LATE:

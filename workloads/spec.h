@@ -239,8 +239,10 @@ struct ei_stage_spec {
     int64_t spin_ns;             /* cpu: processor time to burn; EI_NONE_NS = none */
     char path[EI_SPEC_PATH_MAX]; /* op append_file: relative to the output folder; never "" with that op */
     int32_t model_idx;           /* nn; else EI_NONE_IDX */
-    int32_t lane_idx;            /* nn; else EI_NONE_IDX */
-    int64_t budget_ns;           /* execution time that the author expects at most; EI_NONE_NS = none */
+    int32_t lane_idx;            /* nn: its lane, or the first of those it may use; else EI_NONE_IDX */
+    int32_t more_lane_count;     /* nn: further lanes it may use, in the order in which they are tried */
+    int32_t more_lanes[EI_LANES_MAX - 1];
+    int64_t budget_ns; /* execution time that the author expects at most; EI_NONE_NS = none */
 };
 
 /* Service level objectives; each EI_NONE_* when not asked for. */

@@ -35,6 +35,9 @@ static void warn_unused(struct ei_spec_reader *rd)
             if (stage->lane_idx >= 0) {
                 is_lane_used[stage->lane_idx] = true;
             }
+            for (int32_t m = 0; m < stage->more_lane_count; m++) {
+                is_lane_used[stage->more_lanes[m]] = true;
+            }
             if (stage->model_idx >= 0) {
                 is_model_used[stage->model_idx] = true;
             }
@@ -163,6 +166,16 @@ static double network_ns(const struct ei_model_spec *model)
     return sum_ns;
 }
 
+/* The part of its networks that a stage spends on a lane: of several lanes the same on each. */
+static double share_of_lane(const struct ei_stage_spec *stage, int32_t lane_idx)
+{
+    bool is_used = stage->lane_idx == lane_idx;
+    for (int32_t i = 0; i < stage->more_lane_count; i++) {
+        is_used |= stage->more_lanes[i] == lane_idx;
+    }
+    return is_used ? 1.0 / (1 + stage->more_lane_count) : 0.0;
+}
+
 /* Known processor time of one job; lane_idx >= 0: only what it spends on that lane. */
 static double job_ns(const struct ei_workload *wl, const struct ei_task_spec *task, int32_t lane_idx)
 {
@@ -172,8 +185,8 @@ static double job_ns(const struct ei_workload *wl, const struct ei_task_spec *ta
         if (stage->spin_ns > 0 && lane_idx < 0) {
             sum_ns += (double)stage->spin_ns;
         }
-        if (stage->model_idx >= 0 && (lane_idx < 0 || stage->lane_idx == lane_idx)) {
-            sum_ns += network_ns(&wl->models[stage->model_idx]);
+        if (stage->model_idx >= 0) {
+            sum_ns += network_ns(&wl->models[stage->model_idx]) * (lane_idx < 0 ? 1.0 : share_of_lane(stage, lane_idx));
         }
     }
     return sum_ns;

@@ -356,7 +356,16 @@ static void check_cpus(struct subject *s)
     if (task->nn_stage_idx < 0 || task->stages[task->nn_stage_idx].lane_idx < 0) {
         return;
     }
-    const struct ei_lane_spec *lane = &s->rd->wl->lanes[task->stages[task->nn_stage_idx].lane_idx];
+    const struct ei_stage_spec *stage = &task->stages[task->nn_stage_idx];
+    const struct ei_lane_spec *lane = &s->rd->wl->lanes[stage->lane_idx];
+    for (int32_t i = 0; i < stage->more_lane_count; i++) {
+        const struct ei_lane_spec *other = &s->rd->wl->lanes[stage->more_lanes[i]];
+        if (!ei_cpuset_is_equal(&other->cpus, &lane->cpus)) {
+            ei_spec_error(s->rd, ei_spec_node(s->rd, stage_node(s, task->nn_stage_idx), "lane", NULL),
+                          "give both the CPUs of both: a job's thread does not move with its lane",
+                          "lanes '%s' and '%s' of task '%s' have different cpus", lane->name, other->name, task->name);
+        }
+    }
     if (ei_cpuset_is_empty(&task->cpus)) {
         task->cpus = lane->cpus;
     } else if (!ei_cpuset_is_empty(&lane->cpus) && !ei_cpuset_is_inside(&task->cpus, &lane->cpus)) {

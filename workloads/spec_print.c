@@ -39,6 +39,17 @@ static void print_ops(const struct ei_stage_spec *stage, FILE *out)
     fputs("]", out);
 }
 
+static void print_lanes(const struct ei_workload *wl, const struct ei_stage_spec *stage, FILE *out)
+{
+    char text[2 * EI_SPEC_NAME_MAX];
+    ei_text_quote(wl->lanes[stage->lane_idx].name, false, text, sizeof text);
+    fprintf(out, "%s%s", stage->more_lane_count > 0 ? "[" : "", text);
+    for (int32_t i = 0; i < stage->more_lane_count; i++) {
+        ei_text_quote(wl->lanes[stage->more_lanes[i]].name, false, text, sizeof text);
+        fprintf(out, ", %s%s", text, i + 1 == stage->more_lane_count ? "]" : "");
+    }
+}
+
 static void print_list(const struct ei_workload *wl, const struct ei_field *field, const char *base, int indent,
                        FILE *out)
 {
@@ -77,13 +88,14 @@ static void print_field(const struct ei_workload *wl, const struct ei_field *fie
         print_list(wl, field, base, indent, out);
         return;
     case EI_FIELD_LANE:
-    case EI_FIELD_MODEL: {
-        const int32_t idx = *(const int32_t *)slot;
-        ei_text_quote(field->type == EI_FIELD_LANE ? wl->lanes[idx].name : wl->models[idx].name, false, text,
-                      sizeof text);
+        fprintf(out, "%s: ", field->key);
+        print_lanes(wl, slot, out);
+        fputs("\n", out);
+        return;
+    case EI_FIELD_MODEL:
+        ei_text_quote(wl->models[*(const int32_t *)slot].name, false, text, sizeof text);
         fprintf(out, "%s: %s\n", field->key, text);
         return;
-    }
     case EI_FIELD_OPS:
         fprintf(out, "%s: ", field->key);
         print_ops(slot, out);

@@ -121,6 +121,8 @@ static void read_field(struct ei_spec_reader *rd, const struct ei_field *field, 
         read_named(rd, field, node, base);
         return;
     case EI_FIELD_LANE:
+        ei_spec_read_lanes(rd, field, node, slot, label);
+        return;
     case EI_FIELD_MODEL:
         ei_spec_read_reference(rd, field, node, slot, label);
         return;

@@ -37,6 +37,8 @@ void ei_spec_read_map(struct ei_spec_reader *reader, enum ei_context context, in
 /* Values of keys (spec_read_value.c). Each reports what is wrong with its node and then leaves the mark of a broken
  * value. */
 void ei_spec_read_scalar(struct ei_spec_reader *reader, const struct ei_field *field, int32_t node, void *slot);
+void ei_spec_read_lanes(struct ei_spec_reader *reader, const struct ei_field *field, int32_t node,
+                        struct ei_stage_spec *stage, const char *label);
 void ei_spec_read_reference(struct ei_spec_reader *reader, const struct ei_field *field, int32_t node, void *slot,
                             const char *label);
 void ei_spec_read_ops(struct ei_spec_reader *reader, const struct ei_field *field, int32_t node,

@@ -165,6 +165,56 @@ void ei_spec_read_reference(struct ei_spec_reader *rd, const struct ei_field *fi
 
 /* ---- values with several forms ---- */
 
+static bool has_lane(const struct ei_workload *wl, const char *name)
+{
+    bool has = false;
+    for (int32_t i = 0; i < wl->lane_count; i++) {
+        has |= strcmp(wl->lanes[i].name, name) == 0;
+    }
+    return has;
+}
+
+static void add_lane(struct ei_spec_reader *rd, int32_t node, struct ei_stage_spec *stage, int32_t lane_idx,
+                     const char *label)
+{
+    bool is_twice = stage->lane_idx == lane_idx;
+    for (int32_t i = 0; i < stage->more_lane_count; i++) {
+        is_twice |= stage->more_lanes[i] == lane_idx;
+    }
+    if (is_twice) {
+        ei_spec_error(rd, node, NULL, "lane '%s' stands twice in %s", rd->wl->lanes[lane_idx].name, label);
+    } else if (stage->lane_idx == EI_NONE_IDX) {
+        stage->lane_idx = lane_idx;
+    } else {
+        stage->more_lanes[stage->more_lane_count++] = lane_idx;
+    }
+}
+
+/* A name, a list of names, or any: all lanes in the order of the file, unless one of them has that name. */
+void ei_spec_read_lanes(struct ei_spec_reader *rd, const struct ei_field *field, int32_t node,
+                        struct ei_stage_spec *stage, const char *label)
+{
+    const struct ei_yaml_node *value = ei_yaml_node(&rd->yaml, node);
+    const bool is_any = value->kind == EI_YAML_SCALAR && value->is_plain && strcmp(value->text, "any") == 0 &&
+                        rd->wl->lane_count > 0 && !has_lane(rd->wl, "any");
+    const bool is_list = value->kind == EI_YAML_LIST;
+    ei_field_blank(field, stage);
+    if (is_list && value->count == 0) {
+        ei_spec_error(rd, node, NULL, "the list of lanes is empty");
+    }
+    for (int32_t i = 0; is_any && i < rd->wl->lane_count; i++) {
+        add_lane(rd, node, stage, i, label);
+    }
+    for (int32_t at = is_list ? value->first : node; !is_any && at >= 0;
+         at = is_list ? ei_yaml_node(&rd->yaml, at)->next : -1) {
+        int32_t lane_idx = EI_NONE_IDX;
+        ei_spec_read_reference(rd, field, at, &lane_idx, label);
+        if (lane_idx >= 0) {
+            add_lane(rd, at, stage, lane_idx, label);
+        }
+    }
+}
+
 static bool parse_size_px(const char *text, int32_t *out_width, int32_t *out_height)
 {
     int32_t sides[2] = {0, 0};

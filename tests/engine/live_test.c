@@ -197,6 +197,32 @@ EI_TEST(live_preempted_jobs_start_again)
     EI_TRUEF(run.preemptions > 0, "no job was preempted");
 }
 
+/* Three tasks, two lanes: whoever finds none free queues for one of them. */
+EI_TEST(live_jobs_share_lanes)
+{
+    struct outcome run;
+    run_text("version: 1\nname: shared\nrun: { duration: 300ms, seed: 1 }\n"
+             "platform: { rt_load_cap: 1.0 }\n"
+             "lanes: { lane0: { kind: cpu }, lane1: { kind: cpu } }\n"
+             "models: { net: { emulate: { blocks: [ { conv: 1ms, branch: 20us, score: 0.5 },\n"
+             "                                      { conv: 1ms, branch: 20us, score: 0.9 } ] } } }\n"
+             "planner: { search: all }\n"
+             "scheduler: { policy: edf }\n"
+             "tasks:\n"
+             "  - { name: one, arrival: { model: periodic, period: 11ms }, on_preempt: elastic,\n"
+             "      stages: [ { name: net, kind: nn, model: net, lane: any } ] }\n"
+             "  - { name: two, arrival: { model: periodic, period: 12ms }, on_preempt: resume,\n"
+             "      stages: [ { name: net, kind: nn, model: net, lane: [lane1, lane0] } ] }\n"
+             "  - { name: three, arrival: { model: periodic, period: 13ms },\n"
+             "      stages: [ { name: net, kind: nn, model: net, lane: lane0 } ] }\n"
+             "outputs: { dir: out }\n",
+             NULL, NULL, &run);
+    EI_REQUIRE(run.rc == 0);
+    EI_EQ(run.result.faulty_jobs, 0);
+    EI_TRUE(run.result.is_identity_ok);
+    EI_TRUEF(run.releases > 60, "only %" PRId64 " releases", run.releases);
+}
+
 /* A job without its sample is a fault of the run, not only of the job. */
 EI_TEST(live_sample_that_cannot_be_read_is_a_fault)
 {

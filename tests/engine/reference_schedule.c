@@ -15,6 +15,7 @@ struct thread {
     enum work work;
     int64_t rest_ns;
     bool is_timed; /* rest_ns counts for the work that is under way */
+    int32_t lane;  /* that it holds or waits for */
     int32_t block;
     bool is_branch;
     bool is_stopping, is_aborted; /* the network: stop after the first answer; give up */
@@ -25,14 +26,18 @@ struct thread {
     int32_t queued;
 };
 
+struct lane {
+    int32_t holder; /* -1 = free */
+    int32_t waiting[REF_TASKS_MAX];
+    int32_t waiting_count;
+};
+
 struct world {
     const struct ref_system *system;
     struct thread threads[REF_TASKS_MAX];
     int32_t count;
     int64_t now_ns, end_ns, tail, head;
-    int32_t holder; /* of the lane, -1 = free */
-    int32_t waiting[REF_TASKS_MAX];
-    int32_t waiting_count;
+    struct lane lanes[REF_LANES_MAX];
     struct ref_job *out;
     int32_t out_count, out_max;
 };
@@ -54,13 +59,13 @@ static void report_unrun(struct world *w, int32_t i, int64_t k, enum ref_outcome
     report(w, (struct ref_job){.task_idx = i, .job_idx = k, .outcome = outcome});
 }
 
-/* ---- the lane ---- */
+/* ---- lanes ---- */
 
-static int32_t top_waiting(const struct world *w)
+static int32_t top_waiting(const struct world *w, const struct lane *l)
 {
     int32_t top = 0;
-    for (int32_t i = 0; i < w->waiting_count; i++) {
-        const int32_t p = w->threads[w->waiting[i]].task->priority;
+    for (int32_t i = 0; i < l->waiting_count; i++) {
+        const int32_t p = w->threads[l->waiting[i]].task->priority;
         top = p > top ? p : top;
     }
     return top;
@@ -79,11 +84,11 @@ static bool goes_before(const struct world *w, int32_t a, int32_t b)
 }
 
 /* Somebody waits whose claim is stronger than the holder's. */
-static bool is_preemptor_waiting(const struct world *w)
+static bool is_preemptor_waiting(const struct world *w, const struct lane *l)
 {
     bool is_waiting = false;
-    for (int32_t i = 0; i < w->waiting_count; i++) {
-        is_waiting |= goes_before(w, w->waiting[i], w->holder);
+    for (int32_t i = 0; i < l->waiting_count; i++) {
+        is_waiting |= goes_before(w, l->waiting[i], l->holder);
     }
     return is_waiting;
 }
@@ -102,33 +107,57 @@ static void set_priority(struct world *w, int32_t i, int32_t priority)
 }
 
 /* Whoever holds the lane runs at the highest priority of itself and all who wait. */
-static void inherit(struct world *w)
+static void inherit(struct world *w, const struct lane *l)
 {
-    if (w->holder >= 0) {
-        const int32_t own = w->threads[w->holder].task->priority, top = top_waiting(w);
-        set_priority(w, w->holder, own > top ? own : top);
+    if (l->holder >= 0) {
+        const int32_t own = w->threads[l->holder].task->priority, top = top_waiting(w, l);
+        set_priority(w, l->holder, own > top ? own : top);
     }
 }
 
 /* The waiter of the strongest claim, the first of them; -1 = none. */
-static int32_t take_waiter(struct world *w)
+static int32_t take_waiter(const struct world *w, struct lane *l)
 {
     int32_t best = 0;
-    for (int32_t i = 1; i < w->waiting_count; i++) {
-        best = goes_before(w, w->waiting[i], w->waiting[best]) ? i : best;
+    for (int32_t i = 1; i < l->waiting_count; i++) {
+        best = goes_before(w, l->waiting[i], l->waiting[best]) ? i : best;
     }
-    if (w->waiting_count == 0) {
+    if (l->waiting_count == 0) {
         return -1;
     }
-    const int32_t thread = w->waiting[best];
-    memmove(&w->waiting[best], &w->waiting[best + 1], (size_t)(w->waiting_count - best - 1) * sizeof w->waiting[0]);
-    w->waiting_count--;
+    const int32_t thread = l->waiting[best];
+    memmove(&l->waiting[best], &l->waiting[best + 1], (size_t)(l->waiting_count - best - 1) * sizeof l->waiting[0]);
+    l->waiting_count--;
     return thread;
 }
 
-static void grant(struct world *w, int32_t i)
+/* The first free lane of those the task may use; if none is, the one where the fewest are served before it. */
+static int32_t choose_lane(const struct world *w, int32_t i)
 {
-    w->holder = i;
+    const struct ref_task *task = w->threads[i].task;
+    int32_t best = -1, best_before = 0;
+    for (int32_t k = 0; k < task->lane_count; k++) {
+        if (w->lanes[task->lanes[k]].holder < 0) {
+            return task->lanes[k];
+        }
+    }
+    for (int32_t k = 0; k < task->lane_count; k++) {
+        const struct lane *l = &w->lanes[task->lanes[k]];
+        int32_t before = !goes_before(w, i, l->holder);
+        for (int32_t j = 0; j < l->waiting_count; j++) {
+            before += !goes_before(w, i, l->waiting[j]);
+        }
+        if (best < 0 || before < best_before) {
+            best = task->lanes[k];
+            best_before = before;
+        }
+    }
+    return best;
+}
+
+static void grant(struct world *w, struct lane *l, int32_t i)
+{
+    l->holder = i;
     if (i >= 0) {
         struct thread *t = &w->threads[i];
         t->state = READY;
@@ -223,6 +252,17 @@ static int64_t whole_job_ns(const struct ref_task *task)
     return sum_ns;
 }
 
+static bool has_common_lane(const struct ref_task *a, const struct ref_task *b)
+{
+    bool has = false;
+    for (int32_t i = 0; i < a->lane_count; i++) {
+        for (int32_t k = 0; k < b->lane_count; k++) {
+            has |= a->lanes[i] == b->lanes[k];
+        }
+    }
+    return has;
+}
+
 /* Whether thread i, if it left the lane now and came back, could have its next answer and finish by its deadline: the
  * least length of time that holds its own rest, one job of each higher task it shares something with and that is under
  * way, and one for each of their releases within that time. Grown release by release. */
@@ -233,7 +273,7 @@ static bool can_resume(const struct world *w, int32_t i)
     int64_t next[REF_TASKS_MAX];
     for (int32_t h = 0; h < w->count; h++) {
         const struct ref_task *other = w->threads[h].task;
-        const bool is_sharing = other->cpu == t->task->cpu || other->blocks > 0;
+        const bool is_sharing = other->cpu == t->task->cpu || (other->blocks > 0 && has_common_lane(other, t->task));
         next[h] = -1;
         if (other->priority > t->task->priority && is_sharing) {
             length_ns += is_under_way(&w->threads[h]) ? whole_job_ns(other) : 0;
@@ -260,10 +300,11 @@ static void pass_boundary(struct world *w, int32_t i)
 {
     struct thread *t = &w->threads[i];
     const struct ref_task *task = t->task;
+    struct lane *l = &w->lanes[t->lane];
     const int64_t deadline_ns = deadline_of(t);
     const bool has_answer = t->job.exits_mask != 0,
                is_spent = task->max_preemptions > 0 && t->job.preemptions >= task->max_preemptions;
-    const bool is_higher = is_preemptor_waiting(w) && !is_spent;
+    const bool is_higher = is_preemptor_waiting(w, l) && !is_spent;
     const int64_t after_ns = task->post_ns + 20000;
     bool stops = false;
     if (w->now_ns >= deadline_ns && task->on_deadline == REF_DEADLINE_ABORT) {
@@ -291,7 +332,7 @@ static void pass_boundary(struct world *w, int32_t i)
         return;
     }
     /* The lane is given away and taken back. */
-    const int32_t next = take_waiter(w);
+    const int32_t next = take_waiter(w, l);
     t->job.preemptions++;
     if (task->on_preempt == REF_RESTART) {
         t->block = 0;
@@ -299,14 +340,14 @@ static void pass_boundary(struct world *w, int32_t i)
     }
     t->wait_since_ns = w->now_ns;
     t->work = BLOCK;
-    grant(w, next);
+    grant(w, l, next);
     set_priority(w, i, task->priority);
     t->state = WAITS;
     /* It asked before the others of its priority. */
-    memmove(&w->waiting[1], &w->waiting[0], (size_t)w->waiting_count * sizeof w->waiting[0]);
-    w->waiting[0] = i;
-    w->waiting_count++;
-    inherit(w);
+    memmove(&l->waiting[1], &l->waiting[0], (size_t)l->waiting_count * sizeof l->waiting[0]);
+    l->waiting[0] = i;
+    l->waiting_count++;
+    inherit(w, l);
 }
 
 static void end_block(struct world *w, int32_t i)
@@ -331,8 +372,9 @@ static void end_block(struct world *w, int32_t i)
 static void give_lane(struct world *w, int32_t i)
 {
     struct thread *t = &w->threads[i];
-    grant(w, take_waiter(w));
-    inherit(w);
+    struct lane *l = &w->lanes[t->lane];
+    grant(w, l, take_waiter(w, l));
+    inherit(w, l);
     t->work = t->is_aborted ? END : POST;
     t->is_timed = false;
     set_priority(w, i, t->task->priority);
@@ -363,14 +405,15 @@ static bool step(struct world *w, int32_t i)
         t->is_branch = false;
         t->wait_since_ns = w->now_ns;
         t->work = BLOCK;
-        if (w->holder < 0) {
-            w->holder = i;
+        t->lane = choose_lane(w, i);
+        if (w->lanes[t->lane].holder < 0) {
+            w->lanes[t->lane].holder = i;
             t->is_timed = false;
             return true;
         }
         t->state = WAITS;
-        w->waiting[w->waiting_count++] = i;
-        inherit(w);
+        w->lanes[t->lane].waiting[w->lanes[t->lane].waiting_count++] = i;
+        inherit(w, &w->lanes[t->lane]);
         return false;
     case BLOCK:
         if (t->wait_since_ns >= 0) { /* the lane has come */
@@ -459,7 +502,8 @@ static void count_parts(struct world *w, int64_t until_ns)
             continue;
         }
         if (t->state == WAITS) {
-            part = w->threads[w->holder].task->priority < t->task->priority ? REF_BLOCKED : REF_QUEUED;
+            const struct thread *holder = &w->threads[w->lanes[t->lane].holder];
+            part = holder->task->priority < t->task->priority ? REF_BLOCKED : REF_QUEUED;
         } else if (runs != i) {
             part = w->threads[runs].task->priority < t->task->priority ? REF_BLOCKED : REF_INTERFERED;
         }
@@ -486,8 +530,10 @@ int32_t ref_simulate(const struct ref_system *system, struct ref_job *out, int32
     const struct ref_task *const tasks = system->tasks;
     const int32_t task_count = system->task_count;
     const int64_t end_ns = system->end_ns;
-    struct world w = {
-        .system = system, .count = task_count, .end_ns = end_ns, .holder = -1, .out = out, .out_max = max};
+    struct world w = {.system = system, .count = task_count, .end_ns = end_ns, .out = out, .out_max = max};
+    for (int32_t i = 0; i < REF_LANES_MAX; i++) {
+        w.lanes[i].holder = -1;
+    }
     for (int32_t i = 0; i < task_count; i++) {
         w.threads[i] = (struct thread){.task = &tasks[i], .priority = tasks[i].priority, .wait_since_ns = -1};
     }

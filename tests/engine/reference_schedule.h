@@ -9,6 +9,7 @@
 
 #define REF_TASKS_MAX 8
 #define REF_BLOCKS_MAX 4
+#define REF_LANES_MAX 3
 
 /* Fixed priorities order CPUs under every policy; REF_EDF orders the lane by absolute deadline. */
 enum ref_policy { REF_FIXED, REF_RATE, REF_DEADLINE, REF_EDF };
@@ -21,7 +22,8 @@ struct ref_task {
     int32_t priority; /* REF_FIXED; else ref_assign_priorities */
     int32_t cpu;
     int64_t pre_ns, post_ns;
-    int32_t blocks; /* 0 = no network; the plan is always all exits */
+    int32_t blocks;                           /* 0 = no network; the plan is always all exits */
+    int32_t lanes[REF_LANES_MAX], lane_count; /* that the network may use, in the order in which they are tried */
     int64_t conv_ns[REF_BLOCKS_MAX], branch_ns[REF_BLOCKS_MAX];
     enum ref_preempt on_preempt;
     int32_t max_preemptions; /* 0 = any number */

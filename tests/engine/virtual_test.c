@@ -245,6 +245,25 @@ EI_TEST(restart_runs_the_conv_parts_again_but_keeps_its_answers)
     EI_EQ(job_of(0, 0)->lane_busy_ns, 5 * MS + 5 * MS);
 }
 
+EI_TEST(a_job_takes_the_first_free_lane_of_its_list)
+{
+    EI_TRUE(simulate(HEAD "lanes: { a: { kind: cpu, cpus: \"1-2\" }, b: { kind: cpu, cpus: \"1-2\" } }\n"
+                          "models: { m: { emulate: { blocks: [ { conv: 4ms, branch: 1ms, score: 0.9 } ] } } }\n"
+                          "tasks:\n"
+                          "  - { name: one, arrival: { model: periodic, period: 20ms }, priority: 30, cpus: \"1\",\n"
+                          "      stages: [ { name: n, kind: nn, model: m, lane: a } ] }\n"
+                          "  - { name: two, arrival: { model: periodic, period: 20ms, offset: 1ms }, priority: 20,\n"
+                          "      cpus: \"2\", stages: [ { name: n, kind: nn, model: m, lane: any } ] }\n"
+                          "  - { name: three, arrival: { model: periodic, period: 20ms, offset: 2ms }, priority: 40,\n"
+                          "      cpus: \"1\", stages: [ { name: n, kind: nn, model: m, lane: [b, a] } ] }\n",
+                     0));
+    EI_EQ(job_of(0, 0)->lane_wait_ns, 0);
+    EI_EQ(job_of(2, 0)->lane_wait_ns, 3 * MS); /* it goes before both, so it queues for b, the first of its list */
+    EI_EQ(job_of(1, 0)->lane_wait_ns, 5 * MS); /* it had b at once and gave it away from 5 to 10 ms */
+    EI_EQ(job_of(1, 0)->preemptions, 1);
+    EI_EQ(job_of(0, 0)->preemptions, 0);
+}
+
 /* ---- policies ---- */
 
 EI_TEST(edf_gives_the_lane_to_the_earlier_deadline)
@@ -361,7 +380,11 @@ static void write_task(char *text, size_t *used, const struct ref_system *system
         say(text, used, "      - { name: pre, kind: cpu, work: { spin: %lldns } }\n", (long long)t->pre_ns);
     }
     if (t->blocks > 0) {
-        say(text, used, "      - { name: net, kind: nn, model: m%d, lane: acc }\n", (int)idx);
+        say(text, used, "      - { name: net, kind: nn, model: m%d, lane: [", (int)idx);
+        for (int32_t k = 0; k < t->lane_count; k++) {
+            say(text, used, "%sacc%d", k > 0 ? ", " : "", (int)t->lanes[k]);
+        }
+        say(text, used, "] }\n");
         if (t->post_ns > 0) {
             say(text, used, "      - { name: post, kind: cpu, work: { spin: %lldns } }\n", (long long)t->post_ns);
         }
@@ -378,7 +401,8 @@ static void write_workload(char *text, const struct ref_system *system)
     say(text, &used,
         "version: 1\nname: random\nrun: { duration: 600ms, warmup: 0s, start_delay: 0s }\n"
         "platform: { privileges: degrade, rt_load_cap: 1.0 }\nscheduler: { policy: %s }\n"
-        "lanes: { acc: { kind: cpu, cpus: \"0-1\", preempt: block } }\nmodels:\n"
+        "lanes:\n  acc0: { kind: cpu, cpus: \"0-1\" }\n  acc1: { kind: cpu, cpus: \"0-1\" }\n"
+        "  acc2: { kind: cpu, cpus: \"0-1\" }\nmodels:\n"
         "  unused: { emulate: { blocks: [ { conv: 1ms, score: 0.5 } ] } }\n",
         policy_words[system->policy]);
     for (int32_t i = 0; i < count; i++) {
@@ -404,6 +428,18 @@ static int64_t draw_ns(struct ei_random *rng, int64_t low_steps, int64_t high_st
     return (low_steps + (int64_t)ei_random_below(rng, (uint64_t)(high_steps - low_steps + 1))) * 100000;
 }
 
+/* Mostly the first lane, so that there is a crowd; else some lanes in some order. */
+static void draw_lanes(struct ei_random *rng, struct ref_task *t)
+{
+    const int32_t first = (int32_t)ei_random_below(rng, REF_LANES_MAX);
+    const bool is_downward = ei_random_below(rng, 2) == 0;
+    t->lane_count = ei_random_below(rng, 2) == 0 ? 1 : 1 + (int32_t)ei_random_below(rng, REF_LANES_MAX);
+    for (int32_t k = 0; k < t->lane_count; k++) {
+        const int32_t step = is_downward ? REF_LANES_MAX - k : k;
+        t->lanes[k] = t->lane_count == 1 ? 0 : (first + step) % REF_LANES_MAX;
+    }
+}
+
 static void draw_system(struct ei_random *rng, struct ref_system *system)
 {
     *system = (struct ref_system){.policy = (enum ref_policy)ei_random_below(rng, 4), .end_ns = 600 * MS};
@@ -423,6 +459,7 @@ static void draw_system(struct ei_random *rng, struct ref_system *system)
             .is_first_exit_mandatory = ei_random_below(rng, 2) == 0,
             .late = (enum ref_late)ei_random_below(rng, 3),
         };
+        draw_lanes(rng, t);
         t->max_preemptions = ei_random_below(rng, 2) == 0 ? 0 : 1 + (int32_t)ei_random_below(rng, 3);
         t->deadline_ns = 100000 * (1 + (int64_t)ei_random_below(rng, (uint64_t)(t->period_ns / 100000)));
         t->queue = t->late == REF_SKIP ? 0 : 1 + (int32_t)ei_random_below(rng, 3);

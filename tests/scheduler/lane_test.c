@@ -73,6 +73,23 @@ EI_TEST(lane_by_deadline_ignores_priorities_but_inherits_them)
     EI_EQ(ei_lane_release(&lane), 2);
 }
 
+EI_TEST(lane_counts_who_goes_first)
+{
+    struct ei_lane lane;
+    const struct ei_lane_claim middle = {.task_idx = 9, .priority = 50};
+    ei_lane_init(&lane, EI_LANE_BY_PRIORITY);
+    EI_EQ(ei_lane_ahead(&lane, middle), EI_LANE_IS_FREE);
+    ei_lane_request(&lane, (struct ei_lane_claim){.task_idx = 1, .priority = 40});
+    EI_EQ(ei_lane_ahead(&lane, middle), 0);
+    ei_lane_request(&lane, (struct ei_lane_claim){.task_idx = 2, .priority = 50});
+    ei_lane_request(&lane, (struct ei_lane_claim){.task_idx = 3, .priority = 60});
+    ei_lane_request(&lane, (struct ei_lane_claim){.task_idx = 4, .priority = 49});
+    EI_EQ(ei_lane_ahead(&lane, middle), 2);
+    ei_lane_yield(&lane);
+    EI_EQ(ei_lane_ahead(&lane, middle), 2);
+    EI_EQ(ei_lane_ahead(&lane, (struct ei_lane_claim){.task_idx = 9, .priority = 60}), 1);
+}
+
 /* The oracle keeps requests unsorted with a stamp and searches for the best each time. */
 struct naive {
     int32_t task[EI_LANE_CLAIMS_MAX], rank[EI_LANE_CLAIMS_MAX]; /* of the greatest rank goes first */
