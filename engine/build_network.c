@@ -137,6 +137,7 @@ void ei_task_take_seat(struct ei_live_task *task)
     }
     nn->gate_count = 1 + stage->more_lane_count;
     nn->gate = nn->gates[0];
+    nn->is_gated = task->run->wl->lanes[stage->lane_idx].preempt == EI_SPEC_LANE_PREEMPT_BLOCK;
 }
 
 int ei_task_build_network(struct ei_live_task *task, struct einet_error *err)

@@ -23,6 +23,9 @@ static void choose_lane(struct ei_live_task *task)
 static void take_lane(struct ei_live_task *task, int64_t now_ns)
 {
     struct ei_task_network *nn = &task->nn;
+    if (!nn->is_gated) {
+        return;
+    }
     choose_lane(task);
     if (!ei_gate_request(nn->gate, &nn->seat, task->rt.record.job_idx, task->rt.record.deadline_ns, now_ns)) {
         ei_activity_cut(task, now_ns);
@@ -156,7 +159,7 @@ static int pass_boundary(struct ei_live_task *task, struct ei_course *course)
     const int64_t now_ns = ei_mono_now().ns;
     struct ei_boundary b = ei_course_look(task, now_ns);
     b.is_cancelled = ei_run_is_cancelled(task->run, now_ns);
-    b.is_higher_waiting = ei_gate_is_higher_waiting(task->nn.gate);
+    b.is_higher_waiting = task->nn.is_gated && ei_gate_is_higher_waiting(task->nn.gate);
     b.is_load_capped = b.has_answer && b.next_answer_ns > 0 &&
                        ei_cpu_loads_would_pass(&task->run->loads, task->rt.cpu, b.next_answer_ns, task->run->loads.cap);
     if (ei_course_pass(task, course, &b) == EI_BOUNDARY_YIELD) {
@@ -194,7 +197,8 @@ int ei_job_run_network(struct ei_live_task *task)
         push_preemption(task, ei_mono_now().ns);
     }
     ei_activity_cut(task, ei_mono_now().ns);
-    const int32_t next = ei_gate_release(nn->gate, &nn->seat, ei_mono_now().ns, course.is_preempted);
+    const int32_t next =
+        nn->is_gated ? ei_gate_release(nn->gate, &nn->seat, ei_mono_now().ns, course.is_preempted) : EI_LANE_NOBODY;
     ei_network_end(nn->net);
     ei_course_end(task, &course, next, ended_ns, ei_mono_now().ns);
     return rc;

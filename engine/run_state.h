@@ -42,6 +42,7 @@ struct ei_task_network {
     struct ei_lane_gate *gate;                /* that the job holds or asks for; during the run the job thread's own */
     struct ei_lane_gate *gates[EI_LANES_MAX]; /* that it may use, in the order in which they are tried */
     int32_t gate_count;
+    bool is_gated; /* false: a lane with preempt: kernel, which nobody holds */
     struct ei_gate_seat seat;
     struct ei_boundary_policy policy;
     struct ei_elastic_config elastic;

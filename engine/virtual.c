@@ -234,7 +234,7 @@ static bool begin_stage(struct virtual_run *v, struct virtual_task *vt)
     }
     vt->wait_since_ns = v->cpus.now_ns;
     vt->phase = PHASE_GRANTED;
-    if (!request_lane(v, vt)) {
+    if (task->nn.is_gated && !request_lane(v, vt)) {
         deactivate(v, vt);
         ei_virtual_block(&v->cpus, task->idx);
         return false;
@@ -263,8 +263,10 @@ static void end_network(struct virtual_run *v, struct virtual_task *vt)
     if (vt->owes_preemption_record) {
         push_preemption(v, vt);
     }
-    ei_gate_count(task->nn.gate, v->cpus.now_ns);
-    const int32_t next = ei_lane_release(&task->nn.gate->arbiter);
+    if (task->nn.is_gated) {
+        ei_gate_count(task->nn.gate, v->cpus.now_ns);
+    }
+    const int32_t next = task->nn.is_gated ? ei_lane_release(&task->nn.gate->arbiter) : EI_LANE_NOBODY;
     if (next != EI_LANE_NOBODY) {
         hand_over(v, vt, next, vt->course.is_preempted);
     }
@@ -299,7 +301,7 @@ static bool pass_boundary(struct virtual_run *v, struct virtual_task *vt)
     struct ei_lane *lane = &task->nn.gate->arbiter;
     struct ei_boundary b = ei_course_look(task, v->cpus.now_ns);
     b.is_cancelled = ei_run_is_cancelled(&v->run, v->cpus.now_ns);
-    b.is_higher_waiting = ei_lane_is_preemptor_waiting(lane);
+    b.is_higher_waiting = task->nn.is_gated && ei_lane_is_preemptor_waiting(lane);
     b.is_load_capped =
         b.has_answer && b.next_answer_ns > 0 && would_pass(v, vt, b.next_answer_ns, v->run.wl->platform.rt_load_cap);
     vt->phase = PHASE_BLOCK;

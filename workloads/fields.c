@@ -21,7 +21,8 @@ static const struct ei_word privileges_words[] = {
 static const struct ei_word lock_words[] = {
     {"all", EI_SPEC_LOCK_ALL}, {"none", EI_SPEC_LOCK_NONE}, {"rt_only", EI_WORD_ABSENT}, END};
 static const struct ei_word lane_words[] = {{"cpu", EI_SPEC_LANE_CPU}, {"cuda", EI_WORD_ABSENT}, END};
-static const struct ei_word preempt_words[] = {{"block", EI_SPEC_LANE_PREEMPT_BLOCK}, {"kernel", EI_WORD_ABSENT}, END};
+static const struct ei_word preempt_words[] = {
+    {"block", EI_SPEC_LANE_PREEMPT_BLOCK}, {"kernel", EI_SPEC_LANE_PREEMPT_KERNEL}, END};
 /* As stages/nn/zoo.h has them; a test compares. */
 static const struct ei_word zoo_words[] = {{"b-alexnet", 0},
                                            {"b-alexnet-classic", 0},
@@ -180,7 +181,8 @@ const struct ei_field ei_fields[] = {
     {LANE_AT(cpus), .key = "cpus", .type = EI_FIELD_CPUS, .default_text = "auto", .none_text = "auto",
      .doc = "CPUs of the lane; auto is all that the process may use but the housekeeping ones, or all if none is left."},
     {LANE_AT(preempt), .key = "preempt", .type = EI_FIELD_WORD, .words = preempt_words, .default_text = "block",
-     .doc = "When a higher job gets the lane; block: at the next block boundary, as on an accelerator."},
+     .doc = "When a higher job goes first; block: it gets the lane at the next block boundary, as on an accelerator; "
+            "kernel: nobody holds the lane, each job computes in its own thread, and SCHED_FIFO preempts in mid-block."},
     ABSENT(LANE, "device"), ABSENT(LANE, "wait"), ABSENT(LANE, "fallback"),
 
     {MODEL_AT(zoo), .key = "zoo", .type = EI_FIELD_CHOICE, .words = zoo_words, .only = BIT(EI_SPEC_MODEL_ZOO),

@@ -61,7 +61,7 @@ struct ei_platform_spec {
 /* ---- lanes and models ---- */
 
 enum ei_spec_lane_kind { EI_SPEC_LANE_CPU };
-enum ei_spec_lane_preempt { EI_SPEC_LANE_PREEMPT_BLOCK };
+enum ei_spec_lane_preempt { EI_SPEC_LANE_PREEMPT_BLOCK, EI_SPEC_LANE_PREEMPT_KERNEL };
 
 struct ei_lane_spec {
     struct ei_place place;
@@ -264,8 +264,8 @@ struct ei_task_spec {
     struct ei_place cpus_place; /* {0, 0} when the file does not give cpus */
     enum ei_spec_class class_;
     struct ei_late_spec late_release;
-    enum ei_spec_on_preempt on_preempt;
-    int32_t max_preemptions; /* a job that lost its lane so often keeps it; 0 = any number */
+    enum ei_spec_on_preempt on_preempt; /* NONE on a lane with preempt: kernel, where nobody waits for a boundary */
+    int32_t max_preemptions;            /* a job that lost its lane so often keeps it; 0 = any number */
     enum ei_spec_on_deadline on_deadline;
     struct ei_planner_spec planner;
     struct ei_input_spec input;

@@ -269,6 +269,42 @@ static void warn_idle(struct subject *s)
     s->task->planner = s->rd->wl->planner;
 }
 
+/* Where the kernel preempts nobody asks a job at its boundaries, and there is nothing to choose from. */
+static void check_kernel_lane(struct subject *s)
+{
+    static const char *const idle[] = {"on_preempt", "max_preemptions"};
+    struct ei_task_spec *task = s->task;
+    const struct ei_stage_spec *stage = &task->stages[task->nn_stage_idx];
+    const struct ei_lane_spec *lanes = s->rd->wl->lanes;
+    if (stage->lane_idx < 0) {
+        return;
+    }
+    int32_t kernel_idx = lanes[stage->lane_idx].preempt == EI_SPEC_LANE_PREEMPT_KERNEL ? stage->lane_idx : EI_NONE_IDX;
+    for (int32_t i = 0; i < stage->more_lane_count && kernel_idx < 0; i++) {
+        const int32_t lane_idx = stage->more_lanes[i];
+        kernel_idx = lanes[lane_idx].preempt == EI_SPEC_LANE_PREEMPT_KERNEL ? lane_idx : EI_NONE_IDX;
+    }
+    if (kernel_idx < 0) {
+        return;
+    }
+    if (stage->more_lane_count > 0) {
+        ei_spec_error(s->rd, ei_spec_node(s->rd, stage_node(s, task->nn_stage_idx), "lane", NULL),
+                      "nobody ever waits for it: name it alone",
+                      "lane '%s' of task '%s' has preempt: kernel and stands in a list", lanes[kernel_idx].name,
+                      task->name);
+        return;
+    }
+    for (size_t i = 0; i < sizeof idle / sizeof idle[0]; i++) {
+        if (node_of(s, idle[i], NULL) >= 0) {
+            ei_spec_warn(s->rd, node_of(s, idle[i], NULL), NULL,
+                         "'%s' has no effect: lane '%s' of task '%s' has preempt: kernel", idle[i],
+                         lanes[kernel_idx].name, task->name);
+        }
+    }
+    task->on_preempt = EI_SPEC_ON_PREEMPT_NONE;
+    task->max_preemptions = 0;
+}
+
 /* Each return to the first block may be preempted again; only a deadline or a limit ends that. */
 static void warn_restart(struct subject *s)
 {
@@ -334,6 +370,7 @@ static void check_stages(struct subject *s)
     if (task->nn_stage_idx >= 0) {
         check_network(s);
         check_exit_times(s);
+        check_kernel_lane(s);
         warn_restart(s);
     } else if (is_complete && task->stage_count > 0) {
         warn_idle(s);

@@ -134,7 +134,7 @@ static void print_field(const struct ei_workload *wl, const struct ei_field *fie
 }
 
 /* Keys that do not apply: those of another discriminator value, the priority of a task of class other or that the
- * policy assigns, what decides about networks in a task without one. */
+ * policy assigns, what decides about networks in a task without one, about preemption where the kernel preempts. */
 static bool is_left_out(const struct ei_workload *wl, const struct ei_field *field, const char *base, int32_t value)
 {
     if (field->type == EI_FIELD_ABSENT || ei_field_find(field->context, field->key, value) != field) {
@@ -142,10 +142,14 @@ static bool is_left_out(const struct ei_workload *wl, const struct ei_field *fie
     }
     if (field->context == EI_CONTEXT_TASK) {
         const struct ei_task_spec *task = (const struct ei_task_spec *)(const void *)base;
-        const bool is_about_nn = strcmp(field->key, "on_preempt") == 0 || strcmp(field->key, "max_preemptions") == 0 ||
-                                 strcmp(field->key, "planner") == 0;
+        const bool is_about_preemption =
+            strcmp(field->key, "on_preempt") == 0 || strcmp(field->key, "max_preemptions") == 0;
+        const bool is_about_nn = is_about_preemption || strcmp(field->key, "planner") == 0;
         const bool is_given = task->priority > 0 && wl->scheduler.policy == EI_SPEC_POLICY_FIXED_PRIORITY;
-        if ((strcmp(field->key, "priority") == 0 && !is_given) || (is_about_nn && task->nn_stage_idx == EI_NONE_IDX)) {
+        const int32_t lane_idx = task->nn_stage_idx >= 0 ? task->stages[task->nn_stage_idx].lane_idx : EI_NONE_IDX;
+        const bool is_kernel = lane_idx >= 0 && wl->lanes[lane_idx].preempt == EI_SPEC_LANE_PREEMPT_KERNEL;
+        if ((is_kernel && is_about_preemption) || (strcmp(field->key, "priority") == 0 && !is_given) ||
+            (is_about_nn && task->nn_stage_idx == EI_NONE_IDX)) {
             return true;
         }
     }

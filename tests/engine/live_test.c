@@ -223,6 +223,30 @@ EI_TEST(live_jobs_share_lanes)
     EI_TRUEF(run.releases > 60, "only %" PRId64 " releases", run.releases);
 }
 
+/* Nobody holds the lane; the tasks' own networks run one in the other. */
+EI_TEST(live_kernel_lane_has_no_gate)
+{
+    struct outcome run;
+    run_text("version: 1\nname: kernel\nrun: { duration: 300ms, seed: 1 }\n"
+             "platform: { rt_load_cap: 1.0 }\n"
+             "lanes: { lane0: { kind: cpu, preempt: kernel } }\n"
+             "models: { net: { emulate: { blocks: [ { conv: 1ms, branch: 20us, score: 0.5 },\n"
+             "                                      { conv: 1ms, branch: 20us, score: 0.9 } ] } } }\n"
+             "planner: { search: all }\n"
+             "tasks:\n"
+             "  - { name: one, arrival: { model: periodic, period: 11ms }, priority: 60,\n"
+             "      stages: [ { name: net, kind: nn, model: net, lane: lane0 } ] }\n"
+             "  - { name: two, arrival: { model: periodic, period: 7ms }, priority: 70,\n"
+             "      stages: [ { name: net, kind: nn, model: net, lane: lane0 } ] }\n"
+             "outputs: { dir: out }\n",
+             NULL, NULL, &run);
+    EI_REQUIRE(run.rc == 0);
+    EI_EQ(run.result.faulty_jobs, 0);
+    EI_TRUE(run.result.is_identity_ok);
+    EI_EQ(run.preemptions, 0);
+    EI_TRUEF(run.releases > 50, "only %" PRId64 " releases", run.releases);
+}
+
 /* A job without its sample is a fault of the run, not only of the job. */
 EI_TEST(live_sample_that_cannot_be_read_is_a_fault)
 {

@@ -255,6 +255,9 @@ static int64_t whole_job_ns(const struct ref_task *task)
 static bool has_common_lane(const struct ref_task *a, const struct ref_task *b)
 {
     bool has = false;
+    if (a->is_kernel_lane || b->is_kernel_lane) {
+        return false;
+    }
     for (int32_t i = 0; i < a->lane_count; i++) {
         for (int32_t k = 0; k < b->lane_count; k++) {
             has |= a->lanes[i] == b->lanes[k];
@@ -304,7 +307,7 @@ static void pass_boundary(struct world *w, int32_t i)
     const int64_t deadline_ns = deadline_of(t);
     const bool has_answer = t->job.exits_mask != 0,
                is_spent = task->max_preemptions > 0 && t->job.preemptions >= task->max_preemptions;
-    const bool is_higher = is_preemptor_waiting(w, l) && !is_spent;
+    const bool is_higher = !task->is_kernel_lane && is_preemptor_waiting(w, l) && !is_spent;
     const int64_t after_ns = task->post_ns + 20000;
     bool stops = false;
     if (w->now_ns >= deadline_ns && task->on_deadline == REF_DEADLINE_ABORT) {
@@ -373,8 +376,10 @@ static void give_lane(struct world *w, int32_t i)
 {
     struct thread *t = &w->threads[i];
     struct lane *l = &w->lanes[t->lane];
-    grant(w, l, take_waiter(w, l));
-    inherit(w, l);
+    if (!t->task->is_kernel_lane) {
+        grant(w, l, take_waiter(w, l));
+        inherit(w, l);
+    }
     t->work = t->is_aborted ? END : POST;
     t->is_timed = false;
     set_priority(w, i, t->task->priority);
@@ -405,6 +410,10 @@ static bool step(struct world *w, int32_t i)
         t->is_branch = false;
         t->wait_since_ns = w->now_ns;
         t->work = BLOCK;
+        if (task->is_kernel_lane) {
+            t->is_timed = false;
+            return true;
+        }
         t->lane = choose_lane(w, i);
         if (w->lanes[t->lane].holder < 0) {
             w->lanes[t->lane].holder = i;

@@ -23,6 +23,7 @@ struct ref_task {
     int32_t cpu;
     int64_t pre_ns, post_ns;
     int32_t blocks;                           /* 0 = no network; the plan is always all exits */
+    bool is_kernel_lane;                      /* its network runs without a lane to hold */
     int32_t lanes[REF_LANES_MAX], lane_count; /* that the network may use, in the order in which they are tried */
     int64_t conv_ns[REF_BLOCKS_MAX], branch_ns[REF_BLOCKS_MAX];
     enum ref_preempt on_preempt;

@@ -264,6 +264,28 @@ EI_TEST(a_job_takes_the_first_free_lane_of_its_list)
     EI_EQ(job_of(0, 0)->preemptions, 0);
 }
 
+EI_TEST(the_kernel_preempts_in_mid_block)
+{
+    EI_TRUE(simulate(HEAD
+                     "lanes: { acc: { kind: cpu, cpus: \"1\", preempt: kernel } }\n"
+                     "models:\n"
+                     "  slow: { emulate: { blocks: [ { conv: 2ms, branch: 1ms, score: 0.5 }, { conv: 2ms, branch: 1ms, "
+                     "score: 0.9 } ] } }\n"
+                     "  fast: { emulate: { blocks: [ { conv: 1ms, branch: 1ms, score: 0.9 } ] } }\n"
+                     "planner: { search: all }\n"
+                     "tasks:\n"
+                     "  - { name: low, arrival: { model: periodic, period: 20ms }, priority: 10,\n"
+                     "      stages: [ { name: n, kind: nn, model: slow, lane: acc } ] }\n"
+                     "  - { name: high, arrival: { model: periodic, period: 20ms, offset: 3500us }, priority: 20,\n"
+                     "      deadline: 10ms, stages: [ { name: n, kind: nn, model: fast, lane: acc } ] }\n",
+                     0));
+    EI_EQ(job_of(1, 0)->lane_wait_ns, 0);
+    EI_EQ(job_of(1, 0)->finish_ns, 5500000); /* no block of the low job delays it */
+    EI_EQ(job_of(0, 0)->finish_ns, 8 * MS);
+    EI_EQ(job_of(0, 0)->preemptions, 0);
+    EI_EQ(job_of(0, 0)->exit_idx, 1);
+}
+
 /* ---- policies ---- */
 
 EI_TEST(edf_gives_the_lane_to_the_earlier_deadline)
@@ -382,7 +404,7 @@ static void write_task(char *text, size_t *used, const struct ref_system *system
     if (t->blocks > 0) {
         say(text, used, "      - { name: net, kind: nn, model: m%d, lane: [", (int)idx);
         for (int32_t k = 0; k < t->lane_count; k++) {
-            say(text, used, "%sacc%d", k > 0 ? ", " : "", (int)t->lanes[k]);
+            say(text, used, "%sacc%d", k > 0 ? ", " : "", t->is_kernel_lane ? REF_LANES_MAX : (int)t->lanes[k]);
         }
         say(text, used, "] }\n");
         if (t->post_ns > 0) {
@@ -402,7 +424,7 @@ static void write_workload(char *text, const struct ref_system *system)
         "version: 1\nname: random\nrun: { duration: 600ms, warmup: 0s, start_delay: 0s }\n"
         "platform: { privileges: degrade, rt_load_cap: 1.0 }\nscheduler: { policy: %s }\n"
         "lanes:\n  acc0: { kind: cpu, cpus: \"0-1\" }\n  acc1: { kind: cpu, cpus: \"0-1\" }\n"
-        "  acc2: { kind: cpu, cpus: \"0-1\" }\nmodels:\n"
+        "  acc2: { kind: cpu, cpus: \"0-1\" }\n  acc3: { kind: cpu, cpus: \"0-1\", preempt: kernel }\nmodels:\n"
         "  unused: { emulate: { blocks: [ { conv: 1ms, score: 0.5 } ] } }\n",
         policy_words[system->policy]);
     for (int32_t i = 0; i < count; i++) {
@@ -438,6 +460,7 @@ static void draw_lanes(struct ei_random *rng, struct ref_task *t)
         const int32_t step = is_downward ? REF_LANES_MAX - k : k;
         t->lanes[k] = t->lane_count == 1 ? 0 : (first + step) % REF_LANES_MAX;
     }
+    t->is_kernel_lane = t->lane_count == 1 && ei_random_below(rng, 4) == 0;
 }
 
 static void draw_system(struct ei_random *rng, struct ref_system *system)

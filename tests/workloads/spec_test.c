@@ -278,6 +278,11 @@ EI_TEST(spec_warnings_do_not_stop_a_file)
                        "  - { name: a, arrival: { model: periodic, period: 5ms }, priority: 9, " LAW " }\n"
                        "  - { name: b, arrival: { model: periodic, period: 5ms }, priority: 9, " LAW " }\n",
                   5, 69, "tasks 'a' and 'b' have the same priority 9");
+    check_warning(HEAD "lanes: { a: { kind: cpu, preempt: kernel } }\n"
+                       "models: { m: { emulate: { blocks: [ { conv: 1ms, score: 1 } ] } } }\n"
+                       "tasks:\n  - name: a\n    arrival: { model: periodic, period: 5ms }\n    on_preempt: resume\n"
+                       "    stages: [ { name: n, kind: nn, model: m, lane: a } ]\n",
+                  8, 17, "'on_preempt' has no effect: lane 'a' of task 'a' has preempt: kernel");
     check_warning(HEAD "lanes: { a: { kind: cpu } }\n"
                        "models: { m: { emulate: { blocks: [ { conv: 1ms, score: 1 } ] } } }\n"
                        "tasks:\n  - name: a\n    arrival: { model: periodic, period: 5ms }\n    on_preempt: restart\n"
