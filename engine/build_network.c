@@ -124,6 +124,7 @@ struct ei_boundary_policy ei_task_boundary_policy(const struct ei_task_spec *spe
         .on_deadline = on_deadline[spec->on_deadline],
         .is_first_exit_mandatory = spec->planner.first_exit == EI_SPEC_FIRST_EXIT_MANDATORY,
         .max_preemptions = spec->max_preemptions,
+        .max_blocking_ns = spec->max_blocking_ns == EI_NONE_NS ? 0 : spec->max_blocking_ns,
     };
 }
 

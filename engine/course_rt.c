@@ -72,6 +72,7 @@ static void note_profile(struct ei_live_task *task, int64_t p99_ns)
 int ei_course_conv_done(struct ei_live_task *task, struct ei_course *course, int32_t k)
 {
     note_profile(task, task->nn.et.conv[k].p99_ns);
+    course->since_point_ns += ei_elastic_step_ns(&task->rt.job, (struct ei_step){.kind = EI_STEP_CONV, .idx = k});
     return ei_elastic_conv_done(&task->rt.job, k, &course->step);
 }
 
@@ -89,6 +90,7 @@ int ei_course_branch_done(struct ei_live_task *task, struct ei_course *course, i
                           int64_t now_ns)
 {
     note_profile(task, task->nn.et.branch[k].p99_ns);
+    course->since_point_ns += ei_elastic_step_ns(&task->rt.job, (struct ei_step){.kind = EI_STEP_BRANCH, .idx = k});
     return ei_elastic_branch_done(&task->rt.job, k, confidence, now_ns - task->rt.record.release_ns, &course->step);
 }
 
@@ -125,6 +127,11 @@ enum ei_boundary_action ei_course_pass(struct ei_live_task *task, struct ei_cour
                                        const struct ei_boundary *boundary)
 {
     struct ei_boundary b = *boundary;
+    b.since_point_ns = course->since_point_ns;
+    b.next_block_ns = ei_elastic_step_ns(&task->rt.job, course->step);
+    if (ei_boundary_is_point(&task->nn.policy, &b)) {
+        course->since_point_ns = 0;
+    }
     if (b.is_higher_waiting && task->nn.policy.on_preempt == EI_PREEMPT_ELASTIC && b.deadline_ns != INT64_MAX) {
         b.resumed_finish_ns = ei_exit_time_if_resumed(task, b.next_answer_ns + b.after_ns, b.now_ns, b.deadline_ns);
     }

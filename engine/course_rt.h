@@ -23,6 +23,7 @@ struct ei_course {
     struct ei_step step;    /* that is due */
     bool is_preempted;      /* stopping because a higher job waits */
     bool is_aborted;        /* on_deadline: abort */
+    int64_t since_point_ns; /* p99 times of the blocks since the last preemption point */
     int64_t block_start_ns; /* of the block that ran last; set by the engine */
 };
 

@@ -187,13 +187,36 @@ static int measure_blocks(struct ei_live_task *task, struct einet_error *err)
     return 0;
 }
 
+/* A block on a CPU cannot be split. Emulated ones were checked when the file was read, by its own times. */
+static int check_blocking(const struct ei_live_task *task, struct einet_error *err)
+{
+    const struct ei_task_spec *spec = task->spec;
+    const struct ei_model_spec *model = &task->run->wl->models[spec->stages[spec->nn_stage_idx].model_idx];
+    int64_t longest_ns = 0;
+    for (int32_t k = 0; k < task->nn.et.exits; k++) {
+        longest_ns = task->nn.et.conv[k].p50_ns > longest_ns ? task->nn.et.conv[k].p50_ns : longest_ns;
+        longest_ns = task->nn.et.branch[k].p50_ns > longest_ns ? task->nn.et.branch[k].p50_ns : longest_ns;
+    }
+    if (spec->max_blocking_ns == EI_NONE_NS || model->kind == EI_SPEC_MODEL_EMULATE ||
+        longest_ns <= spec->max_blocking_ns) {
+        return 0;
+    }
+    return einet_error_set_at(err, EINET_E_FILE, task->run->wl->file, spec->place.line, spec->place.column,
+                              "the longest block of task '%s' takes %lld us here, more than its max_blocking: a block "
+                              "on a CPU cannot be split, so give it that time or another network",
+                              spec->name, (long long)(longest_ns / EI_NS_PER_US));
+}
+
 int ei_task_configure_plan(struct ei_live_task *task, const float *score, int32_t score_count, struct einet_error *err)
 {
     task->nn.first_answer_ns = task->nn.et.conv[0].p99_ns + task->nn.et.branch[0].p99_ns;
     ei_plan_workspace_init(&task->rt.ws);
-    const int rc =
-        ei_elastic_config_init(&task->nn.elastic, &task->nn.et, score_count > 0 ? score : NULL, score_count,
-                               to_search(task), task->spec->planner.first_exit == EI_SPEC_FIRST_EXIT_MANDATORY, err);
+    int rc = check_blocking(task, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = ei_elastic_config_init(&task->nn.elastic, &task->nn.et, score_count > 0 ? score : NULL, score_count,
+                                to_search(task), task->spec->planner.first_exit == EI_SPEC_FIRST_EXIT_MANDATORY, err);
     return rc == 0 ? ei_task_complete_planning(task, err) : rc;
 }
 

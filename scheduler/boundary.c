@@ -6,11 +6,17 @@ static struct ei_boundary_verdict verdict(enum ei_boundary_action action, enum e
     return (struct ei_boundary_verdict){.action = action, .reason = reason};
 }
 
+bool ei_boundary_is_point(const struct ei_boundary_policy *policy, const struct ei_boundary *boundary)
+{
+    return policy->max_blocking_ns == 0 || boundary->since_point_ns + boundary->next_block_ns > policy->max_blocking_ns;
+}
+
 /* Somebody waits to whom this job gives the lane. */
 static bool gives_lane(const struct ei_boundary_policy *policy, const struct ei_boundary *boundary)
 {
     const bool is_spent = policy->max_preemptions > 0 && boundary->preemptions >= policy->max_preemptions;
-    return boundary->is_higher_waiting && policy->on_preempt != EI_PREEMPT_NONE && !is_spent;
+    return boundary->is_higher_waiting && policy->on_preempt != EI_PREEMPT_NONE && !is_spent &&
+           ei_boundary_is_point(policy, boundary);
 }
 
 /* A stop that must still compute the first answer leaves the lane to a waiting higher job first. */

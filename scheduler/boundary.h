@@ -9,10 +9,12 @@
  *                                            back; elastic does so when its next answer would still be there by the
  *                                            deadline, else it stops; none goes on, and so does a job that lost the
  *                                            lane max_preemptions times
- * "Stop" before the first answer depends on first_exit. Mandatory: the nearest exit is computed, then the job stops
- * (the elastic stepper does that); when a higher job waits and on_preempt is not none, the lane is given away first and
- * taken back for it. Optional: the job stops at once and delivers no answer. A block in flight is never aborted, so a
- * waiting job is blocked for at most one block.
+ * Rule 5 holds at preemption points: with max_blocking a boundary is one only when the next block would make the time
+ * since the last point longer than that, so that short blocks run together. "Stop" before the first answer depends on
+ * first_exit. Mandatory: the nearest exit is computed, then the job stops (the elastic stepper does that); when a
+ * higher job waits and on_preempt is not none, the lane is given away first and taken back for it. Optional: the job
+ * stops at once and delivers no answer. A block in flight is never aborted, so a waiting job is blocked for at most one
+ * block.
  *
  * Pure and real-time safe; any thread.
  */
@@ -37,6 +39,7 @@ struct ei_boundary_policy {
     enum ei_on_deadline on_deadline;
     bool is_first_exit_mandatory;
     int32_t max_preemptions; /* 0 = any number */
+    int64_t max_blocking_ns; /* 0 = every boundary is a preemption point */
 };
 
 /* What is true at this boundary. */
@@ -49,7 +52,9 @@ struct ei_boundary {
     bool is_cancelled;
     bool is_load_capped; /* computing the next planned answer would pass the cap of the CPU's real-time load */
     bool is_higher_waiting;
-    int32_t preemptions; /* times this job gave the lane away */
+    int32_t preemptions;    /* times this job gave the lane away */
+    int64_t since_point_ns; /* predicted time of the blocks since the last preemption point or since the lane came */
+    int64_t next_block_ns;  /* predicted time of the block that is due */
     /* ELASTIC with a deadline: predicted time until the job would be over, with its next planned answer, if it gave the
      * lane away now and came back; INT64_MAX = not in sight */
     int64_t resumed_finish_ns;
@@ -76,6 +81,9 @@ struct ei_boundary_verdict {
     bool is_stop_after_yield; /* with YIELD: the job comes back only to compute its first answer */
     bool is_lane_passed_on;   /* with STOP: a higher job waits, so this stop is a preemption of the lane too */
 };
+
+/* Whether this boundary is a preemption point. */
+EINET_RT bool ei_boundary_is_point(const struct ei_boundary_policy *policy, const struct ei_boundary *boundary);
 
 EINET_RT struct ei_boundary_verdict ei_boundary_decide(const struct ei_boundary_policy *policy,
                                                        const struct ei_boundary *boundary);

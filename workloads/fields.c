@@ -277,6 +277,10 @@ const struct ei_field ei_fields[] = {
             "later with the first block; none: keep the lane."},
     {TASK_AT(max_preemptions), .key = "max_preemptions", .type = EI_FIELD_INT, .default_text = "0", .lo = 0,
      .hi = 30000, .doc = "A job that gave its lane away this often keeps it from then on; 0: no limit."},
+    {TASK_AT(max_blocking_ns), .key = "max_blocking", .type = EI_FIELD_DURATION, .none_text = "none", .computed = "none",
+     .lo = EI_NS_PER_US, .hi = 60 * EI_NS_PER_S,
+     .doc = "Longest time that a job may hold its lane between preemption points: shorter blocks run together up to it; a "
+            "longer block is an error. none: every block boundary is a preemption point."},
     {TASK_AT(on_deadline), .key = "on_deadline", .type = EI_FIELD_WORD, .words = on_deadline_words,
      .default_text = "exit",
      .doc = "When the deadline comes: exit with the best answer so far, finish late, or abort without an answer."},
@@ -289,7 +293,7 @@ const struct ei_field ei_fields[] = {
      .doc = "What a job does, in order; at most one stage of kind nn."},
     {TASK_AT(slo), .key = "slo", .type = EI_FIELD_MAP, .child = EI_CONTEXT_SLO, .computed = "nothing is asked for",
      .doc = "Service level objectives, checked after the run."},
-    ABSENT(TASK, "overlap"), ABSENT(TASK, "max_blocking"),
+    ABSENT(TASK, "overlap"),
 
     {ARRIVAL_AT(model), .key = "model", .type = EI_FIELD_WORD, .words = arrival_words, .is_discriminator = true,
      .doc = "periodic: every period. sporadic: at random, never closer than min_interarrival. aperiodic: at the times "

@@ -267,6 +267,7 @@ struct ei_task_spec {
     enum ei_spec_on_preempt on_preempt; /* NONE on a lane with preempt: kernel, where nobody waits for a boundary */
     int32_t max_preemptions;            /* a job that lost its lane so often keeps it; 0 = any number */
     enum ei_spec_on_deadline on_deadline;
+    int64_t max_blocking_ns; /* between preemption points on a lane; EI_NONE_NS = every boundary is one */
     struct ei_planner_spec planner;
     struct ei_input_spec input;
     int32_t stage_count; /* >= 1 */

@@ -257,7 +257,7 @@ static void check_network(struct subject *s)
 /* Without a network these decide nothing: they go back to their defaults, so that equal behaviour is equal data. */
 static void warn_idle(struct subject *s)
 {
-    static const char *const idle[] = {"on_preempt", "max_preemptions", "planner"};
+    static const char *const idle[] = {"on_preempt", "max_preemptions", "max_blocking", "planner"};
     for (size_t i = 0; i < sizeof idle / sizeof idle[0]; i++) {
         if (node_of(s, idle[i], NULL) >= 0) {
             ei_spec_warn(s->rd, node_of(s, idle[i], NULL), NULL, "'%s' has no effect: task '%s' has no nn stage",
@@ -266,13 +266,14 @@ static void warn_idle(struct subject *s)
     }
     s->task->on_preempt = EI_SPEC_ON_PREEMPT_EXIT;
     s->task->max_preemptions = 0;
+    s->task->max_blocking_ns = EI_NONE_NS;
     s->task->planner = s->rd->wl->planner;
 }
 
 /* Where the kernel preempts nobody asks a job at its boundaries, and there is nothing to choose from. */
 static void check_kernel_lane(struct subject *s)
 {
-    static const char *const idle[] = {"on_preempt", "max_preemptions"};
+    static const char *const idle[] = {"on_preempt", "max_preemptions", "max_blocking"};
     struct ei_task_spec *task = s->task;
     const struct ei_stage_spec *stage = &task->stages[task->nn_stage_idx];
     const struct ei_lane_spec *lanes = s->rd->wl->lanes;
@@ -303,6 +304,29 @@ static void check_kernel_lane(struct subject *s)
     }
     task->on_preempt = EI_SPEC_ON_PREEMPT_NONE;
     task->max_preemptions = 0;
+    task->max_blocking_ns = EI_NONE_NS;
+}
+
+/* The blocks of an emulated network; those of a real one are measured when it starts. */
+static void check_blocking(struct subject *s)
+{
+    const struct ei_task_spec *task = s->task;
+    const int32_t model_idx = task->stages[task->nn_stage_idx].model_idx;
+    const struct ei_model_spec *model = model_idx >= 0 ? &s->rd->wl->models[model_idx] : NULL;
+    char text[EI_DURATION_TEXT_MAX];
+    char hint[EI_DIAGNOSTIC_TEXT_MAX];
+    for (int32_t i = 0; model != NULL && model->kind == EI_SPEC_MODEL_EMULATE && i < model->block_count; i++) {
+        const int64_t conv_ns = model->blocks[i].conv.p99_ns, branch_ns = model->blocks[i].branch.p99_ns;
+        const int64_t longest_ns = conv_ns > branch_ns ? conv_ns : branch_ns;
+        if (task->max_blocking_ns > 0 && longest_ns > task->max_blocking_ns) {
+            snprintf(hint, sizeof hint, "a block on a CPU cannot be split: give at least %s",
+                     ei_duration_format(longest_ns, text));
+            ei_spec_error(s->rd, node_of(s, "max_blocking", NULL), hint,
+                          "block %d of model '%s' takes longer than the max_blocking of task '%s'", i + 1, model->name,
+                          task->name);
+            return;
+        }
+    }
 }
 
 /* Each return to the first block may be preempted again; only a deadline or a limit ends that. */
@@ -371,6 +395,7 @@ static void check_stages(struct subject *s)
         check_network(s);
         check_exit_times(s);
         check_kernel_lane(s);
+        check_blocking(s);
         warn_restart(s);
     } else if (is_complete && task->stage_count > 0) {
         warn_idle(s);

@@ -142,8 +142,9 @@ static bool is_left_out(const struct ei_workload *wl, const struct ei_field *fie
     }
     if (field->context == EI_CONTEXT_TASK) {
         const struct ei_task_spec *task = (const struct ei_task_spec *)(const void *)base;
-        const bool is_about_preemption =
-            strcmp(field->key, "on_preempt") == 0 || strcmp(field->key, "max_preemptions") == 0;
+        const bool is_about_preemption = strcmp(field->key, "on_preempt") == 0 ||
+                                         strcmp(field->key, "max_preemptions") == 0 ||
+                                         strcmp(field->key, "max_blocking") == 0;
         const bool is_about_nn = is_about_preemption || strcmp(field->key, "planner") == 0;
         const bool is_given = task->priority > 0 && wl->scheduler.policy == EI_SPEC_POLICY_FIXED_PRIORITY;
         const int32_t lane_idx = task->nn_stage_idx >= 0 ? task->stages[task->nn_stage_idx].lane_idx : EI_NONE_IDX;

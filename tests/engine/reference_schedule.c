@@ -18,6 +18,7 @@ struct thread {
     int32_t lane;  /* that it holds or waits for */
     int32_t block;
     bool is_branch;
+    int64_t unoffered_ns;         /* time of the blocks since it last offered the lane */
     bool is_stopping, is_aborted; /* the network: stop after the first answer; give up */
     struct ref_job job;
     int64_t release_ns, wait_since_ns;
@@ -298,16 +299,30 @@ static bool can_resume(const struct world *w, int32_t i)
     return w->now_ns + length_ns <= deadline_of(t);
 }
 
+static int64_t block_ns(const struct thread *t)
+{
+    return t->is_branch ? t->task->branch_ns[t->block] : t->task->conv_ns[t->block];
+}
+
+/* A job offers its lane before the block that would take it beyond max_blocking since its last offer. */
+static bool offers_lane(struct thread *t)
+{
+    const bool offers = t->task->max_blocking_ns == 0 || t->unoffered_ns + block_ns(t) > t->task->max_blocking_ns;
+    t->unoffered_ns = offers ? 0 : t->unoffered_ns;
+    return offers;
+}
+
 /* The rules of a boundary, as scheduler/boundary.h states them. */
 static void pass_boundary(struct world *w, int32_t i)
 {
     struct thread *t = &w->threads[i];
     const struct ref_task *task = t->task;
     struct lane *l = &w->lanes[t->lane];
+    const bool is_offering = offers_lane(t);
     const int64_t deadline_ns = deadline_of(t);
     const bool has_answer = t->job.exits_mask != 0,
                is_spent = task->max_preemptions > 0 && t->job.preemptions >= task->max_preemptions;
-    const bool is_higher = !task->is_kernel_lane && is_preemptor_waiting(w, l) && !is_spent;
+    const bool is_higher = !task->is_kernel_lane && is_offering && is_preemptor_waiting(w, l) && !is_spent;
     const int64_t after_ns = task->post_ns + 20000;
     bool stops = false;
     if (w->now_ns >= deadline_ns && task->on_deadline == REF_DEADLINE_ABORT) {
@@ -356,6 +371,7 @@ static void pass_boundary(struct world *w, int32_t i)
 static void end_block(struct world *w, int32_t i)
 {
     struct thread *t = &w->threads[i];
+    t->unoffered_ns += block_ns(t);
     if (t->is_branch) {
         t->job.exits_mask |= UINT64_C(1) << t->block;
         t->block++;
@@ -407,6 +423,7 @@ static bool step(struct world *w, int32_t i)
         return true;
     case TAKE:
         t->block = 0;
+        t->unoffered_ns = 0;
         t->is_branch = false;
         t->wait_since_ns = w->now_ns;
         t->work = BLOCK;
@@ -431,7 +448,7 @@ static bool step(struct world *w, int32_t i)
             t->is_timed = false;
         }
         if (!t->is_timed) {
-            t->rest_ns = t->is_branch ? task->branch_ns[t->block] : task->conv_ns[t->block];
+            t->rest_ns = block_ns(t);
             t->is_timed = true;
             return t->rest_ns == 0;
         }

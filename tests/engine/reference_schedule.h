@@ -28,6 +28,7 @@ struct ref_task {
     int64_t conv_ns[REF_BLOCKS_MAX], branch_ns[REF_BLOCKS_MAX];
     enum ref_preempt on_preempt;
     int32_t max_preemptions; /* 0 = any number */
+    int64_t max_blocking_ns; /* 0 = every boundary is a preemption point */
     enum ref_deadline on_deadline;
     bool is_first_exit_mandatory;
     enum ref_late late;

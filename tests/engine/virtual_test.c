@@ -264,6 +264,28 @@ EI_TEST(a_job_takes_the_first_free_lane_of_its_list)
     EI_EQ(job_of(0, 0)->preemptions, 0);
 }
 
+EI_TEST(short_blocks_run_together_up_to_max_blocking)
+{
+    /* Blocks of 2, 1, 2, 1 ms: with 3 ms the second boundary is a point, with 5 ms the third. */
+    static const char *const limits[] = {"none", "3ms", "5ms"};
+    static const int64_t granted_ns[] = {2 * MS, 3 * MS, 5 * MS};
+    for (int i = 0; i < 3; i++) {
+        char text[2048];
+        snprintf(text, sizeof text,
+                 HEAD NETWORKS
+                 "tasks:\n"
+                 "  - { name: low, arrival: { model: periodic, period: 20ms }, priority: 10, on_preempt: resume,\n"
+                 "      max_blocking: %s, stages: [ { name: n, kind: nn, model: slow, lane: acc } ] }\n"
+                 "  - { name: high, arrival: { model: periodic, period: 20ms, offset: 1ms }, priority: 20,\n"
+                 "      deadline: 10ms, stages: [ { name: n, kind: nn, model: fast, lane: acc } ] }\n",
+                 limits[i]);
+        EI_TRUE(simulate(text, 0));
+        EI_EQ(job_of(1, 0)->lane_wait_ns, granted_ns[i] - 1 * MS);
+        EI_EQ(job_of(0, 0)->finish_ns, 8 * MS);
+        EI_EQ(job_of(0, 0)->preemptions, 1);
+    }
+}
+
 EI_TEST(the_kernel_preempts_in_mid_block)
 {
     EI_TRUE(simulate(HEAD
@@ -388,6 +410,9 @@ static void write_task(char *text, size_t *used, const struct ref_system *system
         (int)idx, (long long)t->period_ns, (long long)t->offset_ns, (long long)t->deadline_ns, (int)t->cpu,
         preempt_words[t->on_preempt], (int)t->max_preemptions, deadline_words[t->on_deadline],
         t->is_first_exit_mandatory ? "mandatory" : "optional");
+    if (t->max_blocking_ns > 0) {
+        say(text, used, "    max_blocking: %lldns\n", (long long)t->max_blocking_ns);
+    }
     if (system->policy == REF_FIXED) {
         say(text, used, "    priority: %d\n", (int)t->priority);
     }
@@ -488,10 +513,14 @@ static void draw_system(struct ei_random *rng, struct ref_system *system)
         t->queue = t->late == REF_SKIP ? 0 : 1 + (int32_t)ei_random_below(rng, 3);
         t->pre_ns += t->blocks == 0 && t->pre_ns == 0 ? 100000 : 0;
         t->post_ns = t->blocks > 0 ? t->post_ns : 0;
+        int64_t longest_ns = 0;
         for (int32_t k = 0; k < t->blocks; k++) {
             t->conv_ns[k] = draw_ns(rng, 0, 20);
             t->branch_ns[k] = draw_ns(rng, 0, 10);
+            longest_ns = t->conv_ns[k] > longest_ns ? t->conv_ns[k] : longest_ns;
+            longest_ns = t->branch_ns[k] > longest_ns ? t->branch_ns[k] : longest_ns;
         }
+        t->max_blocking_ns = ei_random_below(rng, 2) == 0 ? 0 : longest_ns + draw_ns(rng, 0, 30);
     }
     ref_assign_priorities(system);
 }

@@ -118,6 +118,23 @@ EI_TEST(boundary_keeps_the_lane_after_max_preemptions)
     EI_TRUE(!decide(p, b).is_lane_passed_on);
 }
 
+EI_TEST(boundary_is_a_point_when_the_next_block_would_block_too_long)
+{
+    struct ei_boundary_policy p = exit_policy;
+    struct ei_boundary b = calm();
+    b.is_higher_waiting = true;
+    b.since_point_ns = 300;
+    b.next_block_ns = 200;
+    p.max_blocking_ns = 500;
+    EI_EQ(decide(p, b).action, EI_BOUNDARY_GO_ON);
+    p.max_blocking_ns = 499;
+    EI_EQ(decide(p, b).action, EI_BOUNDARY_STOP);
+    p.max_blocking_ns = 500;
+    b.is_cancelled = true; /* the other rules hold everywhere */
+    EI_EQ(decide(p, b).action, EI_BOUNDARY_STOP);
+    EI_TRUE(!decide(p, b).is_lane_passed_on);
+}
+
 EI_TEST(boundary_deadline_policies)
 {
     struct ei_boundary b = calm();

@@ -235,6 +235,20 @@ EI_TEST(spec_policies_assign_priorities)
     }
 }
 
+EI_TEST(spec_lanes_of_a_list_and_a_kernel_lane)
+{
+    struct ei_workload *wl = load("tests/workloads/valid/edf.yaml");
+    EI_REQUIRE(wl != NULL);
+    const struct ei_stage_spec *listed = &wl->tasks[1].stages[0];
+    EI_EQ(listed->lane_idx, 1);
+    EI_EQ(listed->more_lane_count, 1);
+    EI_EQ(listed->more_lanes[0], 0);
+    EI_EQ(wl->tasks[0].on_preempt, EI_SPEC_ON_PREEMPT_ELASTIC);
+    EI_EQ(wl->tasks[0].max_blocking_ns, EI_NONE_NS);
+    EI_EQ(wl->tasks[3].on_preempt, EI_SPEC_ON_PREEMPT_NONE); /* nobody waits at its boundaries */
+    ei_workload_destroy(wl);
+}
+
 EI_TEST(spec_network_task_takes_the_cpus_of_its_lane)
 {
     struct ei_workload *wl =
