@@ -252,6 +252,15 @@ EI_TEST(long_block_of_a_lower_task_is_called_blocking)
         "      priority: 60, late_release: skip, stages: [ { name: n, kind: nn, model: net, lane: acc } ] }\n");
 }
 
+EI_TEST(lent_priority_is_called_blocking)
+{
+    (void)inject(LONG_BLOCK, "blocking",
+                 "  - { name: low, arrival: { model: periodic, period: 10ms, offset: 500us }, priority: 20,\n"
+                 "      late_release: skip, stages: [ { name: n, kind: nn, model: net, lane: acc } ] }\n"
+                 "  - { name: high, arrival: { model: periodic, period: 10ms, offset: 700us }, priority: 80,\n"
+                 "      late_release: skip, stages: [ { name: n, kind: nn, model: net, lane: acc } ] }\n" VICTIM);
+}
+
 EI_TEST(burst_of_a_higher_task_is_called_interference)
 {
     (void)inject(HIGH_BURST, "interference",
