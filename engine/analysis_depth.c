@@ -29,7 +29,8 @@ static bool is_higher(const struct ei_analysis_model *model, int32_t k, int32_t 
 static bool shares_lane(const struct ei_analysis_model *model, int32_t k, int32_t i)
 {
     const int32_t of_k = model->nn_segment[k], of_i = model->nn_segment[i];
-    return of_k != EI_NONE_IDX && of_i != EI_NONE_IDX && model->segments[k][of_k].lane == model->segments[i][of_i].lane;
+    return of_k != EI_NONE_IDX && of_i != EI_NONE_IDX && model->segments[i][of_i].lane != EI_RTA_NOWHERE &&
+           model->segments[k][of_k].lane == model->segments[i][of_i].lane;
 }
 
 bool ei_analysis_has_preemptor(const struct ei_analysis_model *model, int32_t task)

@@ -275,6 +275,27 @@ static bool gives_lane_away(const struct ei_task_spec *spec)
     return spec->on_preempt != EI_SPEC_ON_PREEMPT_NONE && spec->max_preemptions == 0;
 }
 
+/* On a lane with preempt: kernel. */
+static bool is_held_by_nobody(const struct ei_workload *wl, const struct ei_stage_spec *stage)
+{
+    return wl->lanes[stage->lane_idx].preempt == EI_SPEC_LANE_PREEMPT_KERNEL;
+}
+
+/* Between two preemption points: the longest block, or what max_blocking runs together; 0 = the whole network. */
+static int64_t longest_run_ns(const struct ei_analysis_model *model, int32_t i, enum ei_time_quantile q,
+                              int64_t wcet_ns)
+{
+    const struct ei_task_spec *spec = &model->wl->tasks[i];
+    const struct ei_et_profile *et = &model->profiles[i];
+    int64_t longest_ns = spec->max_blocking_ns != EI_NONE_NS ? spec->max_blocking_ns : 0;
+    for (int32_t k = 0; k < et->exits; k++) {
+        const int64_t conv_ns = at_quantile(&et->conv[k], q), branch_ns = at_quantile(&et->branch[k], q);
+        longest_ns = conv_ns > longest_ns ? conv_ns : longest_ns;
+        longest_ns = branch_ns > longest_ns ? branch_ns : longest_ns;
+    }
+    return gives_lane_away(spec) && longest_ns < wcet_ns ? longest_ns : 0;
+}
+
 /* What is done again: with `restart`, the conv parts up to the exit, each time that the job lost its lane. */
 static int add_restarts(struct ei_analysis_model *model, int32_t i, enum ei_time_quantile q,
                         struct ei_rta_segment *segment, struct ei_diagnostics *diag)
@@ -314,13 +335,13 @@ static int build_network(struct ei_analysis_model *model, const struct ei_analys
     }
     segment->wcet_ns = ei_analysis_exits_ns(model, i, et->exits, q);
     segment->mandatory_ns = ei_analysis_exits_ns(model, i, 1, q);
-    for (int32_t k = 0; k < et->exits && gives_lane_away(&model->wl->tasks[i]); k++) {
-        const int64_t conv_ns = at_quantile(&et->conv[k], q), branch_ns = at_quantile(&et->branch[k], q);
-        const int64_t block_ns = conv_ns > branch_ns ? conv_ns : branch_ns;
-        segment->max_nonpreemptive_ns =
-            block_ns > segment->max_nonpreemptive_ns ? block_ns : segment->max_nonpreemptive_ns;
+    if (is_held_by_nobody(model->wl, stage)) { /* then it is work of the CPU */
+        segment->lane = EI_RTA_NOWHERE;
+        return 0;
     }
-    return add_restarts(model, i, q, segment, diag);
+    const int result = add_restarts(model, i, q, segment, diag);
+    segment->max_nonpreemptive_ns = longest_run_ns(model, i, q, segment->wcet_ns);
+    return result;
 }
 
 static int build_cpu_stage(struct ei_analysis_model *model, const struct ei_analysis_options *options, int32_t i,
@@ -404,7 +425,8 @@ int ei_analysis_model_build(const struct ei_workload *wl, const struct ei_analys
             .priority = spec->priority,
             .after = EI_RTA_NO_TASK,
             .deadline_ns = spec->deadline_ns != EI_NONE_NS ? spec->deadline_ns : INT64_MAX,
-            .is_cut_at_deadline = ei_analysis_is_elastic(spec),
+            .is_cut_at_deadline =
+                ei_analysis_is_elastic(spec) && !is_held_by_nobody(wl, &spec->stages[spec->nn_stage_idx]),
         };
         const int arrival_rc = build_arrival(out, i, diag), segments_rc = build_segments(out, options, i, diag);
         if (out->is_from_release[i]) { /* arrivals may be closer than a period */

@@ -182,6 +182,9 @@ static uint32_t lanes_of(const struct ei_analysis_model *model, int32_t i)
         return 0;
     }
     const struct ei_stage_spec *stage = &task->stages[task->nn_stage_idx];
+    if (model->wl->lanes[stage->lane_idx].preempt == EI_SPEC_LANE_PREEMPT_KERNEL) {
+        return 0;
+    }
     uint32_t lanes = UINT32_C(1) << stage->lane_idx;
     for (int32_t l = 0; l < stage->more_lane_count; l++) {
         lanes |= UINT32_C(1) << stage->more_lanes[l];

@@ -67,7 +67,7 @@ static void put_task(struct text *tasks, struct text *models, struct ei_random *
                      const char *cpus, bool has_priority)
 {
     static const char *const on_preempt[] = {"exit", "resume", "none", "elastic", "restart"};
-    static const char *const lane_words[] = {"l0", "l1", "any"};
+    static const char *const lane_words[] = {"kernel", "l0", "l1", "[l0, l1]"};
     static const char *const on_deadline[] = {"exit", "finish", "abort"};
     const int period_us = 4000 + below(rng, 56000);
     const int work_us = 60 + (int)(share * (double)period_us * (0.3 + 1.4 * ei_random_unit(rng)));
@@ -88,14 +88,20 @@ static void put_task(struct text *tasks, struct text *models, struct ei_random *
         put(models, "%s{ conv: %dus, branch: %dus, score: 0.%d }", k > 0 ? ", " : "", conv_us, branch_us, 3 + k);
     }
     put(models, " ] } }\n");
-    const int preempt = below(rng, 5), deadline = below(rng, 3), lane = lanes > 1 ? below(rng, 3) : 0;
+    const int preempt = below(rng, 5), deadline = below(rng, 3), lane = below(rng, lanes > 1 ? 4 : 2);
     const int most = preempt == 4 ? 1 + below(rng, 2) : below(rng, 3); /* without one, a restart has no bound */
+    char blocking[40] = "";
+    if (lane > 0 && below(rng, 3) == 0) { /* no block is longer */
+        snprintf(blocking, sizeof blocking, "max_blocking: %dus,", work_us);
+    }
     put(tasks,
-        ", on_preempt: %s, max_preemptions: %d, on_deadline: %s, planner: { search: all }, stages: [ { name: a, kind: "
+        ", on_preempt: %s, max_preemptions: %d, %s on_deadline: %s, planner: { search: all }, stages: [ { name: a, "
+        "kind: "
         "cpu, work: { spin: "
         "%dus "
         "} }, { name: n, kind: nn, model: m%d, lane: %s }, { name: b, kind: cpu, work: { spin: %dus } } ] }\n",
-        on_preempt[preempt], most, on_deadline[deadline], 1 + work_us / 7, idx, lane_words[lane], 1 + work_us / 20);
+        on_preempt[preempt], most, blocking, on_deadline[deadline], 1 + work_us / 7, idx, lane_words[lane],
+        1 + work_us / 20);
 }
 
 static void draw_workload(struct ei_random *rng, struct text *out)
@@ -114,6 +120,7 @@ static void draw_workload(struct ei_random *rng, struct text *out)
         "version: 1\nname: drawn\nrun: { duration: 3s, seed: %d }\nplatform: { rt_load_cap: 1 }\n"
         "scheduler: { policy: %s }\nlanes:\n",
         1 + below(rng, 1000), policies[policy]);
+    put(out, "  kernel: { kind: cpu, cpus: \"%s\", preempt: kernel }\n", cpus);
     for (int l = 0; l < lanes; l++) {
         put(out, "  l%d: { kind: cpu, cpus: \"%s\", preempt: block }\n", l, cpus);
     }

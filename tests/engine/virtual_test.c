@@ -389,6 +389,8 @@ EI_TEST(a_queued_job_was_delayed_by_its_predecessor)
 
 /* ---- against the reference ---- */
 
+static void say(char *text, size_t *used, const char *format, ...) EINET_PRINTF(3, 4);
+
 static void say(char *text, size_t *used, const char *format, ...)
 {
     va_list arguments;
