@@ -27,7 +27,8 @@ static const char help[] =
     "\n"
     "  --cs FILE          CS-profile of einet profile\n"
     "  --out FILE         predictor to write; beside the weights as NAME.predictor einet run finds it\n"
-    "  --examples NAME    skip (default): prefixes and random patterns of exits run; prefix: prefixes only\n"
+    "  --examples NAME    plan (default): starts of plans, and what skip has; skip: prefixes and random\n"
+    "                     patterns of exits run; prefix: prefixes only\n"
     "  --target NAME      what to guess: confidence (default), or correct: the probability that the exit is right\n"
     "  --temperature      scale each exit's confidences so that they say how often the exit is right\n"
     "  --hidden N         hidden units, a multiple of 16 up to 128, default 64\n"
@@ -118,6 +119,20 @@ static bool parse_choice(const char *text, const char *zero, const char *one, in
     return *out != 0 || strcmp(text, zero) == 0;
 }
 
+static const char *const examples_names[] = {
+    [EI_PREDICTOR_PREFIXES] = "prefix", [EI_PREDICTOR_SKIPS] = "skip", [EI_PREDICTOR_PLANNED] = "plan"};
+
+static bool parse_examples(const char *text, enum ei_predictor_examples *out)
+{
+    for (int i = EI_PREDICTOR_PREFIXES; i <= EI_PREDICTOR_PLANNED; i++) {
+        if (strcmp(text, examples_names[i]) == 0) {
+            *out = (enum ei_predictor_examples)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Returns whether the value was understood. */
 static bool apply_option(struct request *r, int id, const char *value)
 {
@@ -132,9 +147,7 @@ static bool apply_option(struct request *r, int id, const char *value)
         r->out_path = value;
         return true;
     case OPT_EXAMPLES:
-        is_known = parse_choice(value, "prefix", "skip", &choice);
-        c->examples = choice ? EI_PREDICTOR_SKIPS : EI_PREDICTOR_PREFIXES;
-        return is_known;
+        return parse_examples(value, &c->examples);
     case OPT_TARGET:
         is_known = parse_choice(value, "confidence", "correct", &choice);
         c->target = choice ? EI_SCORE_CORRECT : EI_SCORE_CONFIDENCE;
@@ -304,7 +317,7 @@ static struct judged ratio_of(const struct judged *a, const struct judged *b)
 static void on_epoch(void *context, int32_t epoch, double train_error, double validation_error)
 {
     const struct ei_predictor_train_config *config = context;
-    printf("\r\033[Kepoch %d/%d  mean squared error %.6f, on validation %.6f", epoch, config->epochs_max, train_error,
+    printf("\r\033[Kepoch %d/%d  relative entropy %.6f, on validation %.6f", epoch, config->epochs_max, train_error,
            validation_error);
     fflush(stdout);
 }
@@ -314,7 +327,7 @@ static int report_training(const struct request *r, const struct ei_predictor *p
 {
     if (!r->is_json) {
         ei_predictor_print(p, stdout);
-        printf("\nepoch %d of %d kept, mean squared error on validation %.6f\n", result->best_epoch, result->epochs,
+        printf("\nepoch %d of %d kept, relative entropy on validation %.6f\n", result->best_epoch, result->epochs,
                result->validation_error);
         print_errors(judged, count);
         printf("\n%s written\n", r->out_path);
@@ -327,9 +340,9 @@ static int report_training(const struct request *r, const struct ei_predictor *p
     }
     return print_json(json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:i, s:i, s:f, s:o, s:o, s:o}", "out", r->out_path, "network",
-        p->network, "dataset", p->dataset, "examples", r->config.examples == EI_PREDICTOR_SKIPS ? "skip" : "prefix",
-        "target", p->target == EI_SCORE_CORRECT ? "correct" : "confidence", "exits", p->exits, "hidden", p->hidden,
-        "seed", (json_int_t)r->config.seed, "split_seed", (json_int_t)r->config.split_seed, "epochs", result->epochs,
+        p->network, "dataset", p->dataset, "examples", examples_names[r->config.examples], "target",
+        p->target == EI_SCORE_CORRECT ? "correct" : "confidence", "exits", p->exits, "hidden", p->hidden, "seed",
+        (json_int_t)r->config.seed, "split_seed", (json_int_t)r->config.split_seed, "epochs", result->epochs,
         "best_epoch", result->best_epoch, "validation_error", result->validation_error, "mean_score", mean,
         "temperature", temperature, "held_out", errors_json(judged, count)));
 }

@@ -25,16 +25,22 @@ static void plain(const void *predictor, int32_t exits, const float *score, uint
                   float *out_score)
 {
     const struct ei_predictor *p = predictor;
-    float hidden[EI_PREDICTOR_HIDDEN_MAX];
+    float hidden[EI_PREDICTOR_HIDDEN_MAX], x[EI_EXITS_MAX];
+    const int32_t last = 63 - __builtin_clzll(run_mask);
+    const float certainty = -logf(fmaxf(1 - score[last], EI_PREDICTOR_CHANCE_MIN));
+    const float logit = logf(fmaxf(score[last], EI_PREDICTOR_CHANCE_MIN)) + certainty;
+    for (int32_t i = 0; i < exits; i++) {
+        x[i] = logf(fmaxf(1 - score[i], EI_PREDICTOR_CHANCE_MIN)) / -4;
+    }
     for (int32_t h = 0; h < p->hidden; h++) {
         float sum = p->b1[h];
         for (int32_t i = 0; i < exits; i++) {
-            sum += p->w1[i][h] * score[i];
+            sum += p->w1[i][h] * x[i];
         }
         hidden[h] = fmaxf(sum, 0);
     }
     for (int32_t k = 0; k < exits; k++) {
-        float sum = p->b2[k];
+        float sum = p->b2[k] + p->slope[last][k] * logit + p->offset[last][k];
         for (int32_t h = 0; h < p->hidden; h++) {
             sum += p->w2[h][k] * hidden[h];
         }
@@ -73,6 +79,10 @@ static void draw(struct ei_random *rng, int32_t exits, struct ei_predictor *p)
         for (int32_t h = 0; h < HIDDEN; h++) {
             p->w1[i][h] = (float)(ei_random_normal(rng) * sqrt(2.0 / exits));
             p->w2[h][i] = (float)(ei_random_normal(rng) * sqrt(1.0 / HIDDEN));
+        }
+        for (int32_t later = i + 1; later < exits; later++) {
+            p->slope[i][later] = 1;
+            p->offset[i][later] = (float)ei_random_normal(rng) / 8;
         }
     }
 }

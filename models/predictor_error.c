@@ -27,8 +27,9 @@ static int32_t fill_patterns(int32_t exits, uint64_t *out)
     }
     struct ei_random rng;
     ei_random_init(&rng, 1, 0);
+    const struct ei_predictor_patterns patterns = {.examples = EI_PREDICTOR_SKIPS, .exits = exits};
     while (count < exits - 1 + GAP_PATTERNS) {
-        const uint64_t mask = ei_predictor_draw_pattern(&rng, exits, EI_PREDICTOR_SKIPS);
+        const uint64_t mask = ei_predictor_draw_pattern(&rng, &patterns);
         out[count] = mask;
         count += has_gap(mask);
     }

@@ -13,7 +13,8 @@
 #define BETA1 0.9
 #define BETA2 0.999
 #define EPSILON 1e-8
-#define AVERAGING 0.995 /* weight of the past in the average of weights, a step */
+#define AVERAGING 0.9995 /* weight of the past in the average of weights, a step; less in the first ones */
+#define CORRECTION 0.1   /* of the hidden layer, to begin with */
 #define TEMPERATURE_MIN 0.2
 #define TEMPERATURE_MAX 5.0
 #define STREAM_WEIGHTS 1
@@ -24,12 +25,14 @@ struct trainer {
     const struct ei_predictor_train_config *config;
     const struct ei_cs_profile *profile;
     struct ei_predictor_shape shape;
+    struct ei_predictor_patterns patterns;
     double *weight, *average, *best;   /* [shape.count]; average: over the last steps, what is judged */
     double *gradient, *first, *second; /* likewise; of Adam */
     float *score;                      /* [samples * exits], planning scores: the inputs */
     float *target;                     /* [samples * exits] */
     int32_t *train, *validation;       /* sample indices */
     int32_t train_count, validation_count;
+    struct ei_plan_workspace *ws; /* for patterns */
     int64_t steps;
 };
 
@@ -88,12 +91,13 @@ static void adam_step(struct trainer *t, double count)
 {
     t->steps++;
     const double correction1 = 1 - pow(BETA1, (double)t->steps), correction2 = 1 - pow(BETA2, (double)t->steps);
+    const double past = fmin(AVERAGING, (double)t->steps / ((double)t->steps + 2)); /* forgets the first weights */
     for (size_t i = 0; i < t->shape.count; i++) {
         const double g = t->gradient[i] / count;
         t->first[i] = BETA1 * t->first[i] + (1 - BETA1) * g;
         t->second[i] = BETA2 * t->second[i] + (1 - BETA2) * g * g;
         t->weight[i] -= LEARNING_RATE * (t->first[i] / correction1) / (sqrt(t->second[i] / correction2) + EPSILON);
-        t->average[i] = AVERAGING * t->average[i] + (1 - AVERAGING) * t->weight[i];
+        t->average[i] = past * t->average[i] + (1 - past) * t->weight[i];
     }
 }
 
@@ -117,7 +121,7 @@ static double train_epoch(struct trainer *t, struct ei_random *rng)
         memset(t->gradient, 0, t->shape.count * sizeof *t->gradient);
         for (int32_t k = i; k < end; k++) {
             const size_t at = (size_t)t->train[k] * n;
-            const uint64_t mask = ei_predictor_draw_pattern(rng, t->profile->exits, t->config->examples);
+            const uint64_t mask = ei_predictor_draw_pattern(rng, &t->patterns);
             sum += ei_predictor_example(&t->shape, t->weight, t->score + at, t->target + at, mask, t->gradient);
         }
         adam_step(t, end - i);
@@ -134,7 +138,7 @@ static double validate(const struct trainer *t)
     for (int32_t i = 0; i < t->validation_count; i++) {
         const size_t at = (size_t)t->validation[i] * t->shape.exits;
         for (int k = 0; k < 4; k++) {
-            const uint64_t mask = ei_predictor_draw_pattern(&rng, t->profile->exits, t->config->examples);
+            const uint64_t mask = ei_predictor_draw_pattern(&rng, &t->patterns);
             sum += ei_predictor_example(&t->shape, t->average, t->score + at, t->target + at, mask, NULL) / 4;
         }
     }
@@ -148,7 +152,10 @@ static void run_epochs(struct trainer *t, struct ei_predictor_train_result *resu
     const size_t n = t->shape.exits, h = t->shape.hidden;
     for (size_t i = 0; i < n * h; i++) { /* biases stay 0 */
         t->weight[i] = ei_random_normal(&rng) * sqrt(2 / (double)n);
-        t->weight[n * h + h + i] = ei_random_normal(&rng) * sqrt(1 / (double)h);
+        t->weight[n * h + h + i] = CORRECTION * ei_random_normal(&rng) * sqrt(1 / (double)h);
+    }
+    for (size_t i = 0; i < n * n; i++) { /* slopes: a later exit is as sure as this one until told otherwise */
+        t->weight[t->shape.pairs + i] = 1;
     }
     memcpy(t->average, t->weight, t->shape.count * sizeof *t->average);
     ei_random_init(&rng, t->config->seed, STREAM_EXAMPLES);
@@ -184,6 +191,13 @@ static void keep_best(const struct trainer *t, struct ei_predictor *out)
     for (size_t k = 0; k < h; k++) {
         out->b1[k] = (float)b1[k];
     }
+    const double *slope = t->best + t->shape.pairs, *offset = slope + n * n;
+    for (size_t last = 0; last < n; last++) {
+        for (size_t e = last + 1; e < n; e++) {
+            out->slope[last][e] = (float)slope[last * n + e];
+            out->offset[last][e] = (float)offset[last * n + e];
+        }
+    }
 }
 
 /* ---- set-up ---- */
@@ -191,7 +205,7 @@ static void keep_best(const struct trainer *t, struct ei_predictor *out)
 struct ei_predictor_train_config ei_predictor_train_defaults(void)
 {
     return (struct ei_predictor_train_config){
-        .examples = EI_PREDICTOR_SKIPS, .hidden = 64, .epochs_max = 300, .patience = 20, .seed = 1, .split_seed = 1};
+        .examples = EI_PREDICTOR_PLANNED, .hidden = 64, .epochs_max = 300, .patience = 20, .seed = 1, .split_seed = 1};
 }
 
 static int config_check(const struct ei_predictor_train_config *config, const struct ei_cs_profile *profile,
@@ -262,7 +276,8 @@ static bool allocate(struct trainer *t)
     t->weight = calloc(6 * t->shape.count, sizeof *t->weight);
     t->score = calloc(2 * answers, sizeof *t->score);
     t->train = calloc(2 * samples, sizeof *t->train);
-    if (t->weight == NULL || t->score == NULL || t->train == NULL) {
+    t->ws = calloc(1, sizeof *t->ws);
+    if (t->weight == NULL || t->score == NULL || t->train == NULL || t->ws == NULL) {
         return false;
     }
     t->average = t->weight + t->shape.count;
@@ -294,12 +309,14 @@ int ei_predictor_train(const struct ei_predictor_train_config *config, const str
         describe(&t, out);
         fill_scores(&t, out);
         fill_means(&t, out);
+        ei_predictor_patterns_init(&t.patterns, config->examples, out->exits, out->mean_score, config->seed, t.ws);
         run_epochs(&t, out_result);
         keep_best(&t, out);
     }
     free(t.weight);
     free(t.score);
     free(t.train);
+    free(t.ws);
     if (!is_allocated) {
         return einet_error_set(err, -ENOMEM, "no memory to train on %d samples", profile->samples);
     }

@@ -1,5 +1,6 @@
-/* Training of the CS-predictor from a CS-profile: one hidden layer, mean squared error on the exits not yet run, Adam,
- * early stopping. The source (EINet, ICDCS 2023) trains on prefixes; plans skip exits, so random skip masks are added.
+/* Training of the CS-predictor from a CS-profile: relative entropy on the exits not yet run, which unlike a squared
+ * error does not fade where scores are near 1; Adam, averaged weights, early stopping. The source (EINet, ICDCS 2023)
+ * trains on prefixes; plans skip exits, so starts of plans and random skip masks are added (docs/adr/0008).
  *
  * The samples of the profile are parted once for all by (split_seed, sample): half train, a tenth decides when to stop,
  * the rest is held out for judging predictors and plans. A training is a function of configuration and profile: the
@@ -19,7 +20,8 @@ enum ei_predictor_part ei_predictor_part(uint64_t split_seed, int32_t sample);
 
 enum ei_predictor_examples {
     EI_PREDICTOR_PREFIXES, /* exits 0..k-1 run, for random k: the paper's */
-    EI_PREDICTOR_SKIPS     /* prefixes, and as many random masks of any density */
+    EI_PREDICTOR_SKIPS,    /* prefixes, and as many random masks of any density */
+    EI_PREDICTOR_PLANNED   /* two thirds starts of plans for random block times, the rest as EI_PREDICTOR_SKIPS */
 };
 
 struct ei_predictor_train_config {
@@ -35,12 +37,12 @@ struct ei_predictor_train_config {
     void *context;
 };
 
-/* 64 hidden units, skips, confidence, no temperature, at most 300 epochs, patience 20, seeds 1. */
+/* 64 hidden units, planned, confidence, no temperature, at most 300 epochs, patience 20, seeds 1. */
 struct ei_predictor_train_config ei_predictor_train_defaults(void);
 
 struct ei_predictor_train_result {
     int32_t epochs, best_epoch; /* trained; whose weights were kept */
-    double validation_error;    /* mean squared, of the best epoch */
+    double validation_error;    /* mean relative entropy in nats, of the best epoch */
 };
 
 /* Train. out and out_result are untouched on error. Returns 0; EINET_E_USAGE (a setting out of range, named; a network

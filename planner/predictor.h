@@ -1,8 +1,13 @@
 /* CS-Predictor: guesses the scores of the exits not run from the scores so far (EINet, ICDCS 2023, CS-Predictor).
  *
- * One hidden layer per (network, data set): x = scores so far (0 = not run), h = relu(W1 x + b1), y = sigmoid(W2 h +
- * b2); an exit that was run keeps its own score. Weights are immutable once filled; inference is pure, allocates
- * nothing and may run in any thread. Files: planner/predictor_file.h; training: models/predictor_train.h.
+ * Per (network, data set), with l the last exit run and s its score: exit j > l is guessed as
+ *
+ *     y_j = sigmoid(slope_lj * logit(s_l) + offset_lj + (W2 relu(W1 x + b1) + b2)_j),    x_i = -ln(1 - s_i) / 4
+ *
+ * so that the one hidden layer learns only what the score held does not say (docs/adr/0008). Not run: x_i = 0. An exit
+ * that was run keeps its own score. Logarithms are of EI_PREDICTOR_CHANCE_MIN at least. Weights are immutable once
+ * filled; inference is pure, allocates nothing and may run in any thread. Files: planner/predictor_file.h; training:
+ * models/predictor_train.h.
  */
 #ifndef PLANNER_PREDICTOR_H
 #define PLANNER_PREDICTOR_H
@@ -10,7 +15,8 @@
 #include "planner/profile.h"
 
 #define EI_PREDICTOR_HIDDEN_MAX 128
-#define EI_PREDICTOR_WEIGHT_MAX 1e6F /* absolute; beyond it a sum might overflow */
+#define EI_PREDICTOR_CHANCE_MIN 0x1p-17F /* half of a CS-profile's resolution: s and 1 - s count as this at least */
+#define EI_PREDICTOR_WEIGHT_MAX 1e6F     /* absolute; beyond it a sum might overflow */
 
 /* What a score is, for planning. */
 enum ei_score_kind {
@@ -31,6 +37,7 @@ struct ei_predictor {
     float b1[EI_PREDICTOR_HIDDEN_MAX];
     float w2[EI_PREDICTOR_HIDDEN_MAX][EI_EXITS_MAX]; /* [hidden][exit] */
     float b2[EI_EXITS_MAX];
+    float slope[EI_EXITS_MAX][EI_EXITS_MAX], offset[EI_EXITS_MAX][EI_EXITS_MAX]; /* [last run][later]; else unused, 0 */
 };
 
 /* Check every field: counts, texts, weights, temperatures. Returns 0, EINET_E_LIMIT or EINET_E_USAGE, field named. */
@@ -41,9 +48,9 @@ int ei_predictor_check(const struct ei_predictor *predictor, struct einet_error 
 EINET_RT float ei_predictor_score(const struct ei_predictor *predictor, int32_t exit_idx, float confidence);
 
 /* Guess. score: [exits], planning scores so far, 0 = not run; bit i of run_mask: exit i was run; out_score: [exits],
- * entries from first_exit on are filled (those of run exits with their own score), others left alone. With run_mask 0
- * the guess is mean_score. Same bits on every processor. predictor: a struct ei_predictor of the same exits (an
- * ei_predict_fn of planner/elastic.h). Real-time safe. */
+ * entries from first_exit on are filled (those of run exits with their own score), others left alone; guesses are meant
+ * for exits behind the last one run. With run_mask 0 the guess is mean_score. Same bits on every processor. predictor:
+ * a struct ei_predictor of the same exits (an ei_predict_fn of planner/elastic.h). Real-time safe. */
 EINET_RT void ei_predictor_predict(const void *predictor, int32_t exits, const float *score, uint64_t run_mask,
                                    int32_t first_exit, float *out_score);
 

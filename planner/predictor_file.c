@@ -7,9 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAGIC "einet cs-predictor 1"
+#define MAGIC "einet cs-predictor 2"
+#define MAGIC_BEFORE "einet cs-predictor 1" /* without slope and offset */
 #define LINE_BYTES_MAX 2048
-#define FLOATS_MAX (EI_EXITS_MAX * (2 * EI_PREDICTOR_HIDDEN_MAX + 2) + EI_PREDICTOR_HIDDEN_MAX)
+#define FLOATS_MAX (EI_EXITS_MAX * (2 * EI_PREDICTOR_HIDDEN_MAX + 1 + EI_EXITS_MAX) + EI_PREDICTOR_HIDDEN_MAX)
 #define FILE_BYTES_MAX (16384 + 4 * (size_t)FLOATS_MAX)
 
 enum key { NETWORK, WEIGHTS_SHA256, DATASET, TARGET, EXITS, HIDDEN, SPLIT_SEED, MEAN_SCORE, CHECKSUM, KEYS };
@@ -49,12 +50,12 @@ static void header_init(struct header *header, struct ei_predictor *p)
     memcpy(header->keys, keys, sizeof keys);
 }
 
-/* ---- columns: temperature, w1, b1, w2, b2 ---- */
+/* ---- columns: temperature, w1, b1, w2, b2, then slope and offset of every pair of a last exit and a later one ---- */
 
 static size_t float_count(const struct ei_predictor *p)
 {
     const size_t n = (size_t)p->exits, h = (size_t)p->hidden;
-    return n + 2 * n * h + h + n;
+    return n + 2 * n * h + h + n + n * (n - 1);
 }
 
 /* Call visit for each float of the columns, in their order. */
@@ -78,6 +79,12 @@ static void each_float(struct ei_predictor *p, void (*visit)(float *value, void 
     }
     for (int32_t i = 0; i < p->exits; i++) {
         visit(&p->b2[i], context);
+    }
+    for (int32_t last = 0; last < p->exits; last++) {
+        for (int32_t i = last + 1; i < p->exits; i++) {
+            visit(&p->slope[last][i], context);
+            visit(&p->offset[last][i], context);
+        }
     }
 }
 
@@ -107,6 +114,13 @@ static int read_header(struct ei_lines *lines, struct header *header, struct ein
 {
     char text[LINE_BYTES_MAX];
     int status = ei_lines_take(lines, text, sizeof text, err);
+    if (status == 0 && strcmp(text, MAGIC_BEFORE) == 0) {
+        return einet_error_set_at(
+            err, EINET_E_FILE, lines->path, 1, 0,
+            "`%s` is of an earlier version, whose guesses made plans stop too early; make it anew "
+            "with einet predictor train",
+            MAGIC_BEFORE);
+    }
     if (status == 0 && strcmp(text, MAGIC) != 0) {
         status = einet_error_set_at(err, EINET_E_FILE, lines->path, 1, 0, "the first line is not `%s`", MAGIC);
     }

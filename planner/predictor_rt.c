@@ -8,6 +8,8 @@
 #include <math.h>
 #include <string.h>
 
+#define X_MAX (EI_EXITS_MAX + EI_LANES_F) /* one value more than exits, in whole lanes */
+
 EINET_RT float ei_predictor_score(const struct ei_predictor *predictor, int32_t exit_idx, float confidence)
 {
     const float temperature = predictor->temperature[exit_idx];
@@ -18,26 +20,55 @@ EINET_RT float ei_predictor_score(const struct ei_predictor *predictor, int32_t 
     return (float)(1 / (1 + exp(-logit / (double)temperature)));
 }
 
+EI_INLINE float at_least(float value, float least)
+{
+    return value > least ? value : least;
+}
+
+/* Fill x, 0 for exits not run, and return the logit of the score of the last one run. out_x: [X_MAX]. */
+EI_INLINE float inputs(const struct ei_predictor *p, const float *score, uint64_t run_mask, float *out_x)
+{
+    const int32_t last = 63 - __builtin_clzll(run_mask);
+    for (int32_t i = 0; i < X_MAX; i++) {
+        out_x[i] = 1;
+    }
+    for (uint64_t rest = run_mask; rest != 0; rest &= rest - 1) {
+        const int32_t i = __builtin_ctzll(rest);
+        out_x[i] = at_least(1 - score[i], EI_PREDICTOR_CHANCE_MIN);
+    }
+    out_x[p->exits] = at_least(score[last], EI_PREDICTOR_CHANCE_MIN);
+    for (int32_t k = 0; k <= p->exits; k += EI_LANES_F) {
+        ei_lanes_log((ei_lanes_f *)&out_x[k]);
+    }
+    const float logit = out_x[p->exits] - out_x[last];
+    for (int32_t k = 0; k < p->exits; k += EI_LANES_F) {
+        *(ei_lanes_f *)&out_x[k] *= -0.25F;
+    }
+    return logit;
+}
+
 /* relu(W1 x + b1) over the exits that were run. */
-EI_INLINE void hidden_layer(const struct ei_predictor *p, const float *score, uint64_t run_mask, float *out_hidden)
+EI_INLINE void hidden_layer(const struct ei_predictor *p, const float *x, uint64_t run_mask, float *out_hidden)
 {
     for (int32_t h = 0; h < p->hidden; h += EI_LANES_F) {
         ei_lanes_f sum = *(const ei_lanes_f *)&p->b1[h];
         for (uint64_t rest = run_mask; rest != 0; rest &= rest - 1) {
             const int32_t i = __builtin_ctzll(rest);
-            sum += *(const ei_lanes_f *)&p->w1[i][h] * score[i];
+            sum += *(const ei_lanes_f *)&p->w1[i][h] * x[i];
         }
         const ei_lane_mask_f positive = sum > 0.0F;
         *(ei_lanes_f *)&out_hidden[h] = (ei_lanes_f)((ei_lane_mask_f)sum & positive);
     }
 }
 
-/* sigmoid(W2 h + b2) for the exits from first_exit on. */
+/* The guesses of the exits from first_exit on. */
 EINET_VECTOR_CLONES static void infer(const struct ei_predictor *p, const float *score, uint64_t run_mask,
                                       int32_t first_exit, float *out_score)
 {
-    float hidden[EI_PREDICTOR_HIDDEN_MAX], outputs[EI_EXITS_MAX];
-    hidden_layer(p, score, run_mask, hidden);
+    float x[X_MAX], hidden[EI_PREDICTOR_HIDDEN_MAX], outputs[EI_EXITS_MAX];
+    const float logit = inputs(p, score, run_mask, x);
+    const float *slope = p->slope[63 - __builtin_clzll(run_mask)], *offset = p->offset[63 - __builtin_clzll(run_mask)];
+    hidden_layer(p, x, run_mask, hidden);
     for (int32_t k = first_exit / EI_LANES_F * EI_LANES_F; k < p->exits; k += EI_LANES_F) {
         /* Four partial sums: one alone would wait for each addition to end before the next. hidden is a multiple of 16.
          */
@@ -49,6 +80,7 @@ EINET_VECTOR_CLONES static void infer(const struct ei_predictor *p, const float 
             sum3 += *(const ei_lanes_f *)&p->w2[h + 3][k] * hidden[h + 3];
         }
         sum = (sum + sum1) + (sum2 + sum3);
+        sum += *(const ei_lanes_f *)&slope[k] * logit + *(const ei_lanes_f *)&offset[k];
         ei_lanes_sigmoid(&sum);
         *(ei_lanes_f *)&outputs[k] = sum;
     }

@@ -73,4 +73,25 @@ EI_INLINE void ei_lanes_sigmoid(ei_lanes_f *x)
     *x = 1.0F / (1.0F + p);
 }
 
+/* ln(*x) to about 1e-7 of the larger of 1 and |ln(*x)|, for normal *x > 0: x = 2^k m, m within sqrt(1/2)..sqrt(2), and
+ * the polynomial of Cephes in m - 1. */
+EI_INLINE void ei_lanes_log(ei_lanes_f *x)
+{
+    const ei_lane_mask_f bits = (ei_lane_mask_f)*x;
+    const ei_lane_mask_f exponent = (bits - 0x3F3504F3) >> 23; /* of x / sqrt(1/2) */
+    const ei_lanes_f k = __builtin_convertvector(exponent, ei_lanes_f);
+    const ei_lanes_f f = (ei_lanes_f)(bits - exponent * (1 << 23)) - 1.0F;
+    const ei_lanes_f square = f * f;
+    ei_lanes_f p = f * 7.0376836292e-2F - 1.1514610310e-1F;
+    p = p * f + 1.1676998740e-1F;
+    p = p * f - 1.2420140846e-1F;
+    p = p * f + 1.4249322787e-1F;
+    p = p * f - 1.6668057665e-1F;
+    p = p * f + 2.0000714765e-1F;
+    p = p * f - 2.4999993993e-1F;
+    p = p * f + 3.3333331174e-1F;
+    p = p * f * square + k * -2.12194440e-4F; /* ln 2 in two parts */
+    *x = (f + (p - square * 0.5F)) + k * 0.693359375F;
+}
+
 #endif

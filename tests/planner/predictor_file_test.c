@@ -75,6 +75,8 @@ EI_TEST(predictor_file_round_trip)
         EI_TRUE(memcmp(back.b1, p.b1, sizeof p.b1) == 0);
         EI_TRUE(memcmp(back.w2, p.w2, sizeof p.w2) == 0);
         EI_TRUE(memcmp(back.b2, p.b2, sizeof p.b2) == 0);
+        EI_TRUE(memcmp(back.slope, p.slope, sizeof p.slope) == 0);
+        EI_TRUE(memcmp(back.offset, p.offset, sizeof p.offset) == 0);
     }
 }
 
@@ -129,7 +131,8 @@ static void refuse(const char *old, const char *new, int code, int line, const c
 
 EI_TEST(predictor_file_errors_name_line_and_field)
 {
-    refuse("einet cs-predictor 1", "einet cs-predictor 2", EINET_E_FILE, 1, "first line");
+    refuse("einet cs-predictor 2", "einet cs-predictor 3", EINET_E_FILE, 1, "first line");
+    refuse("einet cs-predictor 2", "einet cs-predictor 1", EINET_E_FILE, 1, "make it anew with einet predictor train");
     refuse("network: b-alexnet", "network:", EINET_E_FILE, 0, "network");
     refuse("network: b-alexnet\n", "", EINET_E_FILE, 0, "lacks network");
     refuse("weights_sha256: aa", "weights_sha256: a", EINET_E_FILE, 0, "weights_sha256");

@@ -10,19 +10,29 @@
 
 #define UNTOUCHED (-7.0F)
 
-/* y = sigmoid(W2 relu(W1 x + b1) + b2), all inputs and outputs, as the header says it. */
-static void naive(const struct ei_predictor *p, const float *score, double *out)
+static double bounded_log(double chance)
+{
+    return log(fmax(chance, 1.0 / 131072));
+}
+
+/* All inputs and outputs, as the header says it; exits not run have score 0. */
+static void naive(const struct ei_predictor *p, const float *score, uint64_t mask, double *out)
 {
     double hidden[EI_PREDICTOR_HIDDEN_MAX];
+    int32_t last = 0;
+    for (int32_t i = 0; i < p->exits; i++) {
+        last = (mask >> i & 1U) != 0 ? i : last;
+    }
+    const double logit = bounded_log((double)score[last]) - bounded_log(1 - (double)score[last]);
     for (int32_t h = 0; h < p->hidden; h++) {
         hidden[h] = (double)p->b1[h];
         for (int32_t i = 0; i < p->exits; i++) {
-            hidden[h] += (double)p->w1[i][h] * (double)score[i];
+            hidden[h] += (double)p->w1[i][h] * -bounded_log(1 - (double)score[i]) / 4;
         }
         hidden[h] = hidden[h] > 0 ? hidden[h] : 0;
     }
     for (int32_t k = 0; k < p->exits; k++) {
-        double sum = (double)p->b2[k];
+        double sum = (double)p->b2[k] + (double)p->slope[last][k] * logit + (double)p->offset[last][k];
         for (int32_t h = 0; h < p->hidden; h++) {
             sum += (double)p->w2[h][k] * hidden[h];
         }
@@ -61,7 +71,7 @@ EI_TEST(predictor_equals_double_arithmetic)
         for (int32_t i = 0; i < EI_EXITS_MAX; i++) {
             out[i] = UNTOUCHED;
         }
-        naive(&p, score, expected);
+        naive(&p, score, mask, expected);
         ei_predictor_predict(&p, exits, score, mask, first, out);
         for (int32_t i = 0; i < EI_EXITS_MAX; i++) {
             if (i < first || i >= exits) {
@@ -90,6 +100,9 @@ EI_TEST(predictor_reads_only_exits_that_were_run)
     for (int32_t i = 0; i < 14; i++) {
         for (int32_t h = 0; h < 64 && (mask >> i & 1U) == 0; h++) {
             p.w1[i][h] = NAN;
+        }
+        for (int32_t later = 0; later < 14 && i != 5; later++) {
+            p.slope[i][later] = p.offset[i][later] = NAN; /* of another last exit */
         }
         score[i] = (mask >> i & 1U) == 0 ? NAN : score[i];
     }
@@ -147,7 +160,7 @@ EI_TEST(predictor_bits_are_those_of_every_build)
             hash = (hash ^ bits) * UINT64_C(0x100000001b3);
         }
     }
-    EI_TRUEF(hash == UINT64_C(0x87c7f44a773713e3), "the bits of 200 guesses hash to %016" PRIx64, hash);
+    EI_TRUEF(hash == UINT64_C(0xfa37e44077842915), "the bits of 200 guesses hash to %016" PRIx64, hash);
 }
 
 EI_TEST(predictor_sigmoid_is_that_of_libm)
@@ -187,10 +200,48 @@ EI_TEST(predictor_guesses_are_finite_at_the_weights_limit)
             p.w1[i][h] = EI_PREDICTOR_WEIGHT_MAX;
             p.w2[h][i] = (h & 3) < 2 ? EI_PREDICTOR_WEIGHT_MAX : -EI_PREDICTOR_WEIGHT_MAX;
         }
+        for (int32_t later = i + 1; later < 64; later++) {
+            p.slope[i][later] = p.offset[i][later] = EI_PREDICTOR_WEIGHT_MAX;
+        }
     }
     EI_EQ(ei_predictor_check(&p, NULL), 0);
     ei_predictor_predict(&p, 64, score, UINT64_MAX >> 1, 63, out);
     EI_IN(out[63], 0, 1);
+}
+
+EI_TEST(predictor_log_is_that_of_libm)
+{
+    double worst = 0;
+    for (float from = 0x1p-20F; from < 4; from *= 2) {
+        for (int i = 0; i < 1024; i += EI_LANES_F) {
+            ei_lanes_f x;
+            for (int k = 0; k < EI_LANES_F; k++) {
+                x[k] = from * (1 + (float)(i + k) / 1024);
+            }
+            ei_lanes_f y = x;
+            ei_lanes_log(&y);
+            for (int k = 0; k < EI_LANES_F; k++) {
+                worst = fmax(worst, fabs((double)y[k] - log((double)x[k])) / fmax(1, fabs(log((double)x[k]))));
+            }
+        }
+    }
+    EI_IN(worst, 0, 2e-7);
+    ei_lanes_f one = {1, 1};
+    ei_lanes_log(&one);
+    EI_TRUE(one[0] == 0);
+}
+
+/* A slope of 1 alone hands the score on, near 0 and 1 too, up to the resolution of the logarithms. */
+EI_TEST(predictor_hands_the_last_score_on)
+{
+    struct ei_predictor p = {.exits = 3, .hidden = 16};
+    p.slope[0][2] = p.slope[1][2] = 1;
+    for (int i = 0; i <= 1000; i++) {
+        const float score[3] = {0.25F, (float)i / 1000, 0};
+        float out[3];
+        ei_predictor_predict(&p, 3, score, 1 + (i % 2 == 0 ? 2 : 0), 2, out);
+        EI_NEAR(out[2], i % 2 == 0 ? score[1] : score[0], 1e-5);
+    }
 }
 
 EI_TEST(predictor_score_scales_the_logit)
@@ -239,5 +290,7 @@ EI_TEST(predictor_check_names_the_field)
     REFUSES(bad->b1[30] = INFINITY, EINET_E_USAGE, "b1[30]");
     REFUSES(bad->w2[31][1] = -2e6F, EINET_E_USAGE, "w2[31][1]");
     REFUSES(bad->b2[0] = NAN, EINET_E_USAGE, "b2[0]");
+    REFUSES(bad->slope[0][2] = INFINITY, EINET_E_USAGE, "slope[0][2]");
+    REFUSES(bad->offset[1][2] = -2e6F, EINET_E_USAGE, "offset[1][2]");
     free(bad);
 }

@@ -9,6 +9,8 @@
 #undef EINET_VECTOR_CLONES
 
 #define EINET_VECTOR_CLONES
+#define at_least at_least_plain
+#define inputs inputs_plain
 #define hidden_layer hidden_layer_plain
 #define infer infer_plain
 #define ei_predictor_score predictor_score_plain
@@ -18,7 +20,10 @@ void predictor_predict_plain(const void *predictor, int32_t exits, const float *
                              int32_t first_exit, float *out_score);
 #include "planner/predictor_rt.c"
 #undef EINET_VECTOR_CLONES
+#undef at_least
+#undef inputs
 #undef hidden_layer
+#undef X_MAX
 #undef infer
 #undef ei_predictor_score
 #undef ei_predictor_predict
@@ -26,6 +31,8 @@ void predictor_predict_plain(const void *predictor, int32_t exits, const float *
 #if defined(__x86_64__)
 
 #define EINET_VECTOR_CLONES __attribute__((target("avx2")))
+#define at_least at_least_avx2
+#define inputs inputs_avx2
 #define hidden_layer hidden_layer_avx2
 #define infer infer_avx2
 #define ei_predictor_score predictor_score_avx2
@@ -35,12 +42,17 @@ void predictor_predict_avx2(const void *predictor, int32_t exits, const float *s
                             int32_t first_exit, float *out_score);
 #include "planner/predictor_rt.c"
 #undef EINET_VECTOR_CLONES
+#undef at_least
+#undef inputs
 #undef hidden_layer
+#undef X_MAX
 #undef infer
 #undef ei_predictor_score
 #undef ei_predictor_predict
 
 #define EINET_VECTOR_CLONES __attribute__((target("avx512f")))
+#define at_least at_least_avx512
+#define inputs inputs_avx512
 #define hidden_layer hidden_layer_avx512
 #define infer infer_avx512
 #define ei_predictor_score predictor_score_avx512

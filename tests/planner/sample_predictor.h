@@ -27,6 +27,10 @@ static inline struct ei_predictor sample_predictor(struct ei_random *rng, int32_
             p.w1[i][h] = sample_weight(rng, 1);
             p.w2[h][i] = sample_weight(rng, 0.5F);
         }
+        for (int32_t later = i + 1; later < exits; later++) {
+            p.slope[i][later] = sample_weight(rng, 2);
+            p.offset[i][later] = sample_weight(rng, 1);
+        }
     }
     for (int32_t h = 0; h < hidden; h++) {
         p.b1[h] = sample_weight(rng, 0.5F);
