@@ -199,7 +199,7 @@ EI_TEST(predictor_same_seed_gives_the_same_bytes)
     EI_TRUE(memcmp(&first, &again, sizeof first) == 0);
     EI_EQ(ei_predictor_check(&first, NULL), 0);
     EI_STREQ(first.network, "drawn");
-
+    config.seed = 2;
     EI_EQ(ei_predictor_train(&config, &profile, &again, &result, NULL), 0);
     EI_TRUE(memcmp(first.w1, again.w1, sizeof first.w1) != 0);
     EI_TRUE(memcmp(first.temperature, again.temperature, sizeof first.temperature) == 0);
@@ -246,19 +246,20 @@ static double bias_between(const struct ei_predictor *p, const struct ei_cs_prof
     return bias / count;
 }
 
-/* Plans hang on hundredths where scores are high, so guesses must be true there and not only on the whole. */
+/* Plans hang on hundredths where scores are high, so guesses must be true there and not only on the whole. Twice the
+ * errors of seeds 1 to 3; a squared error and a network without the path from the score held are beyond that. */
 EI_TEST(predictor_learns_what_high_scores_become)
 {
     struct ei_cs_profile profile;
-    draw_profile(6, 5000, 1, &profile);
+    draw_profile(6, 10000, 1, &profile);
     struct ei_predictor_train_config config = ei_predictor_train_defaults();
     config.epochs_max = 60;
     struct ei_predictor p;
     struct ei_predictor_train_result result;
     EI_EQ(ei_predictor_train(&config, &profile, &p, &result, NULL), 0);
-    EI_IN(bias_between(&p, &profile, 0.5F, 0.9F), -0.0035, 0.0035);
-    EI_IN(bias_between(&p, &profile, 0.95F, 0.99F), -0.002, 0.002);
-    EI_IN(bias_between(&p, &profile, 0.99F, 1.0F), -0.001, 0.001);
+    EI_IN(bias_between(&p, &profile, 0.5F, 0.9F), -0.003, 0.003);
+    EI_IN(bias_between(&p, &profile, 0.9F, 0.97F), -0.003, 0.003);
+    EI_IN(bias_between(&p, &profile, 0.97F, 1.0F), -0.0016, 0.0016);
     ei_cs_profile_fini(&profile);
 }
 
