@@ -81,7 +81,10 @@ static const struct ei_word arrival_words[] = {{"periodic", EI_ARRIVAL_PERIODIC}
                                                {"aperiodic", EI_ARRIVAL_APERIODIC}, {"burst", EI_ARRIVAL_BURST},
                                                {"trace", EI_WORD_ABSENT},           {"after", EI_WORD_ABSENT},
                                                {"external", EI_WORD_ABSENT},        END};
-static const struct ei_word dist_words[] = {{"exponential", EI_ARRIVAL_EXPONENTIAL}, END};
+static const struct ei_word dist_words[] = {{"exponential", EI_ARRIVAL_EXPONENTIAL},
+                                            {"uniform", EI_ARRIVAL_UNIFORM},
+                                            {"lognormal", EI_ARRIVAL_LOGNORMAL},
+                                            END};
 static const struct ei_word class_words[] = {{"fifo", EI_SPEC_CLASS_FIFO}, {"other", EI_SPEC_CLASS_OTHER}, END};
 static const struct ei_word late_words[] = {{"skip", EI_SPEC_LATE_SKIP}, END};
 static const struct ei_word drop_words[] = {
@@ -300,7 +303,14 @@ const struct ei_field ei_fields[] = {
      .hi = 3600 * EI_NS_PER_S, .only = BIT(EI_ARRIVAL_SPORADIC),
      .doc = "Mean distance of two releases, at least min_interarrival."},
     {ARRIVAL_AT(dist), .key = "dist", .type = EI_FIELD_WORD, .words = dist_words, .default_text = "exponential",
-     .only = BIT(EI_ARRIVAL_SPORADIC), .doc = "Distribution of what a distance exceeds min_interarrival by."},
+     .only = BIT(EI_ARRIVAL_SPORADIC),
+     .doc = "Distribution of what a distance exceeds min_interarrival by, its mean being mean - min_interarrival: "
+            "exponential; uniform from 0 to twice that mean; lognormal with the median median - min_interarrival."},
+    {ARRIVAL_AT(median_ns), .key = "median", .type = EI_FIELD_DURATION, .lo = 100 * EI_NS_PER_US,
+     .hi = 3600 * EI_NS_PER_S, .none_text = "none", .computed = "none; dist lognormal needs it",
+     .only = BIT(EI_ARRIVAL_SPORADIC),
+     .doc = "Median distance of two releases, more than min_interarrival and at most mean: the further below the mean, "
+            "the longer the tail."},
     {ARRIVAL_AT(count), .key = "count", .type = EI_FIELD_INT, .lo = 1, .hi = 10000, .only = BIT(EI_ARRIVAL_BURST),
      .doc = "Releases in one burst."},
     {ARRIVAL_AT(spacing_ns), .key = "spacing", .type = EI_FIELD_DURATION, .lo = 0, .hi = 3600 * EI_NS_PER_S,

@@ -154,7 +154,7 @@ struct ei_planner_spec {
 /* ---- tasks ---- */
 
 enum ei_arrival_model { EI_ARRIVAL_PERIODIC, EI_ARRIVAL_SPORADIC, EI_ARRIVAL_APERIODIC, EI_ARRIVAL_BURST };
-enum ei_arrival_dist { EI_ARRIVAL_EXPONENTIAL };
+enum ei_arrival_dist { EI_ARRIVAL_EXPONENTIAL, EI_ARRIVAL_UNIFORM, EI_ARRIVAL_LOGNORMAL };
 
 /* When jobs are released, relative to t0. See workloads/arrival.h for the exact times. */
 struct ei_arrival_spec {
@@ -164,6 +164,7 @@ struct ei_arrival_spec {
     int64_t jitter_ns;            /* periodic: each job starts up to this late, uniformly drawn; < period_ns */
     int64_t min_interarrival_ns;  /* sporadic */
     int64_t mean_ns;              /* sporadic: mean distance of two releases, >= min_interarrival_ns */
+    int64_t median_ns;            /* sporadic, lognormal: > min_interarrival_ns, <= mean_ns; else EI_NONE_NS */
     enum ei_arrival_dist dist;    /* sporadic: of what exceeds min_interarrival_ns */
     int32_t count;                /* burst: releases in one */
     int64_t spacing_ns;           /* burst: between its releases; (count - 1) * spacing_ns < period_ns */

@@ -31,6 +31,29 @@ static int32_t stage_node(const struct subject *s, int32_t stage_idx)
 
 /* ---- arrival, deadline, late releases ---- */
 
+/* What exceeds min_interarrival needs a median below its mean to be lognormal, and no other distribution has one. */
+static void check_median(struct subject *s)
+{
+    const struct ei_arrival_spec *a = &s->task->arrival;
+    const int32_t node = node_of(s, "arrival", "median");
+    char text[EI_DURATION_TEXT_MAX], hint[EI_DIAGNOSTIC_TEXT_MAX];
+    if ((int)a->dist != EI_ARRIVAL_LOGNORMAL) {
+        if (a->median_ns != EI_NONE_NS && (int)a->dist != EI_SPEC_UNKNOWN) {
+            ei_spec_error(s->rd, node, "write dist: lognormal, or remove it",
+                          "the median of task '%s' belongs to dist lognormal", s->task->name);
+        }
+    } else if (a->median_ns == EI_NONE_NS) {
+        ei_spec_error(s->rd, node_of(s, "arrival", "dist"), "add median: the median distance of two releases",
+                      "dist lognormal of task '%s' needs a median", s->task->name);
+    } else if (a->median_ns > 0 && a->min_interarrival_ns > 0 && a->mean_ns > 0 &&
+               (a->median_ns <= a->min_interarrival_ns || a->median_ns > a->mean_ns)) {
+        snprintf(hint, sizeof hint, "more than %s = min_interarrival, at most the mean",
+                 ei_duration_format(a->min_interarrival_ns, text));
+        ei_spec_error(s->rd, node, hint, "the median of task '%s' is not between min_interarrival and mean",
+                      s->task->name);
+    }
+}
+
 static void check_arrival(struct subject *s)
 {
     struct ei_arrival_spec *a = &s->task->arrival;
@@ -52,6 +75,8 @@ static void check_arrival(struct subject *s)
             snprintf(hint, sizeof hint, "at least %s", ei_duration_format(a->min_interarrival_ns, text));
             ei_spec_error(s->rd, node_of(s, "arrival", "mean"), hint,
                           "the mean of task '%s' is less than min_interarrival", s->task->name);
+        } else {
+            check_median(s);
         }
         break;
     case EI_ARRIVAL_BURST:
