@@ -23,10 +23,18 @@ void ei_task_deactivate(struct ei_live_task *task)
     task->rt.cpu = EI_CPU_LOAD_NONE;
 }
 
-static void push(struct ei_live_task *task, const struct ei_job_record *job)
+static void emit(void *context, const struct ei_job_record *job)
 {
+    struct ei_live_task *task = context;
     const struct ei_record record = {.kind = EI_RECORD_JOB, .u.job = *job};
     (void)ei_spsc_ring_push(&task->ring, &record); /* a full ring counts what it drops */
+}
+
+/* What became of a release: to the housekeeper, and to the tasks that come after this one. */
+static void push(struct ei_live_task *task, const struct ei_job_record *job)
+{
+    emit(task, job);
+    ei_chain_post(task, job, emit, task);
 }
 
 void ei_job_record_unrun(struct ei_live_task *task, struct ei_release release, uint8_t outcome, uint8_t cause)

@@ -66,6 +66,7 @@ static int prepare(struct ei_run *run, const struct ei_workload *wl, const struc
         run->tasks[i].rt.last_nominal_ns = INT64_MIN;
         run->tasks[i].rt.log_job_idx = -1;
     }
+    ei_chains_link(run);
     int rc = ei_machine_describe(&run->machine, err);
     if (rc == 0) {
         rc = ei_run_settle_cpus(run, err);
@@ -271,19 +272,13 @@ static int finish(struct ei_run *run, struct ei_drain *drain, int ended_by, stru
     int64_t expected[EI_TASKS_MAX];
     struct ei_metrics_cpu_load loads[EI_PROBES_MAX];
     const int64_t length_ns = atomic_load(&run->end_ns) - run->t0_ns;
-    const int64_t warmup_ns = run->wl->run.warmup_ns;
     for (int32_t i = 0; i < run->wl->task_count; i++) {
-        /* A signal sets the end a moment ahead. When this thread was held up right then, a task may have gone on. */
-        const int64_t last_ns = run->tasks[i].rt.last_nominal_ns;
-        const int64_t until_ns = last_ns > length_ns ? last_ns : length_ns;
-        expected[i] = until_ns < warmup_ns
-                          ? 0
-                          : ei_arrival_expected(&run->wl->tasks[i].arrival, run->wl->run.seed, i, warmup_ns, until_ns);
+        expected[i] = ei_task_expected(&run->tasks[i], length_ns);
     }
     struct ei_metrics_totals totals = {
         .expected = expected,
         .duration_ns = length_ns > 0 ? length_ns : 0, /* a signal may come before t0 */
-        .is_ended_early = length_ns < warmup_ns + run->duration_ns,
+        .is_ended_early = length_ns < run->wl->run.warmup_ns + run->duration_ns,
         .end_signal = ended_by,
         .loads = loads,
         .load_count = collect_loads(run, loads),

@@ -24,8 +24,10 @@ struct ei_run;
 /* A higher-priority task that shares the lane (it can force an exit) or a CPU (it takes time away). */
 struct ei_sharer {
     const struct ei_live_task *task;
+    const struct ei_arrival_spec *arrival; /* of the head of its chain */
     bool shares_lane;
-    int64_t before_lane_ns; /* from its release to its lane request: the spins before its network */
+    int64_t before_lane_ns; /* from its nominal release to its lane request: what comes before its network */
+    int64_t chain_ns;       /* of that, the jobs before it in its chain */
     double cpu_share;       /* of its jobs' time, the part that falls on this task's CPUs; 0..1 */
     int64_t demand_ns;      /* processor time of one of its jobs */
 };

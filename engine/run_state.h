@@ -6,6 +6,7 @@
 #ifndef ENGINE_RUN_STATE_H
 #define ENGINE_RUN_STATE_H
 
+#include "engine/chain_rt.h"
 #include "engine/course_rt.h"
 #include "engine/cpu_load_rt.h"
 #include "engine/lane_gate_rt.h"
@@ -85,6 +86,7 @@ struct ei_live_task {
     int32_t pre_stage_idx;            /* the stage that runs `pre` */
     struct ei_task_network nn;
     struct ei_task_planning planning;
+    struct ei_chain chain;
     int64_t after_ns;                          /* predicted time of the stages behind the network */
     struct ei_task_log logs[EI_TASK_LOGS_MAX]; /* of its append_file operations, in their order */
     int32_t log_count;
@@ -163,6 +165,8 @@ void ei_model_file_beside(const struct ei_model_spec *model, const char *ending,
 /* Parts of the above that need no machine: release accounting and arrivals; boundary rules; predicted time of the
  * stages behind the network. */
 int ei_task_build_releases(struct ei_live_task *task, struct einet_error *err);
+/* Counted releases of the task in a run that ended length_ns after t0: the `expected` of the accounting identity. */
+int64_t ei_task_expected(const struct ei_live_task *task, int64_t length_ns);
 struct ei_boundary_policy ei_task_boundary_policy(const struct ei_task_spec *spec);
 int64_t ei_task_after_network_ns(const struct ei_task_spec *spec);
 

@@ -19,7 +19,8 @@ const char *ei_job_outcome_name(int outcome)
 const char *ei_job_cause_name(int cause)
 {
     static const char *const names[EI_JOB_CAUSES] = {"plan_done", "preempted", "deadline", "load_cap",
-                                                     "cancelled", "late",      "queue",    "fault"};
+                                                     "cancelled", "late",      "queue",    "fault",
+                                                     "upstream"};
     return cause >= 0 && cause < EI_JOB_CAUSES ? names[cause] : "unknown";
 }
 

@@ -16,7 +16,7 @@ enum ei_record_kind {
 enum ei_job_outcome {
     EI_JOB_COMPLETED, /* finished, with or without an answer */
     EI_JOB_ABORTED,   /* started, then given up without a result (on_deadline: abort, stage failure) */
-    EI_JOB_SKIPPED,   /* its release found the previous job still active (late_release: skip) */
+    EI_JOB_SKIPPED,   /* its release found the previous job still active (late_release: skip), or never came in its chain */
     EI_JOB_DROPPED    /* queued and thrown out, by a full queue, the load cap or the end of the run */
 };
 
@@ -29,7 +29,8 @@ enum ei_job_cause {
     EI_CAUSE_CANCELLED, /* the run was ended by a signal */
     EI_CAUSE_LATE,      /* skipped: the previous job was still active */
     EI_CAUSE_QUEUE,     /* dropped: the queue was full */
-    EI_CAUSE_FAULT      /* a stage failed */
+    EI_CAUSE_FAULT,     /* a stage failed */
+    EI_CAUSE_UPSTREAM   /* skipped: the job before it in the chain brought no result */
 };
 
 enum {

@@ -93,6 +93,8 @@ EINET_RT bool ei_arrival_next(struct ei_arrival *arrival, struct ei_arrival_rele
     case EI_ARRIVAL_BURST:
         nominal_ns = burst_nominal_ns(spec, k);
         break;
+    case EI_ARRIVAL_AFTER:
+        break;
     }
     if (nominal_ns < 0) {
         return false;
@@ -163,6 +165,8 @@ static int64_t releases_until(const struct ei_arrival_spec *spec, uint64_t seed,
         return trace_until(spec, to_ns);
     case EI_ARRIVAL_BURST:
         return burst_until(spec, to_ns);
+    case EI_ARRIVAL_AFTER:
+        break;
     }
     return 0;
 }

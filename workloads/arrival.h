@@ -9,6 +9,7 @@
  *                 lognormal    v exp(s z) with z standard normal, v = median - min_interarrival, s = sqrt(2 ln(m / v))
  *   aperiodic   nominal(k) = trace[k]; it ends with the trace
  *   burst       nominal(n * count + j) = offset + n * period + j * spacing, j < count; without period one burst only
+ *   after       none here: the jobs of its chain's head number and date its own (ei_workload_chain_head)
  *
  * Deadlines and every figure count from the nominal time; the thread is released at release_ns.
  */

@@ -79,7 +79,7 @@ static const struct ei_word first_exit_words[] = {
     {"mandatory", EI_SPEC_FIRST_EXIT_MANDATORY}, {"optional", EI_SPEC_FIRST_EXIT_OPTIONAL}, END};
 static const struct ei_word arrival_words[] = {{"periodic", EI_ARRIVAL_PERIODIC},   {"sporadic", EI_ARRIVAL_SPORADIC},
                                                {"aperiodic", EI_ARRIVAL_APERIODIC}, {"burst", EI_ARRIVAL_BURST},
-                                               {"trace", EI_WORD_ABSENT},           {"after", EI_WORD_ABSENT},
+                                               {"after", EI_ARRIVAL_AFTER},         {"trace", EI_WORD_ABSENT},
                                                {"external", EI_WORD_ABSENT},        END};
 static const struct ei_word dist_words[] = {{"exponential", EI_ARRIVAL_EXPONENTIAL},
                                             {"uniform", EI_ARRIVAL_UNIFORM},
@@ -249,9 +249,10 @@ const struct ei_field ei_fields[] = {
     {TASK_AT(arrival), .key = "arrival", .type = EI_FIELD_MAP, .child = EI_CONTEXT_ARRIVAL,
      .doc = "When its jobs are released."},
     {TASK_AT(deadline_ns), .key = "deadline", .type = EI_FIELD_DURATION, .none_text = "none",
-     .computed = "the period or min_interarrival; none for aperiodic and for a single burst", .lo = EI_NS_PER_US,
+     .computed = "the period or min_interarrival, of a chain's first task; none for aperiodic and for a single burst", .lo = EI_NS_PER_US,
      .hi = 3600 * EI_NS_PER_S,
-     .doc = "From the nominal release to the latest finish. Longer than the period needs a queue (late_release)."},
+     .doc = "From the nominal release (of the chain's first task) to the latest finish. Longer than the period needs a "
+            "queue (late_release)."},
     {TASK_AT(priority), .key = "priority", .type = EI_FIELD_INT, .lo = 1, .hi = 98,
      .computed = "by deadline, the shortest first, from 80 down, when no task gives one",
      .doc = "SCHED_FIFO priority, higher goes first. Either all tasks of class fifo have one or none has."},
@@ -284,7 +285,8 @@ const struct ei_field ei_fields[] = {
 
     {ARRIVAL_AT(model), .key = "model", .type = EI_FIELD_WORD, .words = arrival_words, .is_discriminator = true,
      .doc = "periodic: every period. sporadic: at random, never closer than min_interarrival. aperiodic: at the times "
-            "of a file. burst: count releases spacing apart, again after each period."},
+            "of a file. burst: count releases spacing apart, again after each period. after: when a job of another task "
+            "has finished, see CHAINS."},
     {ARRIVAL_AT(period_ns), .key = "period", .type = EI_FIELD_DURATION, .lo = 100 * EI_NS_PER_US,
      .hi = 3600 * EI_NS_PER_S, .only = BIT(EI_ARRIVAL_PERIODIC), .doc = "Distance of two nominal releases."},
     {ARRIVAL_AT(period_ns), .key = "period", .type = EI_FIELD_DURATION, .lo = 100 * EI_NS_PER_US,
@@ -317,6 +319,8 @@ const struct ei_field ei_fields[] = {
      .only = BIT(EI_ARRIVAL_BURST), .doc = "Distance of two releases in one burst."},
     {ARRIVAL_AT(trace), .key = "trace", .type = EI_FIELD_PATH, .only = BIT(EI_ARRIVAL_APERIODIC),
      .doc = "CSV file with the release times, see TRACE FILES."},
+    {ARRIVAL_AT(after), .key = "task", .type = EI_FIELD_NAME, .only = BIT(EI_ARRIVAL_AFTER),
+     .doc = "The task whose finished jobs release those of this one."},
 
     {LATE_AT(queue), .key = "queue", .type = EI_FIELD_INT, .lo = 1, .hi = EI_SPEC_QUEUE_MAX,
      .doc = "Jobs that may wait."},

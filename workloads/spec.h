@@ -153,7 +153,13 @@ struct ei_planner_spec {
 
 /* ---- tasks ---- */
 
-enum ei_arrival_model { EI_ARRIVAL_PERIODIC, EI_ARRIVAL_SPORADIC, EI_ARRIVAL_APERIODIC, EI_ARRIVAL_BURST };
+enum ei_arrival_model {
+    EI_ARRIVAL_PERIODIC,
+    EI_ARRIVAL_SPORADIC,
+    EI_ARRIVAL_APERIODIC,
+    EI_ARRIVAL_BURST,
+    EI_ARRIVAL_AFTER /* when the predecessor's job of the same number has finished */
+};
 enum ei_arrival_dist { EI_ARRIVAL_EXPONENTIAL, EI_ARRIVAL_UNIFORM, EI_ARRIVAL_LOGNORMAL };
 
 /* When jobs are released, relative to t0. See workloads/arrival.h for the exact times. */
@@ -171,6 +177,8 @@ struct ei_arrival_spec {
     char trace[EI_SPEC_PATH_MAX]; /* aperiodic: the file that was read */
     const int64_t *trace_ns;      /* aperiodic: release times since t0, not decreasing; owned by the workload */
     int64_t trace_count;
+    char after[EI_SPEC_NAME_MAX]; /* after: the predecessor */
+    int32_t after_idx;            /* its index; of the other models EI_NONE_IDX */
 };
 
 enum ei_spec_class { EI_SPEC_CLASS_FIFO, EI_SPEC_CLASS_OTHER };
@@ -241,7 +249,7 @@ struct ei_task_spec {
     struct ei_place place;
     char name[EI_SPEC_NAME_MAX];
     struct ei_arrival_spec arrival;
-    int64_t deadline_ns;        /* relative to the nominal release; EI_NONE_NS = none */
+    int64_t deadline_ns;        /* relative to the nominal release (after: of the chain's head); EI_NONE_NS = none */
     int32_t priority;           /* 1..98; 0 with class other */
     struct ei_cpuset cpus;      /* of an nn task with auto: its lane's. Empty = auto, as in struct ei_lane_spec */
     struct ei_place cpus_place; /* {0, 0} when the file does not give cpus */
@@ -295,6 +303,10 @@ int ei_workload_load(const char *path, struct ei_workload **out, struct ei_diagn
 /* The same for a text in memory; name stands in messages, and its folder is where relative paths are looked up. */
 int ei_workload_parse(const char *text, size_t length_bytes, const char *name, struct ei_workload **out,
                       struct ei_diagnostics *diag);
+
+/* The first task of the chain that the task belongs to: the one whose arrival is not `after`, itself when it is in none.
+ * Its releases number and date the jobs of the whole chain. Thread: any; real-time safe. */
+EINET_RT int32_t ei_workload_chain_head(const struct ei_workload *wl, int32_t task_idx);
 
 /* Free it; NULL is fine. */
 void ei_workload_destroy(struct ei_workload *wl);

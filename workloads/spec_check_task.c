@@ -115,7 +115,9 @@ static int64_t interarrival_ns(const struct ei_arrival_spec *a)
 static void check_deadline(struct subject *s)
 {
     struct ei_task_spec *task = s->task;
-    const int64_t distance_ns = interarrival_ns(&task->arrival);
+    const struct ei_workload *wl = s->rd->wl;
+    const int32_t head = ei_workload_chain_head(wl, (int32_t)(task - wl->tasks));
+    const int64_t distance_ns = interarrival_ns(&wl->tasks[head].arrival);
     char text[EI_DURATION_TEXT_MAX];
     char hint[EI_DIAGNOSTIC_TEXT_MAX];
     const int32_t node = node_of(s, "deadline", NULL);
@@ -123,7 +125,8 @@ static void check_deadline(struct subject *s)
         task->deadline_ns = distance_ns > 0 ? distance_ns : EI_NONE_NS;
         return;
     }
-    if (task->deadline_ns > 0 && distance_ns > 0 && task->deadline_ns > distance_ns &&
+    /* The later tasks of a chain have less than the whole deadline: what comes in their way cannot be said here. */
+    if (task->arrival.after_idx == EI_NONE_IDX && task->deadline_ns > distance_ns && distance_ns > 0 &&
         task->late_release.policy == EI_SPEC_LATE_SKIP && node_of(s, "late_release", "queue") < 0) {
         snprintf(hint, sizeof hint, "at most %s, or add late_release: { queue: 1, drop: oldest }",
                  ei_duration_format(distance_ns, text));

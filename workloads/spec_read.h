@@ -49,6 +49,7 @@ void ei_spec_join_label(enum ei_context child, const char *parent, char out[EI_S
 /* Derived values and whole-file checks. */
 void ei_spec_check(struct ei_spec_reader *reader);
 void ei_spec_check_task(struct ei_spec_reader *reader, int32_t task_idx); /* spec_check_task.c */
+void ei_spec_check_chains(struct ei_spec_reader *reader); /* spec_check_chain.c: find predecessors; before the tasks */
 
 /* Read the trace file of an aperiodic task; node is the value of its `trace`. */
 void ei_spec_read_trace(struct ei_spec_reader *reader, struct ei_arrival_spec *arrival, int32_t node);

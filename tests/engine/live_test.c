@@ -73,8 +73,9 @@ int __wrap_ei_dataset_sample(const struct ei_dataset *ds, int32_t idx, struct ei
 struct outcome {
     int rc;
     struct einet_error err;
-    struct ei_live_result result; /* without its collector */
-    int64_t releases;             /* accounted, of all tasks */
+    struct ei_live_result result;    /* without its collector */
+    int64_t releases;                /* accounted, of all tasks */
+    int64_t released[4], skipped[4]; /* of the first tasks */
 };
 
 static void run_text(const char *text, void (*on_ready)(void *context), void *context, struct outcome *out)
@@ -96,6 +97,10 @@ static void run_text(const char *text, void (*on_ready)(void *context), void *co
         for (int32_t i = 0; i < wl->task_count; i++) {
             const struct ei_metrics_progress p = ei_collector_progress(out->result.collector, i);
             out->releases += p.released + p.skipped + p.dropped;
+            if (i < 4) {
+                out->released[i] = p.released;
+                out->skipped[i] = p.skipped;
+            }
         }
         ei_collector_destroy(out->result.collector);
         out->result.collector = NULL;
@@ -167,6 +172,35 @@ EI_TEST(live_lost_start_measures_nothing_more)
     EI_EQ(run.rc, EINET_E_BACKEND);
     EI_CONTAINS(run.err.text, "the measurement is broken");
     EI_EQ(atomic_load(&measurements), 1);
+}
+
+/* A chain through three threads, one of them SCHED_OTHER, ended by a signal in its midst: one record of each release in
+ * each task. The sample that cannot be read aborts a job, and with it those behind it. */
+EI_TEST(live_chain_accounts_every_release)
+{
+    struct outcome run;
+    signal_in_cycle = 20;
+    is_sample_broken = true;
+    run_text("version: 1\nname: chain\nrun: { duration: 60s, seed: 1 }\n"
+             "lanes: { lane0: { kind: cpu, preempt: block } }\n"
+             "models: { net: { emulate: { blocks: [ { conv: 100us, branch: 20us, score: 0.9 } ] } } }\n"
+             "tasks:\n"
+             "  - { name: last, arrival: { model: after, task: net }, deadline: none, class: other,\n"
+             "      stages: [ { name: work, kind: cpu, work: { spin: 50us } } ] }\n"
+             "  - { name: net, arrival: { model: after, task: tick }, priority: 50,\n"
+             "      late_release: { queue: 8, drop: newest },\n"
+             "      input: { kind: generated, seed: 1, count: 50, split: test },\n"
+             "      stages: [ { name: net, kind: nn, model: net, lane: lane0 } ] }\n"
+             "  - { name: tick, arrival: { model: periodic, period: 5ms }, priority: 60, late_release: skip,\n"
+             "      stages: [ { name: work, kind: cpu, work: { spin: 100us } } ] }\n"
+             "outputs: { dir: out }\n",
+             NULL, NULL, &run);
+    EI_REQUIRE(run.rc == 0);
+    EI_TRUE(run.result.is_ended_early);
+    EI_TRUEF(run.result.is_identity_ok, "a release of the chain is not accounted");
+    EI_TRUEF(run.released[0] > 0 && run.released[1] > 0, "the chain never ran: %" PRId64 ", %" PRId64, run.released[1],
+             run.released[0]);
+    EI_TRUE(run.skipped[0] > 0);
 }
 
 /* A job without its sample is a fault of the run, not only of the job. */

@@ -3,8 +3,16 @@
 
 #include <string.h>
 
+#define REF_INBOX_MAX 512
+
 enum state { SLEEPS, READY, WAITS };
 enum work { PRE, TAKE, BLOCK, GIVE, POST, END };
+
+/* What became of a predecessor's job. */
+struct news {
+    int64_t job;
+    bool is_completed;
+};
 
 struct thread {
     const struct ref_task *task;
@@ -23,9 +31,12 @@ struct thread {
     int64_t next_release; /* number of the next release */
     int64_t queue[64];
     int32_t queued;
+    struct news inbox[REF_INBOX_MAX]; /* of the predecessor's jobs, that this task has not looked at */
+    int32_t news_count;
 };
 
 struct world {
+    const struct ref_task *tasks;
     struct thread threads[REF_TASKS_MAX];
     int32_t count;
     int64_t now_ns, end_ns, tail, head;
@@ -41,10 +52,26 @@ static int64_t release_time(const struct ref_task *t, int64_t k)
     return t->offset_ns + k * t->period_ns;
 }
 
+/* Nominal release of job k, of a chain that of its first task. */
+static int64_t nominal(const struct world *w, int32_t i, int64_t k)
+{
+    while (w->tasks[i].after != REF_FIRST) {
+        i = w->tasks[i].after;
+    }
+    return release_time(&w->tasks[i], k);
+}
+
+/* A job is over: the world and its successors hear of it. */
 static void report(struct world *w, struct ref_job job)
 {
     if (w->out_count < w->out_max) {
         w->out[w->out_count++] = job;
+    }
+    for (int32_t s = 0; s < w->count; s++) {
+        struct thread *t = &w->threads[s];
+        if (t->task->after == job.task_idx && t->news_count < REF_INBOX_MAX) {
+            t->inbox[t->news_count++] = (struct news){.job = job.job_idx, .is_completed = job.outcome == REF_COMPLETED};
+        }
     }
 }
 
@@ -108,23 +135,47 @@ static void grant(struct world *w, int32_t i)
 
 /* ---- a job's program ---- */
 
+/* A release that finds its task active. */
+static void account_late(struct world *w, int32_t i, int64_t k)
+{
+    struct thread *t = &w->threads[i];
+    const struct ref_task *task = t->task;
+    if (task->late == REF_SKIP) {
+        report_unrun(w, i, k, REF_SKIPPED);
+    } else if (t->queued < task->queue) {
+        t->queue[t->queued++] = k;
+    } else if (task->late == REF_NEWEST) {
+        report_unrun(w, i, k, REF_DROPPED);
+    } else {
+        report_unrun(w, i, t->queue[0], REF_DROPPED);
+        memmove(t->queue, t->queue + 1, (size_t)(t->queued - 1) * sizeof t->queue[0]);
+        t->queue[t->queued - 1] = k;
+    }
+}
+
+static struct news take_news(struct thread *t)
+{
+    const struct news first = t->inbox[0];
+    memmove(t->inbox, t->inbox + 1, (size_t)--t->news_count * sizeof t->inbox[0]);
+    return first;
+}
+
 static void account_passed(struct world *w, int32_t i)
 {
     struct thread *t = &w->threads[i];
     const struct ref_task *task = t->task;
-    for (; release_time(task, t->next_release) <= w->now_ns && release_time(task, t->next_release) <= w->end_ns;
-         t->next_release++) {
-        if (task->late == REF_SKIP) {
-            report_unrun(w, i, t->next_release, REF_SKIPPED);
-        } else if (t->queued < task->queue) {
-            t->queue[t->queued++] = t->next_release;
-        } else if (task->late == REF_NEWEST) {
-            report_unrun(w, i, t->next_release, REF_DROPPED);
+    while (t->news_count > 0) {
+        const struct news news = take_news(t);
+        if (news.is_completed) {
+            account_late(w, i, news.job);
         } else {
-            report_unrun(w, i, t->queue[0], REF_DROPPED);
-            memmove(t->queue, t->queue + 1, (size_t)(t->queued - 1) * sizeof t->queue[0]);
-            t->queue[t->queued - 1] = t->next_release;
+            report_unrun(w, i, news.job, REF_SKIPPED);
         }
+    }
+    for (; task->after == REF_FIRST && release_time(task, t->next_release) <= w->now_ns &&
+           release_time(task, t->next_release) <= w->end_ns;
+         t->next_release++) {
+        account_late(w, i, t->next_release);
     }
 }
 
@@ -132,12 +183,44 @@ static void begin_job(struct world *w, int32_t i, int64_t k)
 {
     struct thread *t = &w->threads[i];
     t->job = (struct ref_job){.task_idx = i, .job_idx = k, .start_ns = -1};
-    t->release_ns = release_time(t->task, k);
+    t->release_ns = nominal(w, i, k);
     t->work = PRE;
     t->rest_ns = 0;
     t->is_timed = false;
     t->is_stopping = t->is_aborted = false;
-    (void)w;
+}
+
+static int32_t runs_on(struct world *w, int32_t cpu);
+
+static void wake(struct world *w, int32_t i, int64_t k)
+{
+    struct thread *t = &w->threads[i];
+    begin_job(w, i, k);
+    t->state = READY;
+    t->was_running = false;
+    t->place = ++w->tail;
+    (void)runs_on(w, t->task->cpu);
+}
+
+/* Tasks behind this one that sleep look at what they have heard, in the order of the file, each followed by those
+ * behind it, until one of its jobs is released. */
+static void release_successors(struct world *w, int32_t i)
+{
+    for (int32_t s = 0; s < w->count; s++) {
+        struct thread *t = &w->threads[s];
+        if (t->task->after != i) {
+            continue;
+        }
+        while (t->state == SLEEPS && t->news_count > 0) {
+            const struct news news = take_news(t);
+            if (news.is_completed) {
+                wake(w, s, news.job);
+            } else {
+                report_unrun(w, s, news.job, REF_SKIPPED);
+            }
+        }
+        release_successors(w, s);
+    }
 }
 
 static void end_job(struct world *w, int32_t i)
@@ -154,7 +237,9 @@ static void end_job(struct world *w, int32_t i)
         begin_job(w, i, k);
     } else {
         t->state = SLEEPS;
+        (void)runs_on(w, t->task->cpu);
     }
+    release_successors(w, i);
 }
 
 /* Time of the parts up to and including the next branch. */
@@ -240,8 +325,6 @@ static void give_lane(struct world *w, int32_t i)
     set_priority(w, i, t->task->priority);
 }
 
-static int32_t runs_on(struct world *w, int32_t cpu);
-
 /* Begin the work that is due, or end it when its time is over. Returns false when the thread has something to compute
  * or has left its CPU. */
 static bool step(struct world *w, int32_t i)
@@ -295,7 +378,7 @@ static bool step(struct world *w, int32_t i)
         return runs_on(w, task->cpu) == i;
     case END:
         end_job(w, i);
-        return t->state == READY;
+        return runs_on(w, task->cpu) == i;
     }
     return false;
 }
@@ -354,7 +437,7 @@ static void settle(struct world *w)
 
 int32_t ref_simulate(const struct ref_task *tasks, int32_t task_count, int64_t end_ns, struct ref_job *out, int32_t max)
 {
-    struct world w = {.count = task_count, .end_ns = end_ns, .holder = -1, .out = out, .out_max = max};
+    struct world w = {.tasks = tasks, .count = task_count, .end_ns = end_ns, .holder = -1, .out = out, .out_max = max};
     for (int32_t i = 0; i < task_count; i++) {
         w.threads[i] = (struct thread){.task = &tasks[i], .priority = tasks[i].priority, .wait_since_ns = -1};
     }
@@ -370,7 +453,7 @@ int32_t ref_simulate(const struct ref_task *tasks, int32_t task_count, int64_t e
         int32_t released = -1;
         for (int32_t i = 0; i < task_count; i++) {
             const int64_t at_ns = release_time(&tasks[i], w.threads[i].next_release);
-            if (w.threads[i].state == SLEEPS && at_ns <= end_ns && at_ns < release_ns) {
+            if (w.threads[i].state == SLEEPS && tasks[i].after == REF_FIRST && at_ns <= end_ns && at_ns < release_ns) {
                 release_ns = at_ns;
                 released = i;
             }
@@ -389,12 +472,7 @@ int32_t ref_simulate(const struct ref_task *tasks, int32_t task_count, int64_t e
         if (next_ns <= release_ns) {
             settle(&w);
         } else {
-            struct thread *t = &w.threads[released];
-            begin_job(&w, released, t->next_release++);
-            t->state = READY;
-            t->was_running = false;
-            t->place = ++w.tail;
-            (void)runs_on(&w, t->task->cpu);
+            wake(&w, released, w.threads[released].next_release++);
         }
     }
 }

@@ -9,13 +9,17 @@
 
 #define REF_TASKS_MAX 8
 #define REF_BLOCKS_MAX 4
+#define REF_FIRST (-1)
 
 enum ref_late { REF_SKIP, REF_OLDEST, REF_NEWEST };
 enum ref_preempt { REF_EXIT, REF_RESUME, REF_NONE };
 enum ref_deadline { REF_DEADLINE_EXIT, REF_DEADLINE_FINISH, REF_DEADLINE_ABORT };
 
+/* The jobs of a task with a predecessor are released when the predecessor's job of the same number completes, and have
+ * the nominal release of the chain's first task; when that job does not complete, they are skipped. */
 struct ref_task {
     int64_t period_ns, offset_ns, deadline_ns;
+    int32_t after; /* predecessor, or REF_FIRST: released by the clock */
     int32_t priority, cpu;
     int64_t pre_ns, post_ns;
     int32_t blocks; /* 0 = no network; the plan is always all exits */

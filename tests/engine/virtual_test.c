@@ -215,6 +215,105 @@ EI_TEST(a_waiting_higher_job_lends_its_priority)
     EI_EQ(job_of(0, 0)->finish_ns, 9 * MS); /* it gave the lane away at 2 ms and was the lowest from then on */
 }
 
+/* ---- chains ---- */
+
+#define CHAIN(more)                                                                                                    \
+    "tasks:\n"                                                                                                         \
+    "  - { name: last, arrival: { model: after, task: mid }, deadline: 9ms, priority: 30, cpus: \"0\",\n"              \
+    "      stages: [ { name: w, kind: cpu, work: { spin: 1ms } } ] }\n"                                                \
+    "  - { name: mid, arrival: { model: after, task: first }, priority: 10, cpus: \"1\"," more "\n"                    \
+    "      stages: [ { name: w, kind: cpu, work: { spin: 3ms } } ] }\n"                                                \
+    "  - { name: first, arrival: { model: periodic, period: 10ms, offset: 1ms }, priority: 20, cpus: \"1\",\n"         \
+    "      stages: [ { name: w, kind: cpu, work: { spin: 2ms } } ] }\n"
+
+EI_TEST(a_chain_is_measured_from_its_first_release)
+{
+    EI_TRUE(simulate(HEAD CHAIN(""), 0));
+    EI_EQ(seen.count, 6); /* releases at 1 and 11 ms, each once in each task */
+    EI_EQ(job_of(2, 1)->finish_ns, 13 * MS);
+    EI_EQ(job_of(1, 1)->release_ns, 11 * MS);
+    EI_EQ(job_of(1, 1)->awake_ns, 13 * MS);
+    EI_EQ(job_of(1, 1)->finish_ns, 16 * MS);
+    EI_EQ(job_of(1, 1)->deadline_ns, 21 * MS); /* the period of the chain's head */
+    EI_EQ(job_of(0, 1)->release_ns, 11 * MS);
+    EI_EQ(job_of(0, 1)->start_ns, 16 * MS);
+    EI_EQ(job_of(0, 1)->finish_ns, 17 * MS);
+    EI_EQ(job_of(0, 1)->deadline_ns, 20 * MS);
+}
+
+EI_TEST(a_job_that_brings_nothing_ends_its_chain)
+{
+    /* The blocker lets job 0 of `mid` miss its deadline: it is aborted, so `last` has nothing to begin with. */
+    EI_TRUE(
+        simulate("version: 1\nname: t\nrun: { duration: 20ms, warmup: 0s, start_delay: 0s, seed: 1 }\n"
+                 "platform: { rt_load_cap: 1.0 }\nlanes: { acc: { kind: cpu, cpus: \"1\", preempt: block } }\n"
+                 "models: { net: { emulate: { blocks: [ { conv: 2ms, score: 0.5 }, { conv: 2ms, score: 0.5 } ] } } }\n"
+                 "planner: { search: all }\n"
+                 "tasks:\n"
+                 "  - { name: first, arrival: { model: periodic, period: 10ms }, priority: 20, cpus: \"1\",\n"
+                 "      stages: [ { name: w, kind: cpu, work: { spin: 1ms } } ] }\n"
+                 "  - { name: mid, arrival: { model: after, task: first }, deadline: 6ms, priority: 30,\n"
+                 "      on_deadline: abort, stages: [ { name: n, kind: nn, model: net, lane: acc } ] }\n"
+                 "  - { name: last, arrival: { model: after, task: mid }, priority: 30, cpus: \"0\",\n"
+                 "      stages: [ { name: w, kind: cpu, work: { spin: 1ms } } ] }\n"
+                 "  - { name: blocker, arrival: { model: burst, count: 1, spacing: 0s }, priority: 40, cpus: \"1\",\n"
+                 "      stages: [ { name: w, kind: cpu, work: { spin: 5ms } } ] }\n",
+                 0));
+    EI_EQ((int)job_of(1, 0)->outcome, EI_JOB_ABORTED);
+    EI_EQ((int)job_of(2, 0)->outcome, EI_JOB_SKIPPED);
+    EI_EQ((int)job_of(2, 0)->cause, EI_CAUSE_UPSTREAM);
+    EI_EQ(job_of(2, 0)->release_ns, 0);
+    EI_EQ((int)job_of(2, 1)->outcome, EI_JOB_COMPLETED);
+    EI_EQ(job_of(2, 1)->finish_ns, 16 * MS);
+}
+
+EI_TEST(a_chain_that_falls_behind_drops_by_its_own_rule)
+{
+    /* `mid` takes 3 ms of what `first` leaves, which is 0.5 of every 2.5 ms. */
+    EI_TRUE(simulate("version: 1\nname: t\nrun: { duration: 1s, warmup: 0s, start_delay: 0s, seed: 1 }\n"
+                     "platform: { rt_load_cap: 1.0 }\ntasks:\n"
+                     "  - { name: first, arrival: { model: periodic, period: 2500us }, priority: 20, cpus: \"1\",\n"
+                     "      stages: [ { name: w, kind: cpu, work: { spin: 2ms } } ] }\n"
+                     "  - { name: mid, arrival: { model: after, task: first }, priority: 10, cpus: \"1\",\n"
+                     "      late_release: { queue: 1, drop: newest },\n"
+                     "      stages: [ { name: w, kind: cpu, work: { spin: 3ms } } ] }\n",
+                     0));
+    int64_t completed = 0, dropped = 0;
+    for (int32_t i = 0; i < seen.count; i++) {
+        completed += seen.jobs[i].task_idx == 1 && seen.jobs[i].outcome == EI_JOB_COMPLETED;
+        dropped += seen.jobs[i].task_idx == 1 && seen.jobs[i].outcome == EI_JOB_DROPPED;
+    }
+    EI_EQ(completed + dropped, 401);
+    EI_IN(completed, 66, 69);
+}
+
+/* A successor without any CPU: its inbox overflows, and its jobs and those behind it are accounted all the same. */
+EI_TEST(a_full_inbox_loses_no_release)
+{
+    EI_TRUE(simulate(
+        "version: 1\nname: t\nrun: { duration: 200ms, warmup: 0s, start_delay: 0s, seed: 1 }\n"
+        "platform: { rt_load_cap: 1.0 }\ntasks:\n"
+        "  - { name: first, arrival: { model: periodic, period: 100us }, priority: 20, cpus: \"0\",\n"
+        "      stages: [ { name: w, kind: cpu, work: { spin: 50us } } ] }\n"
+        "  - { name: mid, arrival: { model: after, task: first }, deadline: none, priority: 10, cpus: \"1\",\n"
+        "      late_release: { queue: 2, drop: oldest }, stages: [ { name: w, kind: cpu, work: { spin: 1us } } ] }\n"
+        "  - { name: last, arrival: { model: after, task: mid }, deadline: none, priority: 10, cpus: \"0\",\n"
+        "      late_release: { queue: 2, drop: oldest }, stages: [ { name: w, kind: cpu, work: { spin: 1us } } ] }\n"
+        "  - { name: hog, arrival: { model: burst, count: 1, spacing: 0s }, priority: 40, cpus: \"1\",\n"
+        "      stages: [ { name: w, kind: cpu, work: { spin: 190ms } } ] }\n",
+        0));
+    int64_t releases[4] = {0}, dropped = 0, upstream = 0;
+    for (int32_t i = 0; i < seen.count; i++) {
+        releases[seen.jobs[i].task_idx]++;
+        dropped += seen.jobs[i].task_idx == 1 && seen.jobs[i].outcome == EI_JOB_DROPPED;
+        upstream += seen.jobs[i].task_idx == 2 && seen.jobs[i].cause == EI_CAUSE_UPSTREAM;
+    }
+    EI_EQ(releases[0], 2001);
+    EI_EQ(releases[1], 2001);
+    EI_EQ(releases[2], 2001);
+    EI_TRUE(dropped > 1800 && upstream == dropped);
+}
+
 /* ---- against the reference ---- */
 
 static void say(char *text, size_t *used, const char *format, ...)
@@ -230,13 +329,18 @@ static const char *const deadline_words[] = {"exit", "finish", "abort"};
 
 static void write_task(char *text, size_t *used, const struct ref_task *t, int32_t idx)
 {
+    say(text, used, "  - name: t%d\n", (int)idx);
+    if (t->after == REF_FIRST) {
+        say(text, used, "    arrival: { model: periodic, period: %lldns, offset: %lldns }\n", (long long)t->period_ns,
+            (long long)t->offset_ns);
+    } else {
+        say(text, used, "    arrival: { model: after, task: t%d }\n", (int)t->after);
+    }
     say(text, used,
-        "  - name: t%d\n    arrival: { model: periodic, period: %lldns, offset: %lldns }\n    deadline: %lldns\n"
-        "    priority: %d\n    cpus: \"%d\"\n    on_preempt: %s\n    on_deadline: %s\n"
+        "    deadline: %lldns\n    priority: %d\n    cpus: \"%d\"\n    on_preempt: %s\n    on_deadline: %s\n"
         "    planner: { search: all, first_exit: %s }\n",
-        (int)idx, (long long)t->period_ns, (long long)t->offset_ns, (long long)t->deadline_ns, (int)t->priority,
-        (int)t->cpu, preempt_words[t->on_preempt], deadline_words[t->on_deadline],
-        t->is_first_exit_mandatory ? "mandatory" : "optional");
+        (long long)t->deadline_ns, (int)t->priority, (int)t->cpu, preempt_words[t->on_preempt],
+        deadline_words[t->on_deadline], t->is_first_exit_mandatory ? "mandatory" : "optional");
     if (t->late == REF_SKIP) {
         say(text, used, "    late_release: skip\n");
     } else {
@@ -286,6 +390,25 @@ static int64_t draw_ns(struct ei_random *rng, int64_t low_steps, int64_t high_st
     return (low_steps + (int64_t)ei_random_below(rng, (uint64_t)(high_steps - low_steps + 1))) * 100000;
 }
 
+/* Some tasks come after others, before or behind them in the file, in no circle. */
+static void draw_chains(struct ei_random *rng, struct ref_task *tasks, int32_t count)
+{
+    for (int32_t i = 0; i < count; i++) {
+        int32_t at = (int32_t)ei_random_below(rng, (uint64_t)count);
+        const int32_t after = at;
+        if (ei_random_below(rng, 3) > 0) {
+            continue;
+        }
+        while (at != i && at != REF_FIRST) {
+            at = tasks[at].after;
+        }
+        if (at == REF_FIRST) {
+            tasks[i].after = after;
+            tasks[i].deadline_ns += tasks[after].deadline_ns;
+        }
+    }
+}
+
 static int32_t draw_tasks(struct ei_random *rng, struct ref_task *tasks)
 {
     const int32_t count = 2 + (int32_t)ei_random_below(rng, REF_TASKS_MAX - 1);
@@ -293,6 +416,7 @@ static int32_t draw_tasks(struct ei_random *rng, struct ref_task *tasks)
         struct ref_task *t = &tasks[i];
         *t = (struct ref_task){
             .period_ns = draw_ns(rng, 20, 300),
+            .after = REF_FIRST,
             .offset_ns = draw_ns(rng, 0, 50),
             .priority = 1 + (int32_t)ei_random_below(rng, 12),
             .cpu = (int32_t)ei_random_below(rng, 2),
@@ -312,6 +436,9 @@ static int32_t draw_tasks(struct ei_random *rng, struct ref_task *tasks)
             t->conv_ns[k] = draw_ns(rng, 0, 20);
             t->branch_ns[k] = draw_ns(rng, 0, 10);
         }
+    }
+    if (ei_random_below(rng, 2) == 0) {
+        draw_chains(rng, tasks, count);
     }
     return count;
 }
@@ -343,7 +470,7 @@ EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
     static char text[TEXT_BYTES];
     const char *const asked = getenv("EINET_TEST_SETS");
     const int64_t sets = asked != NULL ? strtoll(asked, NULL, 10) : 600;
-    int64_t jobs = 0, preemptions = 0, unrun = 0;
+    int64_t jobs = 0, preemptions = 0, unrun = 0, chained = 0, upstream = 0;
     for (int64_t set = 0; set < sets; set++) {
         struct ref_task tasks[REF_TASKS_MAX];
         struct ei_random rng;
@@ -368,13 +495,15 @@ EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
                 return;
             }
             preemptions += expected[i].preemptions;
+            chained += tasks[expected[i].task_idx].after != REF_FIRST && expected[i].outcome == REF_COMPLETED;
+            upstream += seen.jobs[i].cause == EI_CAUSE_UPSTREAM;
             unrun += expected[i].outcome == REF_SKIPPED || expected[i].outcome == REF_DROPPED;
         }
         EI_TRUEF(is_same, "set %lld: %d records, the reference has %d", (long long)set, (int)seen.count, (int)wanted);
         jobs += wanted;
     }
     /* The sets do exercise what they are there for. */
-    EI_TRUE(jobs > sets * 50 && preemptions > sets && unrun > sets);
+    EI_TRUE(jobs > sets * 50 && preemptions > sets && unrun > sets && chained > sets && upstream > sets);
 }
 
 /* ---- against itself ---- */

@@ -64,7 +64,7 @@ static bool is_allowed(int number)
     return false;
 }
 
-/* The operations of priority-inheriting locks and of rt/handoff's waiters. Every other one is a lock or a condition of
+/* The operations of priority-inheriting locks and of rt/handoff's waiters and rt/bell. Every other one is a lock or a condition of
  * some library without inheritance, found here when it has to wait, whatever function took it. */
 static bool is_allowed_futex(int operation)
 {

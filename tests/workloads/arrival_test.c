@@ -47,6 +47,8 @@ static struct ei_arrival_spec random_spec(struct ei_random *rng, const int64_t *
         spec.trace_ns = trace_ns;
         spec.trace_count = between(rng, 1, trace_count);
         break;
+    case EI_ARRIVAL_AFTER: /* not drawn: it has no releases of its own */
+        break;
     case EI_ARRIVAL_BURST:
         spec.count = (int32_t)between(rng, 1, 6);
         spec.spacing_ns = between(rng, 0, 3) == 0 ? 0 : between(rng, 1, 3 * EI_NS_PER_MS);
