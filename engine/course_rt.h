@@ -19,6 +19,13 @@
 
 struct ei_live_task;
 
+/* The stage that runs, against its budget and timeout. */
+struct ei_stage_use {
+    int32_t stage_idx;
+    int64_t ready_ns; /* it began, or asked for its lane */
+    int64_t used_ns;  /* processor time so far; the engine adds to it */
+};
+
 struct ei_course {
     struct ei_step step;    /* that is due */
     bool is_preempted;      /* stopping because a higher job waits */
@@ -33,6 +40,14 @@ EINET_RT struct ei_job_record ei_job_record_blank(const struct ei_live_task *tas
 
 /* Fill in how the job ended at finish_ns; rc < 0: a stage failed. */
 EINET_RT void ei_job_record_finish(struct ei_job_record *record, int rc, int64_t finish_ns);
+
+/* ---- its stages ---- */
+
+EINET_RT void ei_course_stage_begin(struct ei_live_task *task, int32_t stage_idx, int64_t now_ns);
+
+/* The stage is over (ei_course_end says so of a network's): note an overrun in the record. False: the job is aborted.
+ */
+EINET_RT bool ei_course_stage_end(struct ei_live_task *task, int64_t now_ns);
 
 /* ---- its network ---- */
 

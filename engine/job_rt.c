@@ -128,26 +128,34 @@ static int run_cpu_stage(struct ei_live_task *task, int32_t stage_idx)
     return 0;
 }
 
+/* The same, timed when it has a budget. */
+static int run_timed_cpu_stage(struct ei_live_task *task, int32_t stage_idx)
+{
+    const bool is_timed = task->spec->stages[stage_idx].budget_ns != EI_NONE_NS;
+    const int64_t before_ns = is_timed ? ei_thread_used_ns() : 0;
+    const int rc = run_cpu_stage(task, stage_idx);
+    task->rt.stage.used_ns = is_timed ? ei_thread_used_ns() - before_ns : 0;
+    return rc;
+}
+
 static int run_stages(struct ei_live_task *task)
 {
-    for (int32_t i = 0; i < task->spec->stage_count; i++) {
-        int rc = 0;
+    int rc = 0;
+    bool goes_on = true;
+    for (int32_t i = 0; rc == 0 && goes_on && i < task->spec->stage_count; i++) {
+        ei_course_stage_begin(task, i, ei_mono_now().ns);
         if (task->spec->stages[i].kind == EI_SPEC_STAGE_NN) {
             rc = ei_job_run_network(task);
             if (rc < 0) {
                 note_fault(task, "the network", ei_network_fault_text(task->nn.net));
             }
-            if (task->rt.record.outcome == EI_JOB_ABORTED) {
-                return rc;
-            }
         } else {
-            rc = run_cpu_stage(task, i);
+            rc = run_timed_cpu_stage(task, i);
+            (void)ei_course_stage_end(task, ei_mono_now().ns);
         }
-        if (rc < 0) {
-            return rc;
-        }
+        goes_on = task->rt.record.outcome != EI_JOB_ABORTED;
     }
-    return 0;
+    return rc;
 }
 
 /* Not even the first answer fits under the hard cap of the CPU's real-time load. */

@@ -106,7 +106,10 @@ static int run_step(struct ei_live_task *task, struct ei_course *course, bool *o
         *owes_preemption_record = false;
         push_preemption(task, start_ns);
     }
+    const bool is_timed = task->spec->stages[task->rt.stage.stage_idx].budget_ns != EI_NONE_NS;
+    const int64_t used_ns = is_timed ? ei_thread_used_ns() : 0;
     const int rc = step.kind == EI_STEP_CONV ? run_conv(task, course, step.idx) : run_branch(task, course, step.idx);
+    task->rt.stage.used_ns += is_timed ? ei_thread_used_ns() - used_ns : 0;
     task->rt.record.lane_busy_ns += ei_mono_now().ns - start_ns;
     return rc;
 }

@@ -57,6 +57,7 @@ struct ei_task_rt {
     struct ei_elastic job;
     struct ei_plan_workspace ws;
     struct ei_job_record record; /* of the job that runs */
+    struct ei_stage_use stage;   /* that it is in */
     struct einet_image image;    /* its sample; borrowed from the data set */
     int32_t cpu;                 /* where its activity is counted, EI_CPU_LOAD_NONE = not counted now */
     int64_t last_nominal_ns;     /* since t0, of the newest release that was accounted; INT64_MIN = none */

@@ -115,17 +115,27 @@ static int64_t cpu_stage_ns(const struct ei_stage_spec *stage)
     return stage->spin_ns != EI_NONE_NS ? stage->spin_ns : 0;
 }
 
-/* The stage begins; false when the thread gave up its CPU. */
+/* The stage before is over, the next one begins; false when the thread gave up its CPU. */
 static bool begin_stage(struct virtual_run *v, struct virtual_task *vt)
 {
     struct ei_live_task *task = vt->task;
+    if (vt->is_in_cpu_stage) {
+        vt->is_in_cpu_stage = false;
+        if (!ei_course_stage_end(task, v->cpus.now_ns)) {
+            vt->phase = PHASE_OVER;
+            return true;
+        }
+    }
     if (vt->stage_idx == task->spec->stage_count) {
         vt->phase = PHASE_OVER;
         return true;
     }
     const struct ei_stage_spec *stage = &task->spec->stages[vt->stage_idx];
+    ei_course_stage_begin(task, vt->stage_idx, v->cpus.now_ns);
     if (stage->kind == EI_SPEC_STAGE_CPU) {
         vt->stage_idx++;
+        vt->is_in_cpu_stage = true;
+        task->rt.stage.used_ns = cpu_stage_ns(stage);
         ei_virtual_compute(&v->cpus, task->idx, cpu_stage_ns(stage));
         return cpu_stage_ns(stage) == 0;
     }
@@ -166,7 +176,7 @@ static void end_network(struct virtual_run *v, struct virtual_task *vt)
     }
     ei_course_end(task, &vt->course, next, v->cpus.now_ns, v->cpus.now_ns);
     vt->stage_idx++;
-    vt->phase = vt->course.is_aborted ? PHASE_OVER : PHASE_STAGE;
+    vt->phase = task->rt.record.outcome == EI_JOB_ABORTED ? PHASE_OVER : PHASE_STAGE;
     ei_virtual_compute(&v->cpus, task->idx, 0); /* due at once when it next runs */
     ei_virtual_set_priority(&v->cpus, task->idx, task->spec->priority);
 }
@@ -185,6 +195,7 @@ static bool begin_block(struct virtual_run *v, struct virtual_task *vt)
     }
     const int64_t block_ns = ei_virtual_network_time_ns(vt->task, &vt->network, vt->course.step);
     vt->phase = PHASE_DONE;
+    vt->task->rt.stage.used_ns += block_ns;
     ei_virtual_compute(&v->cpus, vt->task->idx, block_ns);
     return block_ns == 0;
 }

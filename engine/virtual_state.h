@@ -25,6 +25,7 @@ struct virtual_task {
     struct ei_live_task *task;
     enum phase phase;
     int32_t stage_idx;
+    bool is_in_cpu_stage; /* the stage before stage_idx has not been ended */
     struct ei_course course;
     bool owes_preemption_record;
     int64_t wait_since_ns;

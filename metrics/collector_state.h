@@ -20,6 +20,7 @@ struct ei_metrics_task_state {
     struct ei_metrics_task spec; /* name is owned */
     int64_t completed, aborted, skipped, dropped;
     int64_t misses;            /* completed after the deadline */
+    int64_t overruns;          /* released jobs with a stage over its budget or timeout */
     int64_t misses_explained;  /* of them, by gaps of the machine */
     int64_t not_run_explained; /* skipped, dropped or aborted jobs that gaps explain */
     int64_t warmup;            /* warm-up jobs seen */

@@ -30,7 +30,8 @@ enum ei_job_cause {
     EI_CAUSE_LATE,      /* skipped: the previous job was still active */
     EI_CAUSE_QUEUE,     /* dropped: the queue was full */
     EI_CAUSE_FAULT,     /* a stage failed */
-    EI_CAUSE_UPSTREAM   /* skipped: the job before it in the chain brought no result */
+    EI_CAUSE_UPSTREAM,  /* skipped: the job before it in the chain brought no result */
+    EI_CAUSE_OVERRUN    /* on_overrun: exit or abort, or the next exit did not fit into the budget */
 };
 
 enum {
@@ -38,7 +39,8 @@ enum {
     EI_JOB_MISSED = 1 << 1,   /* finished after its deadline */
     EI_JOB_ANSWERED = 1 << 2, /* an answer of this very job was published */
     EI_JOB_LABELLED = 1 << 3, /* label is known */
-    EI_JOB_HAS_NN = 1 << 4    /* the task has a network stage, so coverage and exits apply */
+    EI_JOB_HAS_NN = 1 << 4,   /* the task has a network stage, so coverage and exits apply */
+    EI_JOB_OVERRUN = 1 << 5   /* a stage went over its budget or timeout */
 };
 
 struct ei_job_record {

@@ -179,6 +179,7 @@ static json_t *task_json(const struct ei_collector *collector, int32_t task_idx,
     set(object, "completed", json_integer(task->completed), rc);
     set(object, "aborted", json_integer(task->aborted), rc);
     set(object, "misses", json_integer(task->misses), rc);
+    set(object, "overruns", json_integer(task->overruns), rc);
     set(object, "preemptions", json_integer(task->preemptions), rc);
     set(object, "coverage", fraction(task->answered, task->with_network), rc);
     set(object, "accuracy", fraction(task->correct, task->labelled_answered), rc);

@@ -3,9 +3,11 @@
  * A boundary is the point after each conv part and after each branch. The rules, in this order:
  *   1. cancelled                          -> stop
  *   2. deadline passed                    -> on_deadline: exit stops, abort aborts, finish goes on
- *   3. next answer would be late          -> on_deadline: exit stops when an answer is there
- *   4. real-time load at its cap          -> stops when an answer is there
- *   5. a higher-priority job waits        -> on_preempt: exit stops; resume gives the lane away, comes back and goes
+ *   3. stage over its budget or timeout   -> on_overrun: exit stops, abort aborts, finish goes on
+ *   4. next answer would be late          -> on_deadline: exit stops when an answer is there
+ *   5. next answer would pass the budget  -> on_overrun: exit stops when an answer is there
+ *   6. real-time load at its cap          -> stops when an answer is there
+ *   7. a higher-priority job waits        -> on_preempt: exit stops; resume gives the lane away, comes back and goes
  *                                            on; none goes on
  * "Stop" before the first answer depends on first_exit. Mandatory: the nearest exit is computed, then the job stops
  * (the elastic stepper does that); when a higher job waits and on_preempt is not none, the lane is given away first and
@@ -24,10 +26,13 @@
 enum ei_on_preempt { EI_PREEMPT_EXIT, EI_PREEMPT_RESUME, EI_PREEMPT_NONE };
 enum ei_on_deadline { EI_DEADLINE_EXIT, EI_DEADLINE_FINISH, EI_DEADLINE_ABORT };
 
+enum ei_on_overrun { EI_OVERRUN_FINISH, EI_OVERRUN_EXIT, EI_OVERRUN_ABORT };
+
 struct ei_boundary_policy {
     enum ei_on_preempt on_preempt;
     enum ei_on_deadline on_deadline;
     bool is_first_exit_mandatory;
+    enum ei_on_overrun on_overrun;
 };
 
 /* What is true at this boundary. */
@@ -36,6 +41,7 @@ struct ei_boundary {
     int64_t deadline_ns;    /* absolute; INT64_MAX = none */
     int64_t next_answer_ns; /* predicted time until the next planned answer; 0 when nothing more is planned */
     int64_t after_ns;       /* predicted time of what follows the network (post-processing) */
+    int64_t budget_left_ns; /* of the stage's budget or timeout, the less; < 0 = over; INT64_MAX = it has neither */
     bool has_answer;        /* an exit of this job is published */
     bool is_cancelled;
     bool is_load_capped; /* computing the next planned answer would pass the cap of the CPU's real-time load */
@@ -53,6 +59,7 @@ enum ei_boundary_reason {
     EI_REASON_NONE,
     EI_REASON_CANCELLED,
     EI_REASON_DEADLINE,
+    EI_REASON_OVERRUN,
     EI_REASON_LOAD,
     EI_REASON_PREEMPTED
 };

@@ -96,6 +96,10 @@ static const struct ei_word on_deadline_words[] = {{"exit", EI_SPEC_ON_DEADLINE_
                                                    {"finish", EI_SPEC_ON_DEADLINE_FINISH},
                                                    {"abort", EI_SPEC_ON_DEADLINE_ABORT},
                                                    END};
+static const struct ei_word on_overrun_words[] = {{"finish", EI_SPEC_ON_OVERRUN_FINISH},
+                                                  {"exit", EI_SPEC_ON_OVERRUN_EXIT},
+                                                  {"abort", EI_SPEC_ON_OVERRUN_ABORT},
+                                                  END};
 static const struct ei_word input_words[] = {
     {"dataset", EI_SPEC_INPUT_DATASET}, {"images", EI_SPEC_INPUT_IMAGES}, {"generated", EI_SPEC_INPUT_GENERATED},
     {"topic", EI_WORD_ABSENT},          {"caller", EI_WORD_ABSENT},       END};
@@ -272,6 +276,10 @@ const struct ei_field ei_fields[] = {
     {TASK_AT(on_deadline), .key = "on_deadline", .type = EI_FIELD_WORD, .words = on_deadline_words,
      .default_text = "exit",
      .doc = "When the deadline comes: exit with the best answer so far, finish late, or abort without an answer."},
+    {TASK_AT(on_overrun), .key = "on_overrun", .type = EI_FIELD_WORD, .words = on_overrun_words,
+     .default_text = "finish",
+     .doc = "When a stage is over its budget or timeout: finish and count it, exit with the best answer so far, or abort "
+            "without an answer. See BUDGETS."},
     {TASK_AT(planner), .key = "planner", .type = EI_FIELD_MAP, .child = EI_CONTEXT_PLANNER, .is_inherited = true,
      .computed = "the workload's planner", .doc = "Planner settings of this task."},
     {TASK_AT(input), .key = "input", .type = EI_FIELD_MAP, .child = EI_CONTEXT_INPUT, .computed = "none",
@@ -362,7 +370,10 @@ const struct ei_field ei_fields[] = {
      .doc = "Where it runs, by its name under lanes."},
     {STAGE_AT(budget_ns), .key = "budget", .type = EI_FIELD_DURATION, .none_text = "none", .computed = "none",
      .lo = EI_NS_PER_US, .hi = 3600 * EI_NS_PER_S,
-     .doc = "Longest execution time that is expected; the sum over the stages must not exceed the deadline."},
+     .doc = "Processor time that a job may take in the stage; the sum over the stages must not exceed the deadline."},
+    {STAGE_AT(timeout_ns), .key = "timeout", .type = EI_FIELD_DURATION, .none_text = "none", .computed = "none",
+     .lo = EI_NS_PER_US, .hi = 3600 * EI_NS_PER_S,
+     .doc = "Longest time from the stage's beginning to its end, waits for processor and lane included."},
 
     {WORK_AT(spin_ns), .key = "spin", .type = EI_FIELD_DURATION, .none_text = "none", .computed = "none",
      .lo = EI_NS_PER_US, .hi = 60 * EI_NS_PER_S, .doc = "Processor time to use up."},

@@ -185,6 +185,7 @@ enum ei_spec_class { EI_SPEC_CLASS_FIFO, EI_SPEC_CLASS_OTHER };
 enum ei_spec_late { EI_SPEC_LATE_SKIP, EI_SPEC_LATE_DROP_OLDEST, EI_SPEC_LATE_DROP_NEWEST };
 enum ei_spec_on_preempt { EI_SPEC_ON_PREEMPT_EXIT, EI_SPEC_ON_PREEMPT_RESUME, EI_SPEC_ON_PREEMPT_NONE };
 enum ei_spec_on_deadline { EI_SPEC_ON_DEADLINE_EXIT, EI_SPEC_ON_DEADLINE_FINISH, EI_SPEC_ON_DEADLINE_ABORT };
+enum ei_spec_on_overrun { EI_SPEC_ON_OVERRUN_FINISH, EI_SPEC_ON_OVERRUN_EXIT, EI_SPEC_ON_OVERRUN_ABORT };
 
 struct ei_late_spec {
     enum ei_spec_late policy;
@@ -233,7 +234,8 @@ struct ei_stage_spec {
     char path[EI_SPEC_PATH_MAX]; /* op append_file: relative to the output folder; never "" with that op */
     int32_t model_idx;           /* nn; else EI_NONE_IDX */
     int32_t lane_idx;            /* nn; else EI_NONE_IDX */
-    int64_t budget_ns;           /* execution time that the author expects at most; EI_NONE_NS = none */
+    int64_t budget_ns;           /* processor time that a job may take in it; EI_NONE_NS = none */
+    int64_t timeout_ns;          /* from its beginning to its end, waits included; EI_NONE_NS = none */
 };
 
 /* Service level objectives; each EI_NONE_* when not asked for. */
@@ -257,6 +259,7 @@ struct ei_task_spec {
     struct ei_late_spec late_release;
     enum ei_spec_on_preempt on_preempt;
     enum ei_spec_on_deadline on_deadline;
+    enum ei_spec_on_overrun on_overrun;
     struct ei_planner_spec planner;
     struct ei_input_spec input;
     int32_t stage_count; /* >= 1 */

@@ -316,6 +316,22 @@ static void check_exit_times(struct subject *s)
     }
 }
 
+/* What to do when a limit is passed needs a limit, and an exit needs a network. */
+static void warn_idle_overrun(struct subject *s)
+{
+    const int32_t node = node_of(s, "on_overrun", NULL);
+    bool has_limit = false;
+    for (int32_t i = 0; i < s->task->stage_count; i++) {
+        has_limit |= s->task->stages[i].budget_ns != EI_NONE_NS || s->task->stages[i].timeout_ns != EI_NONE_NS;
+    }
+    if (node >= 0 && !has_limit) {
+        ei_spec_warn(s->rd, node, NULL, "'on_overrun' has no effect: no stage of task '%s' has a budget or timeout",
+                     s->task->name);
+    } else if (node >= 0 && s->task->on_overrun == EI_SPEC_ON_OVERRUN_EXIT && s->task->nn_stage_idx < 0) {
+        ei_spec_warn(s->rd, node, NULL, "on_overrun: exit is like finish: task '%s' has no nn stage", s->task->name);
+    }
+}
+
 static void check_stages(struct subject *s)
 {
     struct ei_task_spec *task = s->task;
@@ -348,6 +364,7 @@ static void check_stages(struct subject *s)
     if (is_complete && task->stage_count > 0) {
         check_op_order(s);
     }
+    warn_idle_overrun(s);
     if (task->nn_stage_idx >= 0) {
         check_network(s);
         check_exit_times(s);

@@ -73,9 +73,9 @@ int __wrap_ei_dataset_sample(const struct ei_dataset *ds, int32_t idx, struct ei
 struct outcome {
     int rc;
     struct einet_error err;
-    struct ei_live_result result;    /* without its collector */
-    int64_t releases;                /* accounted, of all tasks */
-    int64_t released[4], skipped[4]; /* of the first tasks */
+    struct ei_live_result result;                /* without its collector */
+    int64_t releases;                            /* accounted, of all tasks */
+    int64_t released[4], skipped[4], aborted[4]; /* of the first tasks */
 };
 
 static void run_text(const char *text, void (*on_ready)(void *context), void *context, struct outcome *out)
@@ -100,6 +100,7 @@ static void run_text(const char *text, void (*on_ready)(void *context), void *co
             if (i < 4) {
                 out->released[i] = p.released;
                 out->skipped[i] = p.skipped;
+                out->aborted[i] = p.aborted;
             }
         }
         ei_collector_destroy(out->result.collector);
@@ -201,6 +202,29 @@ EI_TEST(live_chain_accounts_every_release)
     EI_TRUEF(run.released[0] > 0 && run.released[1] > 0, "the chain never ran: %" PRId64 ", %" PRId64, run.released[1],
              run.released[0]);
     EI_TRUE(run.skipped[0] > 0);
+}
+
+/* Budgets are processor time and timeouts are time, in a live run too. */
+EI_TEST(live_overruns_abort_and_are_counted)
+{
+    struct outcome run;
+    run_text("version: 1\nname: overrun\nrun: { duration: 300ms, seed: 1 }\n"
+             "tasks:\n"
+             "  - { name: over, arrival: { model: periodic, period: 20ms }, priority: 60, on_overrun: abort,\n"
+             "      stages: [ { name: work, kind: cpu, work: { spin: 2ms }, budget: 100us },\n"
+             "                { name: more, kind: cpu, work: { spin: 1ms } } ] }\n"
+             "  - { name: late, arrival: { model: periodic, period: 20ms }, priority: 61, on_overrun: abort,\n"
+             "      stages: [ { name: work, kind: cpu, work: { spin: 2ms }, timeout: 100us } ] }\n"
+             "  - { name: good, arrival: { model: periodic, period: 20ms }, deadline: none, priority: 62,\n"
+             "      late_release: { queue: 64, drop: newest }, on_overrun: abort,\n"
+             "      stages: [ { name: work, kind: cpu, work: { spin: 100us }, budget: 10s, timeout: 100s } ] }\n"
+             "outputs: { dir: out }\n",
+             NULL, NULL, &run);
+    EI_REQUIRE(run.rc == 0);
+    EI_TRUE(run.result.is_identity_ok);
+    EI_TRUE(run.released[0] > 0 && run.aborted[0] == run.released[0]);
+    EI_TRUE(run.released[1] > 0 && run.aborted[1] == run.released[1]);
+    EI_TRUE(run.released[2] > 0 && run.aborted[2] == 0);
 }
 
 /* A job without its sample is a fault of the run, not only of the job. */

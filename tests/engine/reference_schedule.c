@@ -28,7 +28,8 @@ struct thread {
     bool is_stopping, is_aborted; /* the network: stop after the first answer; give up */
     struct ref_job job;
     int64_t release_ns, wait_since_ns;
-    int64_t next_release; /* number of the next release */
+    int64_t stage_since_ns, used_ns; /* of the stage that runs */
+    int64_t next_release;            /* number of the next release */
     int64_t queue[64];
     int32_t queued;
     struct news inbox[REF_INBOX_MAX]; /* of the predecessor's jobs, that this task has not looked at */
@@ -252,6 +253,24 @@ static int64_t until_next_answer(const struct thread *t)
     return task->conv_ns[t->block] + task->branch_ns[t->block];
 }
 
+/* What is left of a stage's limits, the less; negative = over. */
+static int64_t left_of(const struct world *w, const struct thread *t, struct ref_limit limit)
+{
+    const int64_t elapsed_ns = w->now_ns - t->stage_since_ns;
+    const int64_t budget_ns = limit.budget_ns < 0 ? INT64_MAX : limit.budget_ns - t->used_ns;
+    const int64_t timeout_ns = limit.timeout_ns < 0 ? INT64_MAX : limit.timeout_ns - elapsed_ns;
+    return budget_ns < timeout_ns ? budget_ns : timeout_ns;
+}
+
+/* The stage is over. */
+static void judge_stage(struct world *w, struct thread *t, struct ref_limit limit)
+{
+    if (left_of(w, t, limit) < 0) {
+        t->job.is_overrun = true;
+        t->is_aborted = t->is_aborted || t->task->on_overrun == REF_OVERRUN_ABORT;
+    }
+}
+
 /* The rules of a boundary, as scheduler/boundary.h states them. */
 static void pass_boundary(struct world *w, int32_t i)
 {
@@ -266,9 +285,18 @@ static void pass_boundary(struct world *w, int32_t i)
         t->work = GIVE;
         return;
     }
-    if (task->on_deadline == REF_DEADLINE_EXIT &&
-        (w->now_ns >= deadline_ns ||
-         (has_answer && until_next_answer(t) > 0 && w->now_ns + until_next_answer(t) + after_ns > deadline_ns))) {
+    const int64_t left_ns = left_of(w, t, task->net);
+    const bool is_past = task->on_deadline == REF_DEADLINE_EXIT && w->now_ns >= deadline_ns;
+    if (!is_past && left_ns < 0 && task->on_overrun == REF_OVERRUN_ABORT) {
+        t->is_aborted = true;
+        t->work = GIVE;
+        return;
+    }
+    const bool would_be_late = task->on_deadline == REF_DEADLINE_EXIT && has_answer && until_next_answer(t) > 0 &&
+                               w->now_ns + until_next_answer(t) + after_ns > deadline_ns;
+    const bool would_be_over = task->on_overrun == REF_OVERRUN_EXIT && has_answer && until_next_answer(t) > 0 &&
+                               until_next_answer(t) > left_ns;
+    if (is_past || would_be_late || would_be_over || (task->on_overrun == REF_OVERRUN_EXIT && left_ns < 0)) {
         stops = true;
     } else if (!is_higher || task->on_preempt == REF_NONE) {
         return;
@@ -319,6 +347,7 @@ static void end_block(struct world *w, int32_t i)
 static void give_lane(struct world *w, int32_t i)
 {
     struct thread *t = &w->threads[i];
+    judge_stage(w, t, t->task->net);
     grant(w, take_waiter(w));
     t->work = t->is_aborted ? END : POST;
     t->is_timed = false;
@@ -337,16 +366,21 @@ static bool step(struct world *w, int32_t i)
         if (!t->is_timed) {
             t->job.start_ns = t->work == PRE ? w->now_ns : t->job.start_ns;
             t->rest_ns = t->work == PRE ? task->pre_ns : task->post_ns;
+            t->stage_since_ns = w->now_ns;
+            t->used_ns = t->rest_ns;
             t->is_timed = true;
             return t->rest_ns == 0;
         }
-        t->work = t->work == PRE ? (task->blocks > 0 ? TAKE : END) : END;
+        judge_stage(w, t, t->work == PRE ? task->pre : task->post);
+        t->work = t->work == PRE && task->blocks > 0 && !t->is_aborted ? TAKE : END;
         t->is_timed = false;
         return true;
     case TAKE:
         t->block = 0;
         t->is_branch = false;
         t->wait_since_ns = w->now_ns;
+        t->stage_since_ns = w->now_ns;
+        t->used_ns = 0;
         t->work = BLOCK;
         if (w->holder < 0) {
             w->holder = i;
@@ -367,6 +401,7 @@ static bool step(struct world *w, int32_t i)
         }
         if (!t->is_timed) {
             t->rest_ns = t->is_branch ? task->branch_ns[t->block] : task->conv_ns[t->block];
+            t->used_ns += t->rest_ns;
             t->is_timed = true;
             return t->rest_ns == 0;
         }

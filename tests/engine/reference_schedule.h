@@ -13,10 +13,16 @@
 
 enum ref_late { REF_SKIP, REF_OLDEST, REF_NEWEST };
 enum ref_preempt { REF_EXIT, REF_RESUME, REF_NONE };
+enum ref_overrun { REF_OVERRUN_FINISH, REF_OVERRUN_EXIT, REF_OVERRUN_ABORT };
 enum ref_deadline { REF_DEADLINE_EXIT, REF_DEADLINE_FINISH, REF_DEADLINE_ABORT };
 
 /* The jobs of a task with a predecessor are released when the predecessor's job of the same number completes, and have
  * the nominal release of the chain's first task; when that job does not complete, they are skipped. */
+/* Of one stage: processor time, and time from its beginning to its end; -1 = no limit. */
+struct ref_limit {
+    int64_t budget_ns, timeout_ns;
+};
+
 struct ref_task {
     int64_t period_ns, offset_ns, deadline_ns;
     int32_t after; /* predecessor, or REF_FIRST: released by the clock */
@@ -27,6 +33,8 @@ struct ref_task {
     enum ref_preempt on_preempt;
     enum ref_deadline on_deadline;
     bool is_first_exit_mandatory;
+    struct ref_limit pre, net, post;
+    enum ref_overrun on_overrun;
     enum ref_late late;
     int32_t queue;
 };
@@ -40,6 +48,7 @@ struct ref_job {
     int64_t start_ns, finish_ns, lane_wait_ns; /* of jobs that ran */
     uint64_t exits_mask;
     int32_t preemptions;
+    bool is_overrun;
 };
 
 /* Simulate releases in [0, end_ns]; jobs that were released finish. out: [max]. Returns the number of jobs, each

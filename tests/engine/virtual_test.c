@@ -314,6 +314,53 @@ EI_TEST(a_full_inbox_loses_no_release)
     EI_TRUE(dropped > 1800 && upstream == dropped);
 }
 
+/* ---- budgets and timeouts ---- */
+
+#define LIMITED(on_overrun, limit)                                                                                     \
+    HEAD NETWORKS "tasks:\n"                                                                                           \
+                  "  - { name: net, arrival: { model: periodic, period: 20ms }, deadline: 20ms, priority: 20,\n"       \
+                  "      on_preempt: none, on_overrun: " on_overrun ",\n"                                              \
+                  "      stages: [ { name: n, kind: nn, model: slow, lane: acc, " limit " },\n"                        \
+                  "                { name: w, kind: cpu, work: { spin: 1ms } } ] }\n"                                  \
+                  "  - { name: high, arrival: { model: periodic, period: 20ms, offset: 2ms }, priority: 30,\n"         \
+                  "      cpus: \"1\", stages: [ { name: w, kind: cpu, work: { spin: 3ms } } ] }\n"
+
+/* Blocks of 2, 1, 2 and 1 ms; from 2 to 5 ms somebody else has the CPU. Answers at 6 and 9 ms, the end at 10 ms. */
+EI_TEST(a_budget_counts_processor_time_a_timeout_all_time)
+{
+    EI_TRUE(simulate(LIMITED("finish", "budget: 6ms"), 0));
+    EI_EQ(job_of(0, 0)->finish_ns, 10 * MS);
+    EI_EQ(job_of(0, 0)->flags & EI_JOB_OVERRUN, 0);
+    EI_TRUE(simulate(LIMITED("finish", "budget: 5999us"), 0));
+    EI_EQ(job_of(0, 0)->finish_ns, 10 * MS);
+    EI_TRUE((job_of(0, 0)->flags & EI_JOB_OVERRUN) != 0);
+    EI_EQ((int)job_of(0, 0)->cause, EI_CAUSE_PLAN_DONE);
+    EI_TRUE(simulate(LIMITED("finish", "timeout: 9ms"), 0));
+    EI_EQ(job_of(0, 0)->flags & EI_JOB_OVERRUN, 0);
+    EI_TRUE(simulate(LIMITED("finish", "timeout: 8999us"), 0));
+    EI_TRUE((job_of(0, 0)->flags & EI_JOB_OVERRUN) != 0);
+}
+
+EI_TEST(an_overrun_exits_or_aborts)
+{
+    EI_TRUE(simulate(LIMITED("exit", "budget: 5ms"), 0)); /* the second exit would need 6 */
+    EI_EQ(job_of(0, 0)->exit_idx, 0);
+    EI_EQ(job_of(0, 0)->finish_ns, 7 * MS);
+    EI_EQ((int)job_of(0, 0)->cause, EI_CAUSE_OVERRUN);
+    EI_EQ(job_of(0, 0)->flags & EI_JOB_OVERRUN, 0);        /* it kept its budget by that */
+    EI_TRUE(simulate(LIMITED("exit", "timeout: 1ms"), 0)); /* over before the first answer, which is owed */
+    EI_EQ(job_of(0, 0)->exit_idx, 0);
+    EI_TRUE((job_of(0, 0)->flags & EI_JOB_OVERRUN) != 0);
+    EI_TRUE(simulate(LIMITED("abort", "budget: 4ms"), 0)); /* after the third block, at 8 ms */
+    EI_EQ((int)job_of(0, 0)->outcome, EI_JOB_ABORTED);
+    EI_EQ((int)job_of(0, 0)->cause, EI_CAUSE_OVERRUN);
+    EI_EQ(job_of(0, 0)->finish_ns, 8 * MS);
+    EI_TRUE(simulate(LIMITED("abort", "budget: 5500us"), 0)); /* by the last block: at its end */
+    EI_EQ((int)job_of(0, 0)->outcome, EI_JOB_ABORTED);
+    EI_EQ((int)job_of(0, 0)->cause, EI_CAUSE_OVERRUN);
+    EI_EQ(job_of(0, 0)->finish_ns, 9 * MS);
+}
+
 /* ---- against the reference ---- */
 
 static void say(char *text, size_t *used, const char *format, ...)
@@ -326,6 +373,18 @@ static void say(char *text, size_t *used, const char *format, ...)
 
 static const char *const preempt_words[] = {"exit", "resume", "none"};
 static const char *const deadline_words[] = {"exit", "finish", "abort"};
+static const char *const overrun_words[] = {"finish", "exit", "abort"};
+
+static void say_limit(char *text, size_t *used, struct ref_limit limit)
+{
+    if (limit.budget_ns >= 0) {
+        say(text, used, ", budget: %lldns", (long long)limit.budget_ns);
+    }
+    if (limit.timeout_ns >= 0) {
+        say(text, used, ", timeout: %lldns", (long long)limit.timeout_ns);
+    }
+    say(text, used, " }\n");
+}
 
 static void write_task(char *text, size_t *used, const struct ref_task *t, int32_t idx)
 {
@@ -338,9 +397,11 @@ static void write_task(char *text, size_t *used, const struct ref_task *t, int32
     }
     say(text, used,
         "    deadline: %lldns\n    priority: %d\n    cpus: \"%d\"\n    on_preempt: %s\n    on_deadline: %s\n"
+        "    on_overrun: %s\n"
         "    planner: { search: all, first_exit: %s }\n",
         (long long)t->deadline_ns, (int)t->priority, (int)t->cpu, preempt_words[t->on_preempt],
-        deadline_words[t->on_deadline], t->is_first_exit_mandatory ? "mandatory" : "optional");
+        deadline_words[t->on_deadline], overrun_words[t->on_overrun],
+        t->is_first_exit_mandatory ? "mandatory" : "optional");
     if (t->late == REF_SKIP) {
         say(text, used, "    late_release: skip\n");
     } else {
@@ -349,12 +410,15 @@ static void write_task(char *text, size_t *used, const struct ref_task *t, int32
     }
     say(text, used, "    stages:\n");
     if (t->pre_ns > 0 || t->blocks == 0) {
-        say(text, used, "      - { name: pre, kind: cpu, work: { spin: %lldns } }\n", (long long)t->pre_ns);
+        say(text, used, "      - { name: pre, kind: cpu, work: { spin: %lldns }", (long long)t->pre_ns);
+        say_limit(text, used, t->pre);
     }
     if (t->blocks > 0) {
-        say(text, used, "      - { name: net, kind: nn, model: m%d, lane: acc }\n", (int)idx);
+        say(text, used, "      - { name: net, kind: nn, model: m%d, lane: acc", (int)idx);
+        say_limit(text, used, t->net);
         if (t->post_ns > 0) {
-            say(text, used, "      - { name: post, kind: cpu, work: { spin: %lldns } }\n", (long long)t->post_ns);
+            say(text, used, "      - { name: post, kind: cpu, work: { spin: %lldns }", (long long)t->post_ns);
+            say_limit(text, used, t->post);
         }
     }
 }
@@ -390,6 +454,36 @@ static int64_t draw_ns(struct ei_random *rng, int64_t low_steps, int64_t high_st
     return (low_steps + (int64_t)ei_random_below(rng, (uint64_t)(high_steps - low_steps + 1))) * 100000;
 }
 
+/* Budgets of all stages stay within the deadline, as the file's check wants it. */
+static struct ref_limit draw_limit(struct ei_random *rng, int64_t need_ns, int64_t *left_ns)
+{
+    struct ref_limit limit = {-1, -1};
+    const int64_t budget_ns = 100000 + (int64_t)ei_random_below(rng, (uint64_t)(need_ns / 100000 + 2)) * 100000;
+    if (ei_random_below(rng, 2) == 0 && budget_ns <= *left_ns) {
+        limit.budget_ns = budget_ns;
+        *left_ns -= budget_ns;
+    }
+    if (ei_random_below(rng, 2) == 0) {
+        limit.timeout_ns = 100000 + (int64_t)ei_random_below(rng, (uint64_t)(2 * need_ns / 100000 + 2)) * 100000;
+    }
+    return limit;
+}
+
+static void draw_limits(struct ei_random *rng, struct ref_task *tasks, int32_t count)
+{
+    for (int32_t i = 0; i < count; i++) {
+        struct ref_task *t = &tasks[i];
+        int64_t net_ns = 0, left_ns = t->deadline_ns;
+        for (int32_t k = 0; k < t->blocks; k++) {
+            net_ns += t->conv_ns[k] + t->branch_ns[k];
+        }
+        t->on_overrun = (enum ref_overrun)ei_random_below(rng, 3);
+        t->pre = t->pre_ns > 0 ? draw_limit(rng, t->pre_ns, &left_ns) : t->pre;
+        t->net = t->blocks > 0 ? draw_limit(rng, net_ns, &left_ns) : t->net;
+        t->post = t->post_ns > 0 ? draw_limit(rng, t->post_ns, &left_ns) : t->post;
+    }
+}
+
 /* Some tasks come after others, before or behind them in the file, in no circle. */
 static void draw_chains(struct ei_random *rng, struct ref_task *tasks, int32_t count)
 {
@@ -417,6 +511,9 @@ static int32_t draw_tasks(struct ei_random *rng, struct ref_task *tasks)
         *t = (struct ref_task){
             .period_ns = draw_ns(rng, 20, 300),
             .after = REF_FIRST,
+            .pre = {-1, -1},
+            .net = {-1, -1},
+            .post = {-1, -1},
             .offset_ns = draw_ns(rng, 0, 50),
             .priority = 1 + (int32_t)ei_random_below(rng, 12),
             .cpu = (int32_t)ei_random_below(rng, 2),
@@ -440,6 +537,9 @@ static int32_t draw_tasks(struct ei_random *rng, struct ref_task *tasks)
     if (ei_random_below(rng, 2) == 0) {
         draw_chains(rng, tasks, count);
     }
+    if (ei_random_below(rng, 2) == 0) {
+        draw_limits(rng, tasks, count);
+    }
     return count;
 }
 
@@ -461,7 +561,8 @@ static bool is_same_job(const struct ei_job_record *a, const struct ref_job *b)
         return true;
     }
     return a->start_ns == b->start_ns && a->finish_ns == b->finish_ns && a->lane_wait_ns == b->lane_wait_ns &&
-           a->exits_mask == b->exits_mask && a->preemptions == b->preemptions;
+           a->exits_mask == b->exits_mask && a->preemptions == b->preemptions &&
+           ((a->flags & EI_JOB_OVERRUN) != 0) == b->is_overrun;
 }
 
 EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
@@ -471,6 +572,7 @@ EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
     const char *const asked = getenv("EINET_TEST_SETS");
     const int64_t sets = asked != NULL ? strtoll(asked, NULL, 10) : 600;
     int64_t jobs = 0, preemptions = 0, unrun = 0, chained = 0, upstream = 0;
+    int64_t overruns = 0, ended_by_overrun = 0;
     for (int64_t set = 0; set < sets; set++) {
         struct ref_task tasks[REF_TASKS_MAX];
         struct ei_random rng;
@@ -497,13 +599,16 @@ EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
             preemptions += expected[i].preemptions;
             chained += tasks[expected[i].task_idx].after != REF_FIRST && expected[i].outcome == REF_COMPLETED;
             upstream += seen.jobs[i].cause == EI_CAUSE_UPSTREAM;
+            overruns += expected[i].is_overrun;
+            ended_by_overrun += seen.jobs[i].cause == EI_CAUSE_OVERRUN;
             unrun += expected[i].outcome == REF_SKIPPED || expected[i].outcome == REF_DROPPED;
         }
         EI_TRUEF(is_same, "set %lld: %d records, the reference has %d", (long long)set, (int)seen.count, (int)wanted);
         jobs += wanted;
     }
     /* The sets do exercise what they are there for. */
-    EI_TRUE(jobs > sets * 50 && preemptions > sets && unrun > sets && chained > sets && upstream > sets);
+    EI_TRUE(jobs > sets * 50 && preemptions > sets && unrun > sets && chained > sets && upstream > sets &&
+            overruns > sets && ended_by_overrun > sets);
 }
 
 /* ---- against itself ---- */
