@@ -5,6 +5,25 @@
 
 /* ---- the whole job ---- */
 
+void ei_course_job_begin(struct ei_live_task *task, int64_t job_idx)
+{
+    if (atomic_load_explicit(&task->watch.is_demoted, memory_order_acquire)) {
+        task->nn.seat.claim.priority = 0;
+    }
+    atomic_store_explicit(&task->watch.job_idx, job_idx, memory_order_release);
+}
+
+void ei_course_job_end(struct ei_live_task *task)
+{
+    atomic_store_explicit(&task->watch.job_idx, EI_WATCH_NO_JOB, memory_order_release);
+}
+
+bool ei_course_is_real_time(const struct ei_live_task *task)
+{
+    return task->spec->class_ == EI_SPEC_CLASS_FIFO &&
+           !atomic_load_explicit(&task->watch.is_demoted, memory_order_acquire);
+}
+
 struct ei_job_record ei_job_record_blank(const struct ei_live_task *task, struct ei_release release)
 {
     const struct ei_run *run = task->run;

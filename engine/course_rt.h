@@ -35,6 +35,13 @@ struct ei_course {
 
 /* ---- the whole job ---- */
 
+/* A job begins, or has ended: the watchdog sees it, and a demoted task asks for lanes as the lowest of all. */
+EINET_RT void ei_course_job_begin(struct ei_live_task *task, int64_t job_idx);
+EINET_RT void ei_course_job_end(struct ei_live_task *task);
+
+/* Whether jobs of the task are real-time ones: of class fifo, and not demoted. */
+EINET_RT bool ei_course_is_real_time(const struct ei_live_task *task);
+
 /* A record of a release about which nothing is known yet. */
 EINET_RT struct ei_job_record ei_job_record_blank(const struct ei_live_task *task, struct ei_release release);
 

@@ -7,14 +7,9 @@
 #include "stages/post/class_ops.h"
 #include "stages/spin.h"
 
-static bool is_real_time(const struct ei_live_task *task)
-{
-    return task->spec->class_ == EI_SPEC_CLASS_FIFO;
-}
-
 void ei_task_activate(struct ei_live_task *task)
 {
-    task->rt.cpu = is_real_time(task) ? ei_cpu_loads_enter(&task->run->loads) : EI_CPU_LOAD_NONE;
+    task->rt.cpu = ei_course_is_real_time(task) ? ei_cpu_loads_enter(&task->run->loads) : EI_CPU_LOAD_NONE;
 }
 
 void ei_task_deactivate(struct ei_live_task *task)
@@ -161,7 +156,7 @@ static int run_stages(struct ei_live_task *task)
 /* Not even the first answer fits under the hard cap of the CPU's real-time load. */
 static bool is_overloaded(struct ei_live_task *task)
 {
-    return task->nn.net != NULL && is_real_time(task) &&
+    return task->nn.net != NULL && ei_course_is_real_time(task) &&
            ei_cpu_loads_would_pass(&task->run->loads, task->rt.cpu, task->nn.first_answer_ns,
                                    task->run->loads.hard_cap);
 }
@@ -181,9 +176,11 @@ void ei_job_run(struct ei_live_task *task, struct ei_release release, int64_t aw
     task->rt.record.outcome = EI_JOB_COMPLETED;
     task->rt.record.cause = EI_CAUSE_PLAN_DONE;
     atomic_store_explicit(&task->begun_ns, release.nominal_ns, memory_order_release);
+    ei_course_job_begin(task, release.job_idx);
     ei_task_activate(task);
     if (is_overloaded(task)) {
         ei_task_deactivate(task);
+        ei_course_job_end(task);
         ei_release_unstart(&task->rt.releases);
         ei_job_record_unrun(task, release, EI_JOB_DROPPED, EI_CAUSE_LOAD_CAP);
     } else {
@@ -194,6 +191,7 @@ void ei_job_run(struct ei_live_task *task, struct ei_release release, int64_t aw
         }
         finish(task, rc);
         ei_task_deactivate(task);
+        ei_course_job_end(task);
         push(task, &task->rt.record);
     }
     atomic_store_explicit(&task->lane_done_ns, release.nominal_ns, memory_order_relaxed);

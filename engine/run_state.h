@@ -13,6 +13,7 @@
 #include "engine/live.h"
 #include "engine/planning.h"
 #include "engine/start.h"
+#include "engine/watchdog.h"
 #include "metrics/drain.h"
 #include "rt/arena.h"
 #include "rt/privileges.h"
@@ -88,6 +89,7 @@ struct ei_live_task {
     struct ei_task_network nn;
     struct ei_task_planning planning;
     struct ei_chain chain;
+    struct ei_task_watch watch;
     int64_t after_ns;                          /* predicted time of the stages behind the network */
     struct ei_task_log logs[EI_TASK_LOGS_MAX]; /* of its append_file operations, in their order */
     int32_t log_count;
@@ -136,6 +138,7 @@ struct ei_run {
     struct ei_probe probes[EI_PROBES_MAX];
     int32_t probe_count;
     int32_t unwatched_cpus; /* task CPUs beyond EI_PROBES_MAX: no probe, no load figures */
+    struct ei_watchdog watchdog;
     struct ei_start start;
     struct ei_arena arena; /* rings and buffers; sealed before GO */
     /* the clock of the run */

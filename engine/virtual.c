@@ -59,7 +59,7 @@ static void push_preemption(struct virtual_run *v, const struct virtual_task *vt
 static void activate(struct virtual_run *v, struct virtual_task *vt)
 {
     struct ei_live_task *task = vt->task;
-    if (task->spec->class_ == EI_SPEC_CLASS_FIFO) {
+    if (ei_course_is_real_time(task)) {
         task->rt.cpu = v->cpus.threads[task->idx].cpu;
         ei_load_enter(&v->loads[task->rt.cpu], v->cpus.now_ns);
     }
@@ -206,7 +206,7 @@ static bool pass_boundary(struct virtual_run *v, struct virtual_task *vt)
     struct ei_lane *lane = &task->nn.gate->arbiter;
     struct ei_boundary b = ei_course_look(task, v->cpus.now_ns);
     b.is_cancelled = ei_run_is_cancelled(&v->run, v->cpus.now_ns);
-    b.is_higher_waiting = ei_lane_top_waiting(lane) > task->spec->priority;
+    b.is_higher_waiting = ei_lane_top_waiting(lane) > task->nn.seat.claim.priority;
     b.is_load_capped =
         b.has_answer && b.next_answer_ns > 0 && would_pass(v, vt, b.next_answer_ns, v->run.wl->platform.rt_load_cap);
     vt->phase = PHASE_BLOCK;
@@ -268,11 +268,13 @@ static bool start_job(struct virtual_run *v, struct virtual_task *vt)
     record->outcome = EI_JOB_COMPLETED;
     record->cause = EI_CAUSE_PLAN_DONE;
     task->begun_ns = record->release_ns;
+    ei_course_job_begin(task, record->job_idx);
     activate(v, vt);
     if (task->nn.gate != NULL &&
         would_pass(v, vt, task->nn.first_answer_ns, ei_cpu_load_hard_cap(v->run.wl->platform.rt_load_cap))) {
         const struct ei_release release = {.job_idx = record->job_idx, .nominal_ns = record->release_ns};
         deactivate(v, vt);
+        ei_course_job_end(task);
         ei_release_unstart(&task->rt.releases);
         ei_virtual_record_unrun(v, vt, release, EI_JOB_DROPPED, EI_CAUSE_LOAD_CAP);
         task->lane_done_ns = record->release_ns;
@@ -288,6 +290,7 @@ static bool finish_job(struct virtual_run *v, struct virtual_task *vt)
     struct ei_live_task *task = vt->task;
     ei_job_record_finish(&task->rt.record, 0, v->cpus.now_ns);
     deactivate(v, vt);
+    ei_course_job_end(task);
     ei_virtual_push_job(v, vt, &task->rt.record);
     task->lane_done_ns = task->rt.record.release_ns;
     return ei_virtual_next_job(v, vt);
@@ -336,6 +339,19 @@ static void look_for_stop(struct virtual_run *v)
     }
 }
 
+/* The watchdog's look at every task. */
+static void look_around(struct virtual_run *v)
+{
+    v->cpus.now_ns = v->next_look_ns;
+    v->next_look_ns += EI_WATCH_PERIOD_NS;
+    for (int32_t i = 0; i < v->run.wl->task_count; i++) {
+        struct ei_live_task *task = v->tasks[i].task;
+        if (task->is_fifo && ei_watch_task(task, v->cpus.now_ns, ei_virtual_used_ns(&v->cpus, i), v->cpus.now_ns)) {
+            ei_virtual_demote(&v->cpus, i);
+        }
+    }
+}
+
 static int run_events(struct virtual_run *v)
 {
     for (int rc = 0; rc == 0;) {
@@ -349,7 +365,9 @@ static int run_events(struct virtual_run *v)
         if (due == EI_VIRTUAL_NOBODY && v->heap_count == 0) {
             return 0;
         }
-        if (due != EI_VIRTUAL_NOBODY && due_ns <= release_ns) {
+        if (v->next_look_ns < due_ns && v->next_look_ns < release_ns) {
+            look_around(v);
+        } else if (due != EI_VIRTUAL_NOBODY && due_ns <= release_ns) {
             v->cpus.now_ns = due_ns;
             ei_virtual_compute(&v->cpus, due, 0);
             rc = go_on(v, &v->tasks[due]);
@@ -453,7 +471,13 @@ static int prepare(struct virtual_run *v, const struct ei_workload *wl, const st
         v->run.tasks[i].begun_ns = INT64_MIN;
         v->run.tasks[i].lane_done_ns = INT64_MIN;
         v->run.tasks[i].rt.last_nominal_ns = INT64_MIN;
+        ei_watch_init(&v->run.tasks[i].watch.watch);
+        v->run.tasks[i].watch.job_idx = EI_WATCH_NO_JOB;
+        if (ei_watch_limit_ns(wl, i) != EI_WATCH_NO_LIMIT) {
+            v->next_look_ns = EI_WATCH_PERIOD_NS;
+        }
     }
+    v->next_look_ns = v->next_look_ns > 0 ? v->next_look_ns : INT64_MAX;
     ei_chains_link(&v->run);
     int rc = ei_run_settle_cpus(&v->run, err);
     for (int32_t i = 0; rc == 0 && i < wl->task_count; i++) {
@@ -494,8 +518,11 @@ static int finish(struct virtual_run *v, struct ei_live_result *out, struct eine
     for (int32_t i = 0; i < wl->task_count; i++) {
         expected[i] = ei_task_expected(&v->run.tasks[i], v->run.end_ns);
     }
+    struct ei_metrics_demotion demotions[EI_TASKS_MAX];
     const struct ei_metrics_totals totals = {
         .expected = expected,
+        .demotions = demotions,
+        .demotion_count = ei_watch_demotions(&v->run, demotions),
         .duration_ns = v->run.end_ns,
         .is_ended_early = v->run.is_cancelled,
         .minor_faults = -1,
@@ -508,6 +535,7 @@ static int finish(struct virtual_run *v, struct ei_live_result *out, struct eine
     out->slo_failures = ei_collector_slo_failures(v->collector);
     out->is_identity_ok = ei_collector_is_identity_ok(v->collector);
     out->is_ended_early = v->run.is_cancelled;
+    out->demoted_tasks = totals.demotion_count;
     return rc;
 }
 

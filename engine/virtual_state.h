@@ -44,6 +44,7 @@ struct virtual_run {
     struct ei_collector *collector;
     int32_t *heap; /* tasks that sleep until a release, by time and number */
     int32_t heap_count;
+    int64_t next_look_ns; /* of the watchdog; INT64_MAX = no task has a limit */
     const struct ei_virtual_options *options;
 };
 

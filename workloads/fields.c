@@ -179,6 +179,9 @@ const struct ei_field ei_fields[] = {
     {PLATFORM_AT(rt_load_cap), .key = "rt_load_cap", .type = EI_FIELD_RATIO, .default_text = "0.9", .lo = 5, .hi = 100,
      .doc = "Share of each CPU and second that real-time jobs may use; multi-exit jobs end early before it is "
             "reached."},
+    {PLATFORM_AT(watchdog), .key = "watchdog", .type = EI_FIELD_INT, .default_text = "10", .lo = 0, .hi = 1000,
+     .doc = "A job that uses more than this many times the budgets of its stages has run away: its thread is demoted to "
+            "SCHED_OTHER; 0 = never. See WATCHDOG."},
     {PLATFORM_AT(housekeeping_cpus), .key = "housekeeping_cpus", .type = EI_FIELD_CPUS, .default_text = "0",
      .none_text = "none", .doc = "CPUs for logging and other threads that are no jobs."},
 

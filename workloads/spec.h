@@ -53,6 +53,7 @@ struct ei_platform_spec {
     int64_t stack_bytes;                /* of each job thread */
     int64_t cpu_dma_latency_ns;         /* whole microseconds; EI_NONE_NS = leave alone */
     double rt_load_cap;                 /* of each CPU and second, 0.05..1 */
+    int32_t watchdog;                   /* times its budget after which a job has run away; 0 = no watchdog */
     struct ei_cpuset housekeeping_cpus; /* empty = none set aside */
 };
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define REF_INBOX_MAX 512
+#define LOOK_NS INT64_C(10000000)
 
 enum state { SLEEPS, READY, WAITS };
 enum work { PRE, TAKE, BLOCK, GIVE, POST, END };
@@ -34,6 +35,10 @@ struct thread {
     int32_t queued;
     struct news inbox[REF_INBOX_MAX]; /* of the predecessor's jobs, that this task has not looked at */
     int32_t news_count;
+    int64_t total_ns;            /* processor time so far */
+    int64_t found_job, found_ns; /* by the watchdog: the job, and total_ns then; -1 = none */
+    bool is_demoted;
+    int32_t claim; /* priority that the job has in the queue for the lane */
 };
 
 struct world {
@@ -87,7 +92,7 @@ static int32_t top_waiting(const struct world *w)
 {
     int32_t top = 0;
     for (int32_t i = 0; i < w->waiting_count; i++) {
-        const int32_t p = w->threads[w->waiting[i]].task->priority;
+        const int32_t p = w->threads[w->waiting[i]].claim;
         top = p > top ? p : top;
     }
     return top;
@@ -96,7 +101,7 @@ static int32_t top_waiting(const struct world *w)
 static void set_priority(struct world *w, int32_t i, int32_t priority)
 {
     struct thread *t = &w->threads[i];
-    if (priority == t->priority) {
+    if (priority == t->priority || t->is_demoted) {
         return;
     }
     const bool is_lowered = priority < t->priority;
@@ -112,7 +117,7 @@ static int32_t take_waiter(struct world *w)
     const int32_t top = top_waiting(w);
     for (int32_t i = 0; i < w->waiting_count; i++) {
         const int32_t thread = w->waiting[i];
-        if (w->threads[thread].task->priority == top) {
+        if (w->threads[thread].claim == top) {
             memmove(&w->waiting[i], &w->waiting[i + 1], (size_t)(w->waiting_count - i - 1) * sizeof w->waiting[0]);
             w->waiting_count--;
             return thread;
@@ -189,6 +194,7 @@ static void begin_job(struct world *w, int32_t i, int64_t k)
     t->rest_ns = 0;
     t->is_timed = false;
     t->is_stopping = t->is_aborted = false;
+    t->claim = t->is_demoted ? 0 : t->task->priority;
 }
 
 static int32_t runs_on(struct world *w, int32_t cpu);
@@ -277,7 +283,7 @@ static void pass_boundary(struct world *w, int32_t i)
     struct thread *t = &w->threads[i];
     const struct ref_task *task = t->task;
     const int64_t deadline_ns = t->release_ns + task->deadline_ns;
-    const bool has_answer = t->job.exits_mask != 0, is_higher = top_waiting(w) > task->priority;
+    const bool has_answer = t->job.exits_mask != 0, is_higher = top_waiting(w) > t->claim;
     const int64_t after_ns = task->post_ns + 20000;
     bool stops = false;
     if (w->now_ns >= deadline_ns && task->on_deadline == REF_DEADLINE_ABORT) {
@@ -470,12 +476,47 @@ static void settle(struct world *w)
     }
 }
 
-int32_t ref_simulate(const struct ref_task *tasks, int32_t task_count, int64_t end_ns, struct ref_job *out, int32_t max)
+/* The most that a job may use, INT64_MAX = anything. */
+static int64_t most_of_job(const struct ref_task *task, int32_t watchdog)
+{
+    const bool has_pre = task->pre_ns > 0, has_net = task->blocks > 0, has_post = task->post_ns > 0;
+    if ((has_pre && task->pre.budget_ns < 0) || (has_net && task->net.budget_ns < 0) ||
+        (has_post && task->post.budget_ns < 0)) {
+        return INT64_MAX;
+    }
+    return watchdog * ((has_pre ? task->pre.budget_ns : 0) + (has_net ? task->net.budget_ns : 0) +
+                       (has_post ? task->post.budget_ns : 0));
+}
+
+static int32_t look(struct world *w, int32_t watchdog)
+{
+    int32_t demoted = 0;
+    for (int32_t i = 0; i < w->count; i++) {
+        struct thread *t = &w->threads[i];
+        const int64_t job = t->state != SLEEPS && t->job.start_ns >= 0 ? t->job.job_idx : -1;
+        if (job != t->found_job) {
+            t->found_job = job;
+            t->found_ns = t->total_ns;
+        } else if (job >= 0 && !t->is_demoted && t->total_ns - t->found_ns > most_of_job(t->task, watchdog)) {
+            set_priority(w, i, 0);
+            t->is_demoted = true;
+            demoted++;
+            (void)runs_on(w, t->task->cpu);
+        }
+    }
+    return demoted;
+}
+
+int32_t ref_simulate(const struct ref_task *tasks, int32_t task_count, int32_t watchdog, int64_t end_ns,
+                     struct ref_job *out, int32_t max, int32_t *out_demoted)
 {
     struct world w = {.tasks = tasks, .count = task_count, .end_ns = end_ns, .holder = -1, .out = out, .out_max = max};
     for (int32_t i = 0; i < task_count; i++) {
-        w.threads[i] = (struct thread){.task = &tasks[i], .priority = tasks[i].priority, .wait_since_ns = -1};
+        w.threads[i] =
+            (struct thread){.task = &tasks[i], .priority = tasks[i].priority, .wait_since_ns = -1, .found_job = -1};
     }
+    int64_t next_look_ns = watchdog > 0 ? LOOK_NS : INT64_MAX;
+    *out_demoted = 0;
     for (;;) {
         int64_t next_ns = INT64_MAX;
         for (int32_t cpu = 0; cpu <= highest_cpu(&w); cpu++) {
@@ -496,15 +537,20 @@ int32_t ref_simulate(const struct ref_task *tasks, int32_t task_count, int64_t e
         if (next_ns == INT64_MAX && released < 0) {
             return w.out_count;
         }
-        const int64_t until_ns = next_ns <= release_ns ? next_ns : release_ns;
+        const int64_t event_ns = next_ns <= release_ns ? next_ns : release_ns;
+        const int64_t until_ns = next_look_ns < event_ns ? next_look_ns : event_ns;
         for (int32_t cpu = 0; cpu <= highest_cpu(&w); cpu++) {
             const int32_t i = runs_on(&w, cpu);
             if (i >= 0) {
                 w.threads[i].rest_ns -= until_ns - w.now_ns;
+                w.threads[i].total_ns += until_ns - w.now_ns;
             }
         }
         w.now_ns = until_ns;
-        if (next_ns <= release_ns) {
+        if (next_look_ns < event_ns) {
+            next_look_ns += LOOK_NS;
+            *out_demoted += look(&w, watchdog);
+        } else if (next_ns <= release_ns) {
             settle(&w);
         } else {
             wake(&w, released, w.threads[released].next_release++);

@@ -51,9 +51,14 @@ struct ref_job {
     bool is_overrun;
 };
 
-/* Simulate releases in [0, end_ns]; jobs that were released finish. out: [max]. Returns the number of jobs, each
+/* A watchdog looks every 10 ms, after all else that happens then: a job that has used more than `watchdog` times the
+ * budgets of its task, all of them given, since the look that first found it, is demoted. It and all later jobs of its
+ * task run when nobody else wants the CPU, whatever waits for them; later jobs also ask for the lane as the lowest.
+ * watchdog 0 = there is none. *out_demoted: tasks that were.
+ *
+ * Simulate releases in [0, end_ns]; jobs that were released finish. out: [max]. Returns the number of jobs, each
  * reported when it ended. */
-int32_t ref_simulate(const struct ref_task *tasks, int32_t task_count, int64_t end_ns, struct ref_job *out,
-                     int32_t max);
+int32_t ref_simulate(const struct ref_task *tasks, int32_t task_count, int32_t watchdog, int64_t end_ns,
+                     struct ref_job *out, int32_t max, int32_t *out_demoted);
 
 #endif

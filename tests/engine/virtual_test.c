@@ -21,6 +21,7 @@ struct log {
     int32_t preemption_count;
     volatile sig_atomic_t stop;
     int64_t stop_after; /* jobs; 0 = never */
+    int32_t demoted;    /* tasks */
 };
 
 static struct log seen;
@@ -59,6 +60,7 @@ static bool simulate(const char *text, int64_t stop_after)
     const struct ei_virtual_options options = {.on_record = on_record, .context = &seen, .stop = &seen.stop};
     const bool is_ok = wl != NULL && EI_TRUEF(ei_virtual_run(wl, &options, &result, &err) == 0, "%s", err.text);
     const bool is_identity_ok = is_ok && result.is_identity_ok;
+    seen.demoted = result.demoted_tasks;
     ei_collector_destroy(result.collector);
     ei_workload_destroy(wl);
     return is_identity_ok;
@@ -361,6 +363,33 @@ EI_TEST(an_overrun_exits_or_aborts)
     EI_EQ(job_of(0, 0)->finish_ns, 9 * MS);
 }
 
+/* ---- the watchdog ---- */
+
+#define RUNAWAY(watchdog)                                                                                              \
+    "version: 1\nname: t\nrun: { duration: 200ms, warmup: 0s, start_delay: 0s, seed: 1 }\n"                            \
+    "platform: { rt_load_cap: 1.0, watchdog: " watchdog " }\ntasks:\n"                                                 \
+    "  - { name: wild, arrival: { model: periodic, period: 100ms }, priority: 20, cpus: \"1\",\n"                      \
+    "      stages: [ { name: w, kind: cpu, work: { spin: 45ms }, budget: 2ms } ] }\n"                                  \
+    "  - { name: low, arrival: { model: periodic, period: 10ms, offset: 1ms }, priority: 10, cpus: \"1\",\n"           \
+    "      late_release: { queue: 10, drop: newest }, stages: [ { name: w, kind: cpu, work: { spin: 1ms } } ] }\n"
+
+EI_TEST(a_runaway_is_demoted_at_the_watchdogs_look)
+{
+    /* First seen at 10 ms, after 10 ms; at 20 ms it has used 10 ms since, at 30 ms 20 ms, at 40 ms more than 10 * 2. */
+    EI_TRUE(simulate(RUNAWAY("10"), 0));
+    EI_EQ(seen.demoted, 1);
+    EI_EQ(job_of(1, 0)->start_ns, 40 * MS);
+    EI_EQ(job_of(1, 4)->start_ns, 44 * MS); /* those of 1, 11, 21, 31 and 41 ms, then the rest of the runaway */
+    EI_EQ(job_of(0, 0)->finish_ns, 50 * MS);
+    EI_EQ(job_of(0, 1)->start_ns, 100 * MS);
+    EI_EQ(job_of(1, 10)->start_ns, 101 * MS); /* the second job of `wild` does not stand in the way */
+    EI_TRUE(simulate(RUNAWAY("23"), 0));      /* 45 ms is less than 23 * 2 */
+    EI_EQ(seen.demoted, 0);
+    EI_EQ(job_of(1, 0)->start_ns, 45 * MS);
+    EI_TRUE(simulate(RUNAWAY("0"), 0));
+    EI_EQ(seen.demoted, 0);
+}
+
 /* ---- against the reference ---- */
 
 static void say(char *text, size_t *used, const char *format, ...)
@@ -423,14 +452,15 @@ static void write_task(char *text, size_t *used, const struct ref_task *t, int32
     }
 }
 
-static void write_workload(char *text, const struct ref_task *tasks, int32_t count)
+static void write_workload(char *text, const struct ref_task *tasks, int32_t count, int32_t watchdog)
 {
     size_t used = 0;
     say(text, &used,
         "version: 1\nname: random\nrun: { duration: 600ms, warmup: 0s, start_delay: 0s }\n"
-        "platform: { privileges: degrade, rt_load_cap: 1.0 }\n"
+        "platform: { privileges: degrade, rt_load_cap: 1.0, watchdog: %d }\n"
         "lanes: { acc: { kind: cpu, cpus: \"0-1\", preempt: block } }\nmodels:\n"
-        "  unused: { emulate: { blocks: [ { conv: 1ms, score: 0.5 } ] } }\n");
+        "  unused: { emulate: { blocks: [ { conv: 1ms, score: 0.5 } ] } }\n",
+        (int)watchdog);
     for (int32_t i = 0; i < count; i++) {
         if (tasks[i].blocks == 0) {
             continue;
@@ -458,8 +488,9 @@ static int64_t draw_ns(struct ei_random *rng, int64_t low_steps, int64_t high_st
 static struct ref_limit draw_limit(struct ei_random *rng, int64_t need_ns, int64_t *left_ns)
 {
     struct ref_limit limit = {-1, -1};
-    const int64_t budget_ns = 100000 + (int64_t)ei_random_below(rng, (uint64_t)(need_ns / 100000 + 2)) * 100000;
-    if (ei_random_below(rng, 2) == 0 && budget_ns <= *left_ns) {
+    const int64_t most = ei_random_below(rng, 3) == 0 ? 2 : need_ns / 100000 + 2; /* a tenth of what it takes, or all */
+    const int64_t budget_ns = 100000 + (int64_t)ei_random_below(rng, (uint64_t)most) * 100000;
+    if (ei_random_below(rng, 4) > 0 && budget_ns <= *left_ns) {
         limit.budget_ns = budget_ns;
         *left_ns -= budget_ns;
     }
@@ -572,15 +603,20 @@ EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
     const char *const asked = getenv("EINET_TEST_SETS");
     const int64_t sets = asked != NULL ? strtoll(asked, NULL, 10) : 600;
     int64_t jobs = 0, preemptions = 0, unrun = 0, chained = 0, upstream = 0;
-    int64_t overruns = 0, ended_by_overrun = 0;
+    int64_t overruns = 0, ended_by_overrun = 0, demotions = 0;
     for (int64_t set = 0; set < sets; set++) {
         struct ref_task tasks[REF_TASKS_MAX];
         struct ei_random rng;
         ei_random_init(&rng, 77, (uint64_t)set);
         const int32_t count = draw_tasks(&rng, tasks);
-        write_workload(text, tasks, count);
-        const int32_t wanted = ref_simulate(tasks, count, 600 * MS, expected, JOBS_MAX);
+        const int32_t watchdog = (int32_t)ei_random_below(&rng, 4);
+        int32_t demoted;
+        write_workload(text, tasks, count, watchdog);
+        const int32_t wanted = ref_simulate(tasks, count, watchdog, 600 * MS, expected, JOBS_MAX, &demoted);
         EI_TRUEF(simulate(text, 0), "set %lld loses releases", (long long)set);
+        EI_TRUEF(seen.demoted == demoted, "set %lld: %d demoted, the reference has %d", (long long)set,
+                 (int)seen.demoted, (int)demoted);
+        demotions += demoted;
         bool is_same = wanted == seen.count;
         for (int32_t i = 0; i < wanted && i < seen.count; i++) {
             if (!is_same_job(&seen.jobs[i], &expected[i])) {
@@ -608,7 +644,7 @@ EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
     }
     /* The sets do exercise what they are there for. */
     EI_TRUE(jobs > sets * 50 && preemptions > sets && unrun > sets && chained > sets && upstream > sets &&
-            overruns > sets && ended_by_overrun > sets);
+            overruns > sets && ended_by_overrun > sets && demotions > sets / 20);
 }
 
 /* ---- against itself ---- */
@@ -620,7 +656,7 @@ EI_TEST(an_ended_run_keeps_the_identity)
         struct ref_task tasks[REF_TASKS_MAX];
         struct ei_random rng;
         ei_random_init(&rng, 78, (uint64_t)set);
-        write_workload(text, tasks, draw_tasks(&rng, tasks));
+        write_workload(text, tasks, draw_tasks(&rng, tasks), 1);
         EI_TRUEF(simulate(text, 5 + set), "set %lld", (long long)set);
         EI_TRUE(seen.count >= 5 + set);
     }
