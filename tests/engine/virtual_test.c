@@ -392,6 +392,8 @@ EI_TEST(a_runaway_is_demoted_at_the_watchdogs_look)
 
 /* ---- against the reference ---- */
 
+static void say(char *text, size_t *used, const char *format, ...) EINET_PRINTF(3, 4);
+
 static void say(char *text, size_t *used, const char *format, ...)
 {
     va_list arguments;
