@@ -23,13 +23,14 @@ void ei_activity_cut(struct ei_live_task *task, int64_t now_ns)
     const int64_t cpu_clock_ns = thread_cpu_ns();
     const int64_t length_ns = now_ns - activity->start_ns;
     const int64_t used_ns = cpu_clock_ns - activity->cpu_clock_ns;
+    const int32_t own = ei_course_priority(task);
     const int lent = atomic_exchange_explicit(&task->nn.seat.top_priority, 0, memory_order_relaxed);
     const struct ei_record record = {
         .kind = EI_RECORD_ACTIVITY,
         .u.activity = {.task_idx = task->idx,
                        .cpu = sched_getcpu(),
-                       .priority = task->spec->priority,
-                       .top_priority = lent > task->spec->priority ? lent : task->spec->priority,
+                       .priority = own,
+                       .top_priority = lent > own && own > 0 ? lent : own,
                        .job_idx = task->rt.record.job_idx,
                        .start_ns = activity->start_ns,
                        .end_ns = now_ns,

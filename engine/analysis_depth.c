@@ -5,7 +5,7 @@
 
 static double mean_interarrival_ns(const struct ei_analysis_model *model, int32_t i)
 {
-    const struct ei_arrival_spec *arrival = &model->wl->tasks[i].arrival;
+    const struct ei_arrival_spec *arrival = &model->wl->tasks[ei_workload_chain_head(model->wl, i)].arrival;
     return (double)(arrival->model == EI_ARRIVAL_SPORADIC ? arrival->mean_ns : model->tasks[i].period_ns);
 }
 
@@ -68,21 +68,31 @@ static double undisturbed(const struct ei_analysis_model *model, int32_t i, int6
     return p;
 }
 
+/* Of the jobs before one of this task in its chain, and of what it does outside its network. */
+static int64_t around_ns(const struct ei_analysis_model *model, int32_t i)
+{
+    const int32_t nn = model->nn_segment[i], last = model->tasks[i].segment_count - 1;
+    int64_t sum_ns = median_ns(model, i, 0, nn - 1) + median_ns(model, i, nn + 1, last);
+    while (model->wl->tasks[i].arrival.model == EI_ARRIVAL_AFTER) {
+        i = model->wl->tasks[i].arrival.after_idx;
+        sum_ns += median_ns(model, i, 0, model->tasks[i].segment_count - 1);
+    }
+    return sum_ns;
+}
+
 double ei_analysis_expected_exits(const struct ei_analysis_model *model, int32_t task)
 {
     const struct ei_task_spec *spec = &model->wl->tasks[task];
     const struct ei_et_profile *et = &model->profiles[task];
-    const int32_t nn = model->nn_segment[task];
-    if (nn == EI_NONE_IDX) {
+    if (model->nn_segment[task] == EI_NONE_IDX) {
         return 0.0;
     }
     const double slowed = 1.0 / (1.0 - higher_load(model, task));
-    const int64_t around_ns =
-        median_ns(model, task, 0, nn - 1) + median_ns(model, task, nn + 1, model->tasks[task].segment_count - 1);
+    const int64_t outside_ns = around_ns(model, task);
     double expected = 0.0;
     for (int32_t k = 0; k < et->exits; k++) {
         const int64_t until_ns = ei_analysis_exits_ns(model, task, k + 1, EI_TIME_P50);
-        if (spec->deadline_ns != EI_NONE_NS && (double)(around_ns + until_ns) * slowed > (double)spec->deadline_ns) {
+        if (spec->deadline_ns != EI_NONE_NS && (double)(outside_ns + until_ns) * slowed > (double)spec->deadline_ns) {
             break;
         }
         /* A job that is preempted computes no branch that has not begun, except the first. */

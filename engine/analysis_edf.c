@@ -31,6 +31,12 @@ static bool is_covered(const struct ei_analysis_model *model, int32_t group)
             }
             lane = lane_of(model, i);
         }
+        /* The one before in a chain releases jobs at times that the demand does not know; one whom the watchdog has
+         * demoted runs behind everybody. */
+        if (is_in(model, i, group) &&
+            (model->wl->tasks[i].arrival.model == EI_ARRIVAL_AFTER || model->may_be_demoted[i])) {
+            return false;
+        }
         /* The deadlines of a burst count from its releases, those of demand.h from arrivals a period apart. */
         if (is_in(model, i, group) && model->is_from_release[i] && model->tasks[i].jitter_ns > 0) {
             return false;

@@ -21,10 +21,44 @@ static bool is_fifo(const struct ei_task_spec *spec)
     return spec->class_ == EI_SPEC_CLASS_FIFO;
 }
 
+static bool has_limit(const struct ei_stage_spec *stage)
+{
+    return stage->budget_ns != EI_NONE_NS || stage->timeout_ns != EI_NONE_NS;
+}
+
 bool ei_analysis_is_elastic(const struct ei_task_spec *spec)
 {
+    bool may_be_aborted = false;
+    for (int32_t s = 0; s < spec->stage_count; s++) {
+        may_be_aborted |= spec->on_overrun == EI_SPEC_ON_OVERRUN_ABORT && has_limit(&spec->stages[s]);
+    }
     return spec->nn_stage_idx != EI_NONE_IDX && spec->on_deadline == EI_SPEC_ON_DEADLINE_EXIT &&
-           spec->planner.first_exit == EI_SPEC_FIRST_EXIT_MANDATORY;
+           spec->planner.first_exit == EI_SPEC_FIRST_EXIT_MANDATORY && !may_be_aborted;
+}
+
+/* A timeout counts waits too, which are not known here. */
+static bool may_be_over(const struct ei_analysis_model *model, int32_t i, int32_t s)
+{
+    const struct ei_stage_spec *stage = &model->wl->tasks[i].stages[s];
+    return stage->timeout_ns != EI_NONE_NS ||
+           (stage->budget_ns != EI_NONE_NS && model->segments[i][s].wcet_ns > stage->budget_ns);
+}
+
+int32_t ei_analysis_exits_over_limits(const struct ei_analysis_model *model, int32_t task)
+{
+    const struct ei_task_spec *spec = &model->wl->tasks[task];
+    int32_t exits = INT32_MAX;
+    for (int32_t s = 0; s < spec->stage_count; s++) {
+        if (!may_be_over(model, task, s) || spec->on_overrun == EI_SPEC_ON_OVERRUN_FINISH) {
+            continue;
+        }
+        if (spec->on_overrun == EI_SPEC_ON_OVERRUN_ABORT) {
+            exits = 0;
+        } else if (s == spec->nn_stage_idx) {
+            exits = spec->planner.first_exit == EI_SPEC_FIRST_EXIT_MANDATORY ? 1 : 0;
+        }
+    }
+    return exits;
 }
 
 bool ei_analysis_may_be_stopped(const struct ei_task_spec *spec)
@@ -145,9 +179,23 @@ static void cover_trace(const struct ei_arrival_spec *arrival, int64_t length_ns
     }
 }
 
+/* Jobs of a chain have the period of its head, and are ready when the one before has finished. Of jobs under
+ * SCHED_OTHER nobody knows when that is, so what comes after them is ready at any time: any number in a row. */
+static void join_chain(struct ei_analysis_model *model, int32_t i)
+{
+    const struct ei_workload *wl = model->wl;
+    struct ei_rta_task *task = &model->tasks[i];
+    const int32_t before = wl->tasks[i].arrival.after_idx;
+    task->jitter_ns = is_fifo(&wl->tasks[before]) ? 0 : EI_RTA_TIME_MAX_NS;
+    task->after = is_fifo(&wl->tasks[before]) ? before : EI_RTA_NO_TASK;
+    task->is_cut_at_deadline = false;
+}
+
+/* Of the task, or of its chain's head. */
 static int build_arrival(struct ei_analysis_model *model, int32_t i, struct ei_diagnostics *diag)
 {
-    const struct ei_task_spec *spec = &model->wl->tasks[i];
+    const int32_t head = ei_workload_chain_head(model->wl, i);
+    const struct ei_task_spec *spec = &model->wl->tasks[head];
     const struct ei_arrival_spec *arrival = &spec->arrival;
     const int64_t length_ns = model->wl->run.warmup_ns + model->wl->run.duration_ns;
     struct ei_rta_task *task = &model->tasks[i];
@@ -165,11 +213,11 @@ static int build_arrival(struct ei_analysis_model *model, int32_t i, struct ei_d
         task->period_ns = cycle_ns / arrival->count > 1 ? cycle_ns / arrival->count : 1;
         task->jitter_ns = (arrival->count - 1) * (task->period_ns - arrival->spacing_ns);
         task->jitter_ns = task->jitter_ns > 0 ? task->jitter_ns : 0;
-        model->is_from_release[i] = true;
+        model->is_from_release[i] = head == i;
         return 0;
     case EI_ARRIVAL_APERIODIC:
         cover_trace(arrival, length_ns, &task->period_ns, &task->jitter_ns);
-        model->is_from_release[i] = true;
+        model->is_from_release[i] = head == i;
         return 0;
     default:
         break;
@@ -393,6 +441,15 @@ static int build_segments(struct ei_analysis_model *model, const struct ei_analy
     return result;
 }
 
+static bool may_be_demoted(const struct ei_analysis_model *model, int32_t i)
+{
+    int64_t wcet_ns = 0;
+    for (int32_t s = 0; s < model->tasks[i].segment_count; s++) {
+        wcet_ns += model->segments[i][s].wcet_ns;
+    }
+    return wcet_ns > ei_watch_limit_ns(model->wl, i);
+}
+
 /* Threads of ordinary priority run when no real-time job wants the CPU, and hold no lane. */
 static void leave_out(struct ei_analysis_model *model, int32_t i)
 {
@@ -429,6 +486,10 @@ int ei_analysis_model_build(const struct ei_workload *wl, const struct ei_analys
                 ei_analysis_is_elastic(spec) && !is_held_by_nobody(wl, &spec->stages[spec->nn_stage_idx]),
         };
         const int arrival_rc = build_arrival(out, i, diag), segments_rc = build_segments(out, options, i, diag);
+        if (arrival_rc == 0 && spec->arrival.model == EI_ARRIVAL_AFTER) {
+            join_chain(out, i);
+        }
+        out->may_be_demoted[i] = may_be_demoted(out, i);
         if (out->is_from_release[i]) { /* arrivals may be closer than a period */
             out->tasks[i].is_cut_at_deadline = false;
         }

@@ -20,6 +20,7 @@ struct ei_analysis_model {
     struct ei_et_profile profiles[EI_TASKS_MAX]; /* exits 0 = none known */
     bool is_from_release[EI_TASKS_MAX]; /* of a burst or trace: jitter stands for its bursts, so responses are counted
                                            from when a job was ready */
+    bool may_be_demoted[EI_TASKS_MAX];  /* a job may use more than its watchdog allows, and then wait for anybody */
     char times[EI_TASKS_MAX][EI_ANALYSIS_TIMES_TEXT_MAX];
 };
 
@@ -27,11 +28,15 @@ struct ei_analysis_model {
 int ei_analysis_model_build(const struct ei_workload *wl, const struct ei_analysis_options *options,
                             struct ei_analysis_model *out, struct ei_diagnostics *diag);
 
-/* Whether a job may end at its first exit, and will behind its deadline, with an answer in any case. */
+/* Whether a job may end at its first exit, and will behind its deadline, with an answer in any case: no limit of its
+ * stages takes the answer away. */
 bool ei_analysis_is_elastic(const struct ei_task_spec *spec);
 
 /* Whether a job that has an answer may end because another one wants its lane. */
 bool ei_analysis_may_be_stopped(const struct ei_task_spec *spec);
+
+/* Exits of which a job that goes over a budget or timeout is sure; INT32_MAX = no job does. */
+int32_t ei_analysis_exits_over_limits(const struct ei_analysis_model *model, int32_t task);
 
 /* Time of the first `exits` exits of a task's network, with all branches on the way. */
 int64_t ei_analysis_exits_ns(const struct ei_analysis_model *model, int32_t task, int32_t exits,

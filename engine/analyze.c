@@ -133,13 +133,14 @@ static int32_t deepest_exit(struct work *work, int32_t i, const struct ei_analys
 static int32_t guaranteed_exits(struct work *work, int32_t i, const struct ei_analysis_task *task,
                                 const struct ei_analysis *analysis)
 {
+    const int32_t over_limits = ei_analysis_exits_over_limits(&work->model, i);
     const bool may_be_stopped = ei_analysis_may_be_stopped(task->spec) &&
                                 (analysis->policy == EI_ANALYSIS_EDF || ei_analysis_has_preemptor(&work->model, i));
     const bool has_first = task->mandatory_ns >= 0 && is_kept(task, task->mandatory_ns);
-    if (task->exits == 0 || !has_first) {
+    if (task->exits == 0 || !has_first || over_limits == 0) {
         return 0;
     }
-    if (may_be_stopped || task->exits == 1) {
+    if (may_be_stopped || task->exits == 1 || over_limits == 1) {
         return 1;
     }
     if (task->response_ns >= 0 && task->is_schedulable) {
@@ -192,8 +193,9 @@ static uint32_t lanes_of(const struct ei_analysis_model *model, int32_t i)
     return lanes;
 }
 
-/* The bounds know fixed priorities and one lane a task. A file of policy edf serves its lanes by deadline, and a task
- * of several lanes takes the one that suits it. Lanes that are shared so: bit l = lane l. */
+/* The bounds know fixed priorities and one lane a task. A file of policy edf serves its lanes by deadline, a task of
+ * several lanes takes the one that suits it, and whom the watchdog has demoted holds its lane for as long as others
+ * run. Lanes that are shared so: bit l = lane l. */
 static uint32_t unknown_lanes(const struct ei_analysis_model *model, enum ei_analysis_policy policy)
 {
     const bool is_by_deadline =
@@ -204,30 +206,51 @@ static uint32_t unknown_lanes(const struct ei_analysis_model *model, enum ei_ana
         const bool is_choice = (lanes & (lanes - 1)) != 0;
         for (int32_t k = 0; k < model->count; k++) {
             const bool is_met = k != i && (lanes & lanes_of(model, k)) != 0;
-            unknown |= is_met && (is_choice || is_by_deadline) ? lanes : 0;
+            unknown |= is_met && (is_choice || is_by_deadline || model->may_be_demoted[i]) ? lanes : 0;
         }
     }
     return unknown;
 }
 
-/* Of the tasks of such lanes, and of those that these can delay (holders run at most at the priority of the highest of
- * them), nothing is known. */
-static void forget_unknown(const struct ei_analysis_model *model, struct ei_analysis *out)
+/* Which tasks nothing is known of: those of such lanes, whom the watchdog may demote, who come after one of them in a
+ * chain, and all that the first and the last can delay (holders run at most at the priority of the highest of them). */
+static bool find_unknown(const struct ei_analysis_model *model, const struct ei_analysis *analysis, bool *out_unknown)
 {
-    const uint32_t unknown = unknown_lanes(model, out->policy);
+    const uint32_t lanes = unknown_lanes(model, analysis->policy);
     int32_t highest = 0;
-    for (int32_t i = 0; i < out->task_count; i++) {
-        if (out->tasks[i].is_bounded && (lanes_of(model, i) & unknown) != 0 && model->tasks[i].priority > highest) {
+    bool is_any = false;
+    for (int32_t i = 0; i < analysis->task_count; i++) {
+        if (analysis->tasks[i].is_bounded && (lanes_of(model, i) & lanes) != 0 && model->tasks[i].priority > highest) {
             highest = model->tasks[i].priority;
         }
     }
+    for (bool is_growing = true; is_growing;) {
+        is_growing = false;
+        for (int32_t i = 0; i < analysis->task_count; i++) {
+            const int32_t priority = model->tasks[i].priority, before = model->tasks[i].after;
+            const bool is_late = before != EI_RTA_NO_TASK && out_unknown[before];
+            if (out_unknown[i] || !analysis->tasks[i].is_bounded ||
+                (priority > highest && !is_late && !model->may_be_demoted[i])) {
+                continue;
+            }
+            highest = is_late && priority > highest ? priority : highest;
+            out_unknown[i] = is_growing = is_any = true;
+        }
+    }
+    return is_any;
+}
+
+static void forget_unknown(const struct ei_analysis_model *model, struct ei_analysis *out)
+{
+    bool is_unknown[EI_TASKS_MAX] = {false};
+    const bool is_any = find_unknown(model, out, is_unknown);
     for (int32_t i = 0; i < out->task_count; i++) {
         struct ei_analysis_task *task = &out->tasks[i];
-        if (task->is_bounded && model->tasks[i].priority <= highest) {
+        if (is_unknown[i]) {
             task->response_ns = task->mandatory_ns = EI_ANALYSIS_NO_BOUND;
             task->is_schedulable = is_kept(task, EI_ANALYSIS_NO_BOUND);
         }
-        if (highest > 0) { /* they are about all tasks */
+        if (is_any) { /* they are about all tasks */
             task->largest_scale_ppm = task->smallest_deadline_ns = EI_ANALYSIS_NO_BOUND;
         }
     }

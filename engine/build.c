@@ -47,7 +47,8 @@ static int build_input(struct ei_live_task *task, struct einet_error *err)
     }
     task->dataset = input->dataset;
     const int64_t length_ns = run->wl->run.warmup_ns + run->duration_ns;
-    const int64_t releases = ei_arrival_expected(&task->spec->arrival, run->wl->run.seed, task->idx, 0, length_ns);
+    const int32_t head = ei_workload_chain_head(run->wl, task->idx);
+    const int64_t releases = ei_arrival_expected(&run->wl->tasks[head].arrival, run->wl->run.seed, head, 0, length_ns);
     const int32_t count = ei_dataset_info(task->dataset)->count;
     if (!spec->is_loop && releases > count) {
         return einet_error_set_at(err, EINET_E_FILE, run->wl->file, spec->place.line, spec->place.column,
@@ -153,6 +154,18 @@ int64_t ei_task_cpu_profile_ns(const struct ei_task_spec *spec)
         sum_ns += is_known ? stage_ns : stage->budget_ns;
     }
     return sum_ns;
+}
+
+int64_t ei_task_expected(const struct ei_live_task *task, int64_t length_ns)
+{
+    const struct ei_workload *wl = task->run->wl;
+    const int32_t head = ei_workload_chain_head(wl, task->idx);
+    /* A signal sets the end a moment ahead. When the housekeeper was held up right then, a task may have gone on. */
+    const int64_t last_ns = task->run->tasks[head].rt.last_nominal_ns;
+    const int64_t until_ns = last_ns > length_ns ? last_ns : length_ns;
+    return until_ns < wl->run.warmup_ns
+               ? 0
+               : ei_arrival_expected(&wl->tasks[head].arrival, wl->run.seed, head, wl->run.warmup_ns, until_ns);
 }
 
 /* Time of the stages behind the network: their spins, and a fixed allowance for softmax and top 5. */

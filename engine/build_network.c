@@ -119,12 +119,18 @@ struct ei_boundary_policy ei_task_boundary_policy(const struct ei_task_spec *spe
         [EI_SPEC_ON_DEADLINE_FINISH] = EI_DEADLINE_FINISH,
         [EI_SPEC_ON_DEADLINE_ABORT] = EI_DEADLINE_ABORT,
     };
+    static const enum ei_on_overrun on_overrun[] = {
+        [EI_SPEC_ON_OVERRUN_FINISH] = EI_OVERRUN_FINISH,
+        [EI_SPEC_ON_OVERRUN_EXIT] = EI_OVERRUN_EXIT,
+        [EI_SPEC_ON_OVERRUN_ABORT] = EI_OVERRUN_ABORT,
+    };
     return (struct ei_boundary_policy){
         .on_preempt = on_preempt[spec->on_preempt],
         .on_deadline = on_deadline[spec->on_deadline],
         .is_first_exit_mandatory = spec->planner.first_exit == EI_SPEC_FIRST_EXIT_MANDATORY,
         .max_preemptions = spec->max_preemptions,
         .max_blocking_ns = spec->max_blocking_ns == EI_NONE_NS ? 0 : spec->max_blocking_ns,
+        .on_overrun = on_overrun[spec->on_overrun],
     };
 }
 

@@ -5,6 +5,36 @@
 
 /* ---- the whole job ---- */
 
+void ei_course_job_begin(struct ei_live_task *task, int64_t job_idx)
+{
+    if (atomic_load_explicit(&task->watch.is_demoted, memory_order_acquire)) {
+        task->nn.seat.claim.priority = 0;
+    }
+    atomic_store_explicit(&task->watch.job_idx, job_idx, memory_order_release);
+}
+
+void ei_course_job_end(struct ei_live_task *task)
+{
+    atomic_store_explicit(&task->watch.job_idx, EI_WATCH_NO_JOB, memory_order_release);
+}
+
+bool ei_course_is_real_time(const struct ei_live_task *task)
+{
+    return task->spec->class_ == EI_SPEC_CLASS_FIFO &&
+           !atomic_load_explicit(&task->watch.is_demoted, memory_order_acquire);
+}
+
+int32_t ei_course_priority(const struct ei_live_task *task)
+{
+    return atomic_load_explicit(&task->watch.is_demoted, memory_order_acquire) ? 0 : task->spec->priority;
+}
+
+int64_t ei_course_lane_deadline_ns(const struct ei_live_task *task)
+{
+    const bool is_lowest = task->nn.seat.claim.priority < task->spec->priority; /* since before this job began */
+    return is_lowest ? INT64_MAX : task->rt.record.deadline_ns;
+}
+
 struct ei_job_record ei_job_record_blank(const struct ei_live_task *task, struct ei_release release)
 {
     const struct ei_run *run = task->run;
@@ -46,6 +76,45 @@ void ei_job_record_finish(struct ei_job_record *record, int rc, int64_t finish_n
     } else if (record->finish_ns > record->deadline_ns) {
         record->flags |= EI_JOB_MISSED;
     }
+}
+
+/* ---- its stages ---- */
+
+void ei_course_stage_begin(struct ei_live_task *task, int32_t stage_idx, int64_t now_ns)
+{
+    task->rt.stage = (struct ei_stage_use){.stage_idx = stage_idx, .ready_ns = now_ns};
+}
+
+/* What is left of the stage's budget or timeout, the less; INT64_MAX = it has neither. */
+static int64_t budget_left_ns(const struct ei_live_task *task, int64_t now_ns)
+{
+    const struct ei_stage_use *use = &task->rt.stage;
+    const struct ei_stage_spec *spec = &task->spec->stages[use->stage_idx];
+    int64_t left_ns = INT64_MAX;
+    if (spec->budget_ns != EI_NONE_NS) {
+        left_ns = spec->budget_ns - use->used_ns;
+    }
+    if (spec->timeout_ns != EI_NONE_NS && spec->timeout_ns - (now_ns - use->ready_ns) < left_ns) {
+        left_ns = spec->timeout_ns - (now_ns - use->ready_ns);
+    }
+    return left_ns;
+}
+
+bool ei_course_stage_end(struct ei_live_task *task, int64_t now_ns)
+{
+    struct ei_job_record *record = &task->rt.record;
+    if (budget_left_ns(task, now_ns) >= 0) {
+        return true;
+    }
+    record->flags |= EI_JOB_OVERRUN;
+    if (task->spec->on_overrun != EI_SPEC_ON_OVERRUN_ABORT) {
+        return true;
+    }
+    if (record->outcome != EI_JOB_ABORTED) {
+        record->outcome = EI_JOB_ABORTED;
+        record->cause = EI_CAUSE_OVERRUN;
+    }
+    return false;
 }
 
 /* ---- its network ---- */
@@ -101,6 +170,7 @@ struct ei_boundary ei_course_look(const struct ei_live_task *task, int64_t now_n
         .deadline_ns = task->rt.record.deadline_ns,
         .next_answer_ns = ei_elastic_next_exit_ns(&task->rt.job),
         .after_ns = task->after_ns,
+        .budget_left_ns = budget_left_ns(task, now_ns),
         .has_answer = (task->rt.record.flags & EI_JOB_ANSWERED) != 0,
         .preemptions = task->rt.record.preemptions,
     };
@@ -113,6 +183,8 @@ static enum ei_stop_reason stop_reason(enum ei_boundary_reason reason)
         return EI_STOP_CANCELLED;
     case EI_REASON_DEADLINE:
         return EI_STOP_DEADLINE;
+    case EI_REASON_OVERRUN:
+        return EI_STOP_OVERRUN;
     case EI_REASON_LOAD:
         return EI_STOP_LOAD_CAP;
     case EI_REASON_PREEMPTED:
@@ -177,6 +249,8 @@ static uint8_t cause_of(enum ei_stop_reason reason)
         return EI_CAUSE_LOAD_CAP;
     case EI_STOP_CANCELLED:
         return EI_CAUSE_CANCELLED;
+    case EI_STOP_OVERRUN:
+        return EI_CAUSE_OVERRUN;
     case EI_STOP_NONE:
         break;
     }
@@ -216,4 +290,5 @@ void ei_course_end(struct ei_live_task *task, const struct ei_course *course, in
     const bool is_forced = reason == EI_STOP_PREEMPTED || reason == EI_STOP_LOAD_CAP;
     const int64_t end_ns = reason == EI_STOP_PREEMPTED ? stop_ns(task, course, next_task_idx, now_ns) : ended_ns;
     ei_exit_time_end(task, end_ns - record->release_ns, is_forced);
+    (void)ei_course_stage_end(task, ended_ns); /* not after the lane went on: that may cost this thread its CPU */
 }

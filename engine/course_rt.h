@@ -19,6 +19,13 @@
 
 struct ei_live_task;
 
+/* The stage that runs, against its budget and timeout. */
+struct ei_stage_use {
+    int32_t stage_idx;
+    int64_t ready_ns; /* it began, or asked for its lane */
+    int64_t used_ns;  /* processor time so far; the engine adds to it */
+};
+
 struct ei_course {
     struct ei_step step;    /* that is due */
     bool is_preempted;      /* stopping because a higher job waits */
@@ -29,11 +36,32 @@ struct ei_course {
 
 /* ---- the whole job ---- */
 
+/* A job begins, or has ended: the watchdog sees it, and a demoted task asks for lanes as the lowest of all. */
+EINET_RT void ei_course_job_begin(struct ei_live_task *task, int64_t job_idx);
+EINET_RT void ei_course_job_end(struct ei_live_task *task);
+
+/* Whether jobs of the task are real-time ones: of class fifo, and not demoted. */
+EINET_RT bool ei_course_is_real_time(const struct ei_live_task *task);
+
+/* The thread's own priority: its task's, 0 when that was demoted. */
+EINET_RT int32_t ei_course_priority(const struct ei_live_task *task);
+
+/* The deadline by which the job asks for lanes: a demoted task's has none there. */
+EINET_RT int64_t ei_course_lane_deadline_ns(const struct ei_live_task *task);
+
 /* A record of a release about which nothing is known yet. */
 EINET_RT struct ei_job_record ei_job_record_blank(const struct ei_live_task *task, struct ei_release release);
 
 /* Fill in how the job ended at finish_ns; rc < 0: a stage failed. */
 EINET_RT void ei_job_record_finish(struct ei_job_record *record, int rc, int64_t finish_ns);
+
+/* ---- its stages ---- */
+
+EINET_RT void ei_course_stage_begin(struct ei_live_task *task, int32_t stage_idx, int64_t now_ns);
+
+/* The stage is over (ei_course_end says so of a network's): note an overrun in the record. False: the job is aborted.
+ */
+EINET_RT bool ei_course_stage_end(struct ei_live_task *task, int64_t now_ns);
 
 /* ---- its network ---- */
 

@@ -12,13 +12,14 @@
 /* Nominal time of the sharer's next release after now_ns (absolute) that has not begun; false = none. */
 static bool next_nominal(const struct ei_sharer *sharer, int64_t now_ns, int64_t begun_ns, int64_t *out_ns)
 {
-    const struct ei_arrival_spec *spec = &sharer->task->spec->arrival;
+    const struct ei_arrival_spec *spec = sharer->arrival;
     const int64_t t0_ns = sharer->task->run->t0_ns;
     const int64_t first_ns = t0_ns + spec->offset_ns;
     switch (spec->model) {
     case EI_ARRIVAL_PERIODIC: {
-        /* A release within its jitter has come when its job has begun, else it is still to come. */
-        const int64_t since_ns = now_ns - spec->jitter_ns - first_ns;
+        /* A release within its jitter, or on its way through a chain, has come when its job has begun, else it is
+         * still to come. */
+        const int64_t since_ns = now_ns - spec->jitter_ns - sharer->chain_ns - first_ns;
         int64_t next_ns = since_ns < 0 ? first_ns : first_ns + (since_ns / spec->period_ns + 1) * spec->period_ns;
         if (begun_ns >= next_ns) {
             next_ns = begun_ns + spec->period_ns;
@@ -54,6 +55,8 @@ static bool next_nominal(const struct ei_sharer *sharer, int64_t now_ns, int64_t
         *out_ns = t0_ns + spec->trace_ns[low];
         return true;
     }
+    case EI_ARRIVAL_AFTER: /* not of a head */
+        break;
     }
     return false;
 }
@@ -61,7 +64,7 @@ static bool next_nominal(const struct ei_sharer *sharer, int64_t now_ns, int64_t
 /* The sharer as the planner's interferer; false when it will not come. */
 static bool describe(const struct ei_sharer *sharer, int64_t release_ns, int64_t now_ns, struct ei_interferer *out)
 {
-    const struct ei_arrival_spec *spec = &sharer->task->spec->arrival;
+    const struct ei_arrival_spec *spec = sharer->arrival;
     const int64_t begun_ns = atomic_load_explicit(&sharer->task->begun_ns, memory_order_acquire);
     const int64_t lane_done_ns = atomic_load_explicit(&sharer->task->lane_done_ns, memory_order_relaxed);
     *out = (struct ei_interferer){.kind = EI_INTERFERER_PERIODIC, .is_phase_known = true, .period_ns = INT64_MAX / 4};
@@ -93,7 +96,7 @@ static int64_t expected_demand_ns(const struct ei_live_task *task, int64_t from_
     double sum_ns = 0;
     for (int32_t i = 0; i < task->planning.exit_times.sharer_count; i++) {
         const struct ei_sharer *sharer = &task->planning.exit_times.sharers[i];
-        const struct ei_arrival_spec *spec = &sharer->task->spec->arrival;
+        const struct ei_arrival_spec *spec = sharer->arrival;
         const int64_t distance_ns = spec->model == EI_ARRIVAL_PERIODIC   ? spec->period_ns
                                     : spec->model == EI_ARRIVAL_SPORADIC ? spec->mean_ns
                                                                          : 0;
@@ -206,7 +209,7 @@ static int64_t job_cost_ns(const struct ei_sharer *sharer)
  * of a sporadic one. */
 static int64_t released_cost_ns(const struct ei_sharer *sharer, int64_t now_ns, int64_t window_ns)
 {
-    const struct ei_arrival_spec *spec = &sharer->task->spec->arrival;
+    const struct ei_arrival_spec *spec = sharer->arrival;
     if (spec->model == EI_ARRIVAL_SPORADIC) {
         return (int64_t)((double)window_ns / (double)spec->mean_ns * (double)job_cost_ns(sharer));
     }

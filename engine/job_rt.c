@@ -7,14 +7,9 @@
 #include "stages/post/class_ops.h"
 #include "stages/spin.h"
 
-static bool is_real_time(const struct ei_live_task *task)
-{
-    return task->spec->class_ == EI_SPEC_CLASS_FIFO;
-}
-
 void ei_task_activate(struct ei_live_task *task)
 {
-    task->rt.cpu = is_real_time(task) ? ei_cpu_loads_enter(&task->run->loads) : EI_CPU_LOAD_NONE;
+    task->rt.cpu = ei_course_is_real_time(task) ? ei_cpu_loads_enter(&task->run->loads) : EI_CPU_LOAD_NONE;
 }
 
 void ei_task_deactivate(struct ei_live_task *task)
@@ -23,10 +18,18 @@ void ei_task_deactivate(struct ei_live_task *task)
     task->rt.cpu = EI_CPU_LOAD_NONE;
 }
 
-static void push(struct ei_live_task *task, const struct ei_job_record *job)
+static void emit(void *context, const struct ei_job_record *job)
 {
+    struct ei_live_task *task = context;
     const struct ei_record record = {.kind = EI_RECORD_JOB, .u.job = *job};
     (void)ei_spsc_ring_push(&task->ring, &record); /* a full ring counts what it drops */
+}
+
+/* What became of a release: to the housekeeper, and to the tasks that come after this one. */
+static void push(struct ei_live_task *task, const struct ei_job_record *job)
+{
+    emit(task, job);
+    ei_chain_post(task, job, emit, task);
 }
 
 void ei_job_record_unrun(struct ei_live_task *task, struct ei_release release, uint8_t outcome, uint8_t cause)
@@ -120,32 +123,40 @@ static int run_cpu_stage(struct ei_live_task *task, int32_t stage_idx)
     return 0;
 }
 
+/* The same, timed when it has a budget. */
+static int run_timed_cpu_stage(struct ei_live_task *task, int32_t stage_idx)
+{
+    const bool is_timed = task->spec->stages[stage_idx].budget_ns != EI_NONE_NS;
+    const int64_t before_ns = is_timed ? ei_thread_used_ns() : 0;
+    const int rc = run_cpu_stage(task, stage_idx);
+    task->rt.stage.used_ns = is_timed ? ei_thread_used_ns() - before_ns : 0;
+    return rc;
+}
+
 static int run_stages(struct ei_live_task *task)
 {
-    for (int32_t i = 0; i < task->spec->stage_count; i++) {
-        int rc = 0;
+    int rc = 0;
+    bool goes_on = true;
+    for (int32_t i = 0; rc == 0 && goes_on && i < task->spec->stage_count; i++) {
+        ei_course_stage_begin(task, i, ei_mono_now().ns);
         if (task->spec->stages[i].kind == EI_SPEC_STAGE_NN) {
             rc = ei_job_run_network(task);
             if (rc < 0) {
                 note_fault(task, "the network", ei_network_fault_text(task->nn.net));
             }
-            if (task->rt.record.outcome == EI_JOB_ABORTED) {
-                return rc;
-            }
         } else {
-            rc = run_cpu_stage(task, i);
+            rc = run_timed_cpu_stage(task, i);
+            (void)ei_course_stage_end(task, ei_mono_now().ns);
         }
-        if (rc < 0) {
-            return rc;
-        }
+        goes_on = task->rt.record.outcome != EI_JOB_ABORTED;
     }
-    return 0;
+    return rc;
 }
 
 /* Not even the first answer fits under the hard cap of the CPU's real-time load. */
 static bool is_overloaded(struct ei_live_task *task)
 {
-    return task->nn.net != NULL && is_real_time(task) &&
+    return task->nn.net != NULL && ei_course_is_real_time(task) &&
            ei_cpu_loads_would_pass(&task->run->loads, task->rt.cpu, task->nn.first_answer_ns,
                                    task->run->loads.hard_cap);
 }
@@ -168,9 +179,11 @@ void ei_job_run(struct ei_live_task *task, struct ei_release release, int64_t aw
     task->rt.record.outcome = EI_JOB_COMPLETED;
     task->rt.record.cause = EI_CAUSE_PLAN_DONE;
     atomic_store_explicit(&task->begun_ns, release.nominal_ns, memory_order_release);
+    ei_course_job_begin(task, release.job_idx);
     ei_task_activate(task);
     if (is_overloaded(task)) {
         ei_task_deactivate(task);
+        ei_course_job_end(task);
         ei_release_unstart(&task->rt.releases);
         ei_job_record_unrun(task, release, EI_JOB_DROPPED, EI_CAUSE_LOAD_CAP);
     } else {
@@ -181,6 +194,7 @@ void ei_job_run(struct ei_live_task *task, struct ei_release release, int64_t aw
         }
         finish(task, rc);
         ei_task_deactivate(task);
+        ei_course_job_end(task);
         push(task, &task->rt.record);
     }
     atomic_store_explicit(&task->lane_done_ns, release.nominal_ns, memory_order_relaxed);

@@ -66,7 +66,10 @@ static int prepare(struct ei_run *run, const struct ei_workload *wl, const struc
         run->tasks[i].lane_done_ns = INT64_MIN;
         run->tasks[i].rt.last_nominal_ns = INT64_MIN;
         run->tasks[i].rt.log_job_idx = -1;
+        ei_watch_init(&run->tasks[i].watch.watch);
+        run->tasks[i].watch.job_idx = EI_WATCH_NO_JOB;
     }
+    ei_chains_link(run);
     int rc = ei_machine_describe(&run->machine, err);
     if (rc == 0) {
         rc = ei_run_settle_cpus(run, err);
@@ -160,6 +163,9 @@ static int start(struct ei_run *run, struct ei_drain *drain, struct ei_collector
         ei_run_settle_sharers(run);
         rc = ei_replanners_start(run, err);
     }
+    if (rc == 0) {
+        rc = ei_watchdog_start(run, err);
+    }
     if (rc < 0) {
         ei_start_give_up(&run->start);
         return rc;
@@ -172,6 +178,7 @@ static int start(struct ei_run *run, struct ei_drain *drain, struct ei_collector
     set_clock(run); /* again: creating files and probes took time */
     ei_collector_set_t0(*out_collector, run->t0_ns);
     run->is_started = true;
+    ei_watchdog_beat(run, NULL); /* from now on silence counts */
     ei_start_open(&run->start, EI_START_GO);
     return 0;
 }
@@ -230,6 +237,7 @@ static int keep_house(struct ei_run *run, struct ei_drain *drain)
             }
             atomic_store_explicit(&run->is_cancelled, true, memory_order_release);
         }
+        ei_watchdog_beat(run, run->options->messages);
         ei_drain_cycle(drain);
         const int64_t now_ns = ei_mono_now().ns;
         if (now_ns > run->t0_ns) {
@@ -275,19 +283,16 @@ static int finish(struct ei_run *run, struct ei_drain *drain, int ended_by, stru
     int64_t expected[EI_TASKS_MAX];
     struct ei_metrics_cpu_load loads[EI_PROBES_MAX];
     const int64_t length_ns = atomic_load(&run->end_ns) - run->t0_ns;
-    const int64_t warmup_ns = run->wl->run.warmup_ns;
     for (int32_t i = 0; i < run->wl->task_count; i++) {
-        /* A signal sets the end a moment ahead. When this thread was held up right then, a task may have gone on. */
-        const int64_t last_ns = run->tasks[i].rt.last_nominal_ns;
-        const int64_t until_ns = last_ns > length_ns ? last_ns : length_ns;
-        expected[i] = until_ns < warmup_ns
-                          ? 0
-                          : ei_arrival_expected(&run->wl->tasks[i].arrival, run->wl->run.seed, i, warmup_ns, until_ns);
+        expected[i] = ei_task_expected(&run->tasks[i], length_ns);
     }
+    struct ei_metrics_demotion demotions[EI_TASKS_MAX];
     struct ei_metrics_totals totals = {
         .expected = expected,
+        .demotions = demotions,
+        .demotion_count = ei_watch_demotions(run, demotions),
         .duration_ns = length_ns > 0 ? length_ns : 0, /* a signal may come before t0 */
-        .is_ended_early = length_ns < warmup_ns + run->duration_ns,
+        .is_ended_early = length_ns < run->wl->run.warmup_ns + run->duration_ns,
         .end_signal = ended_by,
         .loads = loads,
         .load_count = collect_loads(run, loads),
@@ -300,6 +305,7 @@ static int finish(struct ei_run *run, struct ei_drain *drain, int ended_by, stru
     out->slo_failures = ei_collector_slo_failures(drain->collector);
     out->is_identity_ok = ei_collector_is_identity_ok(drain->collector);
     out->is_ended_early = totals.is_ended_early;
+    out->demoted_tasks = totals.demotion_count;
     out->faulty_jobs = atomic_load(&run->faulty_jobs);
     snprintf(out->out_dir, sizeof out->out_dir, "%s", run->out_dir);
     snprintf(out->fault_text, sizeof out->fault_text, "%s", run->fault.text);
@@ -322,6 +328,8 @@ static int run_threads(struct ei_run *run, struct ei_live_result *out, struct ei
         ended_by = keep_house(run, &drain);
     }
     join_threads(run);
+    ei_watchdog_stop(run);
+    ei_watchdog_beat(run, run->options->messages); /* says what happened since the last cycle */
     ei_probes_stop(run);
     ei_replanners_stop(run);
     if (rc == 0) {

@@ -32,6 +32,7 @@ struct ei_live_result {
     int32_t slo_failures;
     bool is_identity_ok;
     bool is_ended_early;
+    int32_t demoted_tasks;                 /* that the watchdog took out of real time */
     int32_t faulty_jobs;                   /* jobs whose stage failed */
     char fault_text[EINET_ERROR_TEXT_MAX]; /* of the first one; "" = none */
 };

@@ -12,7 +12,7 @@ static void choose_lane(struct ei_live_task *task)
     struct ei_task_network *nn = &task->nn;
     int32_t least = INT32_MAX;
     for (int32_t i = 0; i < nn->gate_count && nn->gate_count > 1; i++) {
-        const int32_t ahead = ei_gate_ahead(nn->gates[i], &nn->seat, task->rt.record.deadline_ns);
+        const int32_t ahead = ei_gate_ahead(nn->gates[i], &nn->seat, ei_course_lane_deadline_ns(task));
         if (ahead < least) {
             least = ahead;
             nn->gate = nn->gates[i];
@@ -27,7 +27,7 @@ static void take_lane(struct ei_live_task *task, int64_t now_ns)
         return;
     }
     choose_lane(task);
-    if (!ei_gate_request(nn->gate, &nn->seat, task->rt.record.job_idx, task->rt.record.deadline_ns, now_ns)) {
+    if (!ei_gate_request(nn->gate, &nn->seat, task->rt.record.job_idx, ei_course_lane_deadline_ns(task), now_ns)) {
         ei_activity_cut(task, now_ns);
         ei_task_deactivate(task);
         ei_gate_wait(&nn->seat);
@@ -127,7 +127,10 @@ static int run_step(struct ei_live_task *task, struct ei_course *course, bool *o
         *owes_preemption_record = false;
         push_preemption(task, start_ns);
     }
+    const bool is_timed = task->spec->stages[task->rt.stage.stage_idx].budget_ns != EI_NONE_NS;
+    const int64_t used_ns = is_timed ? ei_thread_used_ns() : 0;
     const int rc = step.kind == EI_STEP_CONV ? run_conv(task, course, step.idx) : run_branch(task, course, step.idx);
+    task->rt.stage.used_ns += is_timed ? ei_thread_used_ns() - used_ns : 0;
     task->rt.record.lane_busy_ns += ei_mono_now().ns - start_ns;
     return rc;
 }

@@ -174,6 +174,7 @@ static int64_t least_distance_ns(const struct ei_arrival_spec *arrival)
     case EI_ARRIVAL_BURST:
         return arrival->spacing_ns;
     case EI_ARRIVAL_APERIODIC:
+    case EI_ARRIVAL_AFTER:
         break;
     }
     return 0;
@@ -187,7 +188,7 @@ struct ei_metrics_task ei_task_describe(const struct ei_live_task *task)
         .priority = spec->priority,
         .is_fifo = task->is_fifo,
         .deadline_ns = spec->deadline_ns == EI_NONE_NS ? INT64_MAX : spec->deadline_ns,
-        .period_ns = least_distance_ns(&spec->arrival),
+        .period_ns = least_distance_ns(&task->run->wl->tasks[ei_workload_chain_head(task->run->wl, task->idx)].arrival),
         .exits = task->nn.et.exits,
         .cpus = task->cpus,
         .slo = metrics_slo(&spec->slo),

@@ -228,6 +228,18 @@ static void job_times(const struct ei_live_task *task, int64_t *out_before_ns, i
     }
 }
 
+/* Time of the jobs that come before one of this task in its chain. */
+static int64_t chain_before_ns(const struct ei_run *run, int32_t task_idx)
+{
+    int64_t sum_ns = 0, before_ns, all_ns;
+    while (run->wl->tasks[task_idx].arrival.model == EI_ARRIVAL_AFTER) {
+        task_idx = run->wl->tasks[task_idx].arrival.after_idx;
+        job_times(&run->tasks[task_idx], &before_ns, &all_ns);
+        sum_ns += all_ns;
+    }
+    return sum_ns;
+}
+
 static double share_of_cpus(const struct ei_cpuset *of, const struct ei_cpuset *in)
 {
     int32_t all = 0, common = 0;
@@ -263,6 +275,9 @@ static void settle_task(struct ei_run *run, struct ei_live_task *task)
             .cpu_share = share_of_cpus(&other->cpus, &task->cpus),
         };
         job_times(other, &sharer.before_lane_ns, &sharer.demand_ns);
+        sharer.arrival = &run->wl->tasks[ei_workload_chain_head(run->wl, i)].arrival;
+        sharer.chain_ns = chain_before_ns(run, i);
+        sharer.before_lane_ns += sharer.chain_ns;
         if (sharer.shares_lane || sharer.cpu_share > 0) {
             times->sharers[times->sharer_count++] = sharer;
         }

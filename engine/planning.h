@@ -24,8 +24,10 @@ struct ei_run;
 /* A higher-priority task that shares the lane (it can force an exit) or a CPU (it takes time away). */
 struct ei_sharer {
     const struct ei_live_task *task;
+    const struct ei_arrival_spec *arrival; /* of the head of its chain */
     bool shares_lane;
-    int64_t before_lane_ns; /* from its release to its lane request: the spins before its network */
+    int64_t before_lane_ns; /* from its nominal release to its lane request: what comes before its network */
+    int64_t chain_ns;       /* of that, the jobs before it in its chain */
     double cpu_share;       /* of its jobs' time, the part that falls on this task's CPUs; 0..1 */
     int64_t demand_ns;      /* processor time of one of its jobs */
 };
@@ -96,7 +98,8 @@ void ei_run_settle_sharers(struct ei_run *run);
 EINET_RT struct ei_survival ei_exit_time_begin(struct ei_live_task *task, int64_t elapsed_ns);
 
 /* Time from now_ns until the job would be over if it gave its lane away now and came back: its own rest_ns, and of
- * every higher task that shares its lane or CPUs the demand of the job under way and of the jobs released meanwhile.
+ * every higher task that shares its lane or CPUs the demand of the job under way and of the jobs released meanwhile,
+ * in a chain by its head.
  * INT64_MAX when that is after deadline_ns; both absolute. */
 EINET_RT int64_t ei_exit_time_if_resumed(const struct ei_live_task *task, int64_t rest_ns, int64_t now_ns,
                                          int64_t deadline_ns);

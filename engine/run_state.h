@@ -7,12 +7,14 @@
 #define ENGINE_RUN_STATE_H
 
 #include "engine/activity_rt.h"
+#include "engine/chain_rt.h"
 #include "engine/course_rt.h"
 #include "engine/cpu_load_rt.h"
 #include "engine/lane_gate_rt.h"
 #include "engine/live.h"
 #include "engine/planning.h"
 #include "engine/start.h"
+#include "engine/watchdog.h"
 #include "metrics/drain.h"
 #include "rt/arena.h"
 #include "rt/privileges.h"
@@ -62,6 +64,7 @@ struct ei_task_rt {
     struct ei_job_record record; /* of the job that runs */
     struct ei_activity activity; /* its present stretch of wanting the processor */
     int64_t ready_ns;            /* when the job that is due could run */
+    struct ei_stage_use stage;   /* that it is in */
     struct einet_image image;    /* its sample; borrowed from the data set */
     int32_t cpu;                 /* where its activity is counted, EI_CPU_LOAD_NONE = not counted now */
     int64_t last_nominal_ns;     /* since t0, of the newest release that was accounted; INT64_MIN = none */
@@ -92,6 +95,8 @@ struct ei_live_task {
     struct ei_task_network nn;
     struct ei_task_planning planning;
     int64_t cpu_profile_ns;                    /* of all stages but the network; -1 = unknown */
+    struct ei_chain chain;
+    struct ei_task_watch watch;
     int64_t after_ns;                          /* predicted time of the stages behind the network */
     struct ei_task_log logs[EI_TASK_LOGS_MAX]; /* of its append_file operations, in their order */
     int32_t log_count;
@@ -140,6 +145,7 @@ struct ei_run {
     struct ei_probe probes[EI_PROBES_MAX];
     int32_t probe_count;
     int32_t unwatched_cpus; /* task CPUs beyond EI_PROBES_MAX: no probe, no load figures */
+    struct ei_watchdog watchdog;
     struct ei_start start;
     struct ei_arena arena; /* rings and buffers; sealed before GO */
     /* the clock of the run */
@@ -174,6 +180,8 @@ void ei_model_file_beside(const struct ei_model_spec *model, const char *ending,
 /* Parts of the above that need no machine: release accounting and arrivals; boundary rules; predicted time of the
  * stages behind the network. */
 int ei_task_build_releases(struct ei_live_task *task, struct einet_error *err);
+/* Counted releases of the task in a run that ended length_ns after t0: the `expected` of the accounting identity. */
+int64_t ei_task_expected(const struct ei_live_task *task, int64_t length_ns);
 struct ei_boundary_policy ei_task_boundary_policy(const struct ei_task_spec *spec);
 int64_t ei_task_after_network_ns(const struct ei_task_spec *spec);
 /* In which order the lanes of a workload serve those who wait. */

@@ -5,9 +5,9 @@
 
 #include <errno.h>
 
-static size_t ring_bytes(size_t records)
+static size_t ring_bytes(size_t records, size_t record_bytes)
 {
-    return ei_spsc_ring_storage_bytes(records, sizeof(struct ei_record)) + EI_CACHE_LINE_BYTES;
+    return ei_spsc_ring_storage_bytes(records, record_bytes) + EI_CACHE_LINE_BYTES;
 }
 
 static size_t input_count(const struct ei_network_info *info)
@@ -18,9 +18,12 @@ static size_t input_count(const struct ei_network_info *info)
 /* Each block costs at most one cache line of alignment more than its size. */
 static size_t needed_bytes(const struct ei_run *run)
 {
-    size_t bytes = (size_t)run->probe_count * ring_bytes(EI_PROBE_RING_RECORDS);
+    size_t bytes = (size_t)run->probe_count * ring_bytes(EI_PROBE_RING_RECORDS, sizeof(struct ei_record));
     for (int32_t i = 0; i < run->wl->task_count; i++) {
-        bytes += ring_bytes(EI_JOB_RING_RECORDS);
+        bytes += ring_bytes(EI_JOB_RING_RECORDS, sizeof(struct ei_record));
+        if (run->tasks[i].chain.is_successor) {
+            bytes += ring_bytes(EI_CHAIN_INBOX_EVENTS, sizeof(struct ei_chain_event));
+        }
         if (run->tasks[i].nn.net != NULL) {
             const struct ei_network_info *info = ei_network_info(run->tasks[i].nn.net);
             bytes += (input_count(info) + 2 * (size_t)info->classes) * sizeof(float) + (size_t)3 * EI_CACHE_LINE_BYTES;
@@ -29,11 +32,11 @@ static size_t needed_bytes(const struct ei_run *run)
     return bytes;
 }
 
-static int place_ring(struct ei_arena *arena, struct ei_spsc_ring *ring, size_t records)
+static int place_ring(struct ei_arena *arena, struct ei_spsc_ring *ring, size_t records, size_t record_bytes)
 {
-    const size_t bytes = ei_spsc_ring_storage_bytes(records, sizeof(struct ei_record));
+    const size_t bytes = ei_spsc_ring_storage_bytes(records, record_bytes);
     void *storage = ei_arena_alloc(arena, bytes, EI_CACHE_LINE_BYTES);
-    return storage != NULL ? ei_spsc_ring_init(ring, records, sizeof(struct ei_record), storage, bytes) : -ENOMEM;
+    return storage != NULL ? ei_spsc_ring_init(ring, records, record_bytes, storage, bytes) : -ENOMEM;
 }
 
 static float *place_floats(struct ei_arena *arena, size_t count)
@@ -57,13 +60,17 @@ int ei_run_place_storage(struct ei_run *run, struct einet_error *err)
         return rc;
     }
     for (int32_t i = 0; rc == 0 && i < run->wl->task_count; i++) {
-        rc = place_ring(&run->arena, &run->tasks[i].ring, EI_JOB_RING_RECORDS);
+        rc = place_ring(&run->arena, &run->tasks[i].ring, EI_JOB_RING_RECORDS, sizeof(struct ei_record));
+        if (rc == 0 && run->tasks[i].chain.is_successor) {
+            rc = place_ring(&run->arena, &run->tasks[i].chain.inbox, EI_CHAIN_INBOX_EVENTS,
+                            sizeof(struct ei_chain_event));
+        }
         if (rc == 0 && run->tasks[i].nn.net != NULL) {
             rc = place_buffers(&run->arena, &run->tasks[i].nn);
         }
     }
     for (int32_t i = 0; rc == 0 && i < run->probe_count; i++) {
-        rc = place_ring(&run->arena, &run->probes[i].ring, EI_PROBE_RING_RECORDS);
+        rc = place_ring(&run->arena, &run->probes[i].ring, EI_PROBE_RING_RECORDS, sizeof(struct ei_record));
     }
     return rc < 0 ? einet_error_set(err, rc, "the run's arena of %zu bytes is too small", run->arena.size_bytes) : 0;
 }

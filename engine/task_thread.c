@@ -1,4 +1,5 @@
-/* The job thread of a task: start, then release after release until the run ends.
+/* The job thread of a task: start, then release after release until the run ends. Releases come by the clock, or from
+ * the predecessor in a chain (engine/chain_rt.h).
  *
  * Sleeps are absolute, so the phase never drifts. A long sleep is cut into naps, so that a run which is ended early
  * ends soon. Releases that pass while a job runs are accounted when it has finished, in order.
@@ -58,6 +59,7 @@ static bool await_ring_room(struct ei_live_task *task)
     if (ei_spsc_ring_count(&task->ring) < RING_FULL_RECORDS) {
         return false;
     }
+    ei_chain_announce(task); /* the successors have time for theirs meanwhile */
     const bool is_in_section = ei_rt_section_state() == EI_RT_SECTION;
     if (is_in_section) {
         ei_rt_section_leave();
@@ -93,9 +95,25 @@ static void account_late(struct ei_live_task *task, struct ei_release release)
     }
 }
 
+/* The predecessor's job brought nothing, so this one has nothing to begin with. */
+static void account_absent(struct ei_live_task *task, struct ei_release release)
+{
+    ei_release_absent(&task->rt.releases);
+    ei_job_record_unrun(task, release, EI_JOB_SKIPPED, EI_CAUSE_UPSTREAM);
+}
+
 /* Account all releases up to now; *has_next and *next move on. */
 static void account_passed(struct ei_live_task *task, bool *has_next, struct ei_arrival_release *next)
 {
+    struct ei_chain_event event;
+    while (task->chain.is_successor && ei_chain_take(&task->chain, &event)) {
+        if (event.is_completed) {
+            account_late(task, event.release);
+        } else {
+            account_absent(task, event.release);
+        }
+        (void)await_ring_room(task);
+    }
     int64_t now_ns = ei_mono_now().ns;
     while (*has_next && is_within_run(task, next) && task->run->t0_ns + next->release_ns <= now_ns) {
         account_late(task, take_release(task, has_next, next));
@@ -117,21 +135,32 @@ static void drop_rest(struct ei_live_task *task, bool has_next, struct ei_arriva
         ei_job_record_unrun(task, take_release(task, &has_next, &next), EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
         (void)await_ring_room(task);
     }
+    struct ei_chain_event event;
+    while (task->chain.is_successor && ei_chain_await(&task->chain, &event)) {
+        if (event.is_completed) {
+            ei_release_refuse(&task->rt.releases);
+            ei_job_record_unrun(task, event.release, EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
+        } else {
+            account_absent(task, event.release);
+        }
+        (void)await_ring_room(task);
+        ei_chain_announce(task);
+    }
 }
 
 /* The job that is due and all that queue up behind it, each from its release to its finish. False when the run was
  * cancelled. */
-static bool run_jobs(struct ei_live_task *task, bool *has_next, struct ei_arrival_release *next)
+static bool run_jobs(struct ei_live_task *task, struct ei_release job, bool *has_next, struct ei_arrival_release *next)
 {
     int64_t awake_ns = ei_mono_now().ns;
-    task->rt.ready_ns = task->run->t0_ns + next->release_ns;
-    struct ei_release job = take_release(task, has_next, next), displaced;
+    struct ei_release displaced;
     bool has_displaced = false, has_job = true;
     (void)ei_release_on_release(&task->rt.releases, job, &displaced, &has_displaced);
     while (has_job && !ei_run_is_cancelled(task->run, awake_ns)) {
         ei_job_run(task, job, awake_ns);
         account_passed(task, has_next, next);
         has_job = ei_release_on_finish(&task->rt.releases, &job);
+        ei_chain_announce(task); /* only now: a higher successor runs at once and would delay the accounting */
         awake_ns = task->rt.ready_ns = ei_mono_now().ns;
     }
     if (has_job) { /* cancelled between two jobs: the one that was due never ran */
@@ -141,21 +170,47 @@ static bool run_jobs(struct ei_live_task *task, bool *has_next, struct ei_arriva
     return !has_job;
 }
 
+static void enter_section(const struct ei_live_task *task)
+{
+    if (task->spec->class_ == EI_SPEC_CLASS_FIFO) {
+        ei_rt_section_enter();
+    }
+}
+
+static void leave_section(const struct ei_live_task *task)
+{
+    if (task->spec->class_ == EI_SPEC_CLASS_FIFO) {
+        ei_rt_section_leave();
+    }
+}
+
+/* Release after release, by the clock or as the predecessor's jobs finish. */
 static void run_releases(struct ei_live_task *task)
 {
-    const bool is_real_time = task->spec->class_ == EI_SPEC_CLASS_FIFO;
-    struct ei_arrival_release next;
+    struct ei_arrival_release next = {0};
+    struct ei_chain_event event;
     bool has_next = ei_arrival_next(&task->rt.arrival, &next), goes_on = true;
     while (goes_on && has_next && sleep_until_release(task, &next)) {
-        if (is_real_time) {
-            ei_rt_section_enter();
+        enter_section(task);
+        task->rt.ready_ns = task->run->t0_ns + next.release_ns;
+        const struct ei_release job = take_release(task, &has_next, &next);
+        goes_on = run_jobs(task, job, &has_next, &next);
+        leave_section(task);
+    }
+    while (goes_on && task->chain.is_successor && ei_chain_await(&task->chain, &event)) {
+        enter_section(task);
+        if (event.is_completed) {
+            task->rt.ready_ns = event.at_ns;
+            goes_on = run_jobs(task, event.release, &has_next, &next);
+        } else {
+            account_absent(task, event.release);
+            (void)await_ring_room(task);
+            ei_chain_announce(task);
         }
-        goes_on = run_jobs(task, &has_next, &next);
-        if (is_real_time) {
-            ei_rt_section_leave();
-        }
+        leave_section(task);
     }
     drop_rest(task, has_next, next);
+    ei_chain_close(task);
 }
 
 /* Everything before real time. */

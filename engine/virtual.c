@@ -1,98 +1,13 @@
 /* See virtual.h. One program counter a task; the CPUs say who is due, the program says what comes next. */
 #include "engine/virtual.h"
 
-#include "engine/run_state.h"
-#include "engine/virtual_cpus.h"
-#include "engine/virtual_network.h"
 #include "engine/virtual_report.h"
+#include "engine/virtual_state.h"
 #include "rt/memory.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* What a task's thread does when it is due. */
-enum phase {
-    PHASE_ASLEEP,
-    PHASE_START,   /* the job's first instant on a CPU */
-    PHASE_STAGE,   /* the stage stage_idx begins */
-    PHASE_GRANTED, /* the lane came */
-    PHASE_BLOCK,   /* the step's block begins */
-    PHASE_DONE,    /* the step's block is over */
-    PHASE_BACK,    /* the lane was away and came back */
-    PHASE_OVER     /* all stages are done */
-};
-
-struct virtual_task {
-    struct ei_live_task *task;
-    enum phase phase;
-    int32_t stage_idx;
-    struct ei_course course;
-    bool owes_preemption_record;
-    int64_t wait_since_ns;
-    int32_t preemptor; /* task that got the lane when it was yielded */
-    bool has_next;
-    struct ei_arrival_release next; /* that has not been accounted */
-    struct ei_virtual_network network;
-};
-
-/* The time beside the number: looking it up in the task would miss the cache at every level of the heap. */
-struct sleeper {
-    int64_t release_ns;
-    int32_t task;
-};
-
-struct virtual_run {
-    struct ei_run run;
-    struct virtual_task *tasks;
-    struct ei_virtual_cpus cpus;
-    struct ei_load *loads; /* [cpu_count] */
-    struct ei_collector *collector;
-    struct sleeper *heap; /* tasks that sleep until a release, by time and number */
-    int32_t heap_count;
-    const struct ei_virtual_options *options;
-};
-
-/* ---- the heap of releases ---- */
-
-static bool is_before(struct sleeper a, struct sleeper b)
-{
-    return a.release_ns != b.release_ns ? a.release_ns < b.release_ns : a.task < b.task;
-}
-
-static void push_release(struct virtual_run *v, int32_t task)
-{
-    const struct sleeper sleeper = {v->tasks[task].next.release_ns, task};
-    int32_t i = v->heap_count++;
-    while (i > 0 && is_before(sleeper, v->heap[(i - 1) / 2])) {
-        v->heap[i] = v->heap[(i - 1) / 2];
-        i = (i - 1) / 2;
-    }
-    v->heap[i] = sleeper;
-}
-
-static int32_t pop_release(struct virtual_run *v)
-{
-    const int32_t top = v->heap[0].task;
-    const struct sleeper last = v->heap[--v->heap_count];
-    int32_t i = 0;
-    for (;;) {
-        int32_t child = 2 * i + 1;
-        if (child >= v->heap_count) {
-            break;
-        }
-        if (child + 1 < v->heap_count && is_before(v->heap[child + 1], v->heap[child])) {
-            child++;
-        }
-        if (!is_before(v->heap[child], last)) {
-            break;
-        }
-        v->heap[i] = v->heap[child];
-        i = child;
-    }
-    v->heap[i] = last;
-    return top;
-}
 
 /* ---- records ---- */
 
@@ -104,19 +19,25 @@ static void push(struct virtual_run *v, const struct ei_record *record)
     }
 }
 
-static void push_job(struct virtual_run *v, const struct ei_job_record *job)
+static void emit(void *context, const struct ei_job_record *job)
 {
     const struct ei_record record = {.kind = EI_RECORD_JOB, .u.job = *job};
-    push(v, &record);
+    push(context, &record);
 }
 
-static void record_unrun(struct virtual_run *v, struct virtual_task *vt, struct ei_release release, uint8_t outcome,
-                         uint8_t cause)
+void ei_virtual_push_job(struct virtual_run *v, struct virtual_task *vt, const struct ei_job_record *job)
+{
+    emit(v, job);
+    ei_chain_post(vt->task, job, emit, v);
+}
+
+void ei_virtual_record_unrun(struct virtual_run *v, struct virtual_task *vt, struct ei_release release, uint8_t outcome,
+                             uint8_t cause)
 {
     struct ei_job_record record = ei_job_record_blank(vt->task, release);
     record.outcome = outcome;
     record.cause = cause;
-    push_job(v, &record);
+    ei_virtual_push_job(v, vt, &record);
 }
 
 static void push_preemption(struct virtual_run *v, const struct virtual_task *vt)
@@ -140,7 +61,7 @@ static void push_preemption(struct virtual_run *v, const struct virtual_task *vt
 static void activate(struct virtual_run *v, struct virtual_task *vt)
 {
     struct ei_live_task *task = vt->task;
-    if (task->spec->class_ == EI_SPEC_CLASS_FIFO) {
+    if (ei_course_is_real_time(task)) {
         task->rt.cpu = v->cpus.threads[task->idx].cpu;
         ei_load_enter(&v->loads[task->rt.cpu], v->cpus.now_ns);
     }
@@ -188,7 +109,7 @@ static bool request_lane(struct virtual_run *v, struct virtual_task *vt)
     struct ei_task_network *nn = &vt->task->nn;
     struct ei_gate_seat *seat = &nn->seat;
     seat->job_idx = vt->task->rt.record.job_idx;
-    seat->claim.deadline_ns = vt->task->rt.record.deadline_ns;
+    seat->claim.deadline_ns = ei_course_lane_deadline_ns(vt->task);
     seat->request_ns = seat->granted_ns = v->cpus.now_ns;
     seat->victim_task_idx = -1;
     choose_lane(nn);
@@ -218,17 +139,27 @@ static int64_t cpu_stage_ns(const struct ei_stage_spec *stage)
     return stage->spin_ns != EI_NONE_NS ? stage->spin_ns : 0;
 }
 
-/* The stage begins; false when the thread gave up its CPU. */
+/* The stage before is over, the next one begins; false when the thread gave up its CPU. */
 static bool begin_stage(struct virtual_run *v, struct virtual_task *vt)
 {
     struct ei_live_task *task = vt->task;
+    if (vt->is_in_cpu_stage) {
+        vt->is_in_cpu_stage = false;
+        if (!ei_course_stage_end(task, v->cpus.now_ns)) {
+            vt->phase = PHASE_OVER;
+            return true;
+        }
+    }
     if (vt->stage_idx == task->spec->stage_count) {
         vt->phase = PHASE_OVER;
         return true;
     }
     const struct ei_stage_spec *stage = &task->spec->stages[vt->stage_idx];
+    ei_course_stage_begin(task, vt->stage_idx, v->cpus.now_ns);
     if (stage->kind == EI_SPEC_STAGE_CPU) {
         vt->stage_idx++;
+        vt->is_in_cpu_stage = true;
+        task->rt.stage.used_ns = cpu_stage_ns(stage);
         ei_virtual_compute(&v->cpus, task->idx, cpu_stage_ns(stage));
         return cpu_stage_ns(stage) == 0;
     }
@@ -272,7 +203,7 @@ static void end_network(struct virtual_run *v, struct virtual_task *vt)
     }
     ei_course_end(task, &vt->course, next, v->cpus.now_ns, v->cpus.now_ns);
     vt->stage_idx++;
-    vt->phase = vt->course.is_aborted ? PHASE_OVER : PHASE_STAGE;
+    vt->phase = task->rt.record.outcome == EI_JOB_ABORTED ? PHASE_OVER : PHASE_STAGE;
     ei_virtual_compute(&v->cpus, task->idx, 0); /* due at once when it next runs */
     ei_virtual_set_priority(&v->cpus, task->idx, task->spec->priority);
 }
@@ -291,6 +222,7 @@ static bool begin_block(struct virtual_run *v, struct virtual_task *vt)
     }
     const int64_t block_ns = ei_virtual_network_time_ns(vt->task, &vt->network, vt->course.step);
     vt->phase = PHASE_DONE;
+    vt->task->rt.stage.used_ns += block_ns;
     ei_virtual_compute(&v->cpus, vt->task->idx, block_ns);
     return block_ns == 0;
 }
@@ -353,85 +285,7 @@ static void come_back(struct virtual_run *v, struct virtual_task *vt)
     vt->phase = PHASE_BLOCK;
 }
 
-/* ---- jobs and releases ---- */
-
-static bool is_within_run(const struct virtual_run *v, const struct virtual_task *vt)
-{
-    return vt->has_next &&
-           (vt->next.nominal_ns <= vt->task->rt.last_nominal_ns || vt->next.nominal_ns <= v->run.end_ns);
-}
-
-static struct ei_release take_release(struct virtual_task *vt)
-{
-    const struct ei_release release = {.job_idx = vt->next.job_idx, .nominal_ns = vt->next.nominal_ns};
-    vt->task->rt.last_nominal_ns = vt->next.nominal_ns;
-    vt->has_next = ei_arrival_next(&vt->task->rt.arrival, &vt->next);
-    return release;
-}
-
-static void account_late(struct virtual_run *v, struct virtual_task *vt, struct ei_release release)
-{
-    struct ei_release displaced;
-    bool has_displaced = false;
-    switch (ei_release_on_release(&vt->task->rt.releases, release, &displaced, &has_displaced)) {
-    case EI_RELEASE_SKIPPED:
-        record_unrun(v, vt, release, EI_JOB_SKIPPED, EI_CAUSE_LATE);
-        break;
-    case EI_RELEASE_DROPPED:
-        record_unrun(v, vt, release, EI_JOB_DROPPED, EI_CAUSE_QUEUE);
-        break;
-    case EI_RELEASE_QUEUED:
-        if (has_displaced) {
-            record_unrun(v, vt, displaced, EI_JOB_DROPPED, EI_CAUSE_QUEUE);
-        }
-        break;
-    case EI_RELEASE_START: /* cannot happen while active */
-        break;
-    }
-}
-
-static void make_current(struct virtual_run *v, struct virtual_task *vt, struct ei_release release)
-{
-    vt->task->rt.record = ei_job_record_blank(vt->task, release);
-    ei_virtual_parts_begin(&v->cpus, vt->task);
-    vt->phase = PHASE_START;
-}
-
-/* What is left when the run was ended early: dropped by name, as in a live run. */
-static void drop_rest(struct virtual_run *v, struct virtual_task *vt)
-{
-    struct ei_release waiting;
-    while (ei_release_drop_waiting(&vt->task->rt.releases, &waiting)) {
-        record_unrun(v, vt, waiting, EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
-    }
-    while (is_within_run(v, vt)) {
-        ei_release_refuse(&vt->task->rt.releases);
-        record_unrun(v, vt, take_release(vt), EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
-    }
-}
-
-/* The thread has no job: the next one that waits, or sleep. */
-static bool next_job(struct virtual_run *v, struct virtual_task *vt)
-{
-    struct ei_release job;
-    while (is_within_run(v, vt) && vt->next.release_ns <= v->cpus.now_ns) {
-        account_late(v, vt, take_release(vt));
-    }
-    if (ei_release_on_finish(&vt->task->rt.releases, &job)) {
-        if (!ei_run_is_cancelled(&v->run, v->cpus.now_ns)) {
-            make_current(v, vt, job);
-            return true;
-        }
-        ei_release_unstart(&vt->task->rt.releases);
-        record_unrun(v, vt, job, EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
-    }
-    vt->phase = PHASE_ASLEEP;
-    ei_virtual_block(&v->cpus, vt->task->idx);
-    if (is_within_run(v, vt)) {
-        push_release(v, vt->task->idx);
-    }
-    return false;
-}
+/* ---- jobs ---- */
 
 /* The job's first instant on a CPU; false when it was refused and the thread sleeps. */
 static bool start_job(struct virtual_run *v, struct virtual_task *vt)
@@ -442,15 +296,17 @@ static bool start_job(struct virtual_run *v, struct virtual_task *vt)
     record->outcome = EI_JOB_COMPLETED;
     record->cause = EI_CAUSE_PLAN_DONE;
     task->begun_ns = record->release_ns;
+    ei_course_job_begin(task, record->job_idx);
     activate(v, vt);
     if (task->nn.gate != NULL &&
         would_pass(v, vt, task->nn.first_answer_ns, ei_cpu_load_hard_cap(v->run.wl->platform.rt_load_cap))) {
         const struct ei_release release = {.job_idx = record->job_idx, .nominal_ns = record->release_ns};
         deactivate(v, vt);
+        ei_course_job_end(task);
         ei_release_unstart(&task->rt.releases);
-        record_unrun(v, vt, release, EI_JOB_DROPPED, EI_CAUSE_LOAD_CAP);
+        ei_virtual_record_unrun(v, vt, release, EI_JOB_DROPPED, EI_CAUSE_LOAD_CAP);
         task->lane_done_ns = record->release_ns;
-        return next_job(v, vt);
+        return ei_virtual_next_job(v, vt);
     }
     vt->stage_idx = 0;
     vt->phase = PHASE_STAGE;
@@ -463,9 +319,10 @@ static bool finish_job(struct virtual_run *v, struct virtual_task *vt)
     ei_job_record_finish(&task->rt.record, 0, v->cpus.now_ns);
     ei_virtual_parts_end(&v->cpus, task);
     deactivate(v, vt);
-    push_job(v, &task->rt.record);
+    ei_course_job_end(task);
+    ei_virtual_push_job(v, vt, &task->rt.record);
     task->lane_done_ns = task->rt.record.release_ns;
-    return next_job(v, vt);
+    return ei_virtual_next_job(v, vt);
 }
 
 /* Let the thread do everything that takes no time. Returns 0, or a code that only a defect can cause. */
@@ -503,21 +360,24 @@ static int go_on(struct virtual_run *v, struct virtual_task *vt)
     return rc;
 }
 
-static void release_task(struct virtual_run *v, struct virtual_task *vt)
-{
-    struct ei_release displaced;
-    bool has_displaced = false;
-    const struct ei_release job = take_release(vt);
-    (void)ei_release_on_release(&vt->task->rt.releases, job, &displaced, &has_displaced);
-    make_current(v, vt, job);
-    ei_virtual_wake(&v->cpus, vt->task->idx, 0);
-}
-
 static void look_for_stop(struct virtual_run *v)
 {
     if (v->options->stop != NULL && *v->options->stop != 0 && !v->run.is_cancelled) {
         v->run.is_cancelled = true;
         v->run.end_ns = v->cpus.now_ns < v->run.end_ns ? v->cpus.now_ns : v->run.end_ns;
+    }
+}
+
+/* The watchdog's look at every task. */
+static void look_around(struct virtual_run *v)
+{
+    v->cpus.now_ns = v->next_look_ns;
+    v->next_look_ns += EI_WATCH_PERIOD_NS;
+    for (int32_t i = 0; i < v->run.wl->task_count; i++) {
+        struct ei_live_task *task = v->tasks[i].task;
+        if (task->is_fifo && ei_watch_task(task, v->cpus.now_ns, ei_virtual_used_ns(&v->cpus, i), v->cpus.now_ns)) {
+            ei_virtual_demote(&v->cpus, i);
+        }
     }
 }
 
@@ -527,14 +387,16 @@ static int run_events(struct virtual_run *v)
         int64_t due_ns;
         const int32_t due = ei_virtual_next_due(&v->cpus, &due_ns);
         look_for_stop(v);
-        while (v->heap_count > 0 && v->run.is_cancelled && !is_within_run(v, &v->tasks[v->heap[0].task])) {
-            (void)pop_release(v);
+        while (v->heap_count > 0 && v->run.is_cancelled && !ei_virtual_is_within_run(v, &v->tasks[v->heap[0].task])) {
+            (void)ei_virtual_pop_release(v);
         }
         const int64_t release_ns = v->heap_count > 0 ? v->heap[0].release_ns : INT64_MAX;
         if (due == EI_VIRTUAL_NOBODY && v->heap_count == 0) {
             return 0;
         }
-        if (due != EI_VIRTUAL_NOBODY && due_ns <= release_ns) {
+        if (v->next_look_ns < due_ns && v->next_look_ns < release_ns) {
+            look_around(v);
+        } else if (due != EI_VIRTUAL_NOBODY && due_ns <= release_ns) {
             v->cpus.now_ns = due_ns;
             ei_virtual_compute(&v->cpus, due, 0);
             rc = go_on(v, &v->tasks[due]);
@@ -543,7 +405,8 @@ static int run_events(struct virtual_run *v)
             }
         } else {
             v->cpus.now_ns = release_ns;
-            release_task(v, &v->tasks[pop_release(v)]);
+            struct virtual_task *released = &v->tasks[ei_virtual_pop_release(v)];
+            ei_virtual_begin_release(v, released, ei_virtual_take_release(released));
         }
     }
     return 0;
@@ -561,6 +424,13 @@ static int build_task(struct virtual_run *v, struct virtual_task *vt, struct ein
     task->cpu_profile_ns = ei_task_cpu_profile_ns(task->spec);
     task->is_fifo = task->spec->class_ == EI_SPEC_CLASS_FIFO;
     int rc = ei_task_build_releases(task, err);
+    if (rc == 0 && task->chain.is_successor) {
+        const size_t bytes = ei_spsc_ring_storage_bytes(EI_CHAIN_INBOX_EVENTS, sizeof *vt->inbox);
+        vt->inbox = calloc(1, bytes);
+        rc = vt->inbox == NULL
+                 ? einet_error_set(err, -ENOMEM, "no memory for the chain of task '%s'", task->spec->name)
+                 : ei_spsc_ring_init(&task->chain.inbox, EI_CHAIN_INBOX_EVENTS, sizeof *vt->inbox, vt->inbox, bytes);
+    }
     if (rc == 0 && task->spec->nn_stage_idx != EI_NONE_IDX) {
         ei_task_take_seat(task);
         task->after_ns = ei_task_after_network_ns(task->spec);
@@ -568,8 +438,8 @@ static int build_task(struct virtual_run *v, struct virtual_task *vt, struct ein
     }
     if (rc == 0) {
         vt->has_next = ei_arrival_next(&task->rt.arrival, &vt->next);
-        if (is_within_run(v, vt)) {
-            push_release(v, task->idx);
+        if (ei_virtual_is_within_run(v, vt)) {
+            ei_virtual_push_release(v, task->idx);
         }
     }
     return rc;
@@ -612,7 +482,14 @@ static int prepare(struct virtual_run *v, const struct ei_workload *wl, const st
         v->run.tasks[i].begun_ns = INT64_MIN;
         v->run.tasks[i].lane_done_ns = INT64_MIN;
         v->run.tasks[i].rt.last_nominal_ns = INT64_MIN;
+        ei_watch_init(&v->run.tasks[i].watch.watch);
+        v->run.tasks[i].watch.job_idx = EI_WATCH_NO_JOB;
+        if (ei_watch_limit_ns(wl, i) != EI_WATCH_NO_LIMIT) {
+            v->next_look_ns = EI_WATCH_PERIOD_NS;
+        }
     }
+    v->next_look_ns = v->next_look_ns > 0 ? v->next_look_ns : INT64_MAX;
+    ei_chains_link(&v->run);
     int rc = ei_run_settle_cpus(&v->run, err);
     for (int32_t i = 0; rc == 0 && i < wl->task_count; i++) {
         rc = build_task(v, &v->tasks[i], err);
@@ -628,15 +505,16 @@ static int finish(struct virtual_run *v, struct ei_live_result *out, struct eine
     int64_t expected[EI_TASKS_MAX];
     const struct ei_workload *wl = v->run.wl;
     for (int32_t i = 0; i < wl->task_count; i++) {
-        drop_rest(v, &v->tasks[i]);
-        const int64_t last_ns = v->run.tasks[i].rt.last_nominal_ns;
-        const int64_t until_ns = last_ns > v->run.end_ns ? last_ns : v->run.end_ns;
-        expected[i] = until_ns < wl->run.warmup_ns
-                          ? 0
-                          : ei_arrival_expected(&wl->tasks[i].arrival, wl->run.seed, i, wl->run.warmup_ns, until_ns);
+        ei_virtual_drop_rest(v, &v->tasks[i]);
     }
+    for (int32_t i = 0; i < wl->task_count; i++) {
+        expected[i] = ei_task_expected(&v->run.tasks[i], v->run.end_ns);
+    }
+    struct ei_metrics_demotion demotions[EI_TASKS_MAX];
     const struct ei_metrics_totals totals = {
         .expected = expected,
+        .demotions = demotions,
+        .demotion_count = ei_watch_demotions(&v->run, demotions),
         .duration_ns = v->run.end_ns,
         .is_ended_early = v->run.is_cancelled,
         .minor_faults = -1,
@@ -649,12 +527,14 @@ static int finish(struct virtual_run *v, struct ei_live_result *out, struct eine
     out->slo_failures = ei_collector_slo_failures(v->collector);
     out->is_identity_ok = ei_collector_is_identity_ok(v->collector);
     out->is_ended_early = v->run.is_cancelled;
+    out->demoted_tasks = totals.demotion_count;
     return rc;
 }
 
 static void demolish(struct virtual_run *v)
 {
     for (int32_t i = 0; v->tasks != NULL && v->run.tasks != NULL && i < v->run.wl->task_count; i++) {
+        free(v->tasks[i].inbox);
         ei_virtual_network_fini(&v->tasks[i].network);
         ei_task_demolish_planning(&v->run.tasks[i]);
     }

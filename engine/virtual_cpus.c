@@ -167,6 +167,7 @@ static int32_t take_off(struct ei_virtual_cpus *v, int32_t cpu)
     struct ei_virtual_thread *t = &v->threads[thread];
     count_running(v, t);
     t->rest_ns -= v->now_ns - t->since_ns;
+    t->used_ns += v->now_ns - t->since_ns;
     t->since_ns = v->now_ns;
     v->cpus[cpu].running = EI_VIRTUAL_NOBODY;
     return thread;
@@ -255,12 +256,18 @@ void ei_virtual_wake(struct ei_virtual_cpus *v, int32_t thread, int64_t rest_ns)
 void ei_virtual_compute(struct ei_virtual_cpus *v, int32_t thread, int64_t rest_ns)
 {
     v->threads[thread].rest_ns = rest_ns;
+    v->threads[thread].used_ns += v->now_ns - v->threads[thread].since_ns;
     v->threads[thread].since_ns = v->now_ns;
 }
 
 void ei_virtual_block(struct ei_virtual_cpus *v, int32_t thread)
 {
     const int32_t cpu = v->threads[thread].cpu;
+    if (v->threads[thread].state == EI_VIRTUAL_READY) {
+        dequeue(v, thread);
+        v->threads[thread].state = EI_VIRTUAL_IDLE;
+        return;
+    }
     (void)take_off(v, cpu);
     v->threads[thread].state = EI_VIRTUAL_IDLE;
     refill(v, cpu);
@@ -270,7 +277,7 @@ void ei_virtual_set_priority(struct ei_virtual_cpus *v, int32_t thread, int32_t 
 {
     struct ei_virtual_thread *t = &v->threads[thread];
     const bool is_lowered = priority < t->priority;
-    if (priority == t->priority) {
+    if (priority == t->priority || t->is_demoted) {
         return;
     }
     ei_virtual_count(v, thread);
@@ -291,6 +298,24 @@ void ei_virtual_set_priority(struct ei_virtual_cpus *v, int32_t thread, int32_t 
     } else {
         t->priority = priority;
     }
+}
+
+void ei_virtual_demote(struct ei_virtual_cpus *v, int32_t thread)
+{
+    struct ei_virtual_thread *t = &v->threads[thread];
+    ei_virtual_count(v, thread);
+    t->base = 0;
+    if (t->state == EI_VIRTUAL_READY) {
+        mark_waiting(v, t);
+    }
+    ei_virtual_set_priority(v, thread, 0);
+    t->is_demoted = true;
+}
+
+int64_t ei_virtual_used_ns(const struct ei_virtual_cpus *v, int32_t thread)
+{
+    const struct ei_virtual_thread *t = &v->threads[thread];
+    return t->used_ns + (t->state == EI_VIRTUAL_RUNNING ? v->now_ns - t->since_ns : 0);
 }
 
 int32_t ei_virtual_next_due(const struct ei_virtual_cpus *v, int64_t *out_ns)

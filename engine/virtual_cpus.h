@@ -37,6 +37,8 @@ struct ei_virtual_thread {
     int64_t waited_ns; /* in a queue */
     int64_t below_ns;  /* of waited_ns: while its CPU ran a thread of a lower base */
     int64_t mark_ns, below_mark_ns;
+    int64_t used_ns; /* processor time, as of since_ns when it runs */
+    bool is_demoted; /* to priority 0 for good */
 };
 
 struct ei_virtual_cpu {
@@ -66,7 +68,7 @@ void ei_virtual_wake(struct ei_virtual_cpus *v, int32_t thread, int64_t rest_ns)
 /* The running thread has rest_ns more to compute. */
 void ei_virtual_compute(struct ei_virtual_cpus *v, int32_t thread, int64_t rest_ns);
 
-/* The running thread sleeps or waits. */
+/* The running thread sleeps or waits; or one that lost its CPU at this very instant, to whom it woke. */
 void ei_virtual_block(struct ei_virtual_cpus *v, int32_t thread);
 
 /* Change a thread's priority. */
@@ -75,6 +77,11 @@ void ei_virtual_set_priority(struct ei_virtual_cpus *v, int32_t thread, int32_t 
 /* Begin to count where the thread's time goes; bring the counts up to now. */
 void ei_virtual_count_begin(struct ei_virtual_cpus *v, int32_t thread);
 void ei_virtual_count(struct ei_virtual_cpus *v, int32_t thread);
+/* Priority 0 for good, its own too: later changes have no effect. */
+void ei_virtual_demote(struct ei_virtual_cpus *v, int32_t thread);
+
+/* Processor time that the thread has used until now. */
+int64_t ei_virtual_used_ns(const struct ei_virtual_cpus *v, int32_t thread);
 
 /* The thread that is due next and when (>= now); EI_VIRTUAL_NOBODY when nobody runs. Ties go to the lower CPU. */
 int32_t ei_virtual_next_due(const struct ei_virtual_cpus *v, int64_t *out_ns);

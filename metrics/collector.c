@@ -320,6 +320,7 @@ static void count_run(struct ei_metrics_task_state *task, const struct ei_job_re
     if (job->start_ns != 0) {
         ei_histogram_record(&task->start_latency, job->start_ns - job->release_ns);
     }
+    task->overruns += (job->flags & EI_JOB_OVERRUN) != 0;
     task->preemptions += job->preemptions;
     task->preempted_jobs += job->preemptions > 0;
     if ((job->flags & EI_JOB_HAS_NN) != 0) {

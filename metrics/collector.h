@@ -91,6 +91,16 @@ struct ei_metrics_cpu_load {
     double mean, peak, cap;
 };
 
+/* A task whose thread the watchdog took out of real time. */
+struct ei_metrics_demotion {
+    int32_t task_idx;
+    bool is_starving; /* it kept housekeeping from running, else a job used more than limit_ns */
+    int64_t job_idx;  /* that ran */
+    int64_t at_ns;    /* since t0 */
+    int64_t used_ns;  /* processor time of the job, as far as it was seen */
+    int64_t limit_ns; /* INT64_MAX = none */
+};
+
 /* What the engine knows when the run is over. */
 struct ei_metrics_totals {
     const int64_t *expected; /* per task: nominal releases that are not warm-up, up to the real end of the run */
@@ -101,7 +111,14 @@ struct ei_metrics_totals {
     int64_t minor_faults, major_faults, voluntary_switches, involuntary_switches; /* of the process; -1 = unknown */
     const struct ei_metrics_cpu_load *loads;                                      /* may be NULL */
     int32_t load_count;
+    const struct ei_metrics_demotion *demotions; /* one a task at most; each makes the run degraded. May be NULL */
+    int32_t demotion_count;
 };
+
+#define EI_METRICS_DEMOTION_TEXT_MAX 256
+/* "task 'x' was demoted to SCHED_OTHER ...": for logs. Returns out. */
+const char *ei_metrics_demotion_text(const struct ei_metrics_demotion *demotion, const char *task_name,
+                                     char out[EI_METRICS_DEMOTION_TEXT_MAX]);
 
 /* Counts of one task so far, for a progress line. */
 struct ei_metrics_progress {

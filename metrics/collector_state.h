@@ -22,6 +22,7 @@ struct ei_metrics_task_state {
     struct ei_metrics_task spec; /* name is owned */
     int64_t completed, aborted, skipped, dropped;
     int64_t misses;            /* completed after the deadline */
+    int64_t overruns;          /* released jobs with a stage over its budget or timeout */
     int64_t misses_explained;  /* of them, by gaps of the machine */
     int64_t not_run_explained; /* skipped, dropped or aborted jobs that gaps explain */
     int64_t warmup;            /* warm-up jobs seen */
@@ -37,6 +38,8 @@ struct ei_metrics_task_state {
     int64_t over_profile[EI_PROFILE_VERDICTS]; /* released jobs by verdict */
     int64_t exits[EI_METRICS_EXITS_MAX], exit_labelled[EI_METRICS_EXITS_MAX], exit_correct[EI_METRICS_EXITS_MAX];
     int64_t *preempted_by; /* owned, one per task */
+    bool is_demoted;       /* after finish, by the watchdog */
+    struct ei_metrics_demotion demotion;
     int64_t last_response_ns;
     int64_t last_release_ns, last_finish_ns; /* of the newest job that ran, to explain skips by it */
     struct ei_outcome_sequence sequence;

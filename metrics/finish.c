@@ -1,5 +1,6 @@
 /* The end of a run: take the engine's totals, judge, and write the files so that all of them appear or none. */
 #include "metrics/collector_state.h"
+#include "metrics/table_text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ static int copy_totals(struct ei_collector *collector, const struct ei_metrics_t
     collector->totals = *totals;
     collector->totals.expected = collector->expected;
     collector->totals.loads = loads;
+    collector->totals.demotions = NULL; /* the tasks have them */
     collector->totals.load_count = (int32_t)count;
     return 0;
 }
@@ -104,12 +106,53 @@ static int write_files(struct ei_collector *collector, struct einet_error *err)
     return rc;
 }
 
+const char *ei_metrics_demotion_text(const struct ei_metrics_demotion *demotion, const char *task_name,
+                                     char out[EI_METRICS_DEMOTION_TEXT_MAX])
+{
+    char at[32], used[32], limit[32];
+    ei_text_duration(at, sizeof at, demotion->at_ns);
+    ei_text_duration(used, sizeof used, demotion->used_ns);
+    ei_text_duration(limit, sizeof limit, demotion->limit_ns);
+    if (demotion->is_starving) {
+        snprintf(out, EI_METRICS_DEMOTION_TEXT_MAX,
+                 "task '%.40s' was demoted to SCHED_OTHER %s after the start: it kept housekeeping from running (job "
+                 "%lld)",
+                 task_name, at, (long long)demotion->job_idx);
+    } else {
+        snprintf(out, EI_METRICS_DEMOTION_TEXT_MAX,
+                 "task '%.40s' was demoted to SCHED_OTHER %s after the start: its job %lld had used %s, the watchdog "
+                 "allows %s",
+                 task_name, at, (long long)demotion->job_idx, used, limit);
+    }
+    return out;
+}
+
+/* Each demotion belongs to its task and to what degrades the run. Returns 0 or -ENOMEM. */
+static int take_demotions(struct ei_collector *collector, const struct ei_metrics_totals *totals)
+{
+    int rc = 0;
+    for (int32_t i = 0; i < totals->demotion_count; i++) {
+        const struct ei_metrics_demotion *demotion = &totals->demotions[i];
+        struct ei_metrics_task_state *task = &collector->tasks[demotion->task_idx];
+        char text[EI_METRICS_DEMOTION_TEXT_MAX];
+        json_t *entry = json_object();
+        task->is_demoted = true;
+        task->demotion = *demotion;
+        rc |= json_object_set_new(entry, "reason",
+                                  json_string(ei_metrics_demotion_text(demotion, task->spec.name, text)));
+        rc |= json_object_set_new(entry, "fix",
+                                  json_string("find out why it ran away, or raise its budgets or platform.watchdog"));
+        rc |= json_array_append_new(collector->degraded, entry);
+    }
+    return rc == 0 ? 0 : -ENOMEM;
+}
+
 int ei_collector_finish(struct ei_collector *collector, const struct ei_metrics_totals *totals, struct einet_error *err)
 {
     if (collector->is_finished) {
         return einet_error_set(err, -EINVAL, "the collector is finished already: call finish once");
     }
-    if (copy_totals(collector, totals) != 0) {
+    if (copy_totals(collector, totals) != 0 || take_demotions(collector, totals) != 0) {
         return einet_error_set(err, -ENOMEM, "out of memory for the totals of the run");
     }
     for (int32_t i = 0; i < collector->task_count; i++) {

@@ -6,7 +6,8 @@
 #include <string.h>
 
 static const char head[] =
-    "task,job_idx,release_ns,outcome,cause,is_warmup,is_missed,awake_ns,start_ns,finish_ns,deadline_ns,answer_ns,"
+    "task,job_idx,release_ns,outcome,cause,is_warmup,is_missed,is_overrun,awake_ns,start_ns,finish_ns,deadline_ns,"
+    "answer_ns,"
     "lane_wait_ns,lane_busy_ns,planned_exit_idx,exit_idx,exits_mask,confidence,sample_idx,label,answer_label,"
     "is_correct,preemptions,preempted_by,replans,late_replans,gap_ns,is_machine_explained,is_degraded,"
     "release_delay_ns,blocking_ns,interference_ns,execution_ns,lane_queue_ns,unexplained_ns,profiled_ns,miss_cause,"
@@ -20,8 +21,8 @@ const char *ei_job_outcome_name(int outcome)
 
 const char *ei_job_cause_name(int cause)
 {
-    static const char *const names[EI_JOB_CAUSES] = {"plan_done", "preempted", "deadline", "load_cap",
-                                                     "cancelled", "late",      "queue",    "fault"};
+    static const char *const names[EI_JOB_CAUSES] = {"plan_done", "preempted", "deadline", "load_cap", "cancelled",
+                                                     "late",      "queue",     "fault",    "upstream", "overrun"};
     return cause >= 0 && cause < EI_JOB_CAUSES ? names[cause] : "unknown";
 }
 
@@ -112,9 +113,9 @@ int ei_jobs_csv_write_job(FILE *out, const struct ei_job_record *job, const stru
 {
     errno = 0;
     write_text(out, context->task);
-    fprintf(out, ",%" PRId64 ",%" PRId64 ",%s,%s,%d,%d", job->job_idx, job->release_ns - context->t0_ns,
+    fprintf(out, ",%" PRId64 ",%" PRId64 ",%s,%s,%d,%d,%d", job->job_idx, job->release_ns - context->t0_ns,
             ei_job_outcome_name(job->outcome), ei_job_cause_name(job->cause), (job->flags & EI_JOB_WARMUP) != 0,
-            (job->flags & EI_JOB_MISSED) != 0);
+            (job->flags & EI_JOB_MISSED) != 0, (job->flags & EI_JOB_OVERRUN) != 0);
     write_since(out, job->awake_ns, job->release_ns);
     write_since(out, job->start_ns, job->release_ns);
     write_since(out, job->finish_ns, job->release_ns);

@@ -9,7 +9,7 @@
 const char *ei_job_outcome_name(int outcome);
 const char *ei_job_cause_name(int cause);
 
-#define EI_JOB_CAUSES 8
+#define EI_JOB_CAUSES 10
 
 /* What a line says beyond the record. */
 struct ei_jobs_csv_context {

@@ -28,7 +28,7 @@ enum ei_part {
 enum ei_job_outcome {
     EI_JOB_COMPLETED, /* finished, with or without an answer */
     EI_JOB_ABORTED,   /* started, then given up without a result (on_deadline: abort, stage failure) */
-    EI_JOB_SKIPPED,   /* its release found the previous job still active (late_release: skip) */
+    EI_JOB_SKIPPED,   /* its release found the previous job still active (late_release: skip), or never came in its chain */
     EI_JOB_DROPPED    /* queued and thrown out, by a full queue, the load cap or the end of the run */
 };
 
@@ -41,7 +41,9 @@ enum ei_job_cause {
     EI_CAUSE_CANCELLED, /* the run was ended by a signal */
     EI_CAUSE_LATE,      /* skipped: the previous job was still active */
     EI_CAUSE_QUEUE,     /* dropped: the queue was full */
-    EI_CAUSE_FAULT      /* a stage failed */
+    EI_CAUSE_FAULT,     /* a stage failed */
+    EI_CAUSE_UPSTREAM,  /* skipped: the job before it in the chain brought no result */
+    EI_CAUSE_OVERRUN    /* on_overrun: exit or abort, or the next exit did not fit into the budget */
 };
 
 enum {
@@ -50,7 +52,8 @@ enum {
     EI_JOB_ANSWERED = 1 << 2, /* an answer of this very job was published */
     EI_JOB_LABELLED = 1 << 3, /* label is known */
     EI_JOB_HAS_NN = 1 << 4,   /* the task has a network stage, so coverage and exits apply */
-    EI_JOB_SPLIT = 1 << 5     /* part_ns is complete; without it the collector finds the rest in activities and gaps */
+    EI_JOB_SPLIT = 1 << 5,    /* part_ns is complete; without it the collector finds the rest in activities and gaps */
+    EI_JOB_OVERRUN = 1 << 6   /* a stage went over its budget or timeout */
 };
 
 struct ei_job_record {

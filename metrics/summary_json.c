@@ -192,6 +192,21 @@ static void set_network(json_t *object, const struct ei_metrics_task_state *task
     set(object, "late_replans", has_network ? json_integer(task->late_replans) : json_null(), rc);
 }
 
+static json_t *demotion(const struct ei_metrics_task_state *task, int *rc)
+{
+    const struct ei_metrics_demotion *demotion = &task->demotion;
+    if (!task->is_demoted) {
+        return json_null();
+    }
+    json_t *object = json_object();
+    set(object, "why", json_string(demotion->is_starving ? "starving" : "runaway"), rc);
+    set(object, "job_idx", json_integer(demotion->job_idx), rc);
+    set(object, "at_ns", json_integer(demotion->at_ns), rc);
+    set(object, "used_ns", json_integer(demotion->used_ns), rc);
+    set(object, "limit_ns", demotion->limit_ns != INT64_MAX ? json_integer(demotion->limit_ns) : json_null(), rc);
+    return object;
+}
+
 static json_t *task_json(const struct ei_collector *collector, int32_t task_idx, int *rc)
 {
     const struct ei_metrics_task_state *task = &collector->tasks[task_idx];
@@ -206,6 +221,7 @@ static json_t *task_json(const struct ei_collector *collector, int32_t task_idx,
     set(object, "completed", json_integer(task->completed), rc);
     set(object, "aborted", json_integer(task->aborted), rc);
     set(object, "misses", json_integer(task->misses), rc);
+    set(object, "overruns", json_integer(task->overruns), rc);
     set(object, "preemptions", json_integer(task->preemptions), rc);
     set(object, "coverage", fraction(task->answered, task->with_network), rc);
     set(object, "accuracy", fraction(task->correct, task->labelled_answered), rc);
@@ -218,6 +234,7 @@ static json_t *task_json(const struct ei_collector *collector, int32_t task_idx,
     set(object, "lane_wait_ns", task->spec.exits > 0 ? percentiles(&task->lane_wait, rc) : json_null(), rc);
     set(object, "tardiness_ns", has_deadline ? percentiles(&task->tardiness, rc) : json_null(), rc);
     set(object, "is_fifo", boolean(task->spec.is_fifo), rc);
+    set(object, "demoted", demotion(task, rc), rc);
     set(object, "deadline_ns", has_deadline ? json_integer(task->spec.deadline_ns) : json_null(), rc);
     set(object, "period_ns", task->spec.period_ns > 0 ? json_integer(task->spec.period_ns) : json_null(), rc);
     set(object, "warmup", json_integer(task->warmup), rc);

@@ -67,7 +67,7 @@ struct ei_step {
     int32_t idx; /* conv part or branch to run; FINISH: the exit to deliver, EI_EXIT_NONE = no answer */
 };
 
-enum ei_stop_reason { EI_STOP_NONE, EI_STOP_PREEMPTED, EI_STOP_DEADLINE, EI_STOP_LOAD_CAP, EI_STOP_CANCELLED };
+enum ei_stop_reason { EI_STOP_NONE, EI_STOP_PREEMPTED, EI_STOP_DEADLINE, EI_STOP_LOAD_CAP, EI_STOP_CANCELLED, EI_STOP_OVERRUN };
 
 struct ei_elastic {
     const struct ei_elastic_config *config; /* borrowed until the next begin */

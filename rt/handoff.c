@@ -42,4 +42,5 @@ void ei_boost_init_self(struct ei_boost *boost)
     boost->tid = ei_thread_self_tid();
     boost->base_priority = is_fifo ? state.priority : 0;
     atomic_init(&boost->priority, boost->base_priority);
+    atomic_init(&boost->is_demoted, false);
 }

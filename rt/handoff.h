@@ -77,8 +77,9 @@ EINET_RT void ei_waiter_grant(struct ei_waiter *waiter);
 /* A thread whose priority others may raise. */
 struct ei_boost {
     pid_t tid;
-    int base_priority;   /* 0 = not FIFO: boosts change nothing */
-    atomic_int priority; /* what it shall have now; the kernel is told by whoever changes it */
+    int base_priority;      /* 0 = not FIFO: boosts change nothing */
+    atomic_int priority;    /* what it shall have now; the kernel is told by whoever changes it */
+    atomic_bool is_demoted; /* SCHED_OTHER for good: boosts change nothing any more */
 };
 
 /* Describe the calling thread as it is now; call it after ei_thread_become_fifo. Not real-time safe. */
@@ -91,6 +92,10 @@ EINET_RT int ei_thread_boost(struct ei_boost *boost, int priority);
 /* Back to the base priority, at its queue's head. Returns 0 or -errno. Thread: its own; with the guard held, or while
  * it neither holds the lane nor waits for it. */
 EINET_RT int ei_thread_unboost(struct ei_boost *boost);
+
+/* Make a FIFO thread SCHED_OTHER for good, whatever boosts are under way; boost is its own, NULL when it has none.
+ * Returns 0 or -errno. Thread: any; not real-time safe for the thread that it hits. */
+int ei_thread_demote(pid_t tid, struct ei_boost *boost);
 
 /* The hand-off's last three steps in their order: grant (NULL = nobody waits), unlock the guard, unboost the caller.
  * The caller holds the guard, has already made the granted waiter the lane's holder, and may have queued itself again.

@@ -56,16 +56,34 @@ void ei_waiter_grant(struct ei_waiter *waiter)
     }
 }
 
+static int make_other(pid_t tid)
+{
+    const struct sched_param param = {.sched_priority = 0};
+    return sched_setscheduler(tid, SCHED_OTHER, &param) == 0 ? 0 : -errno;
+}
+
+int ei_thread_demote(pid_t tid, struct ei_boost *boost)
+{
+    if (boost != NULL) {
+        atomic_store(&boost->is_demoted, true);
+    }
+    return make_other(tid);
+}
+
 static int tell_kernel(const struct ei_boost *boost, int priority)
 {
     const struct sched_param param = {.sched_priority = priority};
-    return sched_setscheduler(boost->tid, SCHED_FIFO, &param) == 0 ? 0 : -errno;
+    if (sched_setscheduler(boost->tid, SCHED_FIFO, &param) != 0) {
+        return -errno;
+    }
+    /* Demoted meanwhile: that flag is set before the kernel is told there, so the last call makes it SCHED_OTHER. */
+    return atomic_load(&boost->is_demoted) ? make_other(boost->tid) : 0;
 }
 
 int ei_thread_boost(struct ei_boost *boost, int priority)
 {
     const int before = atomic_load(&boost->priority);
-    if (boost->base_priority == 0 || priority <= before) {
+    if (boost->base_priority == 0 || priority <= before || atomic_load(&boost->is_demoted)) {
         return 0;
     }
     /* Stored before the kernel is told, so that a thread that is just stepping down sees it afterwards (settle). */

@@ -69,12 +69,23 @@ struct ei_boundary_verdict ei_boundary_decide(const struct ei_boundary_policy *p
             return stop(policy, boundary, EI_REASON_DEADLINE);
         }
     }
+    if (boundary->budget_left_ns < 0) {
+        if (policy->on_overrun == EI_OVERRUN_ABORT) {
+            return verdict(EI_BOUNDARY_ABORT, EI_REASON_OVERRUN);
+        }
+        if (policy->on_overrun == EI_OVERRUN_EXIT) {
+            return stop(policy, boundary, EI_REASON_OVERRUN);
+        }
+    }
     if (boundary->has_answer && boundary->next_answer_ns > 0) {
         const bool has_deadline = boundary->deadline_ns != INT64_MAX;
         const int64_t left_ns =
             has_deadline ? boundary->deadline_ns - boundary->now_ns - boundary->after_ns : INT64_MAX;
         if (policy->on_deadline == EI_DEADLINE_EXIT && boundary->next_answer_ns > left_ns) {
             return stop(policy, boundary, EI_REASON_DEADLINE);
+        }
+        if (policy->on_overrun == EI_OVERRUN_EXIT && boundary->next_answer_ns > boundary->budget_left_ns) {
+            return stop(policy, boundary, EI_REASON_OVERRUN);
         }
         if (boundary->is_load_capped) {
             return stop(policy, boundary, EI_REASON_LOAD);

@@ -3,13 +3,15 @@
  * A boundary is the point after each conv part and after each branch. The rules, in this order:
  *   1. cancelled                          -> stop
  *   2. deadline passed                    -> on_deadline: exit stops, abort aborts, finish goes on
- *   3. next answer would be late          -> on_deadline: exit stops when an answer is there
- *   4. real-time load at its cap          -> stops when an answer is there
- *   5. a job that goes before waits       -> on_preempt: exit stops; resume and restart give the lane away and come
+ *   3. stage over its budget or timeout   -> on_overrun: exit stops, abort aborts, finish goes on
+ *   4. next answer would be late          -> on_deadline: exit stops when an answer is there
+ *   5. next answer would pass the budget  -> on_overrun: exit stops when an answer is there
+ *   6. real-time load at its cap          -> stops when an answer is there
+ *   7. a job that goes before waits       -> on_preempt: exit stops; resume and restart give the lane away and come
  *                                            back; elastic does so when its next answer would still be there by the
  *                                            deadline, else it stops; none goes on, and so does a job that lost the
  *                                            lane max_preemptions times
- * Rule 5 holds at preemption points: with max_blocking a boundary is one only when the next block would make the time
+ * Rule 7 holds at preemption points: with max_blocking a boundary is one only when the next block would make the time
  * since the last point longer than that, so that short blocks run together. "Stop" before the first answer depends on
  * first_exit. Mandatory: the nearest exit is computed, then the job stops (the elastic stepper does that); when a
  * higher job waits and on_preempt is not none, the lane is given away first and taken back for it. Optional: the job
@@ -34,12 +36,15 @@ enum ei_on_preempt {
 };
 enum ei_on_deadline { EI_DEADLINE_EXIT, EI_DEADLINE_FINISH, EI_DEADLINE_ABORT };
 
+enum ei_on_overrun { EI_OVERRUN_FINISH, EI_OVERRUN_EXIT, EI_OVERRUN_ABORT };
+
 struct ei_boundary_policy {
     enum ei_on_preempt on_preempt;
     enum ei_on_deadline on_deadline;
     bool is_first_exit_mandatory;
     int32_t max_preemptions; /* 0 = any number */
     int64_t max_blocking_ns; /* 0 = every boundary is a preemption point */
+    enum ei_on_overrun on_overrun;
 };
 
 /* What is true at this boundary. */
@@ -48,6 +53,7 @@ struct ei_boundary {
     int64_t deadline_ns;    /* absolute; INT64_MAX = none */
     int64_t next_answer_ns; /* predicted time until the next planned answer; 0 when nothing more is planned */
     int64_t after_ns;       /* predicted time of what follows the network (post-processing) */
+    int64_t budget_left_ns; /* of the stage's budget or timeout, the less; < 0 = over; INT64_MAX = it has neither */
     bool has_answer;        /* an exit of this job is published */
     bool is_cancelled;
     bool is_load_capped; /* computing the next planned answer would pass the cap of the CPU's real-time load */
@@ -71,6 +77,7 @@ enum ei_boundary_reason {
     EI_REASON_NONE,
     EI_REASON_CANCELLED,
     EI_REASON_DEADLINE,
+    EI_REASON_OVERRUN,
     EI_REASON_LOAD,
     EI_REASON_PREEMPTED
 };

@@ -74,6 +74,11 @@ bool ei_release_drop_waiting(struct ei_release_state *state, struct ei_release *
     return true;
 }
 
+void ei_release_absent(struct ei_release_state *state)
+{
+    state->skipped++;
+}
+
 void ei_release_refuse(struct ei_release_state *state)
 {
     state->dropped++;

@@ -62,6 +62,9 @@ EINET_RT bool ei_release_on_finish(struct ei_release_state *state, struct ei_rel
 /* Throw out one waiting job (end of the run); false when none waits. It counts as dropped. */
 EINET_RT bool ei_release_drop_waiting(struct ei_release_state *state, struct ei_release *out_dropped);
 
+/* A release of a chain whose predecessor brought nothing. It counts as skipped, whatever the task does meanwhile. */
+EINET_RT void ei_release_absent(struct ei_release_state *state);
+
 /* A release that will not run for a reason outside the queue (load cap, end of the run). It counts as dropped. */
 EINET_RT void ei_release_refuse(struct ei_release_state *state);
 

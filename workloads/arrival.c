@@ -1,6 +1,8 @@
 /* See arrival.h. */
 #include "workloads/arrival.h"
 
+#include <math.h>
+
 /* Streams of one seed: task t's arrivals are stream ARRIVAL_STREAM + t, apart from all other draws of a run. */
 #define ARRIVAL_STREAM UINT64_C(0x617272697661)
 
@@ -19,6 +21,11 @@ void ei_arrival_init(struct ei_arrival *arrival, const struct ei_arrival_spec *s
 {
     *arrival = (struct ei_arrival){.spec = spec};
     ei_random_init(&arrival->rng, seed, ARRIVAL_STREAM + (uint64_t)task_idx);
+    if (spec->model == EI_ARRIVAL_SPORADIC && spec->dist == EI_ARRIVAL_LOGNORMAL) {
+        /* The mean of a lognormal is its median times exp(sigma^2 / 2). */
+        arrival->sigma = sqrt(2.0 * log((double)(spec->mean_ns - spec->min_interarrival_ns) /
+                                        (double)(spec->median_ns - spec->min_interarrival_ns)));
+    }
 }
 
 /* offset + k * period, or -1 beyond the end of time. */
@@ -28,19 +35,37 @@ static int64_t periodic_nominal_ns(const struct ei_arrival_spec *spec, int64_t k
     return elapsed_ns < 0 ? -1 : add_ns(elapsed_ns, spec->offset_ns);
 }
 
+/* What the next distance exceeds min_interarrival by. */
+static int64_t draw_excess_ns(struct ei_arrival *arrival)
+{
+    const struct ei_arrival_spec *spec = arrival->spec;
+    const int64_t mean_ns = spec->mean_ns - spec->min_interarrival_ns;
+    if (mean_ns == 0) {
+        return 0;
+    }
+    switch (spec->dist) {
+    case EI_ARRIVAL_EXPONENTIAL:
+        /* At most 2^53 draws bound the value to about 37 means, far inside an int64. */
+        return (int64_t)ei_random_exponential(&arrival->rng, (double)mean_ns);
+    case EI_ARRIVAL_UNIFORM:
+        return (int64_t)ei_random_below(&arrival->rng, 2 * (uint64_t)mean_ns + 1);
+    case EI_ARRIVAL_LOGNORMAL:
+        break;
+    }
+    const double median_ns = (double)(spec->median_ns - spec->min_interarrival_ns);
+    const double draw_ns = median_ns * exp(arrival->sigma * ei_random_normal(&arrival->rng));
+    return draw_ns < 0x1p62 ? (int64_t)draw_ns : INT64_MAX; /* past the end of time */
+}
+
 static int64_t sporadic_nominal_ns(struct ei_arrival *arrival)
 {
     const struct ei_arrival_spec *spec = arrival->spec;
-    const int64_t excess_mean_ns = spec->mean_ns - spec->min_interarrival_ns;
-    int64_t excess_ns = 0;
-    if (excess_mean_ns > 0) {
-        /* At most 2^53 draws bound the value to about 37 means, far inside an int64. */
-        excess_ns = (int64_t)ei_random_exponential(&arrival->rng, (double)excess_mean_ns);
-    }
+    const int64_t excess_ns = draw_excess_ns(arrival);
     if (arrival->next_job_idx == 0) {
         return add_ns(spec->offset_ns, excess_ns);
     }
-    return add_ns(arrival->last_nominal_ns, spec->min_interarrival_ns + excess_ns);
+    const int64_t earliest_ns = add_ns(arrival->last_nominal_ns, spec->min_interarrival_ns);
+    return earliest_ns < 0 ? -1 : add_ns(earliest_ns, excess_ns);
 }
 
 static int64_t burst_nominal_ns(const struct ei_arrival_spec *spec, int64_t k)
@@ -67,6 +92,8 @@ EINET_RT bool ei_arrival_next(struct ei_arrival *arrival, struct ei_arrival_rele
         break;
     case EI_ARRIVAL_BURST:
         nominal_ns = burst_nominal_ns(spec, k);
+        break;
+    case EI_ARRIVAL_AFTER:
         break;
     }
     if (nominal_ns < 0) {
@@ -138,6 +165,8 @@ static int64_t releases_until(const struct ei_arrival_spec *spec, uint64_t seed,
         return trace_until(spec, to_ns);
     case EI_ARRIVAL_BURST:
         return burst_until(spec, to_ns);
+    case EI_ARRIVAL_AFTER:
+        break;
     }
     return 0;
 }

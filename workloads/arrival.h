@@ -2,10 +2,14 @@
  * the same spec, seed and task give the same times on every machine. Jobs are numbered from k = 0.
  *
  *   periodic    nominal(k) = offset + k * period, never drifting; release(k) = nominal(k) + jitter drawn in [0, jitter]
- *   sporadic    nominal(0) = offset + x(0), nominal(k) = nominal(k-1) + min_interarrival + x(k), x exponential with
- *               mean (mean - min_interarrival), rounded down to the ns
+ *   sporadic    nominal(0) = offset + x(0), nominal(k) = nominal(k-1) + min_interarrival + x(k); x has the mean
+ *               m = mean - min_interarrival, rounded down to the ns, and is
+ *                 exponential  of mean m
+ *                 uniform      a whole number of ns in [0, 2 m]
+ *                 lognormal    v exp(s z) with z standard normal, v = median - min_interarrival, s = sqrt(2 ln(m / v))
  *   aperiodic   nominal(k) = trace[k]; it ends with the trace
  *   burst       nominal(n * count + j) = offset + n * period + j * spacing, j < count; without period one burst only
+ *   after       none here: the jobs of its chain's head number and date its own (ei_workload_chain_head)
  *
  * Deadlines and every figure count from the nominal time; the thread is released at release_ns.
  */
@@ -30,6 +34,7 @@ struct ei_arrival {
     struct ei_random rng;
     int64_t next_job_idx;
     int64_t last_nominal_ns; /* of the sporadic process */
+    double sigma;            /* of its lognormal: sqrt(2 ln(mean / median)) of what exceeds min_interarrival */
 };
 
 /* Start at k = 0. seed: of the run; task_idx chooses an independent stream. spec must come from a checked workload and

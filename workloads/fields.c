@@ -80,9 +80,12 @@ static const struct ei_word first_exit_words[] = {
     {"mandatory", EI_SPEC_FIRST_EXIT_MANDATORY}, {"optional", EI_SPEC_FIRST_EXIT_OPTIONAL}, END};
 static const struct ei_word arrival_words[] = {{"periodic", EI_ARRIVAL_PERIODIC},   {"sporadic", EI_ARRIVAL_SPORADIC},
                                                {"aperiodic", EI_ARRIVAL_APERIODIC}, {"burst", EI_ARRIVAL_BURST},
-                                               {"trace", EI_WORD_ABSENT},           {"after", EI_WORD_ABSENT},
+                                               {"after", EI_ARRIVAL_AFTER},         {"trace", EI_WORD_ABSENT},
                                                {"external", EI_WORD_ABSENT},        END};
-static const struct ei_word dist_words[] = {{"exponential", EI_ARRIVAL_EXPONENTIAL}, END};
+static const struct ei_word dist_words[] = {{"exponential", EI_ARRIVAL_EXPONENTIAL},
+                                            {"uniform", EI_ARRIVAL_UNIFORM},
+                                            {"lognormal", EI_ARRIVAL_LOGNORMAL},
+                                            END};
 static const struct ei_word class_words[] = {{"fifo", EI_SPEC_CLASS_FIFO}, {"other", EI_SPEC_CLASS_OTHER}, END};
 static const struct ei_word late_words[] = {{"skip", EI_SPEC_LATE_SKIP}, END};
 static const struct ei_word drop_words[] = {
@@ -94,6 +97,10 @@ static const struct ei_word on_deadline_words[] = {{"exit", EI_SPEC_ON_DEADLINE_
                                                    {"finish", EI_SPEC_ON_DEADLINE_FINISH},
                                                    {"abort", EI_SPEC_ON_DEADLINE_ABORT},
                                                    END};
+static const struct ei_word on_overrun_words[] = {{"finish", EI_SPEC_ON_OVERRUN_FINISH},
+                                                  {"exit", EI_SPEC_ON_OVERRUN_EXIT},
+                                                  {"abort", EI_SPEC_ON_OVERRUN_ABORT},
+                                                  END};
 static const struct ei_word input_words[] = {
     {"dataset", EI_SPEC_INPUT_DATASET}, {"images", EI_SPEC_INPUT_IMAGES}, {"generated", EI_SPEC_INPUT_GENERATED},
     {"topic", EI_WORD_ABSENT},          {"caller", EI_WORD_ABSENT},       END};
@@ -173,6 +180,9 @@ const struct ei_field ei_fields[] = {
     {PLATFORM_AT(rt_load_cap), .key = "rt_load_cap", .type = EI_FIELD_RATIO, .default_text = "0.9", .lo = 5, .hi = 100,
      .doc = "Share of each CPU and second that real-time jobs may use; multi-exit jobs end early before it is "
             "reached."},
+    {PLATFORM_AT(watchdog), .key = "watchdog", .type = EI_FIELD_INT, .default_text = "10", .lo = 0, .hi = 1000,
+     .doc = "A job that uses more than this many times the budgets of its stages has run away: its thread is demoted to "
+            "SCHED_OTHER; 0 = never. See WATCHDOG."},
     {PLATFORM_AT(housekeeping_cpus), .key = "housekeeping_cpus", .type = EI_FIELD_CPUS, .default_text = "0",
      .none_text = "none", .doc = "CPUs for logging and other threads that are no jobs."},
 
@@ -254,9 +264,10 @@ const struct ei_field ei_fields[] = {
     {TASK_AT(arrival), .key = "arrival", .type = EI_FIELD_MAP, .child = EI_CONTEXT_ARRIVAL,
      .doc = "When its jobs are released."},
     {TASK_AT(deadline_ns), .key = "deadline", .type = EI_FIELD_DURATION, .none_text = "none",
-     .computed = "the period or min_interarrival; none for aperiodic and for a single burst", .lo = EI_NS_PER_US,
+     .computed = "the period or min_interarrival, of a chain's first task; none for aperiodic and for a single burst", .lo = EI_NS_PER_US,
      .hi = 3600 * EI_NS_PER_S,
-     .doc = "From the nominal release to the latest finish. Longer than the period needs a queue (late_release)."},
+     .doc = "From the nominal release (of the chain's first task) to the latest finish. Longer than the period needs a "
+            "queue (late_release)."},
     {TASK_AT(priority), .key = "priority", .type = EI_FIELD_INT, .lo = 1, .hi = 98,
      .computed = "assigned from 80 down: by deadline, the shortest first; under rate_monotonic by period",
      .doc = "SCHED_FIFO priority, higher goes first. Under policy fixed_priority either all tasks of class fifo have one "
@@ -284,6 +295,10 @@ const struct ei_field ei_fields[] = {
     {TASK_AT(on_deadline), .key = "on_deadline", .type = EI_FIELD_WORD, .words = on_deadline_words,
      .default_text = "exit",
      .doc = "When the deadline comes: exit with the best answer so far, finish late, or abort without an answer."},
+    {TASK_AT(on_overrun), .key = "on_overrun", .type = EI_FIELD_WORD, .words = on_overrun_words,
+     .default_text = "finish",
+     .doc = "When a stage is over its budget or timeout: finish and count it, exit with the best answer so far, or abort "
+            "without an answer. See BUDGETS."},
     {TASK_AT(planner), .key = "planner", .type = EI_FIELD_MAP, .child = EI_CONTEXT_PLANNER, .is_inherited = true,
      .computed = "the workload's planner", .doc = "Planner settings of this task."},
     {TASK_AT(input), .key = "input", .type = EI_FIELD_MAP, .child = EI_CONTEXT_INPUT, .computed = "none",
@@ -297,7 +312,8 @@ const struct ei_field ei_fields[] = {
 
     {ARRIVAL_AT(model), .key = "model", .type = EI_FIELD_WORD, .words = arrival_words, .is_discriminator = true,
      .doc = "periodic: every period. sporadic: at random, never closer than min_interarrival. aperiodic: at the times "
-            "of a file. burst: count releases spacing apart, again after each period."},
+            "of a file. burst: count releases spacing apart, again after each period. after: when a job of another task "
+            "has finished, see CHAINS."},
     {ARRIVAL_AT(period_ns), .key = "period", .type = EI_FIELD_DURATION, .lo = 100 * EI_NS_PER_US,
      .hi = 3600 * EI_NS_PER_S, .only = BIT(EI_ARRIVAL_PERIODIC), .doc = "Distance of two nominal releases."},
     {ARRIVAL_AT(period_ns), .key = "period", .type = EI_FIELD_DURATION, .lo = 100 * EI_NS_PER_US,
@@ -316,13 +332,22 @@ const struct ei_field ei_fields[] = {
      .hi = 3600 * EI_NS_PER_S, .only = BIT(EI_ARRIVAL_SPORADIC),
      .doc = "Mean distance of two releases, at least min_interarrival."},
     {ARRIVAL_AT(dist), .key = "dist", .type = EI_FIELD_WORD, .words = dist_words, .default_text = "exponential",
-     .only = BIT(EI_ARRIVAL_SPORADIC), .doc = "Distribution of what a distance exceeds min_interarrival by."},
+     .only = BIT(EI_ARRIVAL_SPORADIC),
+     .doc = "Distribution of what a distance exceeds min_interarrival by, its mean being mean - min_interarrival: "
+            "exponential; uniform from 0 to twice that mean; lognormal with the median median - min_interarrival."},
+    {ARRIVAL_AT(median_ns), .key = "median", .type = EI_FIELD_DURATION, .lo = 100 * EI_NS_PER_US,
+     .hi = 3600 * EI_NS_PER_S, .none_text = "none", .computed = "none; dist lognormal needs it",
+     .only = BIT(EI_ARRIVAL_SPORADIC),
+     .doc = "Median distance of two releases, more than min_interarrival and at most mean: the further below the mean, "
+            "the longer the tail."},
     {ARRIVAL_AT(count), .key = "count", .type = EI_FIELD_INT, .lo = 1, .hi = 10000, .only = BIT(EI_ARRIVAL_BURST),
      .doc = "Releases in one burst."},
     {ARRIVAL_AT(spacing_ns), .key = "spacing", .type = EI_FIELD_DURATION, .lo = 0, .hi = 3600 * EI_NS_PER_S,
      .only = BIT(EI_ARRIVAL_BURST), .doc = "Distance of two releases in one burst."},
     {ARRIVAL_AT(trace), .key = "trace", .type = EI_FIELD_PATH, .only = BIT(EI_ARRIVAL_APERIODIC),
      .doc = "CSV file with the release times, see TRACE FILES."},
+    {ARRIVAL_AT(after), .key = "task", .type = EI_FIELD_NAME, .only = BIT(EI_ARRIVAL_AFTER),
+     .doc = "The task whose finished jobs release those of this one."},
 
     {LATE_AT(queue), .key = "queue", .type = EI_FIELD_INT, .lo = 1, .hi = EI_SPEC_QUEUE_MAX,
      .doc = "Jobs that may wait."},
@@ -365,7 +390,10 @@ const struct ei_field ei_fields[] = {
             "first that is free, or queues for the one where the fewest go before it. Lanes of a list have the same cpus."},
     {STAGE_AT(budget_ns), .key = "budget", .type = EI_FIELD_DURATION, .none_text = "none", .computed = "none",
      .lo = EI_NS_PER_US, .hi = 3600 * EI_NS_PER_S,
-     .doc = "Longest execution time that is expected; the sum over the stages must not exceed the deadline."},
+     .doc = "Processor time that a job may take in the stage; the sum over the stages must not exceed the deadline."},
+    {STAGE_AT(timeout_ns), .key = "timeout", .type = EI_FIELD_DURATION, .none_text = "none", .computed = "none",
+     .lo = EI_NS_PER_US, .hi = 3600 * EI_NS_PER_S,
+     .doc = "Longest time from the stage's beginning to its end, waits for processor and lane included."},
 
     {WORK_AT(spin_ns), .key = "spin", .type = EI_FIELD_DURATION, .none_text = "none", .computed = "none",
      .lo = EI_NS_PER_US, .hi = 60 * EI_NS_PER_S, .doc = "Processor time to use up."},

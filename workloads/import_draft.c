@@ -278,6 +278,7 @@ static bool is_arrival_in_range(struct ei_import_draft *draft, const struct ei_a
                 ei_import_is_in_range(draft, at, EI_CONTEXT_ARRIVAL, "period", a->period_ns)) &&
                is_ok;
     case EI_ARRIVAL_APERIODIC:
+    case EI_ARRIVAL_AFTER:
         break;
     }
     return is_ok;

@@ -125,8 +125,8 @@ static const char *why_foreign(int letter)
                    {'Q', "tasks share no locks here"},
                    {'S', "releases here come by the clock, not from a file"},
                    {'O', "a job here sends nothing to others"},
-                   {'D', "distances drawn uniformly are not here"},
-                   {'E', "distances drawn uniformly are not here"}};
+                   {'D', "for distances drawn uniformly write arrival: { model: sporadic, dist: uniform } by hand"},
+                   {'E', "for distances drawn uniformly write arrival: { model: sporadic, dist: uniform } by hand"}};
     for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
         if (foreign[i].letter == letter) {
             return foreign[i].why;

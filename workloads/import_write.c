@@ -55,11 +55,14 @@ static void write_arrival(const struct ei_arrival_spec *a, FILE *out)
             fprintf(out, ", period: %s", duration(a->period_ns));
         }
         break;
+    case EI_ARRIVAL_AFTER:
+        fprintf(out, "after, task: %s", a->after);
+        break;
     case EI_ARRIVAL_APERIODIC:
         fprintf(out, "aperiodic, trace: \"%s\"", a->trace);
         break;
     }
-    if (a->model != EI_ARRIVAL_APERIODIC && a->offset_ns != 0) {
+    if (a->model != EI_ARRIVAL_APERIODIC && a->model != EI_ARRIVAL_AFTER && a->offset_ns != 0) {
         fprintf(out, ", offset: %s", duration(a->offset_ns));
     }
     fputs(" }\n", out);

@@ -107,6 +107,15 @@ int ei_workload_load_with(const char *path, const struct ei_setting *settings, i
     return rc;
 }
 
+int32_t ei_workload_chain_head(const struct ei_workload *wl, int32_t task_idx)
+{
+    while (wl->tasks[task_idx].arrival.model == EI_ARRIVAL_AFTER &&
+           wl->tasks[task_idx].arrival.after_idx != EI_NONE_IDX) {
+        task_idx = wl->tasks[task_idx].arrival.after_idx;
+    }
+    return task_idx;
+}
+
 void ei_workload_destroy(struct ei_workload *wl)
 {
     if (wl == NULL) {

@@ -55,6 +55,7 @@ struct ei_platform_spec {
     int64_t stack_bytes;                /* of each job thread */
     int64_t cpu_dma_latency_ns;         /* whole microseconds; EI_NONE_NS = leave alone */
     double rt_load_cap;                 /* of each CPU and second, 0.05..1 */
+    int32_t watchdog;                   /* times its budget after which a job has run away; 0 = no watchdog */
     struct ei_cpuset housekeeping_cpus; /* empty = none set aside */
 };
 
@@ -163,8 +164,14 @@ struct ei_planner_spec {
 
 /* ---- tasks ---- */
 
-enum ei_arrival_model { EI_ARRIVAL_PERIODIC, EI_ARRIVAL_SPORADIC, EI_ARRIVAL_APERIODIC, EI_ARRIVAL_BURST };
-enum ei_arrival_dist { EI_ARRIVAL_EXPONENTIAL };
+enum ei_arrival_model {
+    EI_ARRIVAL_PERIODIC,
+    EI_ARRIVAL_SPORADIC,
+    EI_ARRIVAL_APERIODIC,
+    EI_ARRIVAL_BURST,
+    EI_ARRIVAL_AFTER /* when the predecessor's job of the same number has finished */
+};
+enum ei_arrival_dist { EI_ARRIVAL_EXPONENTIAL, EI_ARRIVAL_UNIFORM, EI_ARRIVAL_LOGNORMAL };
 
 /* When jobs are released, relative to t0. See workloads/arrival.h for the exact times. */
 struct ei_arrival_spec {
@@ -174,12 +181,15 @@ struct ei_arrival_spec {
     int64_t jitter_ns;            /* periodic: each job starts up to this late, uniformly drawn; < period_ns */
     int64_t min_interarrival_ns;  /* sporadic */
     int64_t mean_ns;              /* sporadic: mean distance of two releases, >= min_interarrival_ns */
+    int64_t median_ns;            /* sporadic, lognormal: > min_interarrival_ns, <= mean_ns; else EI_NONE_NS */
     enum ei_arrival_dist dist;    /* sporadic: of what exceeds min_interarrival_ns */
     int32_t count;                /* burst: releases in one */
     int64_t spacing_ns;           /* burst: between its releases; (count - 1) * spacing_ns < period_ns */
     char trace[EI_SPEC_PATH_MAX]; /* aperiodic: the file that was read */
     const int64_t *trace_ns;      /* aperiodic: release times since t0, not decreasing; owned by the workload */
     int64_t trace_count;
+    char after[EI_SPEC_NAME_MAX]; /* after: the predecessor */
+    int32_t after_idx;            /* its index; of the other models EI_NONE_IDX */
 };
 
 enum ei_spec_class { EI_SPEC_CLASS_FIFO, EI_SPEC_CLASS_OTHER };
@@ -192,6 +202,7 @@ enum ei_spec_on_preempt {
     EI_SPEC_ON_PREEMPT_RESTART
 };
 enum ei_spec_on_deadline { EI_SPEC_ON_DEADLINE_EXIT, EI_SPEC_ON_DEADLINE_FINISH, EI_SPEC_ON_DEADLINE_ABORT };
+enum ei_spec_on_overrun { EI_SPEC_ON_OVERRUN_FINISH, EI_SPEC_ON_OVERRUN_EXIT, EI_SPEC_ON_OVERRUN_ABORT };
 
 struct ei_late_spec {
     enum ei_spec_late policy;
@@ -242,7 +253,8 @@ struct ei_stage_spec {
     int32_t lane_idx;            /* nn: its lane, or the first of those it may use; else EI_NONE_IDX */
     int32_t more_lane_count;     /* nn: further lanes it may use, in the order in which they are tried */
     int32_t more_lanes[EI_LANES_MAX - 1];
-    int64_t budget_ns; /* execution time that the author expects at most; EI_NONE_NS = none */
+    int64_t budget_ns;  /* processor time that a job may take in it; EI_NONE_NS = none */
+    int64_t timeout_ns; /* from its beginning to its end, waits included; EI_NONE_NS = none */
 };
 
 /* Service level objectives; each EI_NONE_* when not asked for. */
@@ -258,7 +270,7 @@ struct ei_task_spec {
     struct ei_place place;
     char name[EI_SPEC_NAME_MAX];
     struct ei_arrival_spec arrival;
-    int64_t deadline_ns;        /* relative to the nominal release; EI_NONE_NS = none */
+    int64_t deadline_ns;        /* relative to the nominal release (after: of the chain's head); EI_NONE_NS = none */
     int32_t priority;           /* 1..98; 0 with class other */
     struct ei_cpuset cpus;      /* of an nn task with auto: its lane's. Empty = auto, as in struct ei_lane_spec */
     struct ei_place cpus_place; /* {0, 0} when the file does not give cpus */
@@ -268,6 +280,7 @@ struct ei_task_spec {
     int32_t max_preemptions;            /* a job that lost its lane so often keeps it; 0 = any number */
     enum ei_spec_on_deadline on_deadline;
     int64_t max_blocking_ns; /* between preemption points on a lane; EI_NONE_NS = every boundary is one */
+    enum ei_spec_on_overrun on_overrun;
     struct ei_planner_spec planner;
     struct ei_input_spec input;
     int32_t stage_count; /* >= 1 */
@@ -324,6 +337,10 @@ int ei_workload_load_with(const char *path, const struct ei_setting *settings, i
 /* The same for a text in memory; name stands in messages, and its folder is where relative paths are looked up. */
 int ei_workload_parse(const char *text, size_t length_bytes, const char *name, struct ei_workload **out,
                       struct ei_diagnostics *diag);
+
+/* The first task of the chain that the task belongs to: the one whose arrival is not `after`, itself when it is in none.
+ * Its releases number and date the jobs of the whole chain. Thread: any; real-time safe. */
+EINET_RT int32_t ei_workload_chain_head(const struct ei_workload *wl, int32_t task_idx);
 
 /* Free it; NULL is fine. */
 void ei_workload_destroy(struct ei_workload *wl);

@@ -59,11 +59,13 @@ static void warn_unused(struct ei_spec_reader *rd)
 
 /* ---- priorities ---- */
 
-/* What a policy orders by: the period under rate_monotonic, else the deadline; none last. */
-static int64_t rank_ns(const struct ei_workload *wl, const struct ei_task_spec *task)
+/* What a policy orders by: the period (of a chain that of its head) under rate_monotonic, else the deadline; none
+ * last. */
+static int64_t rank_ns(const struct ei_workload *wl, int32_t task_idx)
 {
-    const int64_t ns = wl->scheduler.policy == EI_SPEC_POLICY_RATE_MONOTONIC ? ei_spec_interarrival_ns(&task->arrival)
-                                                                             : task->deadline_ns;
+    const struct ei_arrival_spec *arrival = &wl->tasks[ei_workload_chain_head(wl, task_idx)].arrival;
+    const int64_t ns = wl->scheduler.policy == EI_SPEC_POLICY_RATE_MONOTONIC ? ei_spec_interarrival_ns(arrival)
+                                                                             : wl->tasks[task_idx].deadline_ns;
     return ns > 0 ? ns : INT64_MAX;
 }
 
@@ -75,7 +77,7 @@ static void assign_priorities(struct ei_workload *wl)
         int32_t best = -1;
         int64_t best_ns = INT64_MAX;
         for (int32_t i = 0; i < wl->task_count; i++) {
-            const int64_t ns = rank_ns(wl, &wl->tasks[i]);
+            const int64_t ns = rank_ns(wl, i);
             if (!is_done[i] && wl->tasks[i].class_ == EI_SPEC_CLASS_FIFO && (best < 0 || ns < best_ns)) {
                 best = i;
                 best_ns = ns;
@@ -141,9 +143,10 @@ static void check_priorities(struct ei_spec_reader *rd)
 
 /* ---- demand, where times are known ---- */
 
-/* Releases per ns in the long run; 0 when unknown or finite. */
-static double release_rate(const struct ei_arrival_spec *a)
+/* Releases per ns in the long run, of a chain its head's; 0 when unknown or finite. */
+static double release_rate(const struct ei_workload *wl, int32_t task_idx)
 {
+    const struct ei_arrival_spec *a = &wl->tasks[ei_workload_chain_head(wl, task_idx)].arrival;
     switch ((int)a->model) {
     case EI_ARRIVAL_PERIODIC:
         return a->period_ns > 0 ? 1.0 / (double)a->period_ns : 0.0;
@@ -198,7 +201,7 @@ static void warn_lane_demand(struct ei_spec_reader *rd)
     for (int32_t lane = 0; lane < wl->lane_count; lane++) {
         double demand = 0.0;
         for (int32_t i = 0; i < wl->task_count; i++) {
-            demand += release_rate(&wl->tasks[i].arrival) * job_ns(wl, &wl->tasks[i], lane);
+            demand += release_rate(wl, i) * job_ns(wl, &wl->tasks[i], lane);
         }
         if (demand > 1.0) {
             ei_diagnostics_add(
@@ -219,7 +222,7 @@ static void warn_cpu_demand(struct ei_spec_reader *rd)
             const struct ei_task_spec *task = &wl->tasks[i];
             if (task->class_ == EI_SPEC_CLASS_FIFO && ei_cpuset_has(&task->cpus, cpu) &&
                 ei_cpuset_count(&task->cpus) == 1) {
-                demand += release_rate(&task->arrival) * job_ns(wl, task, -1);
+                demand += release_rate(wl, i) * job_ns(wl, task, -1);
                 first = first < 0 ? i : first;
             }
         }
@@ -238,7 +241,7 @@ static void warn_task_demand(struct ei_spec_reader *rd)
     const struct ei_workload *wl = rd->wl;
     for (int32_t i = 0; i < wl->task_count; i++) {
         const struct ei_task_spec *task = &wl->tasks[i];
-        const double demand = release_rate(&task->arrival) * job_ns(wl, task, -1);
+        const double demand = release_rate(wl, i) * job_ns(wl, task, -1);
         if (demand > 1.0) {
             ei_spec_warn(rd, task_node(rd, i, "arrival"), NULL, "task '%s' alone asks for %.0f %% of a CPU's time",
                          task->name, demand * 100.0);
@@ -287,6 +290,7 @@ void ei_spec_check(struct ei_spec_reader *rd)
     }
     check_platform(rd);
     check_names(rd);
+    ei_spec_check_chains(rd);
     for (int32_t i = 0; i < rd->wl->task_count; i++) {
         ei_spec_check_task(rd, i);
     }

@@ -31,6 +31,29 @@ static int32_t stage_node(const struct subject *s, int32_t stage_idx)
 
 /* ---- arrival, deadline, late releases ---- */
 
+/* What exceeds min_interarrival needs a median below its mean to be lognormal, and no other distribution has one. */
+static void check_median(struct subject *s)
+{
+    const struct ei_arrival_spec *a = &s->task->arrival;
+    const int32_t node = node_of(s, "arrival", "median");
+    char text[EI_DURATION_TEXT_MAX], hint[EI_DIAGNOSTIC_TEXT_MAX];
+    if ((int)a->dist != EI_ARRIVAL_LOGNORMAL) {
+        if (a->median_ns != EI_NONE_NS && (int)a->dist != EI_SPEC_UNKNOWN) {
+            ei_spec_error(s->rd, node, "write dist: lognormal, or remove it",
+                          "the median of task '%s' belongs to dist lognormal", s->task->name);
+        }
+    } else if (a->median_ns == EI_NONE_NS) {
+        ei_spec_error(s->rd, node_of(s, "arrival", "dist"), "add median: the median distance of two releases",
+                      "dist lognormal of task '%s' needs a median", s->task->name);
+    } else if (a->median_ns > 0 && a->min_interarrival_ns > 0 && a->mean_ns > 0 &&
+               (a->median_ns <= a->min_interarrival_ns || a->median_ns > a->mean_ns)) {
+        snprintf(hint, sizeof hint, "more than %s = min_interarrival, at most the mean",
+                 ei_duration_format(a->min_interarrival_ns, text));
+        ei_spec_error(s->rd, node, hint, "the median of task '%s' is not between min_interarrival and mean",
+                      s->task->name);
+    }
+}
+
 static void check_arrival(struct subject *s)
 {
     struct ei_arrival_spec *a = &s->task->arrival;
@@ -52,6 +75,8 @@ static void check_arrival(struct subject *s)
             snprintf(hint, sizeof hint, "at least %s", ei_duration_format(a->min_interarrival_ns, text));
             ei_spec_error(s->rd, node_of(s, "arrival", "mean"), hint,
                           "the mean of task '%s' is less than min_interarrival", s->task->name);
+        } else {
+            check_median(s);
         }
         break;
     case EI_ARRIVAL_BURST:
@@ -89,7 +114,9 @@ int64_t ei_spec_interarrival_ns(const struct ei_arrival_spec *a)
 static void check_deadline(struct subject *s)
 {
     struct ei_task_spec *task = s->task;
-    const int64_t distance_ns = ei_spec_interarrival_ns(&task->arrival);
+    const struct ei_workload *wl = s->rd->wl;
+    const int32_t head = ei_workload_chain_head(wl, (int32_t)(task - wl->tasks));
+    const int64_t distance_ns = ei_spec_interarrival_ns(&wl->tasks[head].arrival);
     char text[EI_DURATION_TEXT_MAX];
     char hint[EI_DIAGNOSTIC_TEXT_MAX];
     const int32_t node = node_of(s, "deadline", NULL);
@@ -97,7 +124,8 @@ static void check_deadline(struct subject *s)
         task->deadline_ns = distance_ns > 0 ? distance_ns : EI_NONE_NS;
         return;
     }
-    if (task->deadline_ns > 0 && distance_ns > 0 && task->deadline_ns > distance_ns &&
+    /* The later tasks of a chain have less than the whole deadline: what comes in their way cannot be said here. */
+    if (task->arrival.after_idx == EI_NONE_IDX && task->deadline_ns > distance_ns && distance_ns > 0 &&
         task->late_release.policy == EI_SPEC_LATE_SKIP && node_of(s, "late_release", "queue") < 0) {
         snprintf(hint, sizeof hint, "at most %s, or add late_release: { queue: 1, drop: oldest }",
                  ei_duration_format(distance_ns, text));
@@ -359,6 +387,22 @@ static void check_exit_times(struct subject *s)
     }
 }
 
+/* What to do when a limit is passed needs a limit, and an exit needs a network. */
+static void warn_idle_overrun(struct subject *s)
+{
+    const int32_t node = node_of(s, "on_overrun", NULL);
+    bool has_limit = false;
+    for (int32_t i = 0; i < s->task->stage_count; i++) {
+        has_limit |= s->task->stages[i].budget_ns != EI_NONE_NS || s->task->stages[i].timeout_ns != EI_NONE_NS;
+    }
+    if (node >= 0 && !has_limit) {
+        ei_spec_warn(s->rd, node, NULL, "'on_overrun' has no effect: no stage of task '%s' has a budget or timeout",
+                     s->task->name);
+    } else if (node >= 0 && s->task->on_overrun == EI_SPEC_ON_OVERRUN_EXIT && s->task->nn_stage_idx < 0) {
+        ei_spec_warn(s->rd, node, NULL, "on_overrun: exit is like finish: task '%s' has no nn stage", s->task->name);
+    }
+}
+
 static void check_stages(struct subject *s)
 {
     struct ei_task_spec *task = s->task;
@@ -391,6 +435,7 @@ static void check_stages(struct subject *s)
     if (is_complete && task->stage_count > 0) {
         check_op_order(s);
     }
+    warn_idle_overrun(s);
     if (task->nn_stage_idx >= 0) {
         check_network(s);
         check_exit_times(s);

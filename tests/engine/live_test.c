@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define HELD_UP_NS (150 * EI_NS_PER_MS)
@@ -21,6 +22,8 @@ static int cycles;
 static _Thread_local int held_up_after; /* the clock's next reading in this thread is old when it is used */
 static atomic_int measurements;
 static bool is_measuring_broken, is_sample_broken;
+static bool is_housekeeper_stuck; /* until a thread is demoted */
+static atomic_bool is_demoted;
 
 int __real_clock_gettime(clockid_t clock, struct timespec *ts); /* NOLINT: the linker's names */
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ts);
@@ -30,6 +33,8 @@ int __real_ei_task_measure(struct ei_live_task *task, struct einet_error *err); 
 int __wrap_ei_task_measure(struct ei_live_task *task, struct einet_error *err);
 int __real_ei_dataset_sample(const struct ei_dataset *ds, int32_t idx, struct einet_image *image,
                              int32_t *label); /* NOLINT */
+void __real_ei_spin(int64_t work_ns);         /* NOLINT */
+void __wrap_ei_spin(int64_t work_ns);
 int __wrap_ei_dataset_sample(const struct ei_dataset *ds, int32_t idx, struct einet_image *image, int32_t *label);
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ts)
@@ -44,6 +49,10 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ts)
 
 int __wrap_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
 {
+    const struct timespec nap = {.tv_nsec = 10 * EI_NS_PER_MS};
+    for (int i = 0; is_housekeeper_stuck && !is_demoted && i < 400; i++) {
+        nanosleep(&nap, NULL);
+    }
     const int rc = __real_sigtimedwait(set, info, timeout);
     if (++cycles != signal_in_cycle) {
         return rc;
@@ -68,13 +77,55 @@ int __wrap_ei_dataset_sample(const struct ei_dataset *ds, int32_t idx, struct ei
     return is_sample_broken && idx == 3 ? -EIO : __real_ei_dataset_sample(ds, idx, image, label);
 }
 
+/* A spin of this length runs away once: until it is no FIFO thread any more and spins of the other length have gone on
+ * beside it, or for some seconds. */
+#define RUNAWAY_NS INT64_C(777000)
+#define BESIDE_NS INT64_C(55000)
+#define RUNAWAY_MAX_NS (5 * EI_NS_PER_S)
+#define BESIDE_WANTED 5
+
+static atomic_bool is_runaway_due, is_running_away, was_fifo;
+static atomic_int beside;
+
+static enum ei_thread_policy own_policy(void)
+{
+    struct ei_thread_state state = {0};
+    EI_EQ(ei_thread_read(0, &state), 0);
+    return state.policy;
+}
+
+static void run_away(void)
+{
+    const int64_t end_ns = ei_mono_now().ns + RUNAWAY_MAX_NS;
+    was_fifo = own_policy() == EI_THREAD_FIFO;
+    is_running_away = true;
+    while (was_fifo && !(is_demoted && beside >= BESIDE_WANTED) && ei_mono_now().ns < end_ns) {
+        __real_ei_spin(EI_NS_PER_MS);
+        is_demoted = own_policy() == EI_THREAD_OTHER;
+    }
+    is_running_away = false;
+}
+
+void __wrap_ei_spin(int64_t work_ns)
+{
+    if (work_ns == RUNAWAY_NS && atomic_exchange(&is_runaway_due, false)) {
+        run_away();
+    }
+    if (work_ns == BESIDE_NS && is_running_away) {
+        beside++;
+    }
+    __real_ei_spin(work_ns);
+}
+
 /* ---- runs ---- */
 
 struct outcome {
     int rc;
     struct einet_error err;
-    struct ei_live_result result; /* without its collector */
-    int64_t releases;             /* accounted, of all tasks */
+    struct ei_live_result result;                /* without its collector */
+    FILE *said, *messages;                       /* its table and JSON; what the run said meanwhile */
+    int64_t releases;                            /* accounted, of all tasks */
+    int64_t released[4], skipped[4], aborted[4]; /* of the first tasks */
     int64_t preemptions;
 };
 
@@ -82,9 +133,13 @@ static void run_text(const char *text, void (*on_ready)(void *context), void *co
 {
     struct ei_workload *wl = NULL;
     struct ei_diagnostics diag;
-    const struct ei_live_options options = {
-        .out_dir = ei_test_tmpdir(), .program = "test_engine_live", .on_ready = on_ready, .context = context};
-    *out = (struct outcome){.rc = ei_workload_parse(text, strlen(text), "test.yaml", &wl, &diag)};
+    *out =
+        (struct outcome){.rc = ei_workload_parse(text, strlen(text), "test.yaml", &wl, &diag), .messages = tmpfile()};
+    const struct ei_live_options options = {.out_dir = ei_test_tmpdir(),
+                                            .program = "test_engine_live",
+                                            .messages = out->messages,
+                                            .on_ready = on_ready,
+                                            .context = context};
     if (out->rc < 0) {
         ei_diagnostics_print(&diag, stderr);
     }
@@ -93,11 +148,19 @@ static void run_text(const char *text, void (*on_ready)(void *context), void *co
         return;
     }
     out->rc = ei_live_run(wl, &options, &out->result, &out->err);
-    if (out->rc == 0) {
+    out->said = tmpfile();
+    if (out->rc == 0 && out->said != NULL) {
+        EI_EQ(ei_collector_print_table(out->result.collector, out->said, false), 0);
+        EI_EQ(ei_collector_print_json(out->result.collector, out->said), 0);
         for (int32_t i = 0; i < wl->task_count; i++) {
             const struct ei_metrics_progress p = ei_collector_progress(out->result.collector, i);
             out->releases += p.released + p.skipped + p.dropped;
             out->preemptions += p.preemptions;
+            if (i < 4) {
+                out->released[i] = p.released;
+                out->skipped[i] = p.skipped;
+                out->aborted[i] = p.aborted;
+            }
         }
         ei_collector_destroy(out->result.collector);
         out->result.collector = NULL;
@@ -245,6 +308,121 @@ EI_TEST(live_kernel_lane_has_no_gate)
     EI_TRUE(run.result.is_identity_ok);
     EI_EQ(run.preemptions, 0);
     EI_TRUEF(run.releases > 50, "only %" PRId64 " releases", run.releases);
+}
+
+/* A chain through three threads, one of them SCHED_OTHER, ended by a signal in its midst: one record of each release in
+ * each task. The sample that cannot be read aborts a job, and with it those behind it. */
+EI_TEST(live_chain_accounts_every_release)
+{
+    struct outcome run;
+    signal_in_cycle = 20;
+    is_sample_broken = true;
+    run_text("version: 1\nname: chain\nrun: { duration: 60s, seed: 1 }\n"
+             "lanes: { lane0: { kind: cpu, preempt: block } }\n"
+             "models: { net: { emulate: { blocks: [ { conv: 100us, branch: 20us, score: 0.9 } ] } } }\n"
+             "tasks:\n"
+             "  - { name: last, arrival: { model: after, task: net }, deadline: none, class: other,\n"
+             "      stages: [ { name: work, kind: cpu, work: { spin: 50us } } ] }\n"
+             "  - { name: net, arrival: { model: after, task: tick }, priority: 50,\n"
+             "      late_release: { queue: 8, drop: newest },\n"
+             "      input: { kind: generated, seed: 1, count: 50, split: test },\n"
+             "      stages: [ { name: net, kind: nn, model: net, lane: lane0 } ] }\n"
+             "  - { name: tick, arrival: { model: periodic, period: 5ms }, priority: 60, late_release: skip,\n"
+             "      stages: [ { name: work, kind: cpu, work: { spin: 100us } } ] }\n"
+             "outputs: { dir: out }\n",
+             NULL, NULL, &run);
+    EI_REQUIRE(run.rc == 0);
+    EI_TRUE(run.result.is_ended_early);
+    EI_TRUEF(run.result.is_identity_ok, "a release of the chain is not accounted");
+    EI_TRUEF(run.released[0] > 0 && run.released[1] > 0, "the chain never ran: %" PRId64 ", %" PRId64, run.released[1],
+             run.released[0]);
+    EI_TRUE(run.skipped[0] > 0);
+}
+
+/* Budgets are processor time and timeouts are time, in a live run too. */
+EI_TEST(live_overruns_abort_and_are_counted)
+{
+    struct outcome run;
+    run_text("version: 1\nname: overrun\nrun: { duration: 300ms, seed: 1 }\n"
+             "tasks:\n"
+             "  - { name: over, arrival: { model: periodic, period: 20ms }, priority: 60, on_overrun: abort,\n"
+             "      stages: [ { name: work, kind: cpu, work: { spin: 2ms }, budget: 100us },\n"
+             "                { name: more, kind: cpu, work: { spin: 1ms } } ] }\n"
+             "  - { name: late, arrival: { model: periodic, period: 20ms }, priority: 61, on_overrun: abort,\n"
+             "      stages: [ { name: work, kind: cpu, work: { spin: 2ms }, timeout: 100us } ] }\n"
+             "  - { name: good, arrival: { model: periodic, period: 20ms }, deadline: none, priority: 62,\n"
+             "      late_release: { queue: 64, drop: newest }, on_overrun: abort,\n"
+             "      stages: [ { name: work, kind: cpu, work: { spin: 100us }, budget: 10s, timeout: 100s } ] }\n"
+             "outputs: { dir: out }\n",
+             NULL, NULL, &run);
+    EI_REQUIRE(run.rc == 0);
+    EI_TRUE(run.result.is_identity_ok);
+    EI_TRUE(run.released[0] > 0 && run.aborted[0] == run.released[0]);
+    EI_TRUE(run.released[1] > 0 && run.aborted[1] == run.released[1]);
+    EI_TRUE(run.released[2] > 0 && run.aborted[2] == 0);
+}
+
+static void expect_said(FILE *file, const char *text)
+{
+    static char said[65536];
+    EI_REQUIRE(file != NULL);
+    rewind(file);
+    said[fread(said, 1, sizeof said - 1, file)] = '\0';
+    EI_CONTAINS(said, text);
+}
+
+/* One task runs away on a CPU that it shares with a lower one, which could not run if it stayed in real time. */
+static void run_runaway(const char *budget, struct outcome *run)
+{
+    struct ei_cpuset allowed;
+    char text[2048];
+    EI_REQUIRE(ei_topology_allowed(&allowed, NULL) == 0);
+    const int cpu = ei_cpuset_next(&allowed, 0);
+    snprintf(text, sizeof text,
+             "version: 1\nname: runaway\nrun: { duration: 400ms, seed: 1 }\n"
+             "platform: { watchdog: 4 }\n"
+             "tasks:\n"
+             "  - { name: wild, arrival: { model: periodic, period: 20ms }, priority: 50, cpus: \"%d\",\n"
+             "      stages: [ { name: work, kind: cpu, work: { spin: 777us }%s } ] }\n"
+             "  - { name: beside, arrival: { model: burst, count: 40, spacing: 10ms }, deadline: none, priority: 10,\n"
+             "      cpus: \"%d\", late_release: { queue: 64, drop: newest },\n"
+             "      stages: [ { name: work, kind: cpu, work: { spin: 55us }, budget: 10s } ] }\n"
+             "outputs: { dir: out }\n",
+             cpu, budget, cpu);
+    is_runaway_due = true;
+    run_text(text, NULL, NULL, run);
+    EI_REQUIRE(run->rc == 0);
+    if (!was_fifo) {
+        ei_test_skip("SCHED_FIFO is refused here: there is nothing to demote");
+    }
+}
+
+EI_TEST(live_runaway_is_demoted_and_the_others_go_on)
+{
+    struct outcome run;
+    run_runaway(", budget: 1ms", &run);
+    EI_TRUEF(is_demoted, "the runaway stayed SCHED_FIFO");
+    EI_TRUEF(beside >= BESIDE_WANTED, "%d jobs ran beside the runaway", (int)beside);
+    EI_EQ(run.result.demoted_tasks, 1);
+    EI_TRUE(run.result.is_identity_ok);
+    EI_EQ(run.released[1], 40);
+    EI_TRUEF(run.released[0] > 1, "the demoted task had no further job");
+    expect_said(run.said, "DEGRADED: task 'wild' was demoted to SCHED_OTHER");
+    expect_said(run.said, "\"why\": \"runaway\"");
+    expect_said(run.messages, "einet run: task 'wild' was demoted to SCHED_OTHER");
+}
+
+/* Without a budget only the housekeeper's silence tells: here it is held up while the task has the CPU. */
+EI_TEST(live_task_that_starves_the_housekeeper_is_demoted)
+{
+    struct outcome run;
+    is_housekeeper_stuck = true;
+    run_runaway("", &run);
+    EI_TRUEF(is_demoted, "the runaway stayed SCHED_FIFO");
+    EI_EQ(run.result.demoted_tasks, 1);
+    EI_TRUE(run.result.is_identity_ok);
+    expect_said(run.said, "it kept housekeeping from running");
+    expect_said(run.said, "\"why\": \"starving\"");
 }
 
 /* A job without its sample is a fault of the run, not only of the job. */

@@ -10,15 +10,25 @@
 #define REF_TASKS_MAX 8
 #define REF_BLOCKS_MAX 4
 #define REF_LANES_MAX 3
+#define REF_FIRST (-1)
 
 /* Fixed priorities order CPUs under every policy; REF_EDF orders the lane by absolute deadline. */
 enum ref_policy { REF_FIXED, REF_RATE, REF_DEADLINE, REF_EDF };
 enum ref_late { REF_SKIP, REF_OLDEST, REF_NEWEST };
 enum ref_preempt { REF_EXIT, REF_RESUME, REF_NONE, REF_ELASTIC, REF_RESTART };
+enum ref_overrun { REF_OVERRUN_FINISH, REF_OVERRUN_EXIT, REF_OVERRUN_ABORT };
 enum ref_deadline { REF_DEADLINE_EXIT, REF_DEADLINE_FINISH, REF_DEADLINE_ABORT };
 
+/* Of one stage: processor time, and time from its beginning to its end; -1 = no limit. */
+struct ref_limit {
+    int64_t budget_ns, timeout_ns;
+};
+
+/* The jobs of a task with a predecessor are released when the predecessor's job of the same number completes, and have
+ * the nominal release of the chain's first task; when that job does not complete, they are skipped. */
 struct ref_task {
     int64_t period_ns, offset_ns, deadline_ns;
+    int32_t after;    /* predecessor, or REF_FIRST: released by the clock */
     int32_t priority; /* REF_FIXED; else ref_assign_priorities */
     int32_t cpu;
     int64_t pre_ns, post_ns;
@@ -31,20 +41,28 @@ struct ref_task {
     int64_t max_blocking_ns; /* 0 = every boundary is a preemption point */
     enum ref_deadline on_deadline;
     bool is_first_exit_mandatory;
+    struct ref_limit pre, net, post;
+    enum ref_overrun on_overrun;
     enum ref_late late;
     int32_t queue;
 };
 
+/* A watchdog looks every 10 ms, after all else that happens then: a job that has used more than `watchdog` times the
+ * budgets of its task, all of them given, since the look that first found it, is demoted. It and all later jobs of its
+ * task run when nobody else wants the CPU, whatever waits for them; later jobs also ask for the lane as the lowest,
+ * under REF_EDF as if they had no deadline. watchdog 0 = there is none. */
 struct ref_system {
     enum ref_policy policy;
     struct ref_task tasks[REF_TASKS_MAX];
     int32_t task_count;
+    int32_t watchdog;
     int64_t end_ns;
 };
 
 enum ref_outcome { REF_COMPLETED, REF_ABORTED, REF_SKIPPED, REF_DROPPED };
 
-/* Where a job's response went: each instant belongs to the one word that is true of it. */
+/* Where a job's response went: each instant belongs to the one word that is true of it. A demoted task is of priority
+ * 0 on its CPU from then on, and on the lane from its next job on. */
 enum ref_part {
     REF_DELAYED,    /* its predecessor is not over */
     REF_BLOCKED,    /* it wants its CPU or the lane, and a task of lower priority has it */
@@ -61,6 +79,7 @@ struct ref_job {
     int64_t start_ns, finish_ns, lane_wait_ns; /* of jobs that ran */
     uint64_t exits_mask;
     int32_t preemptions;
+    bool is_overrun;
     int64_t part_ns[REF_PARTS];
 };
 
@@ -68,7 +87,7 @@ struct ref_job {
 void ref_assign_priorities(struct ref_system *system);
 
 /* Simulate releases in [0, end_ns]; jobs that were released finish. out: [max]. Returns the number of jobs, each
- * reported when it ended. */
-int32_t ref_simulate(const struct ref_system *system, struct ref_job *out, int32_t max);
+ * reported when it ended. *out_demoted: tasks that were. */
+int32_t ref_simulate(const struct ref_system *system, struct ref_job *out, int32_t max, int32_t *out_demoted);
 
 #endif

@@ -65,15 +65,8 @@ static bool is_allowed(int number)
     return false;
 }
 
-/* Which processor time a thread has used is known to the kernel alone; telling it neither waits nor locks. The other
- * clocks are read in user space, or the machine is no machine for real time. */
-static bool is_cpu_clock(int number, greg_t clock)
-{
-    return number == SYS_clock_gettime && clock == CLOCK_THREAD_CPUTIME_ID;
-}
-
-/* The operations of priority-inheriting locks and of rt/handoff's waiters. Every other one is a lock or a condition of
- * some library without inheritance, found here when it has to wait, whatever function took it. */
+/* The operations of priority-inheriting locks and of rt/handoff's waiters and rt/bell. Every other one is a lock or a
+ * condition of some library without inheritance, found here when it has to wait, whatever function took it. */
 static bool is_allowed_futex(int operation)
 {
     switch (operation & FUTEX_CMD_MASK) {
@@ -87,6 +80,12 @@ static bool is_allowed_futex(int operation)
     default:
         return false;
     }
+}
+
+/* A thread's own processor time, which budgets are counted in; the other clocks need no system call. */
+static bool is_own_time(int number, greg_t clock)
+{
+    return number == SYS_clock_gettime && clock == CLOCK_THREAD_CPUTIME_ID;
 }
 
 /* Calls that must be made where they stand: they never return here, or return twice on another stack. */
@@ -106,7 +105,7 @@ static void on_sigsys(int signal_number, siginfo_t *info, void *context)
     thread->selector = 0;
     if (number == SYS_futex && !is_allowed_futex((int)regs[REG_RSI])) {
         guard_violation(EI_GUARD_LOCK, "futex", regs[REG_RSI], 1);
-    } else if (is_allowed(number) || is_cpu_clock(number, regs[REG_RDI])) {
+    } else if (is_allowed(number) || is_own_time(number, regs[REG_RDI])) {
         atomic_fetch_add(&guard_allowed_count, 1);
     } else if (guard_is_watching()) {
         guard_violation(EI_GUARD_SYSCALL, "system call", number, 1);

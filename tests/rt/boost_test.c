@@ -60,6 +60,33 @@ EI_TEST(boost_raises_and_unboost_returns)
     ei_thread_join(&thread);
 }
 
+static void be_demoted(void *arg)
+{
+    struct ei_boost boost;
+    struct ei_thread_state state;
+    (void)arg;
+    EI_EQ(ei_thread_become_fifo(10, NULL), 0);
+    ei_boost_init_self(&boost);
+    EI_EQ(ei_thread_boost(&boost, 40), 0);
+    EI_EQ(ei_thread_demote(ei_thread_self_tid(), &boost), 0);
+    EI_EQ(ei_thread_read(0, &state), 0);
+    EI_EQ(state.policy, EI_THREAD_OTHER);
+    EI_EQ(ei_thread_boost(&boost, 45), 0);
+    EI_EQ(kernel_priority(0), 0);
+    EI_EQ(ei_thread_unboost(&boost), 0); /* back to 10 it would be */
+    EI_EQ(ei_thread_read(0, &state), 0);
+    EI_EQ(state.policy, EI_THREAD_OTHER);
+}
+
+EI_TEST(boost_ends_with_a_demotion)
+{
+    fifo_or_skip(45);
+    struct ei_thread thread;
+    const struct ei_thread_attr attr = {.name = "demoted"};
+    EI_REQUIRE(ei_thread_create(&thread, &attr, be_demoted, NULL, NULL) == 0);
+    ei_thread_join(&thread);
+}
+
 /* The order of the hand-off on one CPU, all of it decided by priorities:
  *
  *   low holds; high asks, boosts low to 40, sleeps; middle (30) becomes ready and must not run before low's block ends;

@@ -135,6 +135,42 @@ EI_TEST(boundary_is_a_point_when_the_next_block_would_block_too_long)
     EI_TRUE(!decide(p, b).is_lane_passed_on);
 }
 
+EI_TEST(boundary_overrun_policies)
+{
+    struct ei_boundary b = calm();
+    struct ei_boundary_policy p = exit_policy;
+    b.budget_left_ns = -1;
+    EI_EQ(decide(p, b).action, EI_BOUNDARY_GO_ON); /* finish */
+    p.on_overrun = EI_OVERRUN_EXIT;
+    EI_EQ(decide(p, b).action, EI_BOUNDARY_STOP);
+    EI_EQ(decide(p, b).reason, EI_REASON_OVERRUN);
+    b.has_answer = false;
+    b.is_higher_waiting = true;
+    EI_EQ(decide(p, b).action, EI_BOUNDARY_YIELD); /* the first answer is owed */
+    EI_TRUE(decide(p, b).is_stop_after_yield);
+    p.on_overrun = EI_OVERRUN_ABORT;
+    EI_EQ(decide(p, b).action, EI_BOUNDARY_ABORT);
+    b.now_ns = b.deadline_ns;
+    EI_EQ(decide(p, b).reason, EI_REASON_DEADLINE); /* goes before */
+}
+
+EI_TEST(boundary_answer_beyond_the_budget_is_not_begun)
+{
+    struct ei_boundary b = calm();
+    struct ei_boundary_policy p = exit_policy;
+    p.on_overrun = EI_OVERRUN_EXIT;
+    b.budget_left_ns = 2000;
+    EI_EQ(decide(p, b).action, EI_BOUNDARY_GO_ON);
+    b.budget_left_ns = 1999;
+    EI_EQ(decide(p, b).action, EI_BOUNDARY_STOP);
+    EI_EQ(decide(p, b).reason, EI_REASON_OVERRUN);
+    b.has_answer = false;
+    EI_EQ(decide(p, b).action, EI_BOUNDARY_GO_ON);
+    b.has_answer = true;
+    p.on_overrun = EI_OVERRUN_ABORT;
+    EI_EQ(decide(p, b).action, EI_BOUNDARY_GO_ON); /* it is not over yet */
+}
+
 EI_TEST(boundary_deadline_policies)
 {
     struct ei_boundary b = calm();

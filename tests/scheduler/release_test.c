@@ -108,6 +108,21 @@ EI_TEST(release_identity_holds_in_random_runs)
     }
 }
 
+EI_TEST(release_absent_is_skipped_whatever_runs)
+{
+    struct ei_release_state s;
+    struct ei_release displaced;
+    bool has = false;
+    ei_release_init(&s, EI_LATE_DROP_OLDEST, 1);
+    ei_release_absent(&s);
+    ei_release_on_release(&s, release(1), &displaced, &has);
+    ei_release_on_release(&s, release(2), &displaced, &has);
+    ei_release_absent(&s);
+    EI_EQ(s.skipped, 2);
+    EI_EQ(s.waiting, 1);
+    EI_EQ(ei_release_total(&s), 4);
+}
+
 EI_TEST(release_unstart_moves_a_job_to_dropped)
 {
     struct ei_release_state s;

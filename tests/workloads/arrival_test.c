@@ -37,10 +37,17 @@ static struct ei_arrival_spec random_spec(struct ei_random *rng, const int64_t *
     case EI_ARRIVAL_SPORADIC:
         spec.min_interarrival_ns = between(rng, 100 * EI_NS_PER_US, 10 * EI_NS_PER_MS);
         spec.mean_ns = spec.min_interarrival_ns + between(rng, 0, 10 * EI_NS_PER_MS);
+        spec.dist = (enum ei_arrival_dist)between(rng, EI_ARRIVAL_EXPONENTIAL, EI_ARRIVAL_LOGNORMAL);
+        if (spec.dist == EI_ARRIVAL_LOGNORMAL) {
+            spec.mean_ns += 1;
+            spec.median_ns = between(rng, spec.min_interarrival_ns + 1, spec.mean_ns);
+        }
         break;
     case EI_ARRIVAL_APERIODIC:
         spec.trace_ns = trace_ns;
         spec.trace_count = between(rng, 1, trace_count);
+        break;
+    case EI_ARRIVAL_AFTER: /* not drawn: it has no releases of its own */
         break;
     case EI_ARRIVAL_BURST:
         spec.count = (int32_t)between(rng, 1, 6);
@@ -168,6 +175,95 @@ EI_TEST(arrival_sporadic_keeps_its_minimum_and_mean)
     /* Standard error of the mean: 150 ms / sqrt(40000) = 0.75 ms; five of them. */
     EI_IN((double)last_ns / count, 200e6 - 3.75e6, 200e6 + 3.75e6);
     EI_IN((double)beyond_mean / count, 0.3679 - 0.0125, 0.3679 + 0.0125); /* 1/e, the mark of an exponential */
+}
+
+static int64_t excess_below(struct ei_arrival *arrival, int64_t limit_ns, int64_t count, double *out_mean_ns,
+                            int64_t *out_least_ns, int64_t *out_most_ns)
+{
+    struct ei_arrival_release release;
+    int64_t below = 0, last_ns = 0;
+    *out_least_ns = INT64_MAX;
+    *out_most_ns = 0;
+    EI_TRUE(ei_arrival_next(arrival, &release));
+    const int64_t first_ns = last_ns = release.nominal_ns;
+    for (int64_t k = 0; k < count; k++) {
+        EI_TRUE(ei_arrival_next(arrival, &release));
+        const int64_t distance_ns = release.nominal_ns - last_ns;
+        below += distance_ns < limit_ns ? 1 : 0;
+        *out_least_ns = distance_ns < *out_least_ns ? distance_ns : *out_least_ns;
+        *out_most_ns = distance_ns > *out_most_ns ? distance_ns : *out_most_ns;
+        last_ns = release.nominal_ns;
+    }
+    *out_mean_ns = (double)(last_ns - first_ns) / (double)count;
+    return below;
+}
+
+EI_TEST(arrival_sporadic_uniform_fills_its_range_evenly)
+{
+    const struct ei_arrival_spec spec = {.model = EI_ARRIVAL_SPORADIC,
+                                         .dist = EI_ARRIVAL_UNIFORM,
+                                         .min_interarrival_ns = 50 * EI_NS_PER_MS,
+                                         .mean_ns = 200 * EI_NS_PER_MS};
+    const int count = 40000;
+    struct ei_arrival arrival;
+    double mean_ns;
+    int64_t least_ns, most_ns;
+    ei_arrival_init(&arrival, &spec, SEED, 5);
+    /* A quarter of the range [50, 350] ms. */
+    const int64_t below = excess_below(&arrival, 125 * EI_NS_PER_MS, count, &mean_ns, &least_ns, &most_ns);
+    EI_IN(least_ns, 50 * EI_NS_PER_MS, 50 * EI_NS_PER_MS + EI_NS_PER_MS / 10);
+    EI_IN(most_ns, 350 * EI_NS_PER_MS - EI_NS_PER_MS / 10, 350 * EI_NS_PER_MS);
+    EI_IN(mean_ns, 200e6 - 2.2e6, 200e6 + 2.2e6); /* five standard errors of 300 ms / sqrt(12 * 40000) */
+    EI_IN((double)below / count, 0.25 - 0.011, 0.25 + 0.011);
+    EI_EQ(ei_arrival_expected(
+              &(struct ei_arrival_spec){
+                  .model = EI_ARRIVAL_SPORADIC, .dist = EI_ARRIVAL_UNIFORM, .min_interarrival_ns = 10, .mean_ns = 10},
+              SEED, 0, 0, 100),
+          11); /* no spread is a period */
+}
+
+EI_TEST(arrival_sporadic_lognormal_has_its_median_mean_and_tail)
+{
+    const struct ei_arrival_spec spec = {.model = EI_ARRIVAL_SPORADIC,
+                                         .dist = EI_ARRIVAL_LOGNORMAL,
+                                         .min_interarrival_ns = 50 * EI_NS_PER_MS,
+                                         .mean_ns = 200 * EI_NS_PER_MS,
+                                         .median_ns = 150 * EI_NS_PER_MS};
+    const int count = 40000;
+    struct ei_arrival arrival;
+    double mean_ns;
+    int64_t least_ns, most_ns;
+    /* Of what exceeds 50 ms: median 100, mean 150, so sigma = sqrt(2 ln 1.5) = 0.90052; standard deviation
+     * 150 sqrt(1.5^2 - 1) = 167.7 ms. */
+    ei_arrival_init(&arrival, &spec, SEED, 5);
+    int64_t below = excess_below(&arrival, 150 * EI_NS_PER_MS, count, &mean_ns, &least_ns, &most_ns);
+    EI_IN((double)below / count, 0.5 - 0.0125, 0.5 + 0.0125);
+    EI_IN(mean_ns, 200e6 - 4.2e6, 200e6 + 4.2e6);
+    EI_TRUE(least_ns > 50 * EI_NS_PER_MS);
+    /* One sigma above the median, 100 exp(0.90052) = 246.09 ms: 84.134 %. */
+    ei_arrival_init(&arrival, &spec, SEED, 6);
+    below = excess_below(&arrival, 296090000, count, &mean_ns, &least_ns, &most_ns);
+    EI_IN((double)below / count, 0.84134 - 0.0092, 0.84134 + 0.0092);
+}
+
+/* Near the end of time the process ends, whatever the draw; it does not wrap around. */
+EI_TEST(arrival_sporadic_ends_at_the_end_of_time)
+{
+    struct ei_arrival_spec spec = {.model = EI_ARRIVAL_SPORADIC,
+                                   .min_interarrival_ns = 100000,
+                                   .mean_ns = 3600 * EI_NS_PER_S,
+                                   .median_ns = 1800 * EI_NS_PER_S};
+    for (int dist = EI_ARRIVAL_EXPONENTIAL; dist <= EI_ARRIVAL_LOGNORMAL; dist++) {
+        struct ei_arrival arrival;
+        struct ei_arrival_release release;
+        spec.dist = (enum ei_arrival_dist)dist;
+        ei_arrival_init(&arrival, &spec, SEED, 0);
+        arrival.next_job_idx = 5;
+        arrival.last_nominal_ns = INT64_MAX - 99999;
+        EI_TRUE(!ei_arrival_next(&arrival, &release));
+        arrival.last_nominal_ns = INT64_MAX - 100001;
+        EI_TRUE(!ei_arrival_next(&arrival, &release));
+    }
 }
 
 EI_TEST(arrival_streams_repeat_by_seed_and_differ_by_task)

@@ -76,9 +76,10 @@ EI_TEST(spec_holds_every_value_of_the_fullest_file)
     EI_EQ(wl->platform.cpu_dma_latency_ns, EI_NONE_NS);
     EI_NEAR(wl->platform.rt_load_cap, 0.123456789, 0);
     EI_EQ(ei_cpuset_count(&wl->platform.housekeeping_cpus), 3);
+    EI_EQ(wl->platform.watchdog, 7);
     EI_EQ(wl->lane_count, 2);
     EI_STREQ(wl->lanes[1].name, "on");
-    EI_EQ(wl->lanes[0].place.line, 13);
+    EI_EQ(wl->lanes[0].place.line, 14);
     EI_EQ(wl->lanes[0].place.column, 3);
     EI_STREQ(wl->models[0].weights, "w \"x\".safetensors");
     EI_STREQ(wl->models[0].profile, "p.profile");
@@ -103,6 +104,9 @@ EI_TEST(spec_holds_every_value_of_the_fullest_file)
     EI_EQ(task->late_release.queue, 64);
     EI_EQ(task->on_preempt, EI_SPEC_ON_PREEMPT_RESUME);
     EI_EQ(task->on_deadline, EI_SPEC_ON_DEADLINE_ABORT);
+    EI_EQ(task->on_overrun, EI_SPEC_ON_OVERRUN_EXIT);
+    EI_EQ(task->stages[1].budget_ns, 20 * EI_NS_PER_MS);
+    EI_EQ(task->stages[1].timeout_ns, 30 * EI_NS_PER_MS);
     EI_EQ(task->planner.search.word, EI_SPEC_SEARCH_STATIC);
     EI_NEAR(task->planner.search.number, 25, 0);
     EI_EQ(task->planner.first_exit, EI_SPEC_FIRST_EXIT_OPTIONAL); /* inherited */
@@ -126,6 +130,14 @@ EI_TEST(spec_holds_every_value_of_the_fullest_file)
     EI_EQ(wl->tasks[4].arrival.trace_count, 4);
     EI_EQ(wl->tasks[4].arrival.trace_ns[1], 1500500);
     EI_STREQ(wl->tasks[4].stages[0].path, "log.log");
+    EI_STREQ(wl->tasks[6].name, "behind"); /* behind, ahead and evenly are a chain, from the last to the first */
+    EI_EQ(wl->tasks[6].arrival.after_idx, 7);
+    EI_EQ(ei_workload_chain_head(wl, 6), 8);
+    EI_EQ(wl->tasks[6].deadline_ns, 20 * EI_NS_PER_MS); /* of the chain's first task */
+    EI_EQ(wl->tasks[7].deadline_ns, 45 * EI_NS_PER_MS);
+    EI_EQ(wl->tasks[8].arrival.dist, EI_ARRIVAL_UNIFORM);
+    EI_EQ(wl->tasks[9].arrival.dist, EI_ARRIVAL_LOGNORMAL);
+    EI_EQ(wl->tasks[9].arrival.median_ns, 22 * EI_NS_PER_MS);
     EI_EQ(wl->outputs.jobs, EI_SPEC_JOBS_NONE);
     ei_workload_destroy(wl);
 }

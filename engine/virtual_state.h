@@ -1,0 +1,84 @@
+/* What the files of the virtual engine share: virtual.c (the program of a task, events, the run) and virtual_release.c
+ * (releases). One owner; times on the virtual clock, which begins at t0.
+ */
+#ifndef ENGINE_VIRTUAL_STATE_H
+#define ENGINE_VIRTUAL_STATE_H
+
+#include "engine/run_state.h"
+#include "engine/virtual.h"
+#include "engine/virtual_cpus.h"
+#include "engine/virtual_network.h"
+
+/* What a task's thread does when it is due. */
+enum phase {
+    PHASE_ASLEEP,
+    PHASE_START,   /* the job's first instant on a CPU */
+    PHASE_STAGE,   /* the stage stage_idx begins */
+    PHASE_GRANTED, /* the lane came */
+    PHASE_BLOCK,   /* the step's block begins */
+    PHASE_DONE,    /* the step's block is over */
+    PHASE_BACK,    /* the lane was away and came back */
+    PHASE_OVER     /* all stages are done */
+};
+
+struct virtual_task {
+    struct ei_live_task *task;
+    enum phase phase;
+    int32_t stage_idx;
+    bool is_in_cpu_stage; /* the stage before stage_idx has not been ended */
+    struct ei_course course;
+    bool owes_preemption_record;
+    int64_t wait_since_ns;
+    int32_t preemptor; /* task that got the lane when it was yielded */
+    bool has_next;
+    struct ei_arrival_release next; /* that has not been accounted */
+    struct ei_chain_event *inbox;   /* storage of its chain's; owned */
+    struct ei_virtual_network network;
+};
+
+/* The time beside the number: looking it up in the task would miss the cache at every level of the heap. */
+struct sleeper {
+    int64_t release_ns;
+    int32_t task;
+};
+
+struct virtual_run {
+    struct ei_run run;
+    struct virtual_task *tasks;
+    struct ei_virtual_cpus cpus;
+    struct ei_load *loads; /* [cpu_count] */
+    struct ei_collector *collector;
+    struct sleeper *heap; /* tasks that sleep until a release, by time and number */
+    int32_t heap_count;
+    int64_t next_look_ns; /* of the watchdog; INT64_MAX = no task has a limit */
+    const struct ei_virtual_options *options;
+};
+
+/* ---- virtual.c ---- */
+
+/* The record of a release goes to the collector and to the tasks that come after this one. */
+void ei_virtual_push_job(struct virtual_run *v, struct virtual_task *vt, const struct ei_job_record *job);
+void ei_virtual_record_unrun(struct virtual_run *v, struct virtual_task *vt, struct ei_release release, uint8_t outcome,
+                             uint8_t cause);
+
+/* ---- virtual_release.c ---- */
+
+/* The heap of tasks that sleep until a release by the clock: by time, then by number. */
+void ei_virtual_push_release(struct virtual_run *v, int32_t task);
+int32_t ei_virtual_pop_release(struct virtual_run *v);
+
+/* Whether the task has a next release by the clock and it belongs to the run. */
+bool ei_virtual_is_within_run(const struct virtual_run *v, const struct virtual_task *vt);
+struct ei_release ei_virtual_take_release(struct virtual_task *vt);
+
+/* A release finds the task asleep: it wakes. */
+void ei_virtual_begin_release(struct virtual_run *v, struct virtual_task *vt, struct ei_release job);
+
+/* The thread has no job any more: the next one that waits, or sleep; and what it leaves behind releases its successors.
+ * False when the thread gave up its CPU. */
+bool ei_virtual_next_job(struct virtual_run *v, struct virtual_task *vt);
+
+/* What is left when the run was ended early: dropped by name, as in a live run. */
+void ei_virtual_drop_rest(struct virtual_run *v, struct virtual_task *vt);
+
+#endif

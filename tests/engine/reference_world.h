@@ -1,0 +1,87 @@
+/* What the files of the reference simulator share: reference_schedule.c has CPUs, releases and the program of a job,
+ * reference_lanes.c lanes and what a job does at a boundary. */
+#ifndef TESTS_ENGINE_REFERENCE_WORLD_H
+#define TESTS_ENGINE_REFERENCE_WORLD_H
+
+#include "tests/engine/reference_schedule.h"
+
+#define REF_INBOX_MAX 512
+
+enum state { SLEEPS, READY, WAITS };
+enum work { PRE, TAKE, BLOCK, GIVE, POST, END };
+
+/* What became of a predecessor's job. */
+struct news {
+    int64_t job;
+    bool is_completed;
+};
+
+struct thread {
+    const struct ref_task *task;
+    enum state state;
+    int32_t priority; /* effective */
+    int64_t place;
+    bool was_running;
+    enum work work;
+    int64_t rest_ns;
+    bool is_timed; /* rest_ns counts for the work that is under way */
+    int32_t lane;  /* that it holds or waits for */
+    int32_t claim; /* priority that the job has in the queue for the lane */
+    int32_t block;
+    bool is_branch;
+    int64_t unoffered_ns;         /* time of the blocks since it last offered the lane */
+    bool is_stopping, is_aborted; /* the network: stop after the first answer; give up */
+    struct ref_job job;
+    int64_t release_ns, wait_since_ns;
+    int64_t begun_ns;                /* nominal release of the newest job that has run; INT64_MIN = none */
+    int64_t stage_since_ns, used_ns; /* of the stage that runs */
+    int64_t next_release;            /* number of the next release */
+    int64_t queue[64];
+    int32_t queued;
+    struct news inbox[REF_INBOX_MAX]; /* of the predecessor's jobs, that this task has not looked at */
+    int32_t news_count;
+    int64_t total_ns;            /* processor time so far */
+    int64_t found_job, found_ns; /* by the watchdog: the job, and total_ns then; -1 = none */
+    bool is_demoted;
+};
+
+struct lane {
+    int32_t holder; /* -1 = free */
+    int32_t waiting[REF_TASKS_MAX];
+    int32_t waiting_count;
+};
+
+struct world {
+    const struct ref_system *system;
+    struct thread threads[REF_TASKS_MAX];
+    int32_t count;
+    int64_t now_ns, end_ns, tail, head;
+    struct lane lanes[REF_LANES_MAX];
+    struct ref_job *out;
+    int32_t out_count, out_max;
+};
+
+/* ---- reference_schedule.c ---- */
+
+/* Nominal release of job k, of a chain that of its first task. */
+int64_t ref_nominal(const struct ref_system *system, int32_t i, int64_t k);
+void ref_set_priority(struct world *w, int32_t i, int32_t priority);
+
+/* The stage is over. */
+void ref_judge_stage(struct world *w, struct thread *t, struct ref_limit limit);
+
+/* What is left of a stage's limits, the less; negative = over. */
+int64_t ref_left_of(const struct world *w, const struct thread *t, struct ref_limit limit);
+
+/* ---- reference_lanes.c ---- */
+
+/* The job asks for a lane; true: it has it. */
+bool ref_take_lane(struct world *w, int32_t i);
+void ref_give_lane(struct world *w, int32_t i);
+
+int64_t ref_block_ns(const struct thread *t);
+
+/* The block that ran is over: what comes next is in `work`; the thread waits when it gave its lane away. */
+void ref_end_block(struct world *w, int32_t i);
+
+#endif
