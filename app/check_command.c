@@ -1,8 +1,7 @@
 /* einet check: is a workload file right, and what does it say in full? */
 #include "app/commands.h"
-#include "workloads/spec.h"
+#include "app/outcome.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,16 +41,9 @@ int einet_check_command(int argc, char **argv)
         return usage_error("which workload file?", "");
     }
     struct ei_workload *wl = NULL;
-    struct ei_diagnostics diag;
-    const int rc = ei_workload_load(file, &wl, &diag);
-    if (rc == -ENOMEM) {
-        fprintf(stderr, "einet check: out of memory\n");
-        return EINET_EXIT_FAULT;
-    }
-    ei_diagnostics_print(&diag, stderr);
-    ei_diagnostics_fini(&diag);
-    if (rc < 0) {
-        return EINET_EXIT_BAD_FILE;
+    const int status = einet_load_workload("check", file, &wl);
+    if (status != EINET_EXIT_OK) {
+        return status;
     }
     if (is_print) {
         ei_workload_print(wl, stdout);

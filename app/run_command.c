@@ -1,9 +1,9 @@
 /* einet run: a workload file in real time. */
 #include "app/commands.h"
+#include "app/outcome.h"
 #include "engine/live.h"
 #include "rt/memory.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -80,40 +80,15 @@ static int parse_arguments(int argc, char **argv, struct run_arguments *out)
     return 0;
 }
 
-static bool wants_colour(FILE *out)
-{
-    const char *no_color = getenv("NO_COLOR");
-    return isatty(fileno(out)) && (no_color == NULL || no_color[0] == '\0');
-}
-
 static int report(const struct run_arguments *arguments, struct ei_live_result *result)
 {
-    int status = EINET_EXIT_OK;
     if (arguments->live.is_progress_live && arguments->live.messages != NULL) {
         fputs("\r\033[K", arguments->live.messages);
     }
-    const int rc = arguments->is_json ? ei_collector_print_json(result->collector, stdout)
-                                      : ei_collector_print_table(result->collector, stdout, wants_colour(stdout));
+    const int status = einet_report_result("run", result, arguments->is_json);
     if (!arguments->is_json) {
         printf("files in %s\n", result->out_dir);
     }
-    if (result->slo_failures > 0) {
-        status = EINET_EXIT_SLO;
-    }
-    if (rc < 0) {
-        fprintf(stderr, "einet run: cannot print the result: %s\n", einet_error_text(rc));
-        status = EINET_EXIT_FAULT;
-    }
-    if (!result->is_identity_ok) {
-        fprintf(stderr, "einet run: released + skipped + dropped is not the expected number of releases: records were "
-                        "lost or the engine is at fault; see summary.json\n");
-        status = EINET_EXIT_FAULT;
-    }
-    if (result->faulty_jobs > 0) {
-        fprintf(stderr, "einet run: %d faulty jobs; the first: %s\n", result->faulty_jobs, result->fault_text);
-        status = EINET_EXIT_FAULT;
-    }
-    ei_collector_destroy(result->collector);
     return status;
 }
 
@@ -138,16 +113,9 @@ int einet_run_command(int argc, char **argv)
     sigprocmask(SIG_BLOCK, &signals, NULL);
 
     struct ei_workload *wl = NULL;
-    struct ei_diagnostics diag;
-    const int rc = ei_workload_load(arguments.file, &wl, &diag);
-    if (rc == -ENOMEM) {
-        fprintf(stderr, "einet run: no memory to read %s\n", arguments.file);
-        return EINET_EXIT_FAULT;
-    }
-    ei_diagnostics_print(&diag, stderr);
-    ei_diagnostics_fini(&diag);
-    if (rc < 0) {
-        return EINET_EXIT_BAD_FILE;
+    const int load_status = einet_load_workload("run", arguments.file, &wl);
+    if (load_status != EINET_EXIT_OK) {
+        return load_status;
     }
     (void)ei_memory_tune_malloc();
     struct ei_live_result result;

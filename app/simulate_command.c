@@ -1,5 +1,6 @@
 /* einet simulate: a workload file in virtual time, or a grid of them. */
 #include "app/commands.h"
+#include "app/outcome.h"
 #include "app/sweep.h"
 #include "engine/virtual.h"
 
@@ -202,43 +203,12 @@ static int parse_arguments(int argc, char **argv, struct arguments *out)
     return parse_files(argc, argv, out);
 }
 
-static bool wants_colour(void)
-{
-    const char *no_color = getenv("NO_COLOR");
-    return isatty(STDOUT_FILENO) && (no_color == NULL || no_color[0] == '\0');
-}
-
-static int report(const struct arguments *arguments, struct ei_live_result *result)
-{
-    int status = result->slo_failures > 0 ? EINET_EXIT_SLO : EINET_EXIT_OK;
-    const int rc = arguments->is_json ? ei_collector_print_json(result->collector, stdout)
-                                      : ei_collector_print_table(result->collector, stdout, wants_colour());
-    if (rc < 0) {
-        fprintf(stderr, "einet simulate: cannot print the result: %s\n", einet_error_text(rc));
-        status = EINET_EXIT_FAULT;
-    }
-    if (!result->is_identity_ok) {
-        fprintf(stderr, "einet simulate: released + skipped + dropped is not the expected number of releases: the "
-                        "engine is at fault\n");
-        status = EINET_EXIT_FAULT;
-    }
-    ei_collector_destroy(result->collector);
-    return status;
-}
-
 static int simulate_one(const struct arguments *arguments)
 {
     struct ei_workload *wl = NULL;
-    struct ei_diagnostics diag;
-    const int rc = ei_workload_load(arguments->file, &wl, &diag);
-    if (rc == -ENOMEM) {
-        fprintf(stderr, "einet simulate: no memory to read %s\n", arguments->file);
-        return EINET_EXIT_FAULT;
-    }
-    ei_diagnostics_print(&diag, stderr);
-    ei_diagnostics_fini(&diag);
-    if (rc < 0) {
-        return EINET_EXIT_BAD_FILE;
+    const int load_status = einet_load_workload("simulate", arguments->file, &wl);
+    if (load_status != EINET_EXIT_OK) {
+        return load_status;
     }
     wl->run.seed = arguments->has_seed ? arguments->seed : wl->run.seed;
     const struct sigaction action = {.sa_handler = on_signal};
@@ -247,7 +217,8 @@ static int simulate_one(const struct arguments *arguments)
     struct ei_live_result result;
     struct einet_error err = {0};
     const int run_rc = ei_virtual_run(wl, &arguments->options, &result, &err);
-    const int status = run_rc < 0 ? einet_report_error("simulate", &err) : report(arguments, &result);
+    const int status = run_rc < 0 ? einet_report_error("simulate", &err)
+                                  : einet_report_result("simulate", &result, arguments->is_json);
     ei_workload_destroy(wl);
     return status;
 }

@@ -84,12 +84,6 @@ int ei_file_draft_open(struct ei_file_draft *draft, const char *path, struct ein
     return 0;
 }
 
-void ei_file_draft_discard(struct ei_file_draft *draft)
-{
-    fclose(draft->stream);
-    unlink(draft->temporary);
-}
-
 /* The rename is durable once the folder is; a file system that cannot sync a folder is no reason to fail. */
 static void sync_folder(const char *path)
 {

@@ -23,7 +23,6 @@ struct ei_file_draft {
 int ei_file_draft_open(struct ei_file_draft *draft, const char *path, struct einet_error *err);
 /* Flush, fsync, rename onto the target, fsync the folder. On error nothing is left behind. Returns 0 or -errno. */
 int ei_file_draft_finish(struct ei_file_draft *draft, struct einet_error *err);
-void ei_file_draft_discard(struct ei_file_draft *draft);
 
 /* FNV-1a (Fowler, Noll, Vo) of binary columns: finds damage, not malice. */
 uint64_t ei_file_checksum(const uint8_t *bytes, size_t size);

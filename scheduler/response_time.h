@@ -15,9 +15,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#ifndef EI_RTA_TASKS_MAX /* a build may want more: bench/simulate.c */
 #define EI_RTA_TASKS_MAX 64
-#define EI_RTA_LEGS_MAX 16 /* changes of resource in one job; blocks on the same lane in a row are one leg */
 #define EI_RTA_CPUS_MAX 64
+#endif
+#define EI_RTA_LEGS_MAX 16 /* changes of resource in one job; blocks on the same lane in a row are one leg */
 #define EI_RTA_LANES_MAX 64
 #define EI_RTA_TIME_MAX_NS (INT64_C(1) << 50) /* of any single time given, 13 days */
 #define EI_RTA_NOWHERE (-1)
