@@ -79,6 +79,18 @@ bool ei_cpu_loads_would_pass(struct ei_cpu_loads *loads, int32_t cpu, int64_t ex
     return would_pass;
 }
 
+bool ei_cpu_loads_would_crowd(struct ei_cpu_loads *loads, int32_t cpu, int64_t extra_ns)
+{
+    if (cpu == EI_CPU_LOAD_NONE) {
+        return false;
+    }
+    struct ei_cpu_load *l = &loads->cpus[cpu];
+    ei_handoff_guard_lock(&l->guard);
+    const bool would_crowd = ei_load_would_crowd(&l->load, ei_mono_now().ns, extra_ns, loads->cap, loads->hard_cap);
+    ei_handoff_guard_unlock(&l->guard);
+    return would_crowd;
+}
+
 void ei_cpu_loads_sample(struct ei_cpu_loads *loads)
 {
     for (int32_t i = 0; loads->is_counting && i < loads->count; i++) {

@@ -41,6 +41,10 @@ EINET_RT void ei_cpu_loads_leave(struct ei_cpu_loads *loads, int32_t cpu);
 /* Whether extra_ns more on this CPU would pass the share `cap` of a second. */
 EINET_RT bool ei_cpu_loads_would_pass(struct ei_cpu_loads *loads, int32_t cpu, int64_t extra_ns, double cap);
 
+/* Whether extra_ns of work that could be left out would pass the cap or use up what others may need: scheduler/load.h.
+ */
+EINET_RT bool ei_cpu_loads_would_crowd(struct ei_cpu_loads *loads, int32_t cpu, int64_t extra_ns);
+
 /* Take one sample of every CPU, for the report. Thread: the housekeeper. */
 void ei_cpu_loads_sample(struct ei_cpu_loads *loads);
 

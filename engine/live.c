@@ -2,6 +2,7 @@
 #include "engine/live.h"
 
 #include "engine/admission.h"
+#include "engine/load_reserve.h"
 #include "engine/run_state.h"
 #include "rt/memory.h"
 
@@ -161,6 +162,9 @@ static int start(struct ei_run *run, struct ei_drain *drain, struct ei_collector
     }
     if (rc == 0) {
         ei_run_settle_sharers(run);
+        for (int32_t c = 0; c < run->loads.count; c++) {
+            run->loads.cpus[c].load.reserve = ei_run_load_reserve(run, c);
+        }
         rc = ei_replanners_start(run, err);
     }
     if (rc == 0) {

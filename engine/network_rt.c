@@ -164,7 +164,7 @@ static int pass_boundary(struct ei_live_task *task, struct ei_course *course)
     b.is_cancelled = ei_run_is_cancelled(task->run, now_ns);
     b.is_higher_waiting = task->nn.is_gated && ei_gate_is_higher_waiting(task->nn.gate);
     b.is_load_capped = b.has_answer && b.next_answer_ns > 0 &&
-                       ei_cpu_loads_would_pass(&task->run->loads, task->rt.cpu, b.next_answer_ns, task->run->loads.cap);
+                       ei_cpu_loads_would_crowd(&task->run->loads, task->rt.cpu, b.next_answer_ns);
     if (ei_course_pass(task, course, &b) == EI_BOUNDARY_YIELD) {
         return yield_lane(task, course, now_ns);
     }

@@ -1,6 +1,7 @@
 /* See virtual.h. One program counter a task; the CPUs say who is due, the program says what comes next. */
 #include "engine/virtual.h"
 
+#include "engine/load_reserve.h"
 #include "engine/virtual_report.h"
 #include "engine/virtual_state.h"
 #include "rt/memory.h"
@@ -76,10 +77,19 @@ static void deactivate(struct virtual_run *v, struct virtual_task *vt)
     }
 }
 
-static bool would_pass(struct virtual_run *v, const struct virtual_task *vt, int64_t extra_ns, double cap)
+/* Not even the first answer fits under the hard cap. */
+static bool is_overloaded(struct virtual_run *v, const struct virtual_task *vt)
 {
+    const double hard_cap = ei_cpu_load_hard_cap(v->run.wl->platform.rt_load_cap);
     return vt->task->rt.cpu != EI_CPU_LOAD_NONE &&
-           ei_load_would_pass(&v->loads[vt->task->rt.cpu], v->cpus.now_ns, extra_ns, cap);
+           ei_load_would_pass(&v->loads[vt->task->rt.cpu], v->cpus.now_ns, vt->task->nn.first_answer_ns, hard_cap);
+}
+
+static bool would_crowd(struct virtual_run *v, const struct virtual_task *vt, int64_t extra_ns)
+{
+    const double cap = v->run.wl->platform.rt_load_cap;
+    return vt->task->rt.cpu != EI_CPU_LOAD_NONE &&
+           ei_load_would_crowd(&v->loads[vt->task->rt.cpu], v->cpus.now_ns, extra_ns, cap, ei_cpu_load_hard_cap(cap));
 }
 
 /* ---- lanes: scheduler/lane.h decides, priorities follow ---- */
@@ -234,8 +244,7 @@ static bool pass_boundary(struct virtual_run *v, struct virtual_task *vt)
     struct ei_boundary b = ei_course_look(task, v->cpus.now_ns);
     b.is_cancelled = ei_run_is_cancelled(&v->run, v->cpus.now_ns);
     b.is_higher_waiting = task->nn.is_gated && ei_lane_is_preemptor_waiting(lane);
-    b.is_load_capped =
-        b.has_answer && b.next_answer_ns > 0 && would_pass(v, vt, b.next_answer_ns, v->run.wl->platform.rt_load_cap);
+    b.is_load_capped = b.has_answer && b.next_answer_ns > 0 && would_crowd(v, vt, b.next_answer_ns);
     vt->phase = PHASE_BLOCK;
     if (ei_course_pass(task, &vt->course, &b) != EI_BOUNDARY_YIELD) {
         return true;
@@ -298,8 +307,7 @@ static bool start_job(struct virtual_run *v, struct virtual_task *vt)
     task->begun_ns = record->release_ns;
     ei_course_job_begin(task, record->job_idx);
     activate(v, vt);
-    if (task->nn.gate != NULL &&
-        would_pass(v, vt, task->nn.first_answer_ns, ei_cpu_load_hard_cap(v->run.wl->platform.rt_load_cap))) {
+    if (task->nn.gate != NULL && is_overloaded(v, vt)) {
         const struct ei_release release = {.job_idx = record->job_idx, .nominal_ns = record->release_ns};
         deactivate(v, vt);
         ei_course_job_end(task);
@@ -496,6 +504,9 @@ static int prepare(struct virtual_run *v, const struct ei_workload *wl, const st
     }
     if (rc == 0) {
         ei_run_settle_sharers(&v->run);
+    }
+    for (int32_t c = 0; rc == 0 && c < cpus; c++) {
+        v->loads[c].reserve = ei_run_load_reserve(&v->run, c);
     }
     return rc;
 }

@@ -64,3 +64,28 @@ bool ei_load_would_pass(struct ei_load *load, int64_t now_ns, int64_t extra_ns, 
 {
     return (double)(ei_load_used_ns(load, now_ns) + extra_ns) > cap * (double)EI_LOAD_WINDOW_NS;
 }
+
+/* The reserve's demand within t_ns; a CPU does no more than t_ns of it meanwhile. */
+static double reserved_ns(const struct ei_load_reserve *reserve, double t_ns)
+{
+    const double asked_ns = (double)reserve->burst_ns + reserve->rate * t_ns;
+    return asked_ns < t_ns ? asked_ns : t_ns;
+}
+
+bool ei_load_would_crowd(struct ei_load *load, int64_t now_ns, int64_t extra_ns, double cap, double hard_cap)
+{
+    const double used_ns = (double)(ei_load_used_ns(load, now_ns) + extra_ns);
+    const double window_ns = (double)EI_LOAD_WINDOW_NS;
+    if (used_ns > cap * window_ns || hard_cap >= 1) {
+        return used_ns > cap * window_ns;
+    }
+    /* k slots from now at least the k oldest have left, and work of up to k + 1 slots has come. */
+    double left_ns = used_ns;
+    for (int64_t k = 0; k < EI_LOAD_SLOTS - 1 && left_ns > 0; k++) {
+        if (left_ns + reserved_ns(&load->reserve, (double)((k + 1) * EI_LOAD_SLOT_NS)) > hard_cap * window_ns) {
+            return true;
+        }
+        left_ns -= (double)load->busy_ns[(load->slot + 1 + k) % EI_LOAD_SLOTS];
+    }
+    return false;
+}
