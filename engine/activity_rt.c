@@ -12,32 +12,32 @@ static int64_t thread_cpu_ns(void)
     return (int64_t)ts.tv_sec * EI_NS_PER_S + ts.tv_nsec;
 }
 
-void ei_activity_begin(struct ei_live_task *task, int64_t start_ns)
+void ei_activity_begin(struct ei_job_slot *slot, int64_t start_ns)
 {
-    task->rt.activity = (struct ei_activity){.start_ns = start_ns, .cpu_clock_ns = thread_cpu_ns()};
+    slot->activity = (struct ei_activity){.start_ns = start_ns, .cpu_clock_ns = thread_cpu_ns()};
 }
 
-void ei_activity_cut(struct ei_live_task *task, int64_t now_ns)
+void ei_activity_cut(struct ei_job_slot *slot, int64_t now_ns)
 {
-    struct ei_activity *activity = &task->rt.activity;
+    struct ei_activity *activity = &slot->activity;
     const int64_t cpu_clock_ns = thread_cpu_ns();
     const int64_t length_ns = now_ns - activity->start_ns;
     const int64_t used_ns = cpu_clock_ns - activity->cpu_clock_ns;
-    const int32_t own = ei_course_priority(task);
-    const int lent = atomic_exchange_explicit(&task->nn.seat.top_priority, 0, memory_order_relaxed);
+    const int32_t own = ei_course_priority(slot->task);
+    const int lent = atomic_exchange_explicit(&slot->seat.top_priority, 0, memory_order_relaxed);
     const struct ei_record record = {
         .kind = EI_RECORD_ACTIVITY,
-        .u.activity = {.task_idx = task->idx,
+        .u.activity = {.task_idx = slot->task->idx,
                        .cpu = sched_getcpu(),
                        .priority = own,
                        .top_priority = lent > own && own > 0 ? lent : own,
-                       .job_idx = task->rt.record.job_idx,
+                       .job_idx = slot->record.job_idx,
                        .start_ns = activity->start_ns,
                        .end_ns = now_ns,
                        /* the clocks are read one after the other */
                        .cpu_ns = used_ns < length_ns ? used_ns : length_ns},
     };
-    task->rt.record.part_ns[EI_PART_EXECUTION] += record.u.activity.cpu_ns;
-    (void)ei_spsc_ring_push(&task->ring, &record);
+    slot->record.part_ns[EI_PART_EXECUTION] += record.u.activity.cpu_ns;
+    ei_slots_record(slot->task, &record);
     *activity = (struct ei_activity){.start_ns = now_ns, .cpu_clock_ns = cpu_clock_ns};
 }

@@ -11,7 +11,7 @@
 #include <einet/attributes.h>
 #include <stdint.h>
 
-struct ei_live_task;
+struct ei_job_slot;
 
 struct ei_activity {
     int64_t start_ns;
@@ -19,8 +19,8 @@ struct ei_activity {
 };
 
 /* The job wants the processor since start_ns and has got it now. */
-EINET_RT void ei_activity_begin(struct ei_live_task *task, int64_t start_ns);
+EINET_RT void ei_activity_begin(struct ei_job_slot *slot, int64_t start_ns);
 /* The stretch ends at now_ns. The next one has begun, unless the job waits: then ei_activity_begin says when. */
-EINET_RT void ei_activity_cut(struct ei_live_task *task, int64_t now_ns);
+EINET_RT void ei_activity_cut(struct ei_job_slot *slot, int64_t now_ns);
 
 #endif

@@ -1,7 +1,12 @@
 /* Spec -> objects. Everything that a job will touch exists, and is prefaulted, before its thread starts. */
 #include "engine/run_state.h"
 
+#include "rt/memory.h"
+
+#include <errno.h>
 #include <string.h>
+
+_Static_assert(EI_STAGES_MAX <= EI_PIPELINE_STAGES_MAX, "every stage has its order");
 
 static bool is_same_input(const struct ei_input_spec *a, const struct ei_input_spec *b)
 {
@@ -117,6 +122,36 @@ static int build_pre(struct ei_live_task *task, struct einet_error *err)
     return ei_pre_create(&config, &task->pre, err);
 }
 
+int ei_run_make_tasks(struct ei_run *run, struct einet_error *err)
+{
+    const struct ei_workload *wl = run->wl;
+    run->tasks = ei_memory_table((size_t)wl->task_count, sizeof *run->tasks);
+    run->slot_count = wl->task_count;
+    run->slots = ei_memory_table((size_t)run->slot_count, sizeof *run->slots);
+    if (run->tasks == NULL || run->slots == NULL) {
+        return einet_error_set(err, -ENOMEM, "no memory for %d tasks", wl->task_count);
+    }
+    struct ei_job_slot *slot = run->slots;
+    for (int32_t i = 0; i < wl->task_count; i++) {
+        struct ei_live_task *task = &run->tasks[i];
+        task->spec = &wl->tasks[i];
+        task->run = run;
+        task->idx = i;
+        task->rt.last_nominal_ns = INT64_MIN;
+        task->slots = slot;
+        task->slot_count = 1;
+        for (int32_t k = 0; k < task->slot_count; k++, slot++) {
+            slot->task = task;
+            slot->idx = (int32_t)(slot - run->slots);
+            slot->cpu = EI_CPU_LOAD_NONE;
+            slot->log_job_idx = -1;
+            ei_watch_slot_init(slot);
+        }
+    }
+    ei_chains_link(run);
+    return 0;
+}
+
 /* Task options of the file as the scheduler's own. */
 int ei_task_build_releases(struct ei_live_task *task, struct einet_error *err)
 {
@@ -126,10 +161,11 @@ int ei_task_build_releases(struct ei_live_task *task, struct einet_error *err)
         [EI_SPEC_LATE_DROP_OLDEST] = EI_LATE_DROP_OLDEST,
         [EI_SPEC_LATE_DROP_NEWEST] = EI_LATE_DROP_NEWEST,
     };
-    const int rc = ei_release_init(&task->rt.releases, policies[late->policy], late->queue);
+    const int rc = ei_release_init(&task->rt.releases, policies[late->policy], late->queue, task->slot_count);
     if (rc < 0) {
         return einet_error_set(err, rc, "task '%s': a queue of %d is not possible", task->spec->name, late->queue);
     }
+    ei_pipeline_init(&task->pipeline, task->spec->stage_count);
     ei_arrival_init(&task->rt.arrival, &task->spec->arrival, task->run->wl->run.seed, task->idx);
     return 0;
 }
@@ -181,7 +217,11 @@ int64_t ei_task_after_network_ns(const struct ei_task_spec *spec)
 
 static int build_task(struct ei_live_task *task, struct einet_error *err)
 {
-    int rc = ei_task_build_releases(task, err);
+    int rc = ei_slots_init(task, err);
+    if (rc == 0) {
+        rc = ei_task_build_releases(task, err);
+        task->rt.has_next = rc == 0 && ei_arrival_next(&task->rt.arrival, &task->rt.next);
+    }
     task->cpu_profile_ns = ei_task_cpu_profile_ns(task->spec);
     if (rc == 0) {
         rc = build_input(task, err);
@@ -275,6 +315,7 @@ void ei_run_demolish(struct ei_run *run)
         ei_network_destroy(task->nn.net);
         ei_pre_destroy(task->pre);
         ei_task_close_logs(task);
+        ei_slots_fini(task);
     }
     ei_arena_fini(&run->arena);
     for (int32_t i = 0; i < run->input_count; i++) {

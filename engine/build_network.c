@@ -140,7 +140,9 @@ void ei_task_take_seat(struct ei_live_task *task)
     struct ei_task_network *nn = &task->nn;
     for (int32_t i = 0; i <= stage->more_lane_count; i++) {
         nn->gates[i] = &task->run->gates[i == 0 ? stage->lane_idx : stage->more_lanes[i - 1]];
-        ei_gate_seat_init(nn->gates[i], &nn->seat, task->idx, task->spec->priority);
+        for (int32_t k = 0; k < task->slot_count; k++) {
+            ei_gate_seat_init(nn->gates[i], &task->slots[k].seat, task->idx, task->spec->priority);
+        }
     }
     nn->gate_count = 1 + stage->more_lane_count;
     nn->gate = nn->gates[0];

@@ -49,18 +49,24 @@ void ei_chain_post(struct ei_live_task *task, const struct ei_job_record *record
     }
 }
 
-static void ring(struct ei_live_task *task)
+void ei_chain_ring(struct ei_live_task *task)
 {
     for (int32_t i = 0; i < task->chain.next_count; i++) {
         ei_bell_ring(&task->run->tasks[task->chain.next[i]].chain.bell);
     }
 }
 
+bool ei_chain_take_news(struct ei_live_task *task)
+{
+    const bool has_news = task->chain.has_news;
+    task->chain.has_news = false;
+    return has_news;
+}
+
 void ei_chain_announce(struct ei_live_task *task)
 {
-    if (task->chain.has_news) {
-        task->chain.has_news = false;
-        ring(task);
+    if (ei_chain_take_news(task)) {
+        ei_chain_ring(task);
     }
 }
 
@@ -69,7 +75,7 @@ void ei_chain_close(struct ei_live_task *task)
     for (int32_t i = 0; i < task->chain.next_count; i++) {
         atomic_store_explicit(&task->run->tasks[task->chain.next[i]].chain.is_closed, true, memory_order_release);
     }
-    ring(task);
+    ei_chain_ring(task);
 }
 
 bool ei_chain_take(struct ei_chain *chain, struct ei_chain_event *out)

@@ -48,12 +48,15 @@ struct ei_run;
 void ei_chains_link(struct ei_run *run);
 
 /* Tell the successors what became of a release of this task. emit: takes the records of jobs that found a full inbox,
- * and of those behind them. Thread: the task's own. */
+ * and of those behind them. Thread: the task's own, one of several under their guard. */
 EINET_RT void ei_chain_post(struct ei_live_task *task, const struct ei_job_record *record, ei_chain_emit emit,
                             void *context);
 
-/* Wake the successors if there is news. Thread: the task's own. */
+/* Wake the successors if there is news. Thread: the task's own; one of several under their guard, or in two steps: take
+ * the news under it and ring without. */
 EINET_RT void ei_chain_announce(struct ei_live_task *task);
+EINET_RT bool ei_chain_take_news(struct ei_live_task *task);
+EINET_RT void ei_chain_ring(struct ei_live_task *task);
 
 /* Nothing more will be posted. Thread: the task's own. */
 EINET_RT void ei_chain_close(struct ei_live_task *task);

@@ -5,17 +5,49 @@
 
 /* ---- the whole job ---- */
 
-void ei_course_job_begin(struct ei_live_task *task, int64_t job_idx)
+void ei_course_job_begin(struct ei_job_slot *slot)
 {
-    if (atomic_load_explicit(&task->watch.is_demoted, memory_order_acquire)) {
-        task->nn.seat.claim.priority = 0;
+    struct ei_task_progress *progress = &slot->task->progress;
+    if (atomic_load_explicit(&slot->task->watch.is_demoted, memory_order_acquire)) {
+        slot->seat.claim.priority = 0;
     }
-    atomic_store_explicit(&task->watch.job_idx, job_idx, memory_order_release);
+    /* Jobs begin in order, each when the one before it has left its first stage. */
+    const int64_t n = atomic_load_explicit(&progress->begun, memory_order_relaxed);
+    atomic_store_explicit(&progress->release_ns[n % EI_JOB_SLOTS_MAX], slot->record.release_ns, memory_order_relaxed);
+    atomic_store_explicit(&progress->begun, n + 1, memory_order_release);
+    slot->is_under_way = true;
+    atomic_store_explicit(&slot->watch.job_idx, slot->record.job_idx, memory_order_release);
 }
 
-void ei_course_job_end(struct ei_live_task *task)
+/* In the order of the jobs too: their networks end in it, and they themselves. */
+static void end_way(struct ei_job_slot *slot)
 {
-    atomic_store_explicit(&task->watch.job_idx, EI_WATCH_NO_JOB, memory_order_release);
+    if (slot->is_under_way) {
+        slot->is_under_way = false;
+        atomic_fetch_add_explicit(&slot->task->progress.over, 1, memory_order_release);
+    }
+}
+
+void ei_course_job_end(struct ei_job_slot *slot)
+{
+    end_way(slot);
+    atomic_store_explicit(&slot->watch.job_idx, EI_WATCH_NO_JOB, memory_order_release);
+}
+
+int64_t ei_course_under_way(const struct ei_task_progress *progress, int64_t *out_oldest_ns)
+{
+    const int64_t over = atomic_load_explicit(&progress->over, memory_order_acquire);
+    const int64_t begun = atomic_load_explicit(&progress->begun, memory_order_acquire);
+    *out_oldest_ns = atomic_load_explicit(&progress->release_ns[over % EI_JOB_SLOTS_MAX], memory_order_relaxed);
+    return begun - over;
+}
+
+int64_t ei_course_newest_ns(const struct ei_task_progress *progress)
+{
+    const int64_t begun = atomic_load_explicit(&progress->begun, memory_order_acquire);
+    return begun == 0
+               ? INT64_MIN
+               : atomic_load_explicit(&progress->release_ns[(begun - 1) % EI_JOB_SLOTS_MAX], memory_order_relaxed);
 }
 
 bool ei_course_is_real_time(const struct ei_live_task *task)
@@ -29,10 +61,10 @@ int32_t ei_course_priority(const struct ei_live_task *task)
     return atomic_load_explicit(&task->watch.is_demoted, memory_order_acquire) ? 0 : task->spec->priority;
 }
 
-int64_t ei_course_lane_deadline_ns(const struct ei_live_task *task)
+int64_t ei_course_lane_deadline_ns(const struct ei_job_slot *slot)
 {
-    const bool is_lowest = task->nn.seat.claim.priority < task->spec->priority; /* since before this job began */
-    return is_lowest ? INT64_MAX : task->rt.record.deadline_ns;
+    const bool is_lowest = slot->seat.claim.priority < slot->task->spec->priority; /* since before this job began */
+    return is_lowest ? INT64_MAX : slot->record.deadline_ns;
 }
 
 struct ei_job_record ei_job_record_blank(const struct ei_live_task *task, struct ei_release release)
@@ -80,16 +112,16 @@ void ei_job_record_finish(struct ei_job_record *record, int rc, int64_t finish_n
 
 /* ---- its stages ---- */
 
-void ei_course_stage_begin(struct ei_live_task *task, int32_t stage_idx, int64_t now_ns)
+void ei_course_stage_begin(struct ei_job_slot *slot, int32_t stage_idx, int64_t now_ns)
 {
-    task->rt.stage = (struct ei_stage_use){.stage_idx = stage_idx, .ready_ns = now_ns};
+    slot->stage = (struct ei_stage_use){.stage_idx = stage_idx, .ready_ns = now_ns};
 }
 
 /* What is left of the stage's budget or timeout, the less; INT64_MAX = it has neither. */
-static int64_t budget_left_ns(const struct ei_live_task *task, int64_t now_ns)
+static int64_t budget_left_ns(const struct ei_job_slot *slot, int64_t now_ns)
 {
-    const struct ei_stage_use *use = &task->rt.stage;
-    const struct ei_stage_spec *spec = &task->spec->stages[use->stage_idx];
+    const struct ei_stage_use *use = &slot->stage;
+    const struct ei_stage_spec *spec = &slot->task->spec->stages[use->stage_idx];
     int64_t left_ns = INT64_MAX;
     if (spec->budget_ns != EI_NONE_NS) {
         left_ns = spec->budget_ns - use->used_ns;
@@ -100,14 +132,14 @@ static int64_t budget_left_ns(const struct ei_live_task *task, int64_t now_ns)
     return left_ns;
 }
 
-bool ei_course_stage_end(struct ei_live_task *task, int64_t now_ns)
+bool ei_course_stage_end(struct ei_job_slot *slot, int64_t now_ns)
 {
-    struct ei_job_record *record = &task->rt.record;
-    if (budget_left_ns(task, now_ns) >= 0) {
+    struct ei_job_record *record = &slot->record;
+    if (budget_left_ns(slot, now_ns) >= 0) {
         return true;
     }
     record->flags |= EI_JOB_OVERRUN;
-    if (task->spec->on_overrun != EI_SPEC_ON_OVERRUN_ABORT) {
+    if (slot->task->spec->on_overrun != EI_SPEC_ON_OVERRUN_ABORT) {
         return true;
     }
     if (record->outcome != EI_JOB_ABORTED) {
@@ -119,30 +151,30 @@ bool ei_course_stage_end(struct ei_live_task *task, int64_t now_ns)
 
 /* ---- its network ---- */
 
-int ei_course_begin(struct ei_live_task *task, struct ei_course *course, int64_t now_ns)
+int ei_course_begin(struct ei_job_slot *slot, struct ei_course *course, int64_t now_ns)
 {
-    struct ei_job_record *record = &task->rt.record;
+    struct ei_job_record *record = &slot->record;
     const int64_t elapsed_ns = now_ns - record->release_ns;
-    const struct ei_survival survival = ei_exit_time_begin(task, elapsed_ns);
-    const int rc =
-        ei_elastic_begin(&task->rt.job, &task->nn.elastic, &task->rt.ws, &survival, elapsed_ns, &course->step);
+    const struct ei_survival survival = ei_exit_time_begin(slot->task, record->release_ns, elapsed_ns);
+    const int rc = ei_elastic_begin(&slot->task->nn.job, &slot->task->nn.elastic, &slot->task->nn.ws, &survival,
+                                    elapsed_ns, &course->step);
     if (rc == 0) {
-        record->planned_exit = (int16_t)task->rt.job.planned_exit;
+        record->planned_exit = (int16_t)slot->task->nn.job.planned_exit;
     }
     return rc;
 }
 
 /* A profile that is unknown in part stays unknown. */
-static void note_profile(struct ei_live_task *task, int64_t p99_ns)
+static void note_profile(struct ei_job_slot *slot, int64_t p99_ns)
 {
-    task->rt.record.profiled_ns += task->cpu_profile_ns >= 0 ? p99_ns : 0;
+    slot->record.profiled_ns += slot->task->cpu_profile_ns >= 0 ? p99_ns : 0;
 }
 
-int ei_course_conv_done(struct ei_live_task *task, struct ei_course *course, int32_t k)
+int ei_course_conv_done(struct ei_job_slot *slot, struct ei_course *course, int32_t k)
 {
-    note_profile(task, task->nn.et.conv[k].p99_ns);
-    course->since_point_ns += ei_elastic_step_ns(&task->rt.job, (struct ei_step){.kind = EI_STEP_CONV, .idx = k});
-    return ei_elastic_conv_done(&task->rt.job, k, &course->step);
+    note_profile(slot, slot->task->nn.et.conv[k].p99_ns);
+    course->since_point_ns += ei_elastic_step_ns(&slot->task->nn.job, (struct ei_step){.kind = EI_STEP_CONV, .idx = k});
+    return ei_elastic_conv_done(&slot->task->nn.job, k, &course->step);
 }
 
 void ei_course_note_answer(struct ei_job_record *record, const struct ei_answer *answer)
@@ -155,24 +187,25 @@ void ei_course_note_answer(struct ei_job_record *record, const struct ei_answer 
     record->flags |= EI_JOB_ANSWERED;
 }
 
-int ei_course_branch_done(struct ei_live_task *task, struct ei_course *course, int32_t k, float confidence,
+int ei_course_branch_done(struct ei_job_slot *slot, struct ei_course *course, int32_t k, float confidence,
                           int64_t now_ns)
 {
-    note_profile(task, task->nn.et.branch[k].p99_ns);
-    course->since_point_ns += ei_elastic_step_ns(&task->rt.job, (struct ei_step){.kind = EI_STEP_BRANCH, .idx = k});
-    return ei_elastic_branch_done(&task->rt.job, k, confidence, now_ns - task->rt.record.release_ns, &course->step);
+    note_profile(slot, slot->task->nn.et.branch[k].p99_ns);
+    course->since_point_ns +=
+        ei_elastic_step_ns(&slot->task->nn.job, (struct ei_step){.kind = EI_STEP_BRANCH, .idx = k});
+    return ei_elastic_branch_done(&slot->task->nn.job, k, confidence, now_ns - slot->record.release_ns, &course->step);
 }
 
-struct ei_boundary ei_course_look(const struct ei_live_task *task, int64_t now_ns)
+struct ei_boundary ei_course_look(const struct ei_job_slot *slot, int64_t now_ns)
 {
     return (struct ei_boundary){
         .now_ns = now_ns,
-        .deadline_ns = task->rt.record.deadline_ns,
-        .next_answer_ns = ei_elastic_next_exit_ns(&task->rt.job),
-        .after_ns = task->after_ns,
-        .budget_left_ns = budget_left_ns(task, now_ns),
-        .has_answer = (task->rt.record.flags & EI_JOB_ANSWERED) != 0,
-        .preemptions = task->rt.record.preemptions,
+        .deadline_ns = slot->record.deadline_ns,
+        .next_answer_ns = ei_elastic_next_exit_ns(&slot->task->nn.job),
+        .after_ns = slot->task->after_ns,
+        .budget_left_ns = budget_left_ns(slot, now_ns),
+        .has_answer = (slot->record.flags & EI_JOB_ANSWERED) != 0,
+        .preemptions = slot->record.preemptions,
     };
 }
 
@@ -195,33 +228,34 @@ static enum ei_stop_reason stop_reason(enum ei_boundary_reason reason)
     return EI_STOP_NONE;
 }
 
-enum ei_boundary_action ei_course_pass(struct ei_live_task *task, struct ei_course *course,
+enum ei_boundary_action ei_course_pass(struct ei_job_slot *slot, struct ei_course *course,
                                        const struct ei_boundary *boundary)
 {
     struct ei_boundary b = *boundary;
     b.since_point_ns = course->since_point_ns;
-    b.next_block_ns = ei_elastic_step_ns(&task->rt.job, course->step);
-    if (ei_boundary_is_point(&task->nn.policy, &b)) {
+    b.next_block_ns = ei_elastic_step_ns(&slot->task->nn.job, course->step);
+    if (ei_boundary_is_point(&slot->task->nn.policy, &b)) {
         course->since_point_ns = 0;
     }
-    if (b.is_higher_waiting && task->nn.policy.on_preempt == EI_PREEMPT_ELASTIC && b.deadline_ns != INT64_MAX) {
-        b.resumed_finish_ns = ei_exit_time_if_resumed(task, b.next_answer_ns + b.after_ns, b.now_ns, b.deadline_ns);
+    if (b.is_higher_waiting && slot->task->nn.policy.on_preempt == EI_PREEMPT_ELASTIC && b.deadline_ns != INT64_MAX) {
+        b.resumed_finish_ns =
+            ei_exit_time_if_resumed(slot->task, b.next_answer_ns + b.after_ns, b.now_ns, b.deadline_ns);
     }
-    const struct ei_boundary_verdict v = ei_boundary_decide(&task->nn.policy, &b);
+    const struct ei_boundary_verdict v = ei_boundary_decide(&slot->task->nn.policy, &b);
     switch (v.action) {
     case EI_BOUNDARY_GO_ON:
         break;
     case EI_BOUNDARY_YIELD:
         if (v.is_stop_after_yield) {
-            course->step = ei_elastic_stop(&task->rt.job, stop_reason(v.reason));
+            course->step = ei_elastic_stop(&slot->task->nn.job, stop_reason(v.reason));
         }
         break;
     case EI_BOUNDARY_STOP:
-        course->step = ei_elastic_stop(&task->rt.job, stop_reason(v.reason));
+        course->step = ei_elastic_stop(&slot->task->nn.job, stop_reason(v.reason));
         course->is_preempted = v.is_lane_passed_on && course->step.kind == EI_STEP_FINISH;
         break;
     case EI_BOUNDARY_ABORT:
-        (void)ei_elastic_stop(&task->rt.job, stop_reason(v.reason));
+        (void)ei_elastic_stop(&slot->task->nn.job, stop_reason(v.reason));
         course->is_aborted = true;
         course->step = (struct ei_step){.kind = EI_STEP_FINISH, .idx = EI_EXIT_NONE};
         break;
@@ -229,13 +263,14 @@ enum ei_boundary_action ei_course_pass(struct ei_live_task *task, struct ei_cour
     return v.action;
 }
 
-void ei_course_back(struct ei_live_task *task, struct ei_course *course, int32_t next_task_idx, int64_t now_ns)
+void ei_course_back(struct ei_job_slot *slot, struct ei_course *course, int32_t next_task_idx, int64_t now_ns)
 {
-    task->rt.record.preemptions++;
-    task->rt.record.preempted_by = (int16_t)next_task_idx;
-    const int64_t elapsed_ns = now_ns - task->rt.record.release_ns;
-    course->step = task->nn.policy.on_preempt == EI_PREEMPT_RESTART ? ei_elastic_restarted(&task->rt.job, elapsed_ns)
-                                                                    : ei_elastic_preempted(&task->rt.job, elapsed_ns);
+    slot->record.preemptions++;
+    slot->record.preempted_by = (int16_t)next_task_idx;
+    const int64_t elapsed_ns = now_ns - slot->record.release_ns;
+    course->step = slot->task->nn.policy.on_preempt == EI_PREEMPT_RESTART
+                       ? ei_elastic_restarted(&slot->task->nn.job, elapsed_ns)
+                       : ei_elastic_preempted(&slot->task->nn.job, elapsed_ns);
 }
 
 static uint8_t cause_of(enum ei_stop_reason reason)
@@ -258,37 +293,41 @@ static uint8_t cause_of(enum ei_stop_reason reason)
 }
 
 /* When the stop came: the preemptor's lane request, which fell into the block that ran last. */
-static int64_t stop_ns(const struct ei_live_task *task, const struct ei_course *course, int32_t preemptor,
+static int64_t stop_ns(const struct ei_job_slot *slot, const struct ei_course *course, int32_t preemptor,
                        int64_t now_ns)
 {
     if (preemptor < 0) {
         return now_ns;
     }
-    const int64_t begun_ns = atomic_load_explicit(&task->run->tasks[preemptor].begun_ns, memory_order_acquire);
+    const struct ei_task_progress *progress = &slot->task->run->tasks[preemptor].progress;
+    int64_t begun_ns;
+    if (ei_course_under_way(progress, &begun_ns) == 0) { /* its network is over already */
+        begun_ns = ei_course_newest_ns(progress);
+    }
     const int64_t at_least_ns = begun_ns > course->block_start_ns ? begun_ns : course->block_start_ns;
     return at_least_ns < now_ns ? at_least_ns : now_ns;
 }
 
-void ei_course_end(struct ei_live_task *task, const struct ei_course *course, int32_t next_task_idx, int64_t ended_ns,
+void ei_course_end(struct ei_job_slot *slot, const struct ei_course *course, int32_t next_task_idx, int64_t ended_ns,
                    int64_t now_ns)
 {
-    struct ei_job_record *record = &task->rt.record;
-    atomic_store_explicit(&task->lane_done_ns, record->release_ns, memory_order_relaxed);
+    struct ei_job_record *record = &slot->record;
+    end_way(slot);
     if (course->is_preempted && next_task_idx != EI_LANE_NOBODY) {
         record->preemptions++;
         record->preempted_by = (int16_t)next_task_idx;
     }
-    record->part_ns[EI_PART_BLOCKING] += task->nn.seat.below_ns;
-    record->part_ns[EI_PART_LANE_QUEUE] += task->nn.seat.queue_ns;
+    record->part_ns[EI_PART_BLOCKING] += slot->seat.below_ns;
+    record->part_ns[EI_PART_LANE_QUEUE] += slot->seat.queue_ns;
     if (course->is_aborted) {
         record->outcome = EI_JOB_ABORTED;
     }
-    const enum ei_stop_reason reason = task->rt.job.stop_reason;
+    const enum ei_stop_reason reason = slot->task->nn.job.stop_reason;
     record->cause = cause_of(reason);
-    record->replans = (int16_t)task->rt.job.replans;
+    record->replans = (int16_t)slot->task->nn.job.replans;
     /* The deadline has its own place in the exit times; what is learnt are the stops that nobody announces. */
     const bool is_forced = reason == EI_STOP_PREEMPTED || reason == EI_STOP_LOAD_CAP;
-    const int64_t end_ns = reason == EI_STOP_PREEMPTED ? stop_ns(task, course, next_task_idx, now_ns) : ended_ns;
-    ei_exit_time_end(task, end_ns - record->release_ns, is_forced);
-    (void)ei_course_stage_end(task, ended_ns); /* not after the lane went on: that may cost this thread its CPU */
+    const int64_t end_ns = reason == EI_STOP_PREEMPTED ? stop_ns(slot, course, next_task_idx, now_ns) : ended_ns;
+    ei_exit_time_end(slot->task, end_ns - record->release_ns, is_forced);
+    (void)ei_course_stage_end(slot, ended_ns); /* not after the lane went on: that may cost this thread its CPU */
 }

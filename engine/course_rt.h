@@ -17,6 +17,7 @@
 #include "scheduler/release.h"
 #include "stages/answer.h"
 
+struct ei_job_slot;
 struct ei_live_task;
 
 /* The stage that runs, against its budget and timeout. */
@@ -36,9 +37,10 @@ struct ei_course {
 
 /* ---- the whole job ---- */
 
-/* A job begins, or has ended: the watchdog sees it, and a demoted task asks for lanes as the lowest of all. */
-EINET_RT void ei_course_job_begin(struct ei_live_task *task, int64_t job_idx);
-EINET_RT void ei_course_job_end(struct ei_live_task *task);
+/* The job of the slot's record begins, or has ended: the watchdog sees it, others plan with it, and a demoted task asks
+ * for lanes as the lowest of all. */
+EINET_RT void ei_course_job_begin(struct ei_job_slot *slot);
+EINET_RT void ei_course_job_end(struct ei_job_slot *slot);
 
 /* Whether jobs of the task are real-time ones: of class fifo, and not demoted. */
 EINET_RT bool ei_course_is_real_time(const struct ei_live_task *task);
@@ -47,7 +49,13 @@ EINET_RT bool ei_course_is_real_time(const struct ei_live_task *task);
 EINET_RT int32_t ei_course_priority(const struct ei_live_task *task);
 
 /* The deadline by which the job asks for lanes: a demoted task's has none there. */
-EINET_RT int64_t ei_course_lane_deadline_ns(const struct ei_live_task *task);
+EINET_RT int64_t ei_course_lane_deadline_ns(const struct ei_job_slot *slot);
+
+/* Jobs of the task that are under way, and the nominal release of the oldest of them (when there is one) and of the
+ * newest that has begun (INT64_MIN = none has). Thread: any. */
+struct ei_task_progress;
+EINET_RT int64_t ei_course_under_way(const struct ei_task_progress *progress, int64_t *out_oldest_ns);
+EINET_RT int64_t ei_course_newest_ns(const struct ei_task_progress *progress);
 
 /* A record of a release about which nothing is known yet. */
 EINET_RT struct ei_job_record ei_job_record_blank(const struct ei_live_task *task, struct ei_release release);
@@ -57,42 +65,41 @@ EINET_RT void ei_job_record_finish(struct ei_job_record *record, int rc, int64_t
 
 /* ---- its stages ---- */
 
-EINET_RT void ei_course_stage_begin(struct ei_live_task *task, int32_t stage_idx, int64_t now_ns);
+EINET_RT void ei_course_stage_begin(struct ei_job_slot *slot, int32_t stage_idx, int64_t now_ns);
 
 /* The stage is over (ei_course_end says so of a network's): note an overrun in the record. False: the job is aborted.
  */
-EINET_RT bool ei_course_stage_end(struct ei_live_task *task, int64_t now_ns);
+EINET_RT bool ei_course_stage_end(struct ei_job_slot *slot, int64_t now_ns);
 
 /* ---- its network ---- */
 
 /* The job holds the lane: make the first plan. Returns 0, or what ei_elastic_begin returns. */
-EINET_RT int ei_course_begin(struct ei_live_task *task, struct ei_course *course, int64_t now_ns);
+EINET_RT int ei_course_begin(struct ei_job_slot *slot, struct ei_course *course, int64_t now_ns);
 
 /* Conv part k is done. Returns 0 or -EINVAL. */
-EINET_RT int ei_course_conv_done(struct ei_live_task *task, struct ei_course *course, int32_t k);
+EINET_RT int ei_course_conv_done(struct ei_job_slot *slot, struct ei_course *course, int32_t k);
 
 /* The record takes note of a published answer. */
 EINET_RT void ei_course_note_answer(struct ei_job_record *record, const struct ei_answer *answer);
 
 /* Branch k is done and its answer published; plans anew unless the engine does that elsewhere. Returns 0 or -EINVAL. */
-EINET_RT int ei_course_branch_done(struct ei_live_task *task, struct ei_course *course, int32_t k, float confidence,
+EINET_RT int ei_course_branch_done(struct ei_job_slot *slot, struct ei_course *course, int32_t k, float confidence,
                                    int64_t now_ns);
 
 /* What is true at this boundary, as far as the job itself knows: the engine adds is_cancelled, is_higher_waiting and,
  * when the job has an answer and a next one is due, is_load_capped. */
-EINET_RT struct ei_boundary ei_course_look(const struct ei_live_task *task, int64_t now_ns);
+EINET_RT struct ei_boundary ei_course_look(const struct ei_job_slot *slot, int64_t now_ns);
 
 /* Decide, and let the plan follow. YIELD: the engine passes the lane on, waits for it, and calls ei_course_back. */
-EINET_RT enum ei_boundary_action ei_course_pass(struct ei_live_task *task, struct ei_course *course,
+EINET_RT enum ei_boundary_action ei_course_pass(struct ei_job_slot *slot, struct ei_course *course,
                                                 const struct ei_boundary *boundary);
 
 /* The lane went to next_task_idx and is back. */
-EINET_RT void ei_course_back(struct ei_live_task *task, struct ei_course *course, int32_t next_task_idx,
-                             int64_t now_ns);
+EINET_RT void ei_course_back(struct ei_job_slot *slot, struct ei_course *course, int32_t next_task_idx, int64_t now_ns);
 
 /* The network part ended and its lane was passed to next_task_idx (EI_LANE_NOBODY: nobody waited): complete the record
  * and learn from the exit time. ended_ns: when the last block was over. */
-EINET_RT void ei_course_end(struct ei_live_task *task, const struct ei_course *course, int32_t next_task_idx,
+EINET_RT void ei_course_end(struct ei_job_slot *slot, const struct ei_course *course, int32_t next_task_idx,
                             int64_t ended_ns, int64_t now_ns);
 
 #endif

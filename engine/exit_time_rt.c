@@ -65,16 +65,16 @@ static bool next_nominal(const struct ei_sharer *sharer, int64_t now_ns, int64_t
 static bool describe(const struct ei_sharer *sharer, int64_t release_ns, int64_t now_ns, struct ei_interferer *out)
 {
     const struct ei_arrival_spec *spec = sharer->arrival;
-    const int64_t begun_ns = atomic_load_explicit(&sharer->task->begun_ns, memory_order_acquire);
-    const int64_t lane_done_ns = atomic_load_explicit(&sharer->task->lane_done_ns, memory_order_relaxed);
+    const int64_t newest_ns = ei_course_newest_ns(&sharer->task->progress);
+    int64_t begun_ns;
     *out = (struct ei_interferer){.kind = EI_INTERFERER_PERIODIC, .is_phase_known = true, .period_ns = INT64_MAX / 4};
-    if (begun_ns != lane_done_ns) { /* on its way to the lane */
+    if (ei_course_under_way(&sharer->task->progress, &begun_ns) > 0) { /* on its way to the lane */
         const int64_t request_ns = begun_ns + sharer->before_lane_ns;
         out->next_ns = (request_ns > now_ns ? request_ns : now_ns) - release_ns;
         return true;
     }
     int64_t nominal_ns;
-    if (!next_nominal(sharer, now_ns, begun_ns, &nominal_ns)) {
+    if (!next_nominal(sharer, now_ns, newest_ns, &nominal_ns)) {
         return false;
     }
     out->next_ns = nominal_ns + sharer->before_lane_ns - release_ns;
@@ -131,12 +131,11 @@ static struct ei_survival uniform(const struct ei_live_task *task, int64_t elaps
 }
 
 /* From the higher-priority tasks that share the lane; where they do not force an exit there is the deadline only. */
-static struct ei_survival from_schedule(struct ei_live_task *task, int64_t elapsed_ns)
+static struct ei_survival from_schedule(struct ei_live_task *task, int64_t release_ns, int64_t elapsed_ns)
 {
     struct ei_exit_times *times = &task->planning.exit_times;
     struct ei_interferer tasks[EI_TASKS_MAX];
     int32_t count = 0;
-    const int64_t release_ns = task->rt.record.release_ns;
     for (int32_t i = 0; i < times->sharer_count && task->spec->on_preempt == EI_SPEC_ON_PREEMPT_EXIT; i++) {
         if (times->sharers[i].shares_lane &&
             describe(&times->sharers[i], release_ns, release_ns + elapsed_ns, &tasks[count])) {
@@ -168,7 +167,7 @@ static struct ei_survival with_deadline(struct ei_live_task *task, struct ei_sur
     return (struct ei_survival){.kind = EI_SURVIVAL_PRODUCT, .u.product = {2, times->factors}};
 }
 
-EINET_RT struct ei_survival ei_exit_time_begin(struct ei_live_task *task, int64_t elapsed_ns)
+EINET_RT struct ei_survival ei_exit_time_begin(struct ei_live_task *task, int64_t release_ns, int64_t elapsed_ns)
 {
     struct ei_exit_times *times = &task->planning.exit_times;
     const struct ei_term source = task->spec->planner.exit_time;
@@ -178,7 +177,7 @@ EINET_RT struct ei_survival ei_exit_time_begin(struct ei_live_task *task, int64_
     case EI_SPEC_EXIT_TIME_EXPONENTIAL:
         return with_deadline(task, ei_survival_exponential(source.number), elapsed_ns);
     case EI_SPEC_EXIT_TIME_SCHEDULE:
-        return with_deadline(task, from_schedule(task, elapsed_ns), elapsed_ns);
+        return with_deadline(task, from_schedule(task, release_ns, elapsed_ns), elapsed_ns);
     case EI_SPEC_EXIT_TIME_EMPIRICAL:
         ei_empirical_survival(&times->empirical, &times->table);
         return with_deadline(task, ei_survival_of_table(&times->table), elapsed_ns);
@@ -213,7 +212,7 @@ static int64_t released_cost_ns(const struct ei_sharer *sharer, int64_t now_ns, 
     if (spec->model == EI_ARRIVAL_SPORADIC) {
         return (int64_t)((double)window_ns / (double)spec->mean_ns * (double)job_cost_ns(sharer));
     }
-    const int64_t begun_ns = atomic_load_explicit(&sharer->task->begun_ns, memory_order_acquire);
+    const int64_t begun_ns = ei_course_newest_ns(&sharer->task->progress);
     int64_t next_ns;
     if (!next_nominal(sharer, now_ns, begun_ns, &next_ns) || next_ns > now_ns + window_ns) {
         return 0;
@@ -228,10 +227,9 @@ EINET_RT int64_t ei_exit_time_if_resumed(const struct ei_live_task *task, int64_
     const struct ei_exit_times *times = &task->planning.exit_times;
     int64_t under_way_ns = rest_ns, window_ns = 0;
     for (int32_t i = 0; i < times->sharer_count; i++) {
-        const struct ei_live_task *other = times->sharers[i].task;
-        const int64_t begun_ns = atomic_load_explicit(&other->begun_ns, memory_order_acquire);
-        const int64_t lane_done_ns = atomic_load_explicit(&other->lane_done_ns, memory_order_relaxed);
-        under_way_ns += begun_ns != lane_done_ns ? job_cost_ns(&times->sharers[i]) : 0;
+        int64_t oldest_ns;
+        under_way_ns +=
+            ei_course_under_way(&times->sharers[i].task->progress, &oldest_ns) * job_cost_ns(&times->sharers[i]);
     }
     int64_t next_ns = under_way_ns;
     for (int32_t round = 0; next_ns <= deadline_ns - now_ns && round < RESUME_ROUNDS_MAX; round++) {

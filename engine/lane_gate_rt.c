@@ -70,6 +70,7 @@ bool ei_gate_request(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int64
                      int64_t now_ns)
 {
     ei_handoff_guard_lock(&gate->guard);
+    gate->seats[seat->claim.task_idx] = seat;
     seat->claim.deadline_ns = deadline_ns;
     seat->job_idx = job_idx;
     seat->request_ns = now_ns;

@@ -9,8 +9,8 @@
  *                                                         |
  *                                                      release -> the first waiter holds it
  *
- * A task has one seat, at all gates that it may use; at any time it waits for or holds one of them. Calls of one seat
- * come from its job thread only.
+ * A job thread has one seat, at all gates that its task may use. At any time a task waits for or holds one gate at
+ * most, with the seat of the thread whose job is in the network stage. Calls of one seat come from its job thread only.
  */
 #ifndef ENGINE_LANE_GATE_RT_H
 #define ENGINE_LANE_GATE_RT_H
@@ -39,7 +39,7 @@ struct ei_lane_gate {
     struct ei_handoff_guard guard;
     struct ei_lane arbiter;
     atomic_bool is_preemptor_waiting;               /* a waiter goes before the holder; what the holder looks at */
-    struct ei_gate_seat *seats[EI_LANE_CLAIMS_MAX]; /* by task index; borrowed */
+    struct ei_gate_seat *seats[EI_LANE_CLAIMS_MAX]; /* by task index, of the job that asked last; borrowed */
 };
 
 /* Returns 0 or the lock's error. */

@@ -53,25 +53,10 @@ static int prepare(struct ei_run *run, const struct ei_workload *wl, const struc
 {
     *run = (struct ei_run){.wl = wl, .options = options};
     run->duration_ns = options->duration_ns > 0 ? options->duration_ns : wl->run.duration_ns;
-    run->tasks = aligned_alloc(_Alignof(struct ei_live_task), sizeof *run->tasks * (size_t)wl->task_count);
-    if (run->tasks == NULL) {
-        return einet_error_set(err, -ENOMEM, "no memory for %d tasks", wl->task_count);
+    int rc = ei_run_make_tasks(run, err);
+    if (rc == 0) {
+        rc = ei_machine_describe(&run->machine, err);
     }
-    memset(run->tasks, 0, sizeof *run->tasks * (size_t)wl->task_count);
-    for (int32_t i = 0; i < wl->task_count; i++) {
-        run->tasks[i].spec = &wl->tasks[i];
-        run->tasks[i].run = run;
-        run->tasks[i].idx = i;
-        run->tasks[i].rt.cpu = EI_CPU_LOAD_NONE;
-        run->tasks[i].begun_ns = INT64_MIN;
-        run->tasks[i].lane_done_ns = INT64_MIN;
-        run->tasks[i].rt.last_nominal_ns = INT64_MIN;
-        run->tasks[i].rt.log_job_idx = -1;
-        ei_watch_init(&run->tasks[i].watch.watch);
-        run->tasks[i].watch.job_idx = EI_WATCH_NO_JOB;
-    }
-    ei_chains_link(run);
-    int rc = ei_machine_describe(&run->machine, err);
     if (rc == 0) {
         rc = ei_run_settle_cpus(run, err);
     }
@@ -82,20 +67,20 @@ static int prepare(struct ei_run *run, const struct ei_workload *wl, const struc
 
 static int create_threads(struct ei_run *run, struct einet_error *err)
 {
-    for (int32_t i = 0; i < run->wl->task_count; i++) {
-        struct ei_live_task *task = &run->tasks[i];
+    for (int32_t i = 0; i < run->slot_count; i++) {
+        struct ei_job_slot *slot = &run->slots[i];
         const struct ei_thread_attr attr = {
-            .name = task->spec->name,
+            .name = slot->task->spec->name,
             .policy = EI_THREAD_OTHER,
             .stack_bytes = (size_t)run->wl->platform.stack_bytes,
         };
         atomic_fetch_add(&run->running, 1);
-        const int rc = ei_thread_create(&task->thread, &attr, ei_task_thread, task, err);
+        const int rc = ei_thread_create(&slot->thread, &attr, ei_task_thread, slot, err);
         if (rc < 0) {
             atomic_fetch_sub(&run->running, 1);
             return rc;
         }
-        task->has_thread = true;
+        slot->has_thread = true;
     }
     return 0;
 }
@@ -189,10 +174,10 @@ static int start(struct ei_run *run, struct ei_drain *drain, struct ei_collector
 
 static void join_threads(struct ei_run *run)
 {
-    for (int32_t i = 0; i < run->wl->task_count; i++) {
-        if (run->tasks[i].has_thread) {
-            (void)ei_thread_join(&run->tasks[i].thread);
-            run->tasks[i].has_thread = false;
+    for (int32_t i = 0; i < run->slot_count; i++) {
+        if (run->slots[i].has_thread) {
+            (void)ei_thread_join(&run->slots[i].thread);
+            run->slots[i].has_thread = false;
         }
     }
 }
@@ -272,8 +257,8 @@ static int32_t collect_loads(const struct ei_run *run, struct ei_metrics_cpu_loa
 
 static void sum_usage(const struct ei_run *run, struct ei_metrics_totals *totals)
 {
-    for (int32_t i = 0; i < run->wl->task_count; i++) {
-        const struct ei_thread_usage *a = &run->tasks[i].rt.usage_before, *b = &run->tasks[i].rt.usage_after;
+    for (int32_t i = 0; i < run->slot_count; i++) {
+        const struct ei_thread_usage *a = &run->slots[i].usage_before, *b = &run->slots[i].usage_after;
         totals->minor_faults += b->minor_faults - a->minor_faults;
         totals->major_faults += b->major_faults - a->major_faults;
         totals->voluntary_switches += b->voluntary_switches - a->voluntary_switches;
@@ -323,7 +308,7 @@ static int run_threads(struct ei_run *run, struct ei_live_result *out, struct ei
     static struct ei_drain drain; /* large; one run at a time */
     int ended_by = 0;
     drain = (struct ei_drain){0};
-    int rc = ei_start_init(&run->start, run->wl->task_count, err);
+    int rc = ei_start_init(&run->start, run->slot_count, err);
     if (rc < 0) {
         return rc;
     }
@@ -383,7 +368,7 @@ int ei_live_run(const struct ei_workload *wl, const struct ei_live_options *opti
     if (rc < 0) {
         ei_run_remove_files(&run);
     }
-    if (run.tasks != NULL) {
+    if (run.tasks != NULL && run.slots != NULL) {
         ei_run_demolish(&run);
     }
     if (run.has_privileges) {
@@ -391,5 +376,6 @@ int ei_live_run(const struct ei_workload *wl, const struct ei_live_options *opti
         ei_memory_unlock();
     }
     free(run.tasks);
+    free(run.slots);
     return rc;
 }

@@ -70,14 +70,14 @@ void ei_task_close_logs(struct ei_live_task *task)
 }
 
 /* The operations of a job run in their order, so this call belongs to the one after the last of the same job. */
-static int due_fd(struct ei_live_task *task)
+static int due_fd(struct ei_job_slot *slot)
 {
-    struct ei_task_rt *rt = &task->rt;
-    if (rt->log_job_idx != rt->record.job_idx) {
-        rt->log_job_idx = rt->record.job_idx;
-        rt->log_next = 0;
+    const struct ei_live_task *task = slot->task;
+    if (slot->log_job_idx != slot->record.job_idx) {
+        slot->log_job_idx = slot->record.job_idx;
+        slot->log_next = 0;
     }
-    return rt->log_next < task->log_count ? task->logs[rt->log_next++].fd : -1;
+    return slot->log_next < task->log_count ? task->logs[slot->log_next++].fd : -1;
 }
 
 static int write_all(int fd, const char *text, size_t length_bytes)
@@ -111,11 +111,11 @@ static int log_answer(int fd, const struct ei_run *run, const struct ei_live_tas
     return write_all(fd, line, (size_t)length);
 }
 
-int ei_log_stage_run(struct ei_live_task *task)
+int ei_log_stage_run(struct ei_job_slot *slot)
 {
-    const struct ei_run *run = task->run;
+    const struct ei_run *run = slot->task->run;
     const int64_t now_ns = ei_mono_now().ns;
-    const int fd = due_fd(task);
+    const int fd = due_fd(slot);
     int rc = 0;
     for (int32_t i = 0; rc == 0 && i < run->wl->task_count; i++) {
         if (run->tasks[i].nn.net != NULL) {

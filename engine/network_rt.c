@@ -7,12 +7,12 @@
 
 /* Of several lanes the one where the fewest go first, the first of them. What changes after the look costs order, not
  * the lane. */
-static void choose_lane(struct ei_live_task *task)
+static void choose_lane(struct ei_job_slot *slot)
 {
-    struct ei_task_network *nn = &task->nn;
+    struct ei_task_network *nn = &slot->task->nn;
     int32_t least = INT32_MAX;
     for (int32_t i = 0; i < nn->gate_count && nn->gate_count > 1; i++) {
-        const int32_t ahead = ei_gate_ahead(nn->gates[i], &nn->seat, ei_course_lane_deadline_ns(task));
+        const int32_t ahead = ei_gate_ahead(nn->gates[i], &slot->seat, ei_course_lane_deadline_ns(slot));
         if (ahead < least) {
             least = ahead;
             nn->gate = nn->gates[i];
@@ -20,97 +20,97 @@ static void choose_lane(struct ei_live_task *task)
     }
 }
 
-static void take_lane(struct ei_live_task *task, int64_t now_ns)
+static void take_lane(struct ei_job_slot *slot, int64_t now_ns)
 {
-    struct ei_task_network *nn = &task->nn;
+    struct ei_task_network *nn = &slot->task->nn;
     if (!nn->is_gated) {
         return;
     }
-    choose_lane(task);
-    if (!ei_gate_request(nn->gate, &nn->seat, task->rt.record.job_idx, ei_course_lane_deadline_ns(task), now_ns)) {
-        ei_activity_cut(task, now_ns);
-        ei_task_deactivate(task);
-        ei_gate_wait(&nn->seat);
-        ei_task_activate(task);
-        ei_activity_begin(task, nn->seat.granted_ns);
-        task->rt.record.lane_wait_ns += ei_mono_now().ns - now_ns;
+    choose_lane(slot);
+    if (!ei_gate_request(nn->gate, &slot->seat, slot->record.job_idx, ei_course_lane_deadline_ns(slot), now_ns)) {
+        ei_activity_cut(slot, now_ns);
+        ei_slot_deactivate(slot);
+        ei_gate_wait(&slot->seat);
+        ei_slot_activate(slot);
+        ei_activity_begin(slot, slot->seat.granted_ns);
+        slot->record.lane_wait_ns += ei_mono_now().ns - now_ns;
     }
 }
 
 /* The preemptor knows all three times, so it writes the record. */
-static void push_preemption(struct ei_live_task *task, int64_t first_block_ns)
+static void push_preemption(struct ei_job_slot *slot, int64_t first_block_ns)
 {
-    const struct ei_gate_seat *seat = &task->nn.seat;
+    const struct ei_gate_seat *seat = &slot->seat;
     const struct ei_record record = {
         .kind = EI_RECORD_PREEMPTION,
         .u.preemption =
             {
                 .victim_task_idx = seat->victim_task_idx,
-                .preemptor_task_idx = task->idx,
+                .preemptor_task_idx = slot->task->idx,
                 .victim_job_idx = seat->victim_job_idx,
-                .preemptor_job_idx = task->rt.record.job_idx,
+                .preemptor_job_idx = slot->record.job_idx,
                 .request_ns = seat->request_ns,
                 .block_end_ns = seat->granted_ns,
                 .first_block_ns = first_block_ns,
             },
     };
-    (void)ei_spsc_ring_push(&task->ring, &record);
+    ei_slots_record(slot->task, &record);
 }
 
 /* Publish the answer of exit k and return its confidence. */
-static float publish(struct ei_live_task *task, int32_t k)
+static float publish(struct ei_job_slot *slot, int32_t k)
 {
-    struct ei_task_network *nn = &task->nn;
+    struct ei_task_network *nn = &slot->task->nn;
     const struct ei_network_info *info = ei_network_info(nn->net);
     struct ei_answer answer = {
-        .job_idx = task->rt.record.job_idx,
-        .task_idx = task->idx,
+        .job_idx = slot->record.job_idx,
+        .task_idx = slot->task->idx,
         .exit_idx = k,
         .exits_total = info->exits,
     };
-    answer.top_count = ei_class_top_softmax(nn->logits, info->classes, EI_ANSWER_TOP, answer.top_class, answer.top_p);
+    answer.top_count = ei_class_top_softmax(slot->logits, info->classes, EI_ANSWER_TOP, answer.top_class, answer.top_p);
     answer.label = answer.top_class[0];
     answer.confidence = answer.top_p[0];
     answer.published_ns = ei_mono_now().ns;
-    ei_answer_publish(&task->answer, &answer);
-    ei_course_note_answer(&task->rt.record, &answer);
+    ei_answer_publish(&slot->task->answer, &answer);
+    ei_course_note_answer(&slot->record, &answer);
     return answer.confidence;
 }
 
-static bool is_replan_overlapped(const struct ei_live_task *task)
+static bool is_replan_overlapped(const struct ei_job_slot *slot)
 {
-    return task->planning.replanner != NULL && task->planning.replanner->is_on;
+    return slot->task->planning.replanner != NULL && slot->task->planning.replanner->is_on;
 }
 
 /* Conv part k, during which a new plan may have been made. */
-static int run_conv(struct ei_live_task *task, struct ei_course *course, int32_t k)
+static int run_conv(struct ei_job_slot *slot, struct ei_course *course, int32_t k)
 {
-    int rc = ei_network_run_conv(task->nn.net, k);
+    int rc = ei_network_run_conv(slot->task->nn.net, k);
     if (rc == 0) {
-        rc = ei_course_conv_done(task, course, k);
+        rc = ei_course_conv_done(slot, course, k);
     }
-    if (rc == 0 && is_replan_overlapped(task)) {
-        course->step = ei_replan_adopt(task);
+    if (rc == 0 && is_replan_overlapped(slot)) {
+        course->step = ei_replan_adopt(slot);
     }
     return rc;
 }
 
 /* Branch k, its answer, and a new plan: here, or while the next conv part runs when there is one to run. */
-static int run_branch(struct ei_live_task *task, struct ei_course *course, int32_t k)
+static int run_branch(struct ei_job_slot *slot, struct ei_course *course, int32_t k)
 {
-    int rc = ei_network_run_branch(task->nn.net, k, task->nn.logits);
+    int rc = ei_network_run_branch(slot->task->nn.net, k, slot->logits);
     if (rc < 0) {
         return rc;
     }
-    const float confidence = publish(task, k);
+    const float confidence = publish(slot, k);
     const int64_t now_ns = ei_mono_now().ns;
-    rc = ei_course_branch_done(task, course, k, confidence, now_ns);
-    if (rc == 0 && is_replan_overlapped(task)) {
-        const int64_t elapsed_ns = now_ns - task->rt.record.release_ns;
+    rc = ei_course_branch_done(slot, course, k, confidence, now_ns);
+    if (rc == 0 && is_replan_overlapped(slot)) {
+        const int64_t elapsed_ns = now_ns - slot->record.release_ns;
         if (course->step.kind == EI_STEP_CONV) {
-            ei_replan_post(task, elapsed_ns);
+            ei_replan_post(slot, elapsed_ns);
         } else {
-            course->step = ei_elastic_replan(&task->rt.job, elapsed_ns);
+            course->step = ei_elastic_replan(&slot->task->nn.job, elapsed_ns);
         }
     }
     return rc;
@@ -118,91 +118,94 @@ static int run_branch(struct ei_live_task *task, struct ei_course *course, int32
 
 /* Run the step that is due; the course knows the next one then. owes_preemption_record: this job took the lane from
  * another and has not run its first block yet. */
-static int run_step(struct ei_live_task *task, struct ei_course *course, bool *owes_preemption_record)
+static int run_step(struct ei_job_slot *slot, struct ei_course *course, bool *owes_preemption_record)
 {
     const int64_t start_ns = ei_mono_now().ns;
     const struct ei_step step = course->step;
     course->block_start_ns = start_ns;
     if (*owes_preemption_record) {
         *owes_preemption_record = false;
-        push_preemption(task, start_ns);
+        push_preemption(slot, start_ns);
     }
-    const bool is_timed = task->spec->stages[task->rt.stage.stage_idx].budget_ns != EI_NONE_NS;
+    const bool is_timed = slot->task->spec->stages[slot->stage.stage_idx].budget_ns != EI_NONE_NS;
     const int64_t used_ns = is_timed ? ei_thread_used_ns() : 0;
-    const int rc = step.kind == EI_STEP_CONV ? run_conv(task, course, step.idx) : run_branch(task, course, step.idx);
-    task->rt.stage.used_ns += is_timed ? ei_thread_used_ns() - used_ns : 0;
-    task->rt.record.lane_busy_ns += ei_mono_now().ns - start_ns;
+    const int rc = step.kind == EI_STEP_CONV ? run_conv(slot, course, step.idx) : run_branch(slot, course, step.idx);
+    slot->stage.used_ns += is_timed ? ei_thread_used_ns() - used_ns : 0;
+    slot->record.lane_busy_ns += ei_mono_now().ns - start_ns;
     return rc;
 }
 
 /* Returns 0, or the backend's code when the network had to begin again and could not. */
-static int yield_lane(struct ei_live_task *task, struct ei_course *course, int64_t now_ns)
+static int yield_lane(struct ei_job_slot *slot, struct ei_course *course, int64_t now_ns)
 {
-    ei_activity_cut(task, now_ns);
-    const int32_t next = ei_gate_yield(task->nn.gate, &task->nn.seat, now_ns);
+    ei_activity_cut(slot, now_ns);
+    const int32_t next = ei_gate_yield(slot->task->nn.gate, &slot->seat, now_ns);
     if (next == EI_LANE_NOBODY) {
         return 0;
     }
-    ei_task_deactivate(task);
-    ei_gate_wait(&task->nn.seat);
-    ei_task_activate(task);
-    ei_activity_begin(task, task->nn.seat.granted_ns);
+    ei_slot_deactivate(slot);
+    ei_gate_wait(&slot->seat);
+    ei_slot_activate(slot);
+    ei_activity_begin(slot, slot->seat.granted_ns);
     const int64_t back_ns = ei_mono_now().ns;
-    task->rt.record.lane_wait_ns += back_ns - now_ns;
-    ei_course_back(task, course, next, back_ns);
-    if (task->nn.policy.on_preempt != EI_PREEMPT_RESTART || course->step.kind == EI_STEP_FINISH) {
+    slot->record.lane_wait_ns += back_ns - now_ns;
+    ei_course_back(slot, course, next, back_ns);
+    if (slot->task->nn.policy.on_preempt != EI_PREEMPT_RESTART || course->step.kind == EI_STEP_FINISH) {
         return 0;
     }
-    ei_network_end(task->nn.net);
-    return ei_network_begin(task->nn.net, task->nn.input_chw, task->rt.record.sample_idx, task->rt.record.label);
+    ei_network_end(slot->task->nn.net);
+    return ei_network_begin(slot->task->nn.net, slot->input_chw, slot->record.sample_idx, slot->record.label);
 }
 
-static int pass_boundary(struct ei_live_task *task, struct ei_course *course)
+static int pass_boundary(struct ei_job_slot *slot, struct ei_course *course)
 {
     const int64_t now_ns = ei_mono_now().ns;
-    struct ei_boundary b = ei_course_look(task, now_ns);
-    b.is_cancelled = ei_run_is_cancelled(task->run, now_ns);
-    b.is_higher_waiting = task->nn.is_gated && ei_gate_is_higher_waiting(task->nn.gate);
+    struct ei_boundary b = ei_course_look(slot, now_ns);
+    b.is_cancelled = ei_run_is_cancelled(slot->task->run, now_ns);
+    b.is_higher_waiting = slot->task->nn.is_gated && ei_gate_is_higher_waiting(slot->task->nn.gate);
     b.is_load_capped = b.has_answer && b.next_answer_ns > 0 &&
-                       ei_cpu_loads_would_crowd(&task->run->loads, task->rt.cpu, b.next_answer_ns);
-    if (ei_course_pass(task, course, &b) == EI_BOUNDARY_YIELD) {
-        return yield_lane(task, course, now_ns);
+                       ei_cpu_loads_would_crowd(&slot->task->run->loads, slot->cpu, b.next_answer_ns);
+    if (ei_course_pass(slot, course, &b) == EI_BOUNDARY_YIELD) {
+        return yield_lane(slot, course, now_ns);
     }
     return 0;
 }
 
-static int run_blocks(struct ei_live_task *task, struct ei_course *course, bool *owes_preemption_record)
+static int run_blocks(struct ei_job_slot *slot, struct ei_course *course, bool *owes_preemption_record)
 {
-    struct ei_task_network *nn = &task->nn;
-    struct ei_job_record *record = &task->rt.record;
-    int rc = ei_network_begin(nn->net, nn->input_chw, record->sample_idx, record->label);
+    struct ei_task_network *nn = &slot->task->nn;
+    struct ei_job_record *record = &slot->record;
+    int rc = ei_network_begin(nn->net, slot->input_chw, record->sample_idx, record->label);
     if (rc == 0) {
-        rc = ei_course_begin(task, course, ei_mono_now().ns);
+        rc = ei_course_begin(slot, course, ei_mono_now().ns);
     }
     while (rc == 0 && course->step.kind != EI_STEP_FINISH) {
-        rc = run_step(task, course, owes_preemption_record);
+        rc = run_step(slot, course, owes_preemption_record);
         if (rc == 0 && course->step.kind != EI_STEP_FINISH) {
-            rc = pass_boundary(task, course);
+            rc = pass_boundary(slot, course);
         }
     }
     return rc;
 }
 
-int ei_job_run_network(struct ei_live_task *task)
+int ei_job_run_network(struct ei_job_slot *slot)
 {
-    struct ei_task_network *nn = &task->nn;
+    struct ei_task_network *nn = &slot->task->nn;
     struct ei_course course = {0};
-    take_lane(task, ei_mono_now().ns);
-    bool owes_preemption_record = nn->seat.victim_task_idx >= 0;
-    const int rc = run_blocks(task, &course, &owes_preemption_record);
+    take_lane(slot, ei_mono_now().ns);
+    bool owes_preemption_record = slot->seat.victim_task_idx >= 0;
+    const int rc = run_blocks(slot, &course, &owes_preemption_record);
     const int64_t ended_ns = ei_mono_now().ns;
     if (owes_preemption_record) { /* nothing was planned: the lane was taken for no block */
-        push_preemption(task, ei_mono_now().ns);
+        push_preemption(slot, ei_mono_now().ns);
     }
-    ei_activity_cut(task, ei_mono_now().ns);
+    ei_activity_cut(slot, ei_mono_now().ns);
     const int32_t next =
-        nn->is_gated ? ei_gate_release(nn->gate, &nn->seat, ei_mono_now().ns, course.is_preempted) : EI_LANE_NOBODY;
+        nn->is_gated ? ei_gate_release(nn->gate, &slot->seat, ei_mono_now().ns, course.is_preempted) : EI_LANE_NOBODY;
     ei_network_end(nn->net);
-    ei_course_end(task, &course, next, ended_ns, ei_mono_now().ns);
+    ei_course_end(slot, &course, next, ended_ns, ei_mono_now().ns);
+    if (rc == 0 && slot->record.exit_idx >= 0 && slot->record.outcome != EI_JOB_ABORTED) {
+        (void)ei_answer_finalize(&slot->task->answer); /* here, where no other job of the task publishes */
+    }
     return rc;
 }

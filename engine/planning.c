@@ -143,15 +143,15 @@ static int64_t time_replan_ns(struct ei_live_task *task)
 {
     int64_t samples_ns[TIMED_REPLANS];
     struct ei_step step;
-    const struct ei_survival survival = ei_exit_time_begin(task, 0);
-    if (ei_elastic_begin(&task->rt.job, &task->nn.elastic, &task->rt.ws, &survival, 0, &step) != 0 ||
-        ei_elastic_conv_done(&task->rt.job, 0, &step) != 0 ||
-        ei_elastic_branch_done(&task->rt.job, 0, task->nn.elastic.mean_score[0], 1, &step) != 0) {
+    const struct ei_survival survival = ei_exit_time_begin(task, 0, 0);
+    if (ei_elastic_begin(&task->nn.job, &task->nn.elastic, &task->nn.ws, &survival, 0, &step) != 0 ||
+        ei_elastic_conv_done(&task->nn.job, 0, &step) != 0 ||
+        ei_elastic_branch_done(&task->nn.job, 0, task->nn.elastic.mean_score[0], 1, &step) != 0) {
         return 0;
     }
     for (int32_t i = 0; i < TIMED_REPLANS; i++) {
         const int64_t start_ns = ei_mono_now().ns;
-        (void)ei_elastic_replan(&task->rt.job, 1 + i);
+        (void)ei_elastic_replan(&task->nn.job, 1 + i);
         samples_ns[i] = ei_mono_now().ns - start_ns;
     }
     qsort(samples_ns, TIMED_REPLANS, sizeof samples_ns[0], compare_ns);

@@ -16,6 +16,7 @@
 
 #include <stdatomic.h>
 
+struct ei_job_slot;
 struct ei_live_task;
 struct ei_run;
 
@@ -95,7 +96,7 @@ void ei_run_settle_sharers(struct ei_run *run);
 
 /* When this job will be forced to stop, on the clock that starts at its nominal release. What the value borrows stays
  * until the next call. */
-EINET_RT struct ei_survival ei_exit_time_begin(struct ei_live_task *task, int64_t elapsed_ns);
+EINET_RT struct ei_survival ei_exit_time_begin(struct ei_live_task *task, int64_t release_ns, int64_t elapsed_ns);
 
 /* Time from now_ns until the job would be over if it gave its lane away now and came back: its own rest_ns, and of
  * every higher task that shares its lane or CPUs the demand of the job under way and of the jobs released meanwhile,
@@ -115,10 +116,10 @@ void ei_replanners_stop(struct ei_run *run);
 
 /* After a branch: have a fork replanned while the next conv part runs. Counts the replan as late at once when the
  * replanner is still busy. */
-EINET_RT void ei_replan_post(struct ei_live_task *task, int64_t elapsed_ns);
+EINET_RT void ei_replan_post(struct ei_job_slot *slot, int64_t elapsed_ns);
 
 /* At the boundary behind that conv part: adopt the new plan, or go on with the old one and count. Returns the step that
  * is due. */
-EINET_RT struct ei_step ei_replan_adopt(struct ei_live_task *task);
+EINET_RT struct ei_step ei_replan_adopt(struct ei_job_slot *slot);
 
 #endif

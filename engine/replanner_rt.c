@@ -17,38 +17,38 @@ static void own_survival(struct ei_replanner *replanner, const struct ei_exit_ti
     }
 }
 
-EINET_RT void ei_replan_post(struct ei_live_task *task, int64_t elapsed_ns)
+EINET_RT void ei_replan_post(struct ei_job_slot *slot, int64_t elapsed_ns)
 {
-    struct ei_replanner *replanner = task->planning.replanner;
+    struct ei_replanner *replanner = slot->task->planning.replanner;
     const unsigned posted = atomic_load_explicit(&replanner->posted, memory_order_relaxed);
     if (posted != atomic_load_explicit(&replanner->done, memory_order_acquire)) {
         replanner->is_awaited = false; /* it still works on what is out of date by now */
-        task->rt.record.late_replans++;
+        slot->record.late_replans++;
         return;
     }
-    ei_elastic_fork(&task->rt.job, &replanner->ws, &replanner->job);
+    ei_elastic_fork(&slot->task->nn.job, &replanner->ws, &replanner->job);
     replanner->elapsed_ns = elapsed_ns;
-    own_survival(replanner, &task->planning.exit_times);
+    own_survival(replanner, &slot->task->planning.exit_times);
     replanner->is_awaited = true;
     replanner->is_counted_late = false;
     atomic_store_explicit(&replanner->posted, posted + 1, memory_order_release);
     ei_waiter_grant(&replanner->work);
 }
 
-EINET_RT struct ei_step ei_replan_adopt(struct ei_live_task *task)
+EINET_RT struct ei_step ei_replan_adopt(struct ei_job_slot *slot)
 {
-    struct ei_replanner *replanner = task->planning.replanner;
+    struct ei_replanner *replanner = slot->task->planning.replanner;
     if (replanner == NULL || !replanner->is_awaited) {
-        return ei_elastic_next(&task->rt.job);
+        return ei_elastic_next(&slot->task->nn.job);
     }
     const bool is_done = atomic_load_explicit(&replanner->posted, memory_order_relaxed) ==
                          atomic_load_explicit(&replanner->done, memory_order_acquire);
     if (is_done) {
-        (void)ei_elastic_adopt(&task->rt.job, &replanner->job);
+        (void)ei_elastic_adopt(&slot->task->nn.job, &replanner->job);
         replanner->is_awaited = false;
     } else if (!replanner->is_counted_late) {
         replanner->is_counted_late = true; /* at the next boundary it may still be of use */
-        task->rt.record.late_replans++;
+        slot->record.late_replans++;
     }
-    return ei_elastic_next(&task->rt.job);
+    return ei_elastic_next(&slot->task->nn.job);
 }

@@ -1,7 +1,9 @@
-/* What the files of the engine share: one struct ei_run per run, one struct ei_live_task per task.
+/* What the files of the engine share: one struct ei_run per run, one struct ei_live_task per task, one struct
+ * ei_job_slot per job of it that may be in flight (`overlap`), with the thread that runs such jobs.
  *
- * Ownership of fields: `rt` is the task's job thread's alone while the run lasts; everything else is written before the
- * threads start, or is atomic.
+ * Ownership of fields: a slot's are its thread's alone while the run lasts; `rt` of a task belongs to whoever holds the
+ * task's guard (slots_rt.h), its planning and its network to the job in the network stage, of which there is never more
+ * than one; everything else is written before the threads start, or is atomic.
  */
 #ifndef ENGINE_RUN_STATE_H
 #define ENGINE_RUN_STATE_H
@@ -13,6 +15,7 @@
 #include "engine/lane_gate_rt.h"
 #include "engine/live.h"
 #include "engine/planning.h"
+#include "engine/slots_rt.h"
 #include "engine/start.h"
 #include "engine/watchdog.h"
 #include "metrics/drain.h"
@@ -22,6 +25,7 @@
 #include "rt/thread.h"
 #include "rt/topology.h"
 #include "scheduler/boundary.h"
+#include "scheduler/pipeline.h"
 #include "scheduler/release.h"
 #include "stages/answer.h"
 #include "stages/nn/network.h"
@@ -35,42 +39,39 @@
 #define EI_PROBE_RING_RECORDS 4096
 #define EI_PROBES_MAX 64
 #define EI_TASK_LOGS_MAX (EI_STAGES_MAX * EI_STAGE_OPS_MAX)
+#define EI_JOB_SLOTS_MAX EI_PIPELINE_JOBS_MAX
 
 struct ei_run;
 
 /* The network part of a task. */
 struct ei_task_network {
     struct ei_network *net;                   /* NULL: no network stage */
-    struct ei_lane_gate *gate;                /* that the job holds or asks for; during the run the job thread's own */
+    struct ei_lane_gate *gate;                /* that the job in this stage holds or asks for */
     struct ei_lane_gate *gates[EI_LANES_MAX]; /* that it may use, in the order in which they are tried */
     int32_t gate_count;
     bool is_gated; /* false: a lane with preempt: kernel, which nobody holds */
-    struct ei_gate_seat seat;
     struct ei_boundary_policy policy;
     struct ei_elastic_config elastic;
     struct ei_et_profile et; /* measured at start on this machine */
     int64_t first_answer_ns; /* p99 of conv part 0 and branch 0 */
-    float *input_chw;        /* [channels * height * width]; this and the next two are the arena's */
-    float *logits;           /* [classes] of the branch that ran last */
-    float *probabilities;    /* [classes], of the softmax stage */
+    struct ei_elastic job;   /* of the job in this stage, likewise the next one */
+    struct ei_plan_workspace ws;
 };
 
-/* The job thread's own. */
+/* Releases of the task. */
 struct ei_task_rt {
     struct ei_arrival arrival;
     struct ei_release_state releases;
-    struct ei_elastic job;
-    struct ei_plan_workspace ws;
-    struct ei_job_record record; /* of the job that runs */
-    struct ei_activity activity; /* its present stretch of wanting the processor */
-    int64_t ready_ns;            /* when the job that is due could run */
-    struct ei_stage_use stage;   /* that it is in */
-    struct einet_image image;    /* its sample; borrowed from the data set */
-    int32_t cpu;                 /* where its activity is counted, EI_CPU_LOAD_NONE = not counted now */
-    int64_t last_nominal_ns;     /* since t0, of the newest release that was accounted; INT64_MIN = none */
-    int64_t log_job_idx;         /* the job whose append_file operations are under way */
-    int32_t log_next;            /* index in `logs` of its next one */
-    struct ei_thread_usage usage_before, usage_after;
+    int64_t last_nominal_ns; /* since t0, of the newest release that was accounted; INT64_MIN = none */
+    bool has_next;           /* live: a release by the clock is to come, `next` */
+    struct ei_arrival_release next;
+};
+
+/* How far the task's jobs are, for others to plan with. A job counts as under way from its first instant until its
+ * network is over, or until it ends when it had none. */
+struct ei_task_progress {
+    _Atomic int64_t begun, over;                  /* jobs */
+    _Atomic int64_t release_ns[EI_JOB_SLOTS_MAX]; /* nominal, of job n at n modulo */
 };
 
 /* The file of one append_file operation. */
@@ -80,30 +81,54 @@ struct ei_task_log {
     bool is_made;     /* by this run: a run that does not start removes it */
 };
 
+/* A job in flight, and the thread that runs it; between two jobs what the next one finds. */
+struct ei_job_slot {
+    struct ei_live_task *task;
+    int32_t idx; /* of the run's slots */
+    struct ei_thread thread;
+    bool has_thread;
+    struct ei_gate_seat seat;    /* at the gates that the task may use */
+    struct ei_job_record record; /* of the job that runs */
+    struct ei_activity activity; /* its present stretch of wanting the processor */
+    int64_t ready_ns;            /* when the job that is due could run */
+    struct ei_stage_use stage;   /* that it is in */
+    struct einet_image image;    /* its sample; borrowed from the data set */
+    bool is_under_way;           /* see struct ei_task_progress */
+    float *input_chw;            /* [channels * height * width]; this and the next two are the arena's */
+    float *logits;               /* [classes] of the branch that ran last */
+    float *probabilities;        /* [classes], of the softmax stage */
+    int32_t cpu;                 /* where its activity is counted, EI_CPU_LOAD_NONE = not counted now */
+    int64_t log_job_idx;         /* the job whose append_file operations are under way */
+    int32_t log_next;            /* index in `logs` of its next one */
+    struct ei_slot_watch watch;
+    struct ei_slot_turn turn; /* live */
+    struct ei_thread_usage usage_before, usage_after;
+};
+
 struct ei_live_task {
     const struct ei_task_spec *spec;
     struct ei_run *run;
     int32_t idx;
     struct ei_cpuset cpus;
-    bool is_fifo; /* asked for and got */
-    struct ei_thread thread;
-    bool has_thread;
+    bool is_fifo;              /* asked for and got */
+    struct ei_job_slot *slots; /* of the run's */
+    int32_t slot_count;
     struct ei_spsc_ring ring;
     const struct ei_dataset *dataset; /* of the run's list; NULL = no input */
     struct ei_pre *pre;               /* NULL = no preprocessing */
     int32_t pre_stage_idx;            /* the stage that runs `pre` */
     struct ei_task_network nn;
     struct ei_task_planning planning;
-    int64_t cpu_profile_ns;                    /* of all stages but the network; -1 = unknown */
+    int64_t cpu_profile_ns; /* of all stages but the network; -1 = unknown */
     struct ei_chain chain;
     struct ei_task_watch watch;
     int64_t after_ns;                          /* predicted time of the stages behind the network */
     struct ei_task_log logs[EI_TASK_LOGS_MAX]; /* of its append_file operations, in their order */
     int32_t log_count;
     struct ei_answer_cell answer;
-    /* Nominal releases of the job begun last and of the one whose network ended last; INT64_MIN = none. Others plan
-     * with them. */
-    _Atomic int64_t begun_ns, lane_done_ns;
+    struct ei_pipeline pipeline; /* order of the jobs in flight; live: under the guard */
+    struct ei_slots flight;      /* live */
+    struct ei_task_progress progress;
     int64_t expected; /* filled when the run is over */
     struct ei_task_rt rt;
 };
@@ -142,6 +167,8 @@ struct ei_run {
     int32_t gate_count;
     struct ei_cpu_loads loads;
     struct ei_live_task *tasks; /* [wl->task_count] */
+    struct ei_job_slot *slots;  /* of task 0, then of task 1, ... */
+    int32_t slot_count;
     struct ei_probe probes[EI_PROBES_MAX];
     int32_t probe_count;
     int32_t unwatched_cpus; /* task CPUs beyond EI_PROBES_MAX: no probe, no load figures */
@@ -166,6 +193,10 @@ int ei_run_settle_cpus(struct ei_run *run, struct einet_error *err);
 int32_t ei_run_modelled_cpus(const struct ei_workload *wl);
 
 /* ---- build.c, build_network.c ---- */
+
+/* Make the tables of tasks and slots, with nothing under way; free(run->tasks), free(run->slots). Returns 0 or -ENOMEM.
+ */
+int ei_run_make_tasks(struct ei_run *run, struct einet_error *err);
 
 /* Make every object of the run: inputs, gates, networks, buffers, rings. On error ei_run_demolish frees what exists. */
 int ei_run_build(struct ei_run *run, struct einet_error *err);
@@ -197,35 +228,37 @@ int ei_run_place_storage(struct ei_run *run, struct einet_error *err);
 /* ---- timing.c ---- */
 
 /* Run every block until libtorch's caches are warm. Thread: the job thread, before real time. */
-int ei_task_warm_up(struct ei_live_task *task, struct einet_error *err);
+int ei_task_warm_up(struct ei_job_slot *slot, struct einet_error *err);
 /* Measure block times in sequence under the priority of the run, one task at a time, and complete the planner's
  * configuration. Thread: the job thread, already real-time. */
-int ei_task_measure(struct ei_live_task *task, struct einet_error *err);
+int ei_task_measure(struct ei_job_slot *slot, struct einet_error *err);
 /* Complete the planner's configuration from nn.et. score: [score_count] mean scores of the exits; score_count 0 =
  * unknown. */
 int ei_task_configure_plan(struct ei_live_task *task, const float *score, int32_t score_count, struct einet_error *err);
 
 /* ---- task_thread.c, job_rt.c, network_rt.c, log_stage.c ---- */
 
-/* Body of a job thread; arg: struct ei_live_task. */
+/* Body of a job thread; arg: struct ei_job_slot. */
 void ei_task_thread(void *arg);
-/* Run one job from release to finish and push its record. The thread is inside the real-time section. */
-EINET_RT void ei_job_run(struct ei_live_task *task, struct ei_release release, int64_t awake_ns);
-/* Record a release that did not become a job. */
+/* Run one job from release to finish and push its record, or only keep its place. The thread is inside the real-time
+ * section. */
+EINET_RT void ei_job_run(struct ei_job_slot *slot, struct ei_release release, int64_t awake_ns);
+EINET_RT void ei_job_refuse(struct ei_job_slot *slot, struct ei_release release, uint8_t cause);
+/* Record a release that did not become a job. The task's guard is held. */
 EINET_RT void ei_job_record_unrun(struct ei_live_task *task, struct ei_release release, uint8_t outcome, uint8_t cause);
 /* Whether the run was cancelled and now_ns is beyond its end. */
 EINET_RT bool ei_run_is_cancelled(struct ei_run *run, int64_t now_ns);
 /* The network stage of the current job. Returns 0 or the backend's code. */
-EINET_RT int ei_job_run_network(struct ei_live_task *task);
+EINET_RT int ei_job_run_network(struct ei_job_slot *slot);
 /* Count the thread as active or not on its CPU; nothing for a task outside real time. */
-EINET_RT void ei_task_activate(struct ei_live_task *task);
-EINET_RT void ei_task_deactivate(struct ei_live_task *task);
+EINET_RT void ei_slot_activate(struct ei_job_slot *slot);
+EINET_RT void ei_slot_deactivate(struct ei_job_slot *slot);
 /* Open the files of all append_file operations before the run: a bad path is an error now, not in a job. */
 int ei_task_open_logs(struct ei_live_task *task, struct einet_error *err);
 void ei_task_close_logs(struct ei_live_task *task);
 /* The next append_file operation of the current job: one line per network task with its current answer. Not
  * real-time. */
-int ei_log_stage_run(struct ei_live_task *task);
+int ei_log_stage_run(struct ei_job_slot *slot);
 
 /* ---- probe.c ---- */
 

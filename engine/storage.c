@@ -26,7 +26,9 @@ static size_t needed_bytes(const struct ei_run *run)
         }
         if (run->tasks[i].nn.net != NULL) {
             const struct ei_network_info *info = ei_network_info(run->tasks[i].nn.net);
-            bytes += (input_count(info) + 2 * (size_t)info->classes) * sizeof(float) + (size_t)3 * EI_CACHE_LINE_BYTES;
+            bytes +=
+                (size_t)run->tasks[i].slot_count *
+                ((input_count(info) + 2 * (size_t)info->classes) * sizeof(float) + (size_t)3 * EI_CACHE_LINE_BYTES);
         }
     }
     return bytes;
@@ -44,13 +46,13 @@ static float *place_floats(struct ei_arena *arena, size_t count)
     return ei_arena_alloc(arena, count * sizeof(float), EI_CACHE_LINE_BYTES);
 }
 
-static int place_buffers(struct ei_arena *arena, struct ei_task_network *nn)
+static int place_buffers(struct ei_arena *arena, struct ei_job_slot *slot)
 {
-    const struct ei_network_info *info = ei_network_info(nn->net);
-    nn->input_chw = place_floats(arena, input_count(info));
-    nn->logits = place_floats(arena, (size_t)info->classes);
-    nn->probabilities = place_floats(arena, (size_t)info->classes);
-    return nn->input_chw != NULL && nn->logits != NULL && nn->probabilities != NULL ? 0 : -ENOMEM;
+    const struct ei_network_info *info = ei_network_info(slot->task->nn.net);
+    slot->input_chw = place_floats(arena, input_count(info));
+    slot->logits = place_floats(arena, (size_t)info->classes);
+    slot->probabilities = place_floats(arena, (size_t)info->classes);
+    return slot->input_chw != NULL && slot->logits != NULL && slot->probabilities != NULL ? 0 : -ENOMEM;
 }
 
 int ei_run_place_storage(struct ei_run *run, struct einet_error *err)
@@ -65,8 +67,8 @@ int ei_run_place_storage(struct ei_run *run, struct einet_error *err)
             rc = place_ring(&run->arena, &run->tasks[i].chain.inbox, EI_CHAIN_INBOX_EVENTS,
                             sizeof(struct ei_chain_event));
         }
-        if (rc == 0 && run->tasks[i].nn.net != NULL) {
-            rc = place_buffers(&run->arena, &run->tasks[i].nn);
+        for (int32_t k = 0; rc == 0 && run->tasks[i].nn.net != NULL && k < run->tasks[i].slot_count; k++) {
+            rc = place_buffers(&run->arena, &run->tasks[i].slots[k]);
         }
     }
     for (int32_t i = 0; rc == 0 && i < run->probe_count; i++) {

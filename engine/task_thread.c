@@ -1,8 +1,8 @@
-/* The job thread of a task: start, then release after release until the run ends. Releases come by the clock, or from
- * the predecessor in a chain (engine/chain_rt.h).
+/* A job thread of a task: start, then release after release until the run ends. Releases come by the clock, or from
+ * the predecessor in a chain (engine/chain_rt.h). One thread of the task waits for them (engine/slots_rt.h).
  *
  * Sleeps are absolute, so the phase never drifts. A long sleep is cut into naps, so that a run which is ended early
- * ends soon. Releases that pass while a job runs are accounted when it has finished, in order.
+ * ends soon. Releases that pass while every thread has a job are accounted when one has finished, in order.
  */
 #include "engine/run_state.h"
 
@@ -31,18 +31,23 @@ static bool is_within_run(const struct ei_live_task *task, const struct ei_arriv
            task->run->t0_ns + release->nominal_ns <= atomic_load_explicit(&task->run->end_ns, memory_order_acquire);
 }
 
-/* Take the release that is due; *has_next and *next move on. */
-static struct ei_release take_release(struct ei_live_task *task, bool *has_next, struct ei_arrival_release *next)
+/* Take the release that is due; rt.next moves on. */
+static struct ei_release take_release(struct ei_live_task *task)
 {
+    struct ei_arrival_release *next = &task->rt.next;
     const struct ei_release release = {.job_idx = next->job_idx, .nominal_ns = task->run->t0_ns + next->nominal_ns};
     task->rt.last_nominal_ns = next->nominal_ns;
-    *has_next = ei_arrival_next(&task->rt.arrival, next);
+    task->rt.has_next = ei_arrival_next(&task->rt.arrival, next);
     return release;
 }
 
-/* Sleep until the release; false when the run ended before it. */
-static bool sleep_until_release(const struct ei_live_task *task, const struct ei_arrival_release *release)
+/* Sleep until the next release; false when there is none or the run ended before it. */
+static bool sleep_until_release(const struct ei_live_task *task)
 {
+    const struct ei_arrival_release *release = &task->rt.next;
+    if (!task->rt.has_next) {
+        return false;
+    }
     const int64_t at_ns = task->run->t0_ns + release->release_ns;
     int64_t now_ns = ei_mono_now().ns;
     while (is_within_run(task, release) && now_ns < at_ns && !ei_run_is_cancelled(task->run, now_ns)) {
@@ -53,7 +58,7 @@ static bool sleep_until_release(const struct ei_live_task *task, const struct ei
 }
 
 /* After a long stall thousands of releases have passed. Returns true when it waited; it was outside the real-time
- * section meanwhile. */
+ * section meanwhile. Guard held, for all that: who leads must not change between two releases of one account. */
 static bool await_ring_room(struct ei_live_task *task)
 {
     if (ei_spsc_ring_count(&task->ring) < RING_FULL_RECORDS) {
@@ -73,7 +78,7 @@ static bool await_ring_room(struct ei_live_task *task)
     return true;
 }
 
-/* Account one release that found the task active. */
+/* Account one release that found every slot with a job. */
 static void account_late(struct ei_live_task *task, struct ei_release release)
 {
     struct ei_release displaced;
@@ -90,7 +95,7 @@ static void account_late(struct ei_live_task *task, struct ei_release release)
             ei_job_record_unrun(task, displaced, EI_JOB_DROPPED, EI_CAUSE_QUEUE);
         }
         break;
-    case EI_RELEASE_START: /* cannot happen while active */
+    case EI_RELEASE_START: /* cannot happen while nobody leads */
         break;
     }
 }
@@ -102,8 +107,8 @@ static void account_absent(struct ei_live_task *task, struct ei_release release)
     ei_job_record_unrun(task, release, EI_JOB_SKIPPED, EI_CAUSE_UPSTREAM);
 }
 
-/* Account all releases up to now; *has_next and *next move on. */
-static void account_passed(struct ei_live_task *task, bool *has_next, struct ei_arrival_release *next)
+/* Account all releases up to now. */
+static void account_passed(struct ei_live_task *task)
 {
     struct ei_chain_event event;
     while (task->chain.is_successor && ei_chain_take(&task->chain, &event)) {
@@ -115,24 +120,25 @@ static void account_passed(struct ei_live_task *task, bool *has_next, struct ei_
         (void)await_ring_room(task);
     }
     int64_t now_ns = ei_mono_now().ns;
-    while (*has_next && is_within_run(task, next) && task->run->t0_ns + next->release_ns <= now_ns) {
-        account_late(task, take_release(task, has_next, next));
+    while (task->rt.has_next && is_within_run(task, &task->rt.next) &&
+           task->run->t0_ns + task->rt.next.release_ns <= now_ns) {
+        account_late(task, take_release(task));
         if (await_ring_room(task)) {
             now_ns = ei_mono_now().ns;
         }
     }
 }
 
-/* The run was ended by a signal: what waits, and what is nominally released before the end, is dropped by name. */
-static void drop_rest(struct ei_live_task *task, bool has_next, struct ei_arrival_release next)
+/* The run was ended by a signal: what is nominally released before the end is dropped by name. */
+static void drop_rest(struct ei_live_task *task)
 {
     struct ei_release waiting;
     while (ei_release_drop_waiting(&task->rt.releases, &waiting)) {
         ei_job_record_unrun(task, waiting, EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
     }
-    while (has_next && is_within_run(task, &next)) {
+    while (task->rt.has_next && is_within_run(task, &task->rt.next)) {
         ei_release_refuse(&task->rt.releases);
-        ei_job_record_unrun(task, take_release(task, &has_next, &next), EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
+        ei_job_record_unrun(task, take_release(task), EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
         (void)await_ring_room(task);
     }
     struct ei_chain_event event;
@@ -148,26 +154,46 @@ static void drop_rest(struct ei_live_task *task, bool has_next, struct ei_arriva
     }
 }
 
-/* The job that is due and all that queue up behind it, each from its release to its finish. False when the run was
- * cancelled. */
-static bool run_jobs(struct ei_live_task *task, struct ei_release job, bool *has_next, struct ei_arrival_release *next)
+/* The job of this slot is over and its thread has none: the next one that waits, or the end. Releases that passed while
+ * nobody led are accounted first, unless the run was cancelled before the job. */
+static bool take_next(struct ei_job_slot *slot, bool was_run, struct ei_release *job)
 {
-    int64_t awake_ns = ei_mono_now().ns;
-    struct ei_release displaced;
-    bool has_displaced = false, has_job = true;
-    (void)ei_release_on_release(&task->rt.releases, job, &displaced, &has_displaced);
-    while (has_job && !ei_run_is_cancelled(task->run, awake_ns)) {
-        ei_job_run(task, job, awake_ns);
-        account_passed(task, has_next, next);
-        has_job = ei_release_on_finish(&task->rt.releases, &job);
-        ei_chain_announce(task); /* only now: a higher successor runs at once and would delay the accounting */
-        awake_ns = task->rt.ready_ns = ei_mono_now().ns;
+    struct ei_live_task *task = slot->task;
+    ei_slots_lock(task);
+    if (was_run && !task->flight.has_leader) {
+        account_passed(task);
     }
-    if (has_job) { /* cancelled between two jobs: the one that was due never ran */
-        ei_release_unstart(&task->rt.releases);
-        ei_job_record_unrun(task, job, EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
+    const bool has_job = ei_release_on_finish(&task->rt.releases, job);
+    if (has_job) {
+        ei_slots_join(slot);
+    } else {
+        ei_slots_end(slot, task->rt.releases.active == 0);
     }
-    return !has_job;
+    const bool has_news = ei_chain_take_news(task);
+    ei_slots_unlock(task);
+    if (has_news) { /* only now: a higher successor runs at once and would delay the accounting */
+        ei_chain_ring(task);
+    }
+    return has_job;
+}
+
+/* The job that is due and all that queue up behind it, each from its release to its finish. */
+static void run_jobs(struct ei_job_slot *slot, struct ei_release job)
+{
+    bool has_job = true;
+    while (has_job) {
+        const bool has_waited = ei_slots_await_first_stage(slot);
+        const int64_t awake_ns = ei_mono_now().ns;
+        const bool is_cancelled = ei_run_is_cancelled(slot->task->run, awake_ns);
+        slot->ready_ns = has_waited ? slot->turn.stage_ns : slot->ready_ns;
+        if (is_cancelled) {
+            ei_job_refuse(slot, job, EI_CAUSE_CANCELLED);
+        } else {
+            ei_job_run(slot, job, awake_ns);
+        }
+        has_job = take_next(slot, !is_cancelled, &job);
+        slot->ready_ns = ei_mono_now().ns;
+    }
 }
 
 static void enter_section(const struct ei_live_task *task)
@@ -184,38 +210,83 @@ static void leave_section(const struct ei_live_task *task)
     }
 }
 
-/* Release after release, by the clock or as the predecessor's jobs finish. */
-static void run_releases(struct ei_live_task *task)
+/* A release is this slot's: it has the job in flight, and another one leads. */
+static void begin(struct ei_job_slot *slot, struct ei_release job)
 {
-    struct ei_arrival_release next = {0};
+    struct ei_release displaced;
+    bool has_displaced = false;
+    (void)ei_release_on_release(&slot->task->rt.releases, job, &displaced, &has_displaced);
+    ei_slots_begin(slot);
+}
+
+/* Lead until a release is this slot's, by the clock or as the predecessor's jobs finish; the thread is inside the
+ * real-time section then. False: no more releases. */
+static bool lead(struct ei_job_slot *slot, struct ei_release *job)
+{
+    struct ei_live_task *task = slot->task;
     struct ei_chain_event event;
-    bool has_next = ei_arrival_next(&task->rt.arrival, &next), goes_on = true;
-    while (goes_on && has_next && sleep_until_release(task, &next)) {
+    if (sleep_until_release(task)) {
         enter_section(task);
-        task->rt.ready_ns = task->run->t0_ns + next.release_ns;
-        const struct ei_release job = take_release(task, &has_next, &next);
-        goes_on = run_jobs(task, job, &has_next, &next);
-        leave_section(task);
+        slot->ready_ns = task->run->t0_ns + task->rt.next.release_ns;
+        ei_slots_lock(task);
+        *job = take_release(task);
+        begin(slot, *job);
+        ei_slots_unlock(task);
+        return true;
     }
-    while (goes_on && task->chain.is_successor && ei_chain_await(&task->chain, &event)) {
+    while (task->chain.is_successor && !ei_run_is_cancelled(task->run, ei_mono_now().ns) &&
+           ei_chain_await(&task->chain, &event)) {
         enter_section(task);
+        ei_slots_lock(task);
         if (event.is_completed) {
-            task->rt.ready_ns = event.at_ns;
-            goes_on = run_jobs(task, event.release, &has_next, &next);
-        } else {
-            account_absent(task, event.release);
-            (void)await_ring_room(task);
-            ei_chain_announce(task);
+            slot->ready_ns = event.at_ns;
+            *job = event.release;
+            begin(slot, *job);
+            ei_slots_unlock(task);
+            return true;
+        }
+        account_absent(task, event.release);
+        (void)await_ring_room(task);
+        const bool has_news = ei_chain_take_news(task);
+        ei_slots_unlock(task);
+        if (has_news) {
+            ei_chain_ring(task);
         }
         leave_section(task);
     }
-    drop_rest(task, has_next, next);
-    ei_chain_close(task);
+    return false;
+}
+
+/* Release after release, as far as they are this slot's. */
+static void run_releases(struct ei_job_slot *slot)
+{
+    struct ei_live_task *task = slot->task;
+    struct ei_release job;
+    while (ei_slots_await_lead(slot)) {
+        if (lead(slot, &job)) {
+            run_jobs(slot, job);
+            leave_section(task);
+            continue;
+        }
+        ei_slots_lock(task);
+        ei_slots_await_last(slot, task->rt.releases.active == 0);
+        drop_rest(task);
+        ei_chain_close(task);
+        ei_slots_unlock(task);
+        ei_slots_close(task);
+    }
+}
+
+/* The first slot of a task measures for all of them; the others only have to know the network, one after the other. */
+static bool is_first(const struct ei_job_slot *slot)
+{
+    return slot == slot->task->slots;
 }
 
 /* Everything before real time. */
-static int set_up(struct ei_live_task *task, struct einet_error *err)
+static int set_up(struct ei_job_slot *slot, struct einet_error *err)
 {
+    const struct ei_live_task *task = slot->task;
     const int rc = ei_topology_bind_self(&task->cpus, err);
     if (rc < 0 && rc != EINET_E_PRIVILEGE) {
         return rc;
@@ -224,12 +295,14 @@ static int set_up(struct ei_live_task *task, struct einet_error *err)
     if (stack_bytes > STACK_MARGIN_BYTES) {
         (void)ei_memory_prefault_stack(stack_bytes - STACK_MARGIN_BYTES);
     }
-    return task->nn.net != NULL ? ei_task_warm_up(task, err) : 0;
+    return task->nn.net != NULL && is_first(slot) ? ei_task_warm_up(slot, err) : 0;
 }
 
-/* Become real-time and measure the blocks under that priority. */
-static int become_real_time(struct ei_live_task *task, struct einet_error *err)
+/* Become real-time and measure the blocks under that priority. One thread at a time: the slots of a task share a
+ * network. */
+static int become_real_time(struct ei_job_slot *slot, struct einet_error *err)
 {
+    struct ei_live_task *task = slot->task;
     if (task->is_fifo) {
         const int rc = ei_thread_become_fifo(task->spec->priority, err);
         if (rc < 0) {
@@ -239,10 +312,13 @@ static int become_real_time(struct ei_live_task *task, struct einet_error *err)
     if (task->nn.net == NULL) {
         return 0;
     }
-    ei_boost_init_self(&task->nn.seat.boost);
+    ei_boost_init_self(&slot->seat.boost);
     struct ei_start *start = &task->run->start;
     pthread_mutex_lock(&start->turn);
-    const int rc = ei_start_is_failed(start) ? 0 : ei_task_measure(task, err); /* a lost start is not waited for */
+    int rc = 0;
+    if (!ei_start_is_failed(start)) { /* a lost start is not waited for */
+        rc = is_first(slot) ? ei_task_measure(slot, err) : ei_task_warm_up(slot, err);
+    }
     if (rc < 0) {
         ei_start_fail(start, rc, err);
     }
@@ -252,16 +328,17 @@ static int become_real_time(struct ei_live_task *task, struct einet_error *err)
 
 void ei_task_thread(void *arg)
 {
-    struct ei_live_task *task = arg;
+    struct ei_job_slot *slot = arg;
+    struct ei_live_task *task = slot->task;
     struct ei_start *start = &task->run->start;
     struct einet_error err = {0};
-    int rc = set_up(task, &err);
+    int rc = set_up(slot, &err);
     if (ei_start_arrive(start, rc, &err) == 0) {
-        rc = become_real_time(task, &err);
+        rc = become_real_time(slot, &err);
         if (ei_start_arrive(start, rc, &err) == 0) {
-            ei_thread_usage_read(&task->rt.usage_before);
-            run_releases(task);
-            ei_thread_usage_read(&task->rt.usage_after);
+            ei_thread_usage_read(&slot->usage_before);
+            run_releases(slot);
+            ei_thread_usage_read(&slot->usage_after);
         }
     }
     atomic_fetch_sub_explicit(&task->run->running, 1, memory_order_release);

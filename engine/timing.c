@@ -23,17 +23,17 @@ static int backend_fault(const struct ei_live_task *task, int rc, struct einet_e
 }
 
 /* One inference with every exit; out_*_ns may be NULL. */
-static int run_once(struct ei_live_task *task, int64_t *out_conv_ns, int64_t *out_branch_ns)
+static int run_once(struct ei_job_slot *slot, int64_t *out_conv_ns, int64_t *out_branch_ns)
 {
-    struct ei_task_network *nn = &task->nn;
+    struct ei_task_network *nn = &slot->task->nn;
     const int32_t exits = ei_network_info(nn->net)->exits;
-    int rc = ei_network_begin(nn->net, nn->input_chw, -1, -1);
+    int rc = ei_network_begin(nn->net, slot->input_chw, -1, -1);
     for (int32_t k = 0; rc == 0 && k < exits; k++) {
         const int64_t t0 = ei_mono_now().ns;
         rc = ei_network_run_conv(nn->net, k);
         const int64_t t1 = ei_mono_now().ns;
         if (rc == 0) {
-            rc = ei_network_run_branch(nn->net, k, nn->logits);
+            rc = ei_network_run_branch(nn->net, k, slot->logits);
         }
         if (out_conv_ns != NULL) {
             out_conv_ns[k] = t1 - t0;
@@ -45,22 +45,23 @@ static int run_once(struct ei_live_task *task, int64_t *out_conv_ns, int64_t *ou
 }
 
 /* The first picture of the input: weights and code are warm afterwards, and so is preprocessing. */
-static void load_first_sample(struct ei_live_task *task)
+static void load_first_sample(struct ei_job_slot *slot)
 {
+    const struct ei_live_task *task = slot->task;
     struct einet_image image;
     if (task->pre != NULL && ei_dataset_sample(task->dataset, 0, &image, NULL) == 0) {
-        (void)ei_pre_run(task->pre, &image, task->nn.input_chw);
+        (void)ei_pre_run(task->pre, &image, slot->input_chw);
     }
 }
 
-int ei_task_warm_up(struct ei_live_task *task, struct einet_error *err)
+int ei_task_warm_up(struct ei_job_slot *slot, struct einet_error *err)
 {
-    int rc = ei_network_thread_enter(task->nn.net);
-    load_first_sample(task);
+    int rc = ei_network_thread_enter(slot->task->nn.net);
+    load_first_sample(slot);
     for (int i = 0; rc == 0 && i < WARM_UP_RUNS; i++) {
-        rc = run_once(task, NULL, NULL);
+        rc = run_once(slot, NULL, NULL);
     }
-    return rc < 0 ? backend_fault(task, rc, err) : 0;
+    return rc < 0 ? backend_fault(slot->task, rc, err) : 0;
 }
 
 static int compare_ns(const void *a, const void *b)
@@ -153,8 +154,9 @@ static struct ei_search to_search(const struct ei_live_task *task)
     return (struct ei_search){.kind = EI_SEARCH_EXACT};
 }
 
-static int measure_blocks(struct ei_live_task *task, struct einet_error *err)
+static int measure_blocks(struct ei_job_slot *slot, struct einet_error *err)
 {
+    struct ei_live_task *task = slot->task;
     static int64_t conv_ns[EI_EXITS_MAX][MEASURED_RUNS],
         branch_ns[EI_EXITS_MAX][MEASURED_RUNS]; /* one turn at a time */
     int64_t one_conv_ns[EI_EXITS_MAX], one_branch_ns[EI_EXITS_MAX];
@@ -163,7 +165,7 @@ static int measure_blocks(struct ei_live_task *task, struct einet_error *err)
     const int64_t begin_ns = ei_mono_now().ns;
     int runs = 0;
     while (runs < MEASURED_RUNS && (runs < MEASURED_RUNS_MIN || ei_mono_now().ns - begin_ns < MEASURED_MAX_NS)) {
-        const int rc = run_once(task, one_conv_ns, one_branch_ns);
+        const int rc = run_once(slot, one_conv_ns, one_branch_ns);
         if (rc < 0) {
             return backend_fault(task, rc, err);
         }
@@ -210,7 +212,7 @@ static int check_blocking(const struct ei_live_task *task, struct einet_error *e
 int ei_task_configure_plan(struct ei_live_task *task, const float *score, int32_t score_count, struct einet_error *err)
 {
     task->nn.first_answer_ns = task->nn.et.conv[0].p99_ns + task->nn.et.branch[0].p99_ns;
-    ei_plan_workspace_init(&task->rt.ws);
+    ei_plan_workspace_init(&task->nn.ws);
     int rc = check_blocking(task, err);
     if (rc < 0) {
         return rc;
@@ -220,10 +222,11 @@ int ei_task_configure_plan(struct ei_live_task *task, const float *score, int32_
     return rc == 0 ? ei_task_complete_planning(task, err) : rc;
 }
 
-int ei_task_measure(struct ei_live_task *task, struct einet_error *err)
+int ei_task_measure(struct ei_job_slot *slot, struct einet_error *err)
 {
+    struct ei_live_task *task = slot->task;
     float score[EI_EXITS_MAX];
-    int rc = measure_blocks(task, err);
+    int rc = measure_blocks(slot, err);
     if (rc < 0) {
         return rc;
     }

@@ -1,4 +1,4 @@
-/* See virtual.h. One program counter a task; the CPUs say who is due, the program says what comes next. */
+/* See virtual.h. One program counter a job thread; the CPUs say who is due, the program says what comes next. */
 #include "engine/virtual.h"
 
 #include "engine/load_reserve.h"
@@ -26,30 +26,30 @@ static void emit(void *context, const struct ei_job_record *job)
     push(context, &record);
 }
 
-void ei_virtual_push_job(struct virtual_run *v, struct virtual_task *vt, const struct ei_job_record *job)
+void ei_virtual_push_job(struct virtual_run *v, struct ei_live_task *task, const struct ei_job_record *job)
 {
     emit(v, job);
-    ei_chain_post(vt->task, job, emit, v);
+    ei_chain_post(task, job, emit, v);
 }
 
-void ei_virtual_record_unrun(struct virtual_run *v, struct virtual_task *vt, struct ei_release release, uint8_t outcome,
-                             uint8_t cause)
+void ei_virtual_record_unrun(struct virtual_run *v, struct ei_live_task *task, struct ei_release release,
+                             uint8_t outcome, uint8_t cause)
 {
-    struct ei_job_record record = ei_job_record_blank(vt->task, release);
+    struct ei_job_record record = ei_job_record_blank(task, release);
     record.outcome = outcome;
     record.cause = cause;
-    ei_virtual_push_job(v, vt, &record);
+    ei_virtual_push_job(v, task, &record);
 }
 
-static void push_preemption(struct virtual_run *v, const struct virtual_task *vt)
+static void push_preemption(struct virtual_run *v, const struct virtual_slot *vs)
 {
-    const struct ei_gate_seat *seat = &vt->task->nn.seat;
+    const struct ei_gate_seat *seat = &vs->slot->seat;
     const struct ei_record record = {
         .kind = EI_RECORD_PREEMPTION,
         .u.preemption = {.victim_task_idx = seat->victim_task_idx,
-                         .preemptor_task_idx = vt->task->idx,
+                         .preemptor_task_idx = vs->slot->task->idx,
                          .victim_job_idx = seat->victim_job_idx,
-                         .preemptor_job_idx = vt->task->rt.record.job_idx,
+                         .preemptor_job_idx = vs->slot->record.job_idx,
                          .request_ns = seat->request_ns,
                          .block_end_ns = seat->granted_ns,
                          .first_block_ns = v->cpus.now_ns},
@@ -59,37 +59,37 @@ static void push_preemption(struct virtual_run *v, const struct virtual_task *vt
 
 /* ---- real-time load ---- */
 
-static void activate(struct virtual_run *v, struct virtual_task *vt)
+static void activate(struct virtual_run *v, struct virtual_slot *vs)
 {
-    struct ei_live_task *task = vt->task;
-    if (ei_course_is_real_time(task)) {
-        task->rt.cpu = v->cpus.threads[task->idx].cpu;
-        ei_load_enter(&v->loads[task->rt.cpu], v->cpus.now_ns);
+    struct ei_job_slot *slot = vs->slot;
+    if (ei_course_is_real_time(slot->task)) {
+        slot->cpu = v->cpus.threads[slot->idx].cpu;
+        ei_load_enter(&v->loads[slot->cpu], v->cpus.now_ns);
     }
 }
 
-static void deactivate(struct virtual_run *v, struct virtual_task *vt)
+void ei_virtual_deactivate(struct virtual_run *v, struct virtual_slot *vs)
 {
-    struct ei_live_task *task = vt->task;
-    if (task->rt.cpu != EI_CPU_LOAD_NONE) {
-        ei_load_leave(&v->loads[task->rt.cpu], v->cpus.now_ns);
-        task->rt.cpu = EI_CPU_LOAD_NONE;
+    struct ei_job_slot *slot = vs->slot;
+    if (slot->cpu != EI_CPU_LOAD_NONE) {
+        ei_load_leave(&v->loads[slot->cpu], v->cpus.now_ns);
+        slot->cpu = EI_CPU_LOAD_NONE;
     }
 }
 
 /* Not even the first answer fits under the hard cap. */
-static bool is_overloaded(struct virtual_run *v, const struct virtual_task *vt)
+static bool is_overloaded(struct virtual_run *v, const struct virtual_slot *vs)
 {
     const double hard_cap = ei_cpu_load_hard_cap(v->run.wl->platform.rt_load_cap);
-    return vt->task->rt.cpu != EI_CPU_LOAD_NONE &&
-           ei_load_would_pass(&v->loads[vt->task->rt.cpu], v->cpus.now_ns, vt->task->nn.first_answer_ns, hard_cap);
+    return vs->slot->cpu != EI_CPU_LOAD_NONE &&
+           ei_load_would_pass(&v->loads[vs->slot->cpu], v->cpus.now_ns, vs->slot->task->nn.first_answer_ns, hard_cap);
 }
 
-static bool would_crowd(struct virtual_run *v, const struct virtual_task *vt, int64_t extra_ns)
+static bool would_crowd(struct virtual_run *v, const struct virtual_slot *vs, int64_t extra_ns)
 {
     const double cap = v->run.wl->platform.rt_load_cap;
-    return vt->task->rt.cpu != EI_CPU_LOAD_NONE &&
-           ei_load_would_crowd(&v->loads[vt->task->rt.cpu], v->cpus.now_ns, extra_ns, cap, ei_cpu_load_hard_cap(cap));
+    return vs->slot->cpu != EI_CPU_LOAD_NONE &&
+           ei_load_would_crowd(&v->loads[vs->slot->cpu], v->cpus.now_ns, extra_ns, cap, ei_cpu_load_hard_cap(cap));
 }
 
 /* ---- lanes: scheduler/lane.h decides, priorities follow ---- */
@@ -97,15 +97,16 @@ static bool would_crowd(struct virtual_run *v, const struct virtual_task *vt, in
 /* The holder runs as high as the highest waiter. */
 static void inherit(struct virtual_run *v, const struct ei_lane *lane)
 {
-    ei_virtual_set_priority(&v->cpus, lane->holder.task_idx, ei_lane_effective_priority(lane));
+    ei_virtual_set_priority(&v->cpus, v->tasks[lane->holder.task_idx].at_lane->slot->idx,
+                            ei_lane_effective_priority(lane));
 }
 
 /* Of several lanes the one where the fewest go first, the first of them. */
-static void choose_lane(struct ei_task_network *nn)
+static void choose_lane(struct ei_task_network *nn, struct ei_lane_claim claim)
 {
     int32_t least = INT32_MAX;
     for (int32_t i = 0; i < nn->gate_count; i++) {
-        const int32_t ahead = ei_lane_ahead(&nn->gates[i]->arbiter, nn->seat.claim);
+        const int32_t ahead = ei_lane_ahead(&nn->gates[i]->arbiter, claim);
         if (ahead < least) {
             least = ahead;
             nn->gate = nn->gates[i];
@@ -114,16 +115,18 @@ static void choose_lane(struct ei_task_network *nn)
 }
 
 /* True: granted at once. */
-static bool request_lane(struct virtual_run *v, struct virtual_task *vt)
+static bool request_lane(struct virtual_run *v, struct virtual_slot *vs)
 {
-    struct ei_task_network *nn = &vt->task->nn;
-    struct ei_gate_seat *seat = &nn->seat;
-    seat->job_idx = vt->task->rt.record.job_idx;
-    seat->claim.deadline_ns = ei_course_lane_deadline_ns(vt->task);
+    struct ei_task_network *nn = &vs->slot->task->nn;
+    struct ei_gate_seat *seat = &vs->slot->seat;
+    seat->job_idx = vs->slot->record.job_idx;
+    seat->claim.deadline_ns = ei_course_lane_deadline_ns(vs->slot);
     seat->request_ns = seat->granted_ns = v->cpus.now_ns;
     seat->victim_task_idx = -1;
-    choose_lane(nn);
-    ei_gate_count_begin(&nn->seat, v->cpus.now_ns);
+    choose_lane(nn, seat->claim);
+    nn->gate->seats[seat->claim.task_idx] = seat;
+    v->tasks[seat->claim.task_idx].at_lane = vs;
+    ei_gate_count_begin(seat, v->cpus.now_ns);
     if (ei_lane_request(&nn->gate->arbiter, seat->claim)) {
         return true;
     }
@@ -132,17 +135,17 @@ static bool request_lane(struct virtual_run *v, struct virtual_task *vt)
 }
 
 /* The lane went from one task to another. */
-static void hand_over(struct virtual_run *v, struct virtual_task *from, int32_t to, bool is_preemption)
+static void hand_over(struct virtual_run *v, const struct ei_job_slot *from, int32_t to, bool is_preemption)
 {
-    struct ei_live_task *next = v->tasks[to].task;
-    next->nn.seat.granted_ns = v->cpus.now_ns;
-    next->nn.seat.victim_task_idx = is_preemption ? from->task->idx : -1;
-    next->nn.seat.victim_job_idx = from->task->rt.record.job_idx;
-    inherit(v, &next->nn.gate->arbiter);
-    ei_virtual_wake(&v->cpus, to, 0);
+    struct ei_job_slot *next = v->tasks[to].at_lane->slot;
+    next->seat.granted_ns = v->cpus.now_ns;
+    next->seat.victim_task_idx = is_preemption ? from->task->idx : -1;
+    next->seat.victim_job_idx = from->record.job_idx;
+    inherit(v, &next->task->nn.gate->arbiter);
+    ei_virtual_wake(&v->cpus, next->idx, 0);
 }
 
-/* ---- the program of a task ---- */
+/* ---- the program of a job thread ---- */
 
 static int64_t cpu_stage_ns(const struct ei_stage_spec *stage)
 {
@@ -150,103 +153,113 @@ static int64_t cpu_stage_ns(const struct ei_stage_spec *stage)
 }
 
 /* The stage before is over, the next one begins; false when the thread gave up its CPU. */
-static bool begin_stage(struct virtual_run *v, struct virtual_task *vt)
+static bool begin_stage(struct virtual_run *v, struct virtual_slot *vs)
 {
-    struct ei_live_task *task = vt->task;
-    if (vt->is_in_cpu_stage) {
-        vt->is_in_cpu_stage = false;
-        if (!ei_course_stage_end(task, v->cpus.now_ns)) {
-            vt->phase = PHASE_OVER;
-            return true;
-        }
+    struct ei_job_slot *slot = vs->slot;
+    struct ei_live_task *task = slot->task;
+    if (vs->is_in_cpu_stage) {
+        vs->is_in_cpu_stage = false;
+        vs->phase = ei_course_stage_end(slot, v->cpus.now_ns) ? PHASE_STAGE : PHASE_OVER;
     }
-    if (vt->stage_idx == task->spec->stage_count) {
-        vt->phase = PHASE_OVER;
+    ei_virtual_pass_stage(v, vs);
+    if (vs->phase == PHASE_OVER || vs->stage_idx == task->spec->stage_count) {
+        vs->phase = PHASE_OVER;
         return true;
     }
-    const struct ei_stage_spec *stage = &task->spec->stages[vt->stage_idx];
-    ei_course_stage_begin(task, vt->stage_idx, v->cpus.now_ns);
+    if (!ei_virtual_enter_stage(v, vs, vs->stage_idx)) {
+        return false;
+    }
+    if (slot->cpu == EI_CPU_LOAD_NONE) {
+        activate(v, vs);
+    }
+    vs->left_stage = vs->stage_idx; /* the next time it comes here */
+    const struct ei_stage_spec *stage = &task->spec->stages[vs->stage_idx];
+    ei_course_stage_begin(slot, vs->stage_idx, v->cpus.now_ns);
     if (stage->kind == EI_SPEC_STAGE_CPU) {
-        vt->stage_idx++;
-        vt->is_in_cpu_stage = true;
-        task->rt.stage.used_ns = cpu_stage_ns(stage);
-        ei_virtual_compute(&v->cpus, task->idx, cpu_stage_ns(stage));
+        vs->stage_idx++;
+        vs->is_in_cpu_stage = true;
+        slot->stage.used_ns = cpu_stage_ns(stage);
+        ei_virtual_compute(&v->cpus, slot->idx, cpu_stage_ns(stage));
         return cpu_stage_ns(stage) == 0;
     }
-    vt->wait_since_ns = v->cpus.now_ns;
-    vt->phase = PHASE_GRANTED;
-    if (task->nn.is_gated && !request_lane(v, vt)) {
-        deactivate(v, vt);
-        ei_virtual_block(&v->cpus, task->idx);
+    vs->wait_since_ns = v->cpus.now_ns;
+    vs->phase = PHASE_GRANTED;
+    if (task->nn.is_gated && !request_lane(v, vs)) {
+        ei_virtual_deactivate(v, vs);
+        ei_virtual_block(&v->cpus, slot->idx);
         return false;
     }
     return true;
 }
 
-static int begin_network(struct virtual_run *v, struct virtual_task *vt)
+static int begin_network(struct virtual_run *v, struct virtual_slot *vs)
 {
-    struct ei_live_task *task = vt->task;
-    if (task->rt.cpu == EI_CPU_LOAD_NONE) {
-        activate(v, vt);
+    struct ei_job_slot *slot = vs->slot;
+    struct ei_live_task *task = slot->task;
+    if (slot->cpu == EI_CPU_LOAD_NONE) {
+        activate(v, vs);
     }
-    task->rt.record.lane_wait_ns += v->cpus.now_ns - vt->wait_since_ns;
-    vt->owes_preemption_record = task->nn.seat.victim_task_idx >= 0;
-    vt->course = (struct ei_course){0};
-    ei_virtual_network_begin(task, &vt->network);
-    vt->phase = PHASE_BLOCK;
-    return ei_course_begin(task, &vt->course, v->cpus.now_ns);
+    slot->record.lane_wait_ns += v->cpus.now_ns - vs->wait_since_ns;
+    vs->owes_preemption_record = slot->seat.victim_task_idx >= 0;
+    vs->course = (struct ei_course){0};
+    ei_virtual_network_begin(slot, &v->tasks[task->idx].network);
+    vs->phase = PHASE_BLOCK;
+    return ei_course_begin(slot, &vs->course, v->cpus.now_ns);
 }
 
 /* The network part is over: the lane goes on, the job too unless it was aborted. */
-static void end_network(struct virtual_run *v, struct virtual_task *vt)
+static void end_network(struct virtual_run *v, struct virtual_slot *vs)
 {
-    struct ei_live_task *task = vt->task;
-    if (vt->owes_preemption_record) {
-        push_preemption(v, vt);
+    struct ei_job_slot *slot = vs->slot;
+    struct ei_live_task *task = slot->task;
+    if (vs->owes_preemption_record) {
+        push_preemption(v, vs);
     }
     if (task->nn.is_gated) {
         ei_gate_count(task->nn.gate, v->cpus.now_ns);
     }
     const int32_t next = task->nn.is_gated ? ei_lane_release(&task->nn.gate->arbiter) : EI_LANE_NOBODY;
     if (next != EI_LANE_NOBODY) {
-        hand_over(v, vt, next, vt->course.is_preempted);
+        hand_over(v, slot, next, vs->course.is_preempted);
     }
-    ei_course_end(task, &vt->course, next, v->cpus.now_ns, v->cpus.now_ns);
-    vt->stage_idx++;
-    vt->phase = task->rt.record.outcome == EI_JOB_ABORTED ? PHASE_OVER : PHASE_STAGE;
-    ei_virtual_compute(&v->cpus, task->idx, 0); /* due at once when it next runs */
-    ei_virtual_set_priority(&v->cpus, task->idx, task->spec->priority);
+    ei_course_end(slot, &vs->course, next, v->cpus.now_ns, v->cpus.now_ns);
+    vs->stage_idx++;
+    vs->phase = slot->record.outcome == EI_JOB_ABORTED ? PHASE_OVER : PHASE_STAGE;
+    ei_virtual_compute(&v->cpus, slot->idx, 0); /* due at once when it next runs */
+    ei_virtual_set_priority(&v->cpus, slot->idx, task->spec->priority);
 }
 
 /* The step's block begins; false when it takes time. */
-static bool begin_block(struct virtual_run *v, struct virtual_task *vt)
+static bool begin_block(struct virtual_run *v, struct virtual_slot *vs)
 {
-    if (vt->course.step.kind == EI_STEP_FINISH) {
-        end_network(v, vt);
-        return v->cpus.threads[vt->task->idx].state == EI_VIRTUAL_RUNNING;
+    if (vs->course.step.kind == EI_STEP_FINISH) {
+        end_network(v, vs);
+        return v->cpus.threads[vs->slot->idx].state == EI_VIRTUAL_RUNNING;
     }
-    vt->course.block_start_ns = v->cpus.now_ns;
-    if (vt->owes_preemption_record) {
-        vt->owes_preemption_record = false;
-        push_preemption(v, vt);
+    vs->course.block_start_ns = v->cpus.now_ns;
+    if (vs->owes_preemption_record) {
+        vs->owes_preemption_record = false;
+        push_preemption(v, vs);
     }
-    const int64_t block_ns = ei_virtual_network_time_ns(vt->task, &vt->network, vt->course.step);
-    vt->phase = PHASE_DONE;
-    vt->task->rt.stage.used_ns += block_ns;
-    ei_virtual_compute(&v->cpus, vt->task->idx, block_ns);
+    const struct ei_live_task *task = vs->slot->task;
+    const int64_t block_ns = ei_virtual_network_time_ns(task, &v->tasks[task->idx].network, vs->course.step);
+    vs->phase = PHASE_DONE;
+    vs->slot->stage.used_ns += block_ns;
+    ei_virtual_compute(&v->cpus, vs->slot->idx, block_ns);
     return block_ns == 0;
 }
 
-static bool pass_boundary(struct virtual_run *v, struct virtual_task *vt)
+static bool pass_boundary(struct virtual_run *v, struct virtual_slot *vs)
 {
-    struct ei_live_task *task = vt->task;
+    struct ei_job_slot *slot = vs->slot;
+    struct ei_live_task *task = slot->task;
     struct ei_lane *lane = &task->nn.gate->arbiter;
-    struct ei_boundary b = ei_course_look(task, v->cpus.now_ns);
+    struct ei_boundary b = ei_course_look(slot, v->cpus.now_ns);
     b.is_cancelled = ei_run_is_cancelled(&v->run, v->cpus.now_ns);
     b.is_higher_waiting = task->nn.is_gated && ei_lane_is_preemptor_waiting(lane);
-    b.is_load_capped = b.has_answer && b.next_answer_ns > 0 && would_crowd(v, vt, b.next_answer_ns);
-    vt->phase = PHASE_BLOCK;
-    if (ei_course_pass(task, &vt->course, &b) != EI_BOUNDARY_YIELD) {
+    b.is_load_capped = b.has_answer && b.next_answer_ns > 0 && would_crowd(v, vs, b.next_answer_ns);
+    vs->phase = PHASE_BLOCK;
+    if (ei_course_pass(slot, &vs->course, &b) != EI_BOUNDARY_YIELD) {
         return true;
     }
     ei_gate_count(task->nn.gate, v->cpus.now_ns);
@@ -254,114 +267,131 @@ static bool pass_boundary(struct virtual_run *v, struct virtual_task *vt)
     if (next == task->idx) {
         return true;
     }
-    task->nn.seat.request_ns = task->nn.seat.counted_ns = v->cpus.now_ns;
-    vt->wait_since_ns = v->cpus.now_ns;
-    vt->preemptor = next;
-    vt->phase = PHASE_BACK;
-    deactivate(v, vt);
-    hand_over(v, vt, next, true);
-    ei_virtual_block(&v->cpus, task->idx);
-    ei_virtual_set_priority(&v->cpus, task->idx, task->spec->priority);
+    slot->seat.request_ns = slot->seat.counted_ns = v->cpus.now_ns;
+    vs->wait_since_ns = v->cpus.now_ns;
+    vs->preemptor = next;
+    vs->phase = PHASE_BACK;
+    ei_virtual_deactivate(v, vs);
+    hand_over(v, slot, next, true);
+    ei_virtual_block(&v->cpus, slot->idx);
+    ei_virtual_set_priority(&v->cpus, slot->idx, task->spec->priority);
     return false;
 }
 
 /* The step's block is over; false when the thread gave up its CPU. *out_rc: what a wrong state machine would return. */
-static bool end_block(struct virtual_run *v, struct virtual_task *vt, int *out_rc)
+static bool end_block(struct virtual_run *v, struct virtual_slot *vs, int *out_rc)
 {
-    struct ei_live_task *task = vt->task;
-    const struct ei_step step = vt->course.step;
-    task->rt.record.lane_busy_ns += v->cpus.now_ns - vt->course.block_start_ns;
+    struct ei_job_slot *slot = vs->slot;
+    const struct ei_virtual_network *network = &v->tasks[slot->task->idx].network;
+    const struct ei_step step = vs->course.step;
+    slot->record.lane_busy_ns += v->cpus.now_ns - vs->course.block_start_ns;
     if (step.kind == EI_STEP_CONV) {
-        *out_rc = ei_course_conv_done(task, &vt->course, step.idx);
+        *out_rc = ei_course_conv_done(slot, &vs->course, step.idx);
     } else {
-        const struct ei_answer answer = ei_virtual_network_answer(task, &vt->network, step.idx, v->cpus.now_ns);
-        ei_course_note_answer(&task->rt.record, &answer);
-        *out_rc = ei_course_branch_done(task, &vt->course, step.idx, answer.confidence, v->cpus.now_ns);
+        const struct ei_answer answer = ei_virtual_network_answer(slot, network, step.idx, v->cpus.now_ns);
+        ei_course_note_answer(&slot->record, &answer);
+        *out_rc = ei_course_branch_done(slot, &vs->course, step.idx, answer.confidence, v->cpus.now_ns);
     }
-    if (vt->course.step.kind == EI_STEP_FINISH) {
-        vt->phase = PHASE_BLOCK;
+    if (vs->course.step.kind == EI_STEP_FINISH) {
+        vs->phase = PHASE_BLOCK;
         return true;
     }
-    return pass_boundary(v, vt);
+    return pass_boundary(v, vs);
 }
 
-static void come_back(struct virtual_run *v, struct virtual_task *vt)
+static void come_back(struct virtual_run *v, struct virtual_slot *vs)
 {
-    struct ei_live_task *task = vt->task;
-    activate(v, vt);
-    task->rt.record.lane_wait_ns += v->cpus.now_ns - vt->wait_since_ns;
-    ei_course_back(task, &vt->course, vt->preemptor, v->cpus.now_ns);
-    vt->phase = PHASE_BLOCK;
+    struct ei_job_slot *slot = vs->slot;
+    activate(v, vs);
+    slot->record.lane_wait_ns += v->cpus.now_ns - vs->wait_since_ns;
+    ei_course_back(slot, &vs->course, vs->preemptor, v->cpus.now_ns);
+    vs->phase = PHASE_BLOCK;
 }
 
 /* ---- jobs ---- */
 
-/* The job's first instant on a CPU; false when it was refused and the thread sleeps. */
-static bool start_job(struct virtual_run *v, struct virtual_task *vt)
+/* The job's first instant on a CPU. */
+static void start_job(struct virtual_run *v, struct virtual_slot *vs)
 {
-    struct ei_live_task *task = vt->task;
-    struct ei_job_record *record = &task->rt.record;
+    struct ei_job_slot *slot = vs->slot;
+    const struct ei_task_network *nn = &slot->task->nn;
+    struct ei_job_record *record = &slot->record;
     record->awake_ns = record->start_ns = v->cpus.now_ns;
     record->outcome = EI_JOB_COMPLETED;
     record->cause = EI_CAUSE_PLAN_DONE;
-    task->begun_ns = record->release_ns;
-    ei_course_job_begin(task, record->job_idx);
-    activate(v, vt);
-    if (task->nn.gate != NULL && is_overloaded(v, vt)) {
-        const struct ei_release release = {.job_idx = record->job_idx, .nominal_ns = record->release_ns};
-        deactivate(v, vt);
-        ei_course_job_end(task);
-        ei_release_unstart(&task->rt.releases);
-        ei_virtual_record_unrun(v, vt, release, EI_JOB_DROPPED, EI_CAUSE_LOAD_CAP);
-        task->lane_done_ns = record->release_ns;
-        return ei_virtual_next_job(v, vt);
+    ei_course_job_begin(slot);
+    activate(v, vs);
+    vs->stage_idx = 0;
+    vs->phase = PHASE_STAGE;
+    if (nn->gate != NULL && is_overloaded(v, vs)) {
+        vs->phase = PHASE_REFUSED;
+        vs->refusal = EI_CAUSE_LOAD_CAP;
     }
-    vt->stage_idx = 0;
-    vt->phase = PHASE_STAGE;
-    return true;
 }
 
-static bool finish_job(struct virtual_run *v, struct virtual_task *vt)
+/* The job does not run, but it keeps its place. */
+static bool refuse_job(struct virtual_run *v, struct virtual_slot *vs)
 {
-    struct ei_live_task *task = vt->task;
-    ei_job_record_finish(&task->rt.record, 0, v->cpus.now_ns);
-    ei_virtual_parts_end(&v->cpus, task);
-    deactivate(v, vt);
-    ei_course_job_end(task);
-    ei_virtual_push_job(v, vt, &task->rt.record);
-    task->lane_done_ns = task->rt.record.release_ns;
-    return ei_virtual_next_job(v, vt);
+    struct ei_job_slot *slot = vs->slot;
+    const struct ei_release release = {.job_idx = slot->record.job_idx, .nominal_ns = slot->record.release_ns};
+    ei_virtual_deactivate(v, vs);
+    if (!ei_virtual_enter_stage(v, vs, slot->task->spec->stage_count)) {
+        return false;
+    }
+    ei_course_job_end(slot);
+    ei_release_unstart(&slot->task->rt.releases);
+    ei_virtual_record_unrun(v, slot->task, release, EI_JOB_DROPPED, vs->refusal);
+    return ei_virtual_next_job(v, vs);
+}
+
+static bool finish_job(struct virtual_run *v, struct virtual_slot *vs)
+{
+    struct ei_job_slot *slot = vs->slot;
+    ei_virtual_pass_stage(v, vs);
+    if (!ei_virtual_enter_stage(v, vs, slot->task->spec->stage_count)) {
+        return false;
+    }
+    ei_job_record_finish(&slot->record, 0, v->cpus.now_ns);
+    ei_virtual_parts_end(&v->cpus, slot);
+    ei_virtual_deactivate(v, vs);
+    ei_course_job_end(slot);
+    ei_virtual_push_job(v, slot->task, &slot->record);
+    return ei_virtual_next_job(v, vs);
 }
 
 /* Let the thread do everything that takes no time. Returns 0, or a code that only a defect can cause. */
-static int go_on(struct virtual_run *v, struct virtual_task *vt)
+static int go_on(struct virtual_run *v, struct virtual_slot *vs)
 {
     int rc = 0;
     bool is_running = true;
     while (is_running && rc == 0) {
-        switch (vt->phase) {
+        switch (vs->phase) {
         case PHASE_START:
-            is_running = start_job(v, vt);
+            start_job(v, vs);
+            break;
+        case PHASE_REFUSED:
+            is_running = refuse_job(v, vs);
             break;
         case PHASE_STAGE:
-            is_running = begin_stage(v, vt);
+            is_running = begin_stage(v, vs);
             break;
         case PHASE_GRANTED:
-            rc = begin_network(v, vt);
+            rc = begin_network(v, vs);
             break;
         case PHASE_BLOCK:
-            is_running = begin_block(v, vt);
+            is_running = begin_block(v, vs);
             break;
         case PHASE_DONE:
-            is_running = end_block(v, vt, &rc);
+            is_running = end_block(v, vs, &rc);
             break;
         case PHASE_BACK:
-            come_back(v, vt);
+            come_back(v, vs);
             break;
         case PHASE_OVER:
-            is_running = finish_job(v, vt);
+            is_running = finish_job(v, vs);
             break;
         case PHASE_ASLEEP:
+        case PHASE_PENDING:
             return EINET_E_FAULT;
         }
     }
@@ -376,15 +406,18 @@ static void look_for_stop(struct virtual_run *v)
     }
 }
 
-/* The watchdog's look at every task. */
+/* The watchdog's look at every job thread. */
 static void look_around(struct virtual_run *v)
 {
     v->cpus.now_ns = v->next_look_ns;
     v->next_look_ns += EI_WATCH_PERIOD_NS;
-    for (int32_t i = 0; i < v->run.wl->task_count; i++) {
-        struct ei_live_task *task = v->tasks[i].task;
-        if (task->is_fifo && ei_watch_task(task, v->cpus.now_ns, ei_virtual_used_ns(&v->cpus, i), v->cpus.now_ns)) {
-            ei_virtual_demote(&v->cpus, i);
+    for (int32_t i = 0; i < v->run.slot_count; i++) {
+        struct ei_job_slot *slot = &v->run.slots[i];
+        struct ei_live_task *task = slot->task;
+        if (task->is_fifo && ei_watch_slot(slot, v->cpus.now_ns, ei_virtual_used_ns(&v->cpus, i), v->cpus.now_ns)) {
+            for (int32_t k = 0; k < task->slot_count; k++) {
+                ei_virtual_demote(&v->cpus, task->slots[k].idx);
+            }
         }
     }
 }
@@ -407,7 +440,7 @@ static int run_events(struct virtual_run *v)
         } else if (due != EI_VIRTUAL_NOBODY && due_ns <= release_ns) {
             v->cpus.now_ns = due_ns;
             ei_virtual_compute(&v->cpus, due, 0);
-            rc = go_on(v, &v->tasks[due]);
+            rc = go_on(v, &v->slots[due]);
             if (rc < 0) {
                 return rc;
             }
@@ -425,10 +458,12 @@ static int run_events(struct virtual_run *v)
 static int build_task(struct virtual_run *v, struct virtual_task *vt, struct einet_error *err)
 {
     struct ei_live_task *task = vt->task;
-    struct ei_virtual_thread *thread = &v->cpus.threads[task->idx];
-    thread->cpus = task->cpus.bits[0];
-    thread->cpu = ei_cpuset_next(&task->cpus, 0);
-    thread->priority = thread->base = task->spec->priority;
+    for (int32_t k = 0; k < task->slot_count; k++) {
+        struct ei_virtual_thread *thread = &v->cpus.threads[task->slots[k].idx];
+        thread->cpus = task->cpus.bits[0];
+        thread->cpu = ei_cpuset_next(&task->cpus, 0);
+        thread->priority = thread->base = task->spec->priority;
+    }
     task->cpu_profile_ns = ei_task_cpu_profile_ns(task->spec);
     task->is_fifo = task->spec->class_ == EI_SPEC_CLASS_FIFO;
     int rc = ei_task_build_releases(task, err);
@@ -466,12 +501,16 @@ static int prepare(struct virtual_run *v, const struct ei_workload *wl, const st
     v->options = options;
     v->run.duration_ns = options->duration_ns > 0 ? options->duration_ns : wl->run.duration_ns;
     v->run.end_ns = wl->run.warmup_ns + v->run.duration_ns;
-    v->run.tasks = ei_memory_table(tasks, sizeof *v->run.tasks);
+    int rc = ei_run_make_tasks(&v->run, err);
+    if (rc < 0) {
+        return rc;
+    }
     v->tasks = ei_memory_table(tasks, sizeof *v->tasks);
+    v->slots = ei_memory_table((size_t)v->run.slot_count, sizeof *v->slots);
     v->heap = calloc(tasks, sizeof *v->heap);
     v->loads = calloc((size_t)cpus, sizeof *v->loads);
-    if (v->run.tasks == NULL || v->tasks == NULL || v->heap == NULL || v->loads == NULL ||
-        ei_virtual_cpus_init(&v->cpus, cpus, wl->task_count) != 0) {
+    if (v->tasks == NULL || v->slots == NULL || v->heap == NULL || v->loads == NULL ||
+        ei_virtual_cpus_init(&v->cpus, cpus, v->run.slot_count) != 0) {
         return einet_error_set(err, -ENOMEM, "no memory for %d tasks", wl->task_count);
     }
     for (int32_t c = 0; c < cpus; c++) {
@@ -483,22 +522,17 @@ static int prepare(struct virtual_run *v, const struct ei_workload *wl, const st
     }
     for (int32_t i = 0; i < wl->task_count; i++) {
         v->tasks[i].task = &v->run.tasks[i];
-        v->run.tasks[i].spec = &wl->tasks[i];
-        v->run.tasks[i].run = &v->run;
-        v->run.tasks[i].idx = i;
-        v->run.tasks[i].rt.cpu = EI_CPU_LOAD_NONE;
-        v->run.tasks[i].begun_ns = INT64_MIN;
-        v->run.tasks[i].lane_done_ns = INT64_MIN;
-        v->run.tasks[i].rt.last_nominal_ns = INT64_MIN;
-        ei_watch_init(&v->run.tasks[i].watch.watch);
-        v->run.tasks[i].watch.job_idx = EI_WATCH_NO_JOB;
+        v->tasks[i].slots = v->tasks[i].at_lane = &v->slots[v->run.tasks[i].slots->idx];
+        v->tasks[i].asleep = v->run.tasks[i].slot_count;
         if (ei_watch_limit_ns(wl, i) != EI_WATCH_NO_LIMIT) {
             v->next_look_ns = EI_WATCH_PERIOD_NS;
         }
     }
     v->next_look_ns = v->next_look_ns > 0 ? v->next_look_ns : INT64_MAX;
-    ei_chains_link(&v->run);
-    int rc = ei_run_settle_cpus(&v->run, err);
+    for (int32_t i = 0; i < v->run.slot_count; i++) {
+        v->slots[i].slot = &v->run.slots[i];
+    }
+    rc = ei_run_settle_cpus(&v->run, err);
     for (int32_t i = 0; rc == 0 && i < wl->task_count; i++) {
         rc = build_task(v, &v->tasks[i], err);
     }
@@ -551,7 +585,9 @@ static void demolish(struct virtual_run *v)
     }
     ei_virtual_cpus_fini(&v->cpus);
     free(v->run.tasks);
+    free(v->run.slots);
     free(v->tasks);
+    free(v->slots);
     free(v->heap);
     free(v->loads);
 }

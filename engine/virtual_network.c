@@ -122,9 +122,9 @@ void ei_virtual_network_fini(struct ei_virtual_network *network)
 
 /* ---- during the run ---- */
 
-void ei_virtual_network_begin(struct ei_live_task *task, struct ei_virtual_network *network)
+void ei_virtual_network_begin(struct ei_job_slot *slot, struct ei_virtual_network *network)
 {
-    struct ei_job_record *record = &task->rt.record;
+    struct ei_job_record *record = &slot->record;
     if (network->cs.samples > 0) {
         record->sample_idx = (int32_t)(record->job_idx % network->cs.samples);
         record->label = network->cs.label[record->sample_idx];
@@ -148,18 +148,18 @@ int64_t ei_virtual_network_time_ns(const struct ei_live_task *task, struct ei_vi
                : ei_emulated_time_ns(&network->times, et->branch[step.idx].p50_ns, network->branch_sigma[step.idx]);
 }
 
-struct ei_answer ei_virtual_network_answer(const struct ei_live_task *task, const struct ei_virtual_network *network,
+struct ei_answer ei_virtual_network_answer(const struct ei_job_slot *slot, const struct ei_virtual_network *network,
                                            int32_t k, int64_t now_ns)
 {
     struct ei_answer answer = {
-        .job_idx = task->rt.record.job_idx,
+        .job_idx = slot->record.job_idx,
         .published_ns = now_ns,
-        .task_idx = task->idx,
+        .task_idx = slot->task->idx,
         .exit_idx = k,
-        .exits_total = task->nn.et.exits,
+        .exits_total = slot->task->nn.et.exits,
     };
     if (network->cs.samples > 0) {
-        const int32_t sample = task->rt.record.sample_idx;
+        const int32_t sample = slot->record.sample_idx;
         answer.confidence = ei_cs_profile_score(&network->cs, sample, k);
         answer.label = network->cs.top_label[(size_t)sample * (size_t)network->cs.exits + (size_t)k];
     } else {

@@ -24,14 +24,14 @@ int ei_virtual_network_build(struct ei_live_task *task, struct ei_virtual_networ
 void ei_virtual_network_fini(struct ei_virtual_network *network);
 
 /* A job begins: its sample and label go to its record. */
-EINET_RT void ei_virtual_network_begin(struct ei_live_task *task, struct ei_virtual_network *network);
+EINET_RT void ei_virtual_network_begin(struct ei_job_slot *slot, struct ei_virtual_network *network);
 
 /* Time of the step. */
 EINET_RT int64_t ei_virtual_network_time_ns(const struct ei_live_task *task, struct ei_virtual_network *network,
                                             struct ei_step step);
 
 /* What exit k says. */
-EINET_RT struct ei_answer ei_virtual_network_answer(const struct ei_live_task *task,
+EINET_RT struct ei_answer ei_virtual_network_answer(const struct ei_job_slot *slot,
                                                     const struct ei_virtual_network *network, int32_t k,
                                                     int64_t now_ns);
 

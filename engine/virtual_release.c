@@ -65,17 +65,17 @@ static void account_late(struct virtual_run *v, struct virtual_task *vt, struct 
     bool has_displaced = false;
     switch (ei_release_on_release(&vt->task->rt.releases, release, &displaced, &has_displaced)) {
     case EI_RELEASE_SKIPPED:
-        ei_virtual_record_unrun(v, vt, release, EI_JOB_SKIPPED, EI_CAUSE_LATE);
+        ei_virtual_record_unrun(v, vt->task, release, EI_JOB_SKIPPED, EI_CAUSE_LATE);
         break;
     case EI_RELEASE_DROPPED:
-        ei_virtual_record_unrun(v, vt, release, EI_JOB_DROPPED, EI_CAUSE_QUEUE);
+        ei_virtual_record_unrun(v, vt->task, release, EI_JOB_DROPPED, EI_CAUSE_QUEUE);
         break;
     case EI_RELEASE_QUEUED:
         if (has_displaced) {
-            ei_virtual_record_unrun(v, vt, displaced, EI_JOB_DROPPED, EI_CAUSE_QUEUE);
+            ei_virtual_record_unrun(v, vt->task, displaced, EI_JOB_DROPPED, EI_CAUSE_QUEUE);
         }
         break;
-    case EI_RELEASE_START: /* cannot happen while active */
+    case EI_RELEASE_START: /* cannot happen while all slots have a job */
         break;
     }
 }
@@ -83,10 +83,10 @@ static void account_late(struct virtual_run *v, struct virtual_task *vt, struct 
 static void account_absent(struct virtual_run *v, struct virtual_task *vt, struct ei_release release)
 {
     ei_release_absent(&vt->task->rt.releases);
-    ei_virtual_record_unrun(v, vt, release, EI_JOB_SKIPPED, EI_CAUSE_UPSTREAM);
+    ei_virtual_record_unrun(v, vt->task, release, EI_JOB_SKIPPED, EI_CAUSE_UPSTREAM);
 }
 
-/* Releases that passed while the task was active, by the clock or from its predecessor. */
+/* Releases that passed while all slots had a job, by the clock or from its predecessor. */
 static void account_passed(struct virtual_run *v, struct virtual_task *vt)
 {
     struct ei_chain_event event;
@@ -102,29 +102,22 @@ static void account_passed(struct virtual_run *v, struct virtual_task *vt)
     }
 }
 
-static void make_current(struct virtual_run *v, struct virtual_task *vt, struct ei_release release)
-{
-    vt->task->rt.record = ei_job_record_blank(vt->task, release);
-    ei_virtual_parts_begin(&v->cpus, vt->task);
-    vt->phase = PHASE_START;
-}
-
 /* What is left when the run was ended early: dropped by name, as in a live run. */
 void ei_virtual_drop_rest(struct virtual_run *v, struct virtual_task *vt)
 {
     struct ei_release waiting;
     while (ei_release_drop_waiting(&vt->task->rt.releases, &waiting)) {
-        ei_virtual_record_unrun(v, vt, waiting, EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
+        ei_virtual_record_unrun(v, vt->task, waiting, EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
     }
     while (ei_virtual_is_within_run(v, vt)) {
         ei_release_refuse(&vt->task->rt.releases);
-        ei_virtual_record_unrun(v, vt, ei_virtual_take_release(vt), EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
+        ei_virtual_record_unrun(v, vt->task, ei_virtual_take_release(vt), EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
     }
     struct ei_chain_event event;
     while (vt->task->chain.is_successor && ei_chain_take(&vt->task->chain, &event)) {
         if (event.is_completed) {
             ei_release_refuse(&vt->task->rt.releases);
-            ei_virtual_record_unrun(v, vt, event.release, EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
+            ei_virtual_record_unrun(v, vt->task, event.release, EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
         } else {
             account_absent(v, vt, event.release);
         }
@@ -134,17 +127,84 @@ void ei_virtual_drop_rest(struct virtual_run *v, struct virtual_task *vt)
     }
 }
 
-/* The release begins: the task was asleep. */
+/* ---- the jobs in flight ---- */
+
+static void make_current(struct virtual_run *v, struct virtual_slot *vs)
+{
+    ei_virtual_parts_begin(&v->cpus, vs->slot);
+    vs->phase = PHASE_START;
+}
+
+/* The slot has a job; true: its first stage is free. */
+static bool join(struct virtual_task *vt, struct virtual_slot *vs, struct ei_release job)
+{
+    vs->slot->record = ei_job_record_blank(vt->task, job);
+    vs->place = ei_pipeline_join(&vt->task->pipeline);
+    vs->left_stage = NO_STAGE;
+    vs->phase = PHASE_PENDING;
+    vt->in_flight[vs->place % EI_JOB_SLOTS_MAX] = vs;
+    return ei_pipeline_enter(&vt->task->pipeline, vs->place, 0);
+}
+
+/* The release begins: a slot was asleep. */
 void ei_virtual_begin_release(struct virtual_run *v, struct virtual_task *vt, struct ei_release job)
 {
     struct ei_release displaced;
     bool has_displaced = false;
+    struct virtual_slot *vs = vt->slots;
+    while (vs->phase != PHASE_ASLEEP) {
+        vs++;
+    }
+    vt->asleep--;
     (void)ei_release_on_release(&vt->task->rt.releases, job, &displaced, &has_displaced);
-    make_current(v, vt, job);
-    ei_virtual_wake(&v->cpus, vt->task->idx, 0);
+    if (join(vt, vs, job)) {
+        make_current(v, vs);
+        ei_virtual_wake(&v->cpus, vs->slot->idx, 0);
+    }
+    if (vt->asleep > 0 && ei_virtual_is_within_run(v, vt)) {
+        ei_virtual_push_release(v, vt->task->idx);
+    }
 }
 
-/* Wake the successors that sleep and have news: they look at their inbox until a job is released. */
+/* The job behind this one waited for what is free now. */
+static void let_next_go_on(struct virtual_run *v, const struct virtual_slot *vs)
+{
+    struct virtual_task *vt = &v->tasks[vs->slot->task->idx];
+    struct virtual_slot *next = vt->in_flight[(vs->place + 1) % EI_JOB_SLOTS_MAX];
+    if (next->phase == PHASE_PENDING) {
+        make_current(v, next);
+        if (ei_run_is_cancelled(&v->run, v->cpus.now_ns)) {
+            next->phase = PHASE_REFUSED;
+            next->refusal = EI_CAUSE_CANCELLED;
+        }
+    } else {
+        next->slot->record.part_ns[EI_PART_RELEASE_DELAY] += v->cpus.now_ns - next->wait_since_ns;
+    }
+    ei_virtual_wake(&v->cpus, next->slot->idx, 0);
+}
+
+bool ei_virtual_enter_stage(struct virtual_run *v, struct virtual_slot *vs, int32_t stage)
+{
+    if (ei_pipeline_enter(&vs->slot->task->pipeline, vs->place, stage)) {
+        return true;
+    }
+    vs->wait_since_ns = v->cpus.now_ns;
+    ei_virtual_deactivate(v, vs);
+    ei_virtual_block(&v->cpus, vs->slot->idx);
+    return false;
+}
+
+void ei_virtual_pass_stage(struct virtual_run *v, struct virtual_slot *vs)
+{
+    const int32_t stage = vs->left_stage;
+    vs->left_stage = NO_STAGE;
+    if (stage != NO_STAGE && stage + 1 < vs->slot->task->spec->stage_count &&
+        ei_pipeline_pass(&vs->slot->task->pipeline, vs->place, stage)) {
+        let_next_go_on(v, vs);
+    }
+}
+
+/* Wake the successors that have a slot asleep and news: they look at their inbox until all have a job. */
 static void announce(struct virtual_run *v, struct virtual_task *vt)
 {
     struct ei_chain *chain = &vt->task->chain;
@@ -155,51 +215,62 @@ static void announce(struct virtual_run *v, struct virtual_task *vt)
     chain->has_news = false;
     for (int32_t i = 0; i < chain->next_count; i++) {
         struct virtual_task *next = &v->tasks[chain->next[i]];
-        while (next->phase == PHASE_ASLEEP && ei_chain_take(&next->task->chain, &event)) {
+        while (next->asleep > 0 && ei_chain_take(&next->task->chain, &event)) {
             if (!event.is_completed) {
                 account_absent(v, next, event.release);
             } else if (!ei_run_is_cancelled(&v->run, v->cpus.now_ns)) {
                 ei_virtual_begin_release(v, next, event.release);
             } else {
                 ei_release_refuse(&next->task->rt.releases);
-                ei_virtual_record_unrun(v, next, event.release, EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
+                ei_virtual_record_unrun(v, next->task, event.release, EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
             }
         }
         announce(v, next);
     }
 }
 
-/* The thread has no job: the next one that waits, or sleep. */
-static bool take_job(struct virtual_run *v, struct virtual_task *vt)
+/* The slot has no job: the next one that waits, or sleep. While a slot sleeps nothing passes unseen and nothing waits.
+ */
+static bool take_job(struct virtual_run *v, struct virtual_task *vt, struct virtual_slot *vs)
 {
     struct ei_release job;
-    account_passed(v, vt);
-    if (ei_release_on_finish(&vt->task->rt.releases, &job)) {
+    if (vt->asleep == 0) {
+        account_passed(v, vt);
+    }
+    while (ei_release_on_finish(&vt->task->rt.releases, &job)) {
         if (!ei_run_is_cancelled(&v->run, v->cpus.now_ns)) {
-            make_current(v, vt, job);
-            return true;
+            if (join(vt, vs, job)) {
+                make_current(v, vs);
+                return true;
+            }
+            ei_virtual_block(&v->cpus, vs->slot->idx);
+            return false;
         }
         ei_release_unstart(&vt->task->rt.releases);
-        ei_virtual_record_unrun(v, vt, job, EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
+        ei_virtual_record_unrun(v, vt->task, job, EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
     }
-    vt->phase = PHASE_ASLEEP;
-    ei_virtual_block(&v->cpus, vt->task->idx);
-    if (ei_virtual_is_within_run(v, vt)) {
+    vs->phase = PHASE_ASLEEP;
+    ei_virtual_block(&v->cpus, vs->slot->idx);
+    vt->asleep++;
+    if (vt->asleep == 1 && ei_virtual_is_within_run(v, vt)) {
         ei_virtual_push_release(v, vt->task->idx);
     }
     return false;
 }
 
-/* The same, and what it leaves behind releases its successors; false when the thread gave up its CPU. */
-bool ei_virtual_next_job(struct virtual_run *v, struct virtual_task *vt)
+bool ei_virtual_next_job(struct virtual_run *v, struct virtual_slot *vs)
 {
-    bool is_running = take_job(v, vt);
+    struct virtual_task *vt = &v->tasks[vs->slot->task->idx];
+    if (ei_pipeline_leave(&vt->task->pipeline, vs->place)) {
+        let_next_go_on(v, vs);
+    }
+    bool is_running = take_job(v, vt, vs);
     if (vt->task->chain.has_news) {
         if (is_running) {
-            ei_virtual_compute(&v->cpus, vt->task->idx, 0); /* due at once when it next runs */
+            ei_virtual_compute(&v->cpus, vs->slot->idx, 0); /* due at once when it next runs */
         }
         announce(v, vt);
-        is_running = is_running && v->cpus.threads[vt->task->idx].state == EI_VIRTUAL_RUNNING;
+        is_running = is_running && v->cpus.threads[vs->slot->idx].state == EI_VIRTUAL_RUNNING;
     }
     return is_running;
 }

@@ -21,20 +21,20 @@ int ei_virtual_create_collector(const struct ei_run *run, int32_t cpu_count, con
                                run->wl->outputs.jobs == EI_SPEC_JOBS_CSV, out, err);
 }
 
-void ei_virtual_parts_begin(struct ei_virtual_cpus *cpus, struct ei_live_task *task)
+void ei_virtual_parts_begin(struct ei_virtual_cpus *cpus, struct ei_job_slot *slot)
 {
-    task->rt.record.ready_ns = cpus->now_ns;
-    ei_virtual_count_begin(cpus, task->idx);
+    slot->record.ready_ns = cpus->now_ns;
+    ei_virtual_count_begin(cpus, slot->idx);
 }
 
-/* Waits for the lane are counted by the gate (ei_course_end). */
-void ei_virtual_parts_end(struct ei_virtual_cpus *cpus, struct ei_live_task *task)
+/* Waits for the lane are counted by the gate (ei_course_end), those for a stage by the engine. */
+void ei_virtual_parts_end(struct ei_virtual_cpus *cpus, struct ei_job_slot *slot)
 {
-    struct ei_job_record *record = &task->rt.record;
-    const struct ei_virtual_thread *t = &cpus->threads[task->idx];
-    ei_virtual_count(cpus, task->idx);
+    struct ei_job_record *record = &slot->record;
+    const struct ei_virtual_thread *t = &cpus->threads[slot->idx];
+    ei_virtual_count(cpus, slot->idx);
     record->flags |= EI_JOB_SPLIT;
-    record->part_ns[EI_PART_RELEASE_DELAY] = record->ready_ns - record->release_ns;
+    record->part_ns[EI_PART_RELEASE_DELAY] += record->ready_ns - record->release_ns;
     record->part_ns[EI_PART_BLOCKING] += t->below_ns;
     record->part_ns[EI_PART_INTERFERENCE] += t->waited_ns - t->below_ns;
     record->part_ns[EI_PART_EXECUTION] += t->ran_ns;

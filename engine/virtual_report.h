@@ -10,8 +10,8 @@ int ei_virtual_create_collector(const struct ei_run *run, int32_t cpu_count, con
                                 struct ei_collector **out, struct einet_error *err);
 
 /* The job becomes ready now: its thread is woken, or goes on with it. */
-void ei_virtual_parts_begin(struct ei_virtual_cpus *cpus, struct ei_live_task *task);
+void ei_virtual_parts_begin(struct ei_virtual_cpus *cpus, struct ei_job_slot *slot);
 /* The job ends now: complete the parts of its response. */
-void ei_virtual_parts_end(struct ei_virtual_cpus *cpus, struct ei_live_task *task);
+void ei_virtual_parts_end(struct ei_virtual_cpus *cpus, struct ei_job_slot *slot);
 
 #endif

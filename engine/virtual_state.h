@@ -1,5 +1,6 @@
-/* What the files of the virtual engine share: virtual.c (the program of a task, events, the run) and virtual_release.c
- * (releases). One owner; times on the virtual clock, which begins at t0.
+/* What the files of the virtual engine share: virtual.c (the program of a job thread, events, the run) and
+ * virtual_release.c (releases, and the order of the jobs of a task). One owner; times on the virtual clock, which
+ * begins at t0.
  */
 #ifndef ENGINE_VIRTUAL_STATE_H
 #define ENGINE_VIRTUAL_STATE_H
@@ -9,9 +10,11 @@
 #include "engine/virtual_cpus.h"
 #include "engine/virtual_network.h"
 
-/* What a task's thread does when it is due. */
+/* What a job thread does when it is due. */
 enum phase {
     PHASE_ASLEEP,
+    PHASE_PENDING, /* it has a job, whose first stage is not free */
+    PHASE_REFUSED, /* the job does not run */
     PHASE_START,   /* the job's first instant on a CPU */
     PHASE_STAGE,   /* the stage stage_idx begins */
     PHASE_GRANTED, /* the lane came */
@@ -21,15 +24,29 @@ enum phase {
     PHASE_OVER     /* all stages are done */
 };
 
-struct virtual_task {
-    struct ei_live_task *task;
+#define NO_STAGE (-1)
+
+/* A job thread. */
+struct virtual_slot {
+    struct ei_job_slot *slot;
     enum phase phase;
+    int64_t place;      /* of its job in the pipeline */
+    int32_t left_stage; /* that is over and not passed on, or NO_STAGE */
+    uint8_t refusal;    /* enum ei_job_cause, of PHASE_REFUSED */
     int32_t stage_idx;
     bool is_in_cpu_stage; /* the stage before stage_idx has not been ended */
     struct ei_course course;
     bool owes_preemption_record;
     int64_t wait_since_ns;
     int32_t preemptor; /* task that got the lane when it was yielded */
+};
+
+struct virtual_task {
+    struct ei_live_task *task;
+    struct virtual_slot *slots;                       /* [task->slot_count], of the run's */
+    struct virtual_slot *at_lane;                     /* whose job asked for the lane last */
+    struct virtual_slot *in_flight[EI_JOB_SLOTS_MAX]; /* by place modulo */
+    int32_t asleep;                                   /* slots */
     bool has_next;
     struct ei_arrival_release next; /* that has not been accounted */
     struct ei_chain_event *inbox;   /* storage of its chain's; owned */
@@ -45,10 +62,11 @@ struct sleeper {
 struct virtual_run {
     struct ei_run run;
     struct virtual_task *tasks;
-    struct ei_virtual_cpus cpus;
-    struct ei_load *loads; /* [cpu_count] */
+    struct virtual_slot *slots;
+    struct ei_virtual_cpus cpus; /* a thread for each slot, by the same number */
+    struct ei_load *loads;       /* [cpu_count] */
     struct ei_collector *collector;
-    struct sleeper *heap; /* tasks that sleep until a release, by time and number */
+    struct sleeper *heap; /* tasks of which a slot sleeps until a release, by time and number */
     int32_t heap_count;
     int64_t next_look_ns; /* of the watchdog; INT64_MAX = no task has a limit */
     const struct ei_virtual_options *options;
@@ -57,13 +75,16 @@ struct virtual_run {
 /* ---- virtual.c ---- */
 
 /* The record of a release goes to the collector and to the tasks that come after this one. */
-void ei_virtual_push_job(struct virtual_run *v, struct virtual_task *vt, const struct ei_job_record *job);
-void ei_virtual_record_unrun(struct virtual_run *v, struct virtual_task *vt, struct ei_release release, uint8_t outcome,
-                             uint8_t cause);
+void ei_virtual_push_job(struct virtual_run *v, struct ei_live_task *task, const struct ei_job_record *job);
+void ei_virtual_record_unrun(struct virtual_run *v, struct ei_live_task *task, struct ei_release release,
+                             uint8_t outcome, uint8_t cause);
+
+/* Count the slot's thread as active on its CPU, or not; nothing for a task outside real time. */
+void ei_virtual_deactivate(struct virtual_run *v, struct virtual_slot *vs);
 
 /* ---- virtual_release.c ---- */
 
-/* The heap of tasks that sleep until a release by the clock: by time, then by number. */
+/* The heap of tasks that have a slot asleep until a release by the clock: by time, then by number. */
 void ei_virtual_push_release(struct virtual_run *v, int32_t task);
 int32_t ei_virtual_pop_release(struct virtual_run *v);
 
@@ -71,12 +92,18 @@ int32_t ei_virtual_pop_release(struct virtual_run *v);
 bool ei_virtual_is_within_run(const struct virtual_run *v, const struct virtual_task *vt);
 struct ei_release ei_virtual_take_release(struct virtual_task *vt);
 
-/* A release finds the task asleep: it wakes. */
+/* A release finds a slot asleep: the first of them wakes. */
 void ei_virtual_begin_release(struct virtual_run *v, struct virtual_task *vt, struct ei_release job);
 
-/* The thread has no job any more: the next one that waits, or sleep; and what it leaves behind releases its successors.
- * False when the thread gave up its CPU. */
-bool ei_virtual_next_job(struct virtual_run *v, struct virtual_task *vt);
+/* The slot's job wants to enter a stage, or the end (stage_count). False: the job before it is there, and the thread
+ * gave up its CPU; it comes back to the same phase. */
+bool ei_virtual_enter_stage(struct virtual_run *v, struct virtual_slot *vs, int32_t stage);
+/* What the job has left (left_stage) is free for the one behind it. */
+void ei_virtual_pass_stage(struct virtual_run *v, struct virtual_slot *vs);
+
+/* The job has ended and is recorded: it leaves, and the slot goes on with the next job that waits, or sleeps; and what
+ * it leaves behind releases its successors. False when the thread gave up its CPU. */
+bool ei_virtual_next_job(struct virtual_run *v, struct virtual_slot *vs);
 
 /* What is left when the run was ended early: dropped by name, as in a live run. */
 void ei_virtual_drop_rest(struct virtual_run *v, struct virtual_task *vt);

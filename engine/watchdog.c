@@ -19,17 +19,24 @@ int64_t ei_watch_limit_ns(const struct ei_workload *wl, int32_t task_idx)
     return wl->platform.watchdog > 0 ? sum_ns * wl->platform.watchdog : EI_WATCH_NO_LIMIT;
 }
 
-bool ei_watch_task(struct ei_live_task *task, int64_t now_ns, int64_t used_ns, int64_t beat_ns)
+void ei_watch_slot_init(struct ei_job_slot *slot)
 {
-    struct ei_task_watch *watch = &task->watch;
+    ei_watch_init(&slot->watch.watch);
+    slot->watch.job_idx = EI_WATCH_NO_JOB;
+}
+
+bool ei_watch_slot(struct ei_job_slot *slot, int64_t now_ns, int64_t used_ns, int64_t beat_ns)
+{
+    const struct ei_live_task *task = slot->task;
+    struct ei_task_watch *watch = &slot->task->watch;
     const struct ei_watch_look look = {
         .now_ns = now_ns,
-        .job_idx = atomic_load_explicit(&watch->job_idx, memory_order_acquire),
+        .job_idx = atomic_load_explicit(&slot->watch.job_idx, memory_order_acquire),
         .used_ns = used_ns,
         .limit_ns = ei_watch_limit_ns(task->run->wl, task->idx),
         .beat_ns = beat_ns,
     };
-    const enum ei_watch_verdict verdict = ei_watch_take(&watch->watch, &look);
+    const enum ei_watch_verdict verdict = ei_watch_take(&slot->watch.watch, &look);
     if (verdict == EI_WATCH_FINE || atomic_load_explicit(&watch->is_demoted, memory_order_relaxed)) {
         return false;
     }
@@ -38,7 +45,7 @@ bool ei_watch_task(struct ei_live_task *task, int64_t now_ns, int64_t used_ns, i
         .is_starving = verdict == EI_WATCH_STARVING,
         .job_idx = look.job_idx,
         .at_ns = now_ns - task->run->t0_ns,
-        .used_ns = used_ns - watch->watch.job_used_ns,
+        .used_ns = used_ns - slot->watch.watch.job_used_ns,
         .limit_ns = look.limit_ns,
     };
     atomic_store_explicit(&watch->is_demoted, true, memory_order_release);
@@ -56,19 +63,27 @@ int32_t ei_watch_demotions(const struct ei_run *run, struct ei_metrics_demotion 
     return count;
 }
 
-/* One look at every task; true when a thread was demoted for starving the housekeeper. */
+static void demote(struct ei_live_task *task)
+{
+    for (int32_t i = 0; i < task->slot_count; i++) {
+        struct ei_job_slot *slot = &task->slots[i];
+        (void)ei_thread_demote(slot->thread.tid, task->nn.net != NULL ? &slot->seat.boost : NULL);
+    }
+}
+
+/* One look at every job thread; true when a thread was demoted for starving the housekeeper. */
 static bool look_around(struct ei_run *run, int64_t now_ns, int64_t beat_ns)
 {
-    for (int32_t i = 0; i < run->wl->task_count; i++) {
-        struct ei_live_task *task = &run->tasks[i];
+    for (int32_t i = 0; i < run->slot_count; i++) {
+        struct ei_job_slot *slot = &run->slots[i];
         struct timespec used;
-        if (!task->is_fifo || clock_gettime(task->watch.clock, &used) != 0) {
+        if (!slot->task->is_fifo || clock_gettime(slot->watch.clock, &used) != 0) {
             continue; /* a thread that has ended has no clock */
         }
         const int64_t used_ns = (int64_t)used.tv_sec * EI_NS_PER_S + used.tv_nsec;
-        if (ei_watch_task(task, now_ns, used_ns, beat_ns)) {
-            (void)ei_thread_demote(task->thread.tid, task->nn.net != NULL ? &task->nn.seat.boost : NULL);
-            if (task->watch.demotion.is_starving) {
+        if (ei_watch_slot(slot, now_ns, used_ns, beat_ns)) {
+            demote(slot->task);
+            if (slot->task->watch.demotion.is_starving) {
                 return true;
             }
         }
@@ -99,9 +114,12 @@ int ei_watchdog_start(struct ei_run *run, struct einet_error *err)
     atomic_store(&run->watchdog.beat_ns, INT64_MAX / 2); /* nothing is silent before the run begins */
     for (int32_t i = 0; i < run->wl->task_count; i++) {
         has_fifo |= run->tasks[i].is_fifo;
-        if (pthread_getcpuclockid(run->tasks[i].thread.handle, &run->tasks[i].watch.clock) != 0) {
+    }
+    for (int32_t i = 0; i < run->slot_count; i++) {
+        struct ei_job_slot *slot = &run->slots[i];
+        if (pthread_getcpuclockid(slot->thread.handle, &slot->watch.clock) != 0) {
             return einet_error_set(err, EINET_E_FAULT, "task '%s' has no clock of its processor time",
-                                   run->wl->tasks[i].name);
+                                   slot->task->spec->name);
         }
     }
     if (!has_fifo || run->wl->platform.watchdog == 0) {

@@ -1,6 +1,6 @@
 /* The watchdog of a run: looks at every real-time task each EI_WATCH_PERIOD_NS (scheduler/watchdog.h) and demotes a
- * thread that has run away to SCHED_OTHER, for the rest of the run: it inherits no priority any more, waits for lanes
- * behind all others from its next job on, and its time is no real-time load any more.
+ * thread that has run away to SCHED_OTHER, with all of its task, for the rest of the run: it inherits no priority any
+ * more, waits for lanes behind all others from its next job on, and its time is no real-time load any more.
  *
  * Live: a thread above all tasks, on any CPU of the process, since the housekeeper may be what is starved. It runs only
  * when tasks have SCHED_FIFO. The virtual engine takes the same looks by its own clock.
@@ -17,16 +17,20 @@
 #include <stdio.h>
 #include <time.h>
 
-struct ei_live_task;
+struct ei_job_slot;
 struct ei_run;
 
-/* Of one task. The watchdog writes the demotion and then the flag. */
-struct ei_task_watch {
+/* Of one job thread. */
+struct ei_slot_watch {
     struct ei_watch watch;
     _Atomic int64_t job_idx; /* that runs; EI_WATCH_NO_JOB = none; written by the job thread */
+    clockid_t clock;         /* live: of the thread's processor time */
+};
+
+/* Of one task, all of whose job threads are demoted together. The watchdog writes the demotion and then the flag. */
+struct ei_task_watch {
     atomic_bool is_demoted;
     struct ei_metrics_demotion demotion;
-    clockid_t clock;  /* live: of the thread's processor time */
     bool is_reported; /* the housekeeper's own: it has said so */
 };
 
@@ -40,8 +44,12 @@ struct ei_watchdog {
 /* Processor time after which a job of the task has run away; EI_WATCH_NO_LIMIT = not every stage has a budget. */
 int64_t ei_watch_limit_ns(const struct ei_workload *wl, int32_t task_idx);
 
-/* Take a look at the task; returns true when it is demoted by that, with the demotion noted. Thread: the watchdog's. */
-bool ei_watch_task(struct ei_live_task *task, int64_t now_ns, int64_t used_ns, int64_t beat_ns);
+/* Nothing has been seen of the slot's thread yet. */
+void ei_watch_slot_init(struct ei_job_slot *slot);
+
+/* Take a look at a job thread; returns true when its task is demoted by that, with the demotion noted. Thread: the
+ * watchdog's. */
+bool ei_watch_slot(struct ei_job_slot *slot, int64_t now_ns, int64_t used_ns, int64_t beat_ns);
 
 /* List the demotions of the run; out: [EI_TASKS_MAX]. Returns how many. */
 int32_t ei_watch_demotions(const struct ei_run *run, struct ei_metrics_demotion *out);

@@ -3,14 +3,17 @@
 
 #include <errno.h>
 
-int ei_release_init(struct ei_release_state *state, enum ei_late_policy policy, int32_t queue_max)
+int ei_release_init(struct ei_release_state *state, enum ei_late_policy policy, int32_t queue_max, int32_t active_max)
 {
+    if (active_max < 1) {
+        return -EINVAL;
+    }
     if (policy == EI_LATE_SKIP) {
         queue_max = 0;
     } else if (queue_max < 1 || queue_max > EI_RELEASE_QUEUE_MAX) {
         return -EINVAL;
     }
-    *state = (struct ei_release_state){.policy = policy, .queue_max = queue_max};
+    *state = (struct ei_release_state){.policy = policy, .queue_max = queue_max, .active_max = active_max};
     return 0;
 }
 
@@ -32,8 +35,8 @@ enum ei_release_verdict ei_release_on_release(struct ei_release_state *state, st
                                               struct ei_release *out_displaced, bool *out_has_displaced)
 {
     *out_has_displaced = false;
-    if (!state->is_active) {
-        state->is_active = true;
+    if (state->active < state->active_max) {
+        state->active++;
         state->started++;
         return EI_RELEASE_START;
     }
@@ -56,7 +59,7 @@ enum ei_release_verdict ei_release_on_release(struct ei_release_state *state, st
 bool ei_release_on_finish(struct ei_release_state *state, struct ei_release *out_next)
 {
     if (state->waiting == 0) {
-        state->is_active = false;
+        state->active--;
         return false;
     }
     *out_next = pop_oldest(state);

@@ -28,8 +28,8 @@ static _Thread_local const struct ei_live_task *task_here; /* whose job runs in 
 static _Thread_local int64_t job_here = -1;
 static _Thread_local bool is_fault_due;
 
-void __real_ei_job_run(struct ei_live_task *task, struct ei_release release, int64_t awake_ns); /* NOLINT */
-void __wrap_ei_job_run(struct ei_live_task *task, struct ei_release release, int64_t awake_ns);
+void __real_ei_job_run(struct ei_job_slot *slot, struct ei_release release, int64_t awake_ns); /* NOLINT */
+void __wrap_ei_job_run(struct ei_job_slot *slot, struct ei_release release, int64_t awake_ns);
 void __real_ei_spin(int64_t work_ns); /* NOLINT: the linker's names */
 void __wrap_ei_spin(int64_t work_ns);
 void __real_ei_mono_sleep_until(struct ei_mono t); /* NOLINT */
@@ -45,12 +45,12 @@ static bool is_task(const char *name)
     return task_here != NULL && strcmp(task_here->spec->name, name) == 0;
 }
 
-void __wrap_ei_job_run(struct ei_live_task *task, struct ei_release release, int64_t awake_ns)
+void __wrap_ei_job_run(struct ei_job_slot *slot, struct ei_release release, int64_t awake_ns)
 {
-    task_here = task;
+    task_here = slot->task;
     job_here = release.job_idx;
     is_fault_due = is_hit(job_here);
-    __real_ei_job_run(task, release, awake_ns);
+    __real_ei_job_run(slot, release, awake_ns);
     is_fault_due = false;
 }
 

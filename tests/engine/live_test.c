@@ -29,8 +29,8 @@ int __real_clock_gettime(clockid_t clock, struct timespec *ts); /* NOLINT: the l
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ts);
 int __real_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout); /* NOLINT */
 int __wrap_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout);
-int __real_ei_task_measure(struct ei_live_task *task, struct einet_error *err); /* NOLINT */
-int __wrap_ei_task_measure(struct ei_live_task *task, struct einet_error *err);
+int __real_ei_task_measure(struct ei_job_slot *slot, struct einet_error *err); /* NOLINT */
+int __wrap_ei_task_measure(struct ei_job_slot *slot, struct einet_error *err);
 int __real_ei_dataset_sample(const struct ei_dataset *ds, int32_t idx, struct einet_image *image,
                              int32_t *label); /* NOLINT */
 void __real_ei_spin(int64_t work_ns);         /* NOLINT */
@@ -61,7 +61,7 @@ int __wrap_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct times
     return SIGINT;
 }
 
-int __wrap_ei_task_measure(struct ei_live_task *task, struct einet_error *err)
+int __wrap_ei_task_measure(struct ei_job_slot *slot, struct einet_error *err)
 {
     atomic_fetch_add(&measurements, 1);
     if (is_measuring_broken) {
@@ -69,7 +69,7 @@ int __wrap_ei_task_measure(struct ei_live_task *task, struct einet_error *err)
         nanosleep(&others_queue_up, NULL);
         return einet_error_set(err, EINET_E_BACKEND, "the measurement is broken");
     }
-    return __real_ei_task_measure(task, err);
+    return __real_ei_task_measure(slot, err);
 }
 
 int __wrap_ei_dataset_sample(const struct ei_dataset *ds, int32_t idx, struct einet_image *image, int32_t *label)
