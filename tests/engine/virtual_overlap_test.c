@@ -118,3 +118,31 @@ EI_TEST(an_ended_run_with_jobs_in_flight_keeps_the_identity)
         EI_TRUEF(play(CAMERA("3"), stop_after), "after %d jobs", (int)stop_after);
     }
 }
+
+/* At 4 ms `low` has no answer, and two jobs of `high` are under way, of 2 ms each: it would have its answer by 8.02 ms
+ * (the allowance behind a network included), by what it knows. */
+#define ELASTIC(deadline)                                                                                              \
+    "version: 1\nname: t\nrun: { duration: 20ms, warmup: 0s, start_delay: 0s, seed: 1 }\n"                             \
+    "platform: { privileges: degrade, rt_load_cap: 1.0 }\n"                                                            \
+    "lanes: { acc: { kind: cpu, cpus: \"0-1\", preempt: block } }\n"                                                   \
+    "models:\n  long: { emulate: { blocks: [ { conv: 4ms, score: 0.9 } ] } }\n"                                        \
+    "  short: { emulate: { blocks: [ { conv: 1ms, score: 0.9 } ] } }\n"                                                \
+    "planner: { search: all, first_exit: optional }\n"                                                                 \
+    "tasks:\n"                                                                                                         \
+    "  - { name: low, arrival: { model: periodic, period: 20ms }, deadline: " deadline                                 \
+    ", priority: 10, cpus: \"1\",\n"                                                                                   \
+    "      on_preempt: elastic, stages: [ { name: n, kind: nn, model: long, lane: acc } ] }\n"                         \
+    "  - { name: high, arrival: { model: burst, count: 2, spacing: 1ms, offset: 1ms }, deadline: none, priority: "     \
+    "20,\n"                                                                                                            \
+    "      cpus: \"0\", overlap: 2, stages: [ { name: pre, kind: cpu, work: { spin: 1ms } },\n"                        \
+    "        { name: n, kind: nn, model: short, lane: acc } ] }\n"
+
+EI_TEST(elastic_counts_every_job_of_a_higher_task_that_is_under_way)
+{
+    EI_TRUE(play(ELASTIC("8021us"), 0));
+    EI_EQ(job_of(0, 0)->exit_idx, 0);
+    EI_TRUE(play(ELASTIC("8019us"), 0));
+    EI_EQ(job_of(0, 0)->exit_idx, -1);
+    EI_EQ(job_of(0, 0)->finish_ns, 4 * MS);
+    EI_EQ(job_of(1, 1)->finish_ns, 6 * MS);
+}

@@ -204,7 +204,7 @@ static void draw_system(struct ei_random *rng, struct ref_system *system)
             .priority = 1 + (int32_t)ei_random_below(rng, 12),
             .cpu = (int32_t)ei_random_below(rng, 2),
             .pre_ns = draw_ns(rng, 0, 30),
-            .post_ns = draw_ns(rng, 0, 5),
+            .post_ns = draw_ns(rng, 0, ei_random_below(rng, 3) == 0 ? 40 : 5),
             .blocks = (int32_t)ei_random_below(rng, REF_BLOCKS_MAX + 1),
             .on_preempt = (enum ref_preempt)ei_random_below(rng, 5),
             .on_deadline = (enum ref_deadline)ei_random_below(rng, 3),
