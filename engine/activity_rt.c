@@ -28,6 +28,7 @@ void ei_activity_cut(struct ei_job_slot *slot, int64_t now_ns)
     const struct ei_record record = {
         .kind = EI_RECORD_ACTIVITY,
         .u.activity = {.task_idx = slot->task->idx,
+                       .slot = slot->idx - slot->task->slots->idx,
                        .cpu = sched_getcpu(),
                        .priority = own,
                        .top_priority = lent > own && own > 0 ? lent : own,

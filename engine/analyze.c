@@ -212,16 +212,30 @@ static uint32_t unknown_lanes(const struct ei_analysis_model *model, enum ei_ana
     return unknown;
 }
 
-/* Which tasks nothing is known of: those of such lanes, whom the watchdog may demote, who come after one of them in a
- * chain, and all that the first and the last can delay (holders run at most at the priority of the highest of them). */
+/* The bounds know tasks whose jobs follow one another. With overlap that is so when a job is over before the next one
+ * is released: by induction no two are ever in flight. */
+static bool may_overlap(const struct ei_analysis_model *model, const struct ei_analysis *analysis, int32_t i)
+{
+    const struct ei_task_spec *head = &model->wl->tasks[ei_workload_chain_head(model->wl, i)];
+    const bool has_distance = head->arrival.model == EI_ARRIVAL_PERIODIC || head->arrival.model == EI_ARRIVAL_SPORADIC;
+    const int64_t bound_ns = analysis->tasks[i].response_ns;
+    return analysis->tasks[i].is_bounded && model->wl->tasks[i].overlap > 1 &&
+           !(has_distance && bound_ns >= 0 && bound_ns <= model->tasks[i].period_ns);
+}
+
+/* Which tasks nothing is known of: those of such lanes, whose jobs may overlap, whom the watchdog may demote, who come
+ * after one of them in a chain, and all that the first two and the last can delay (holders run at most at the priority
+ * of the highest of them; by deadline anybody may). */
 static bool find_unknown(const struct ei_analysis_model *model, const struct ei_analysis *analysis, bool *out_unknown)
 {
     const uint32_t lanes = unknown_lanes(model, analysis->policy);
     int32_t highest = 0;
     bool is_any = false;
     for (int32_t i = 0; i < analysis->task_count; i++) {
-        if (analysis->tasks[i].is_bounded && (lanes_of(model, i) & lanes) != 0 && model->tasks[i].priority > highest) {
-            highest = model->tasks[i].priority;
+        const bool may = may_overlap(model, analysis, i);
+        const int32_t reach = may && analysis->policy == EI_ANALYSIS_EDF ? INT32_MAX : model->tasks[i].priority;
+        if (analysis->tasks[i].is_bounded && (may || (lanes_of(model, i) & lanes) != 0) && reach > highest) {
+            highest = reach;
         }
     }
     for (bool is_growing = true; is_growing;) {
@@ -243,7 +257,10 @@ static bool find_unknown(const struct ei_analysis_model *model, const struct ei_
 static void forget_unknown(const struct ei_analysis_model *model, struct ei_analysis *out)
 {
     bool is_unknown[EI_TASKS_MAX] = {false};
-    const bool is_any = find_unknown(model, out, is_unknown);
+    bool is_any = find_unknown(model, out, is_unknown);
+    for (int32_t i = 0; i < out->task_count; i++) { /* beyond the period scales and deadlines would not be sound */
+        is_any = is_any || model->wl->tasks[i].overlap > 1;
+    }
     for (int32_t i = 0; i < out->task_count; i++) {
         struct ei_analysis_task *task = &out->tasks[i];
         if (is_unknown[i]) {

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+_Static_assert(EI_OVERLAP_MAX <= EI_JOB_SLOTS_MAX, "every job in flight has a slot");
 _Static_assert(EI_STAGES_MAX <= EI_PIPELINE_STAGES_MAX, "every stage has its order");
 
 static bool is_same_input(const struct ei_input_spec *a, const struct ei_input_spec *b)
@@ -126,7 +127,9 @@ int ei_run_make_tasks(struct ei_run *run, struct einet_error *err)
 {
     const struct ei_workload *wl = run->wl;
     run->tasks = ei_memory_table((size_t)wl->task_count, sizeof *run->tasks);
-    run->slot_count = wl->task_count;
+    for (int32_t i = 0; i < wl->task_count; i++) {
+        run->slot_count += wl->tasks[i].overlap;
+    }
     run->slots = ei_memory_table((size_t)run->slot_count, sizeof *run->slots);
     if (run->tasks == NULL || run->slots == NULL) {
         return einet_error_set(err, -ENOMEM, "no memory for %d tasks", wl->task_count);
@@ -139,7 +142,7 @@ int ei_run_make_tasks(struct ei_run *run, struct einet_error *err)
         task->idx = i;
         task->rt.last_nominal_ns = INT64_MIN;
         task->slots = slot;
-        task->slot_count = 1;
+        task->slot_count = wl->tasks[i].overlap;
         for (int32_t k = 0; k < task->slot_count; k++, slot++) {
             slot->task = task;
             slot->idx = (int32_t)(slot - run->slots);

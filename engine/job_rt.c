@@ -210,6 +210,7 @@ static void run(struct ei_job_slot *slot)
 void ei_job_run(struct ei_job_slot *slot, struct ei_release release, int64_t awake_ns)
 {
     slot->record = ei_job_record_blank(slot->task, release);
+    slot->record.slot = (uint8_t)(slot->idx - slot->task->slots->idx);
     slot->record.awake_ns = awake_ns;
     slot->record.ready_ns = slot->ready_ns;
     ei_activity_begin(slot, slot->ready_ns);

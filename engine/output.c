@@ -190,6 +190,7 @@ struct ei_metrics_task ei_task_describe(const struct ei_live_task *task)
         .deadline_ns = spec->deadline_ns == EI_NONE_NS ? INT64_MAX : spec->deadline_ns,
         .period_ns = least_distance_ns(&task->run->wl->tasks[ei_workload_chain_head(task->run->wl, task->idx)].arrival),
         .exits = task->nn.et.exits,
+        .slots = task->slot_count,
         .cpus = task->cpus,
         .slo = metrics_slo(&spec->slo),
     };

@@ -2,6 +2,7 @@
 #include "metrics/activity.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -11,15 +12,27 @@ struct ei_activity_ring {
     int32_t count;
 };
 
-int ei_activity_history_init(struct ei_activity_history *history, int32_t task_count, int32_t kept)
+static int32_t ring_count(const struct ei_activity_history *history)
 {
-    *history = (struct ei_activity_history){.kept = kept};
-    history->rings = calloc((size_t)task_count, sizeof *history->rings);
+    return history->task_count * history->slots_max;
+}
+
+/* The thread's, NULL = there is none. */
+static struct ei_activity_ring *ring_of(const struct ei_activity_history *history, int32_t task_idx, int32_t slot)
+{
+    const bool is_there = task_idx >= 0 && task_idx < history->task_count && slot >= 0 && slot < history->slots_max;
+    return is_there ? &history->rings[task_idx * history->slots_max + slot] : NULL;
+}
+
+int ei_activity_history_init(struct ei_activity_history *history, int32_t task_count, int32_t slots_max, int32_t kept)
+{
+    *history = (struct ei_activity_history){.slots_max = slots_max, .kept = kept};
+    history->rings = calloc((size_t)task_count * (size_t)slots_max, sizeof *history->rings);
     if (history->rings == NULL) {
         return -ENOMEM;
     }
     history->task_count = task_count;
-    for (int32_t i = 0; i < task_count; i++) {
+    for (int32_t i = 0; i < ring_count(history); i++) {
         history->rings[i].stretches = calloc((size_t)kept, sizeof *history->rings[i].stretches);
         if (history->rings[i].stretches == NULL) {
             ei_activity_history_fini(history);
@@ -31,7 +44,7 @@ int ei_activity_history_init(struct ei_activity_history *history, int32_t task_c
 
 void ei_activity_history_fini(struct ei_activity_history *history)
 {
-    for (int32_t i = 0; i < history->task_count; i++) {
+    for (int32_t i = 0; i < ring_count(history); i++) {
         free(history->rings[i].stretches);
     }
     free(history->rings);
@@ -47,10 +60,10 @@ static const struct ei_activity_record *at(const struct ei_activity_history *his
 
 void ei_activity_history_add(struct ei_activity_history *history, const struct ei_activity_record *activity)
 {
-    if (activity->task_idx < 0 || activity->task_idx >= history->task_count) {
+    struct ei_activity_ring *ring = ring_of(history, activity->task_idx, activity->slot);
+    if (ring == NULL) {
         return;
     }
-    struct ei_activity_ring *ring = &history->rings[activity->task_idx];
     if (ring->count > 0 && at(history, ring, 0)->end_ns > activity->end_ns) {
         return;
     }
@@ -59,13 +72,14 @@ void ei_activity_history_add(struct ei_activity_history *history, const struct e
     ring->count += ring->count < history->kept ? 1 : 0;
 }
 
-const struct ei_activity_record *ei_activity_history_of_job(const struct ei_activity_history *history, int32_t task_idx,
-                                                            int64_t job_idx, int32_t n)
+const struct ei_activity_record *ei_activity_history_of_job(const struct ei_activity_history *history,
+                                                            const struct ei_job_record *job, int32_t n)
 {
-    if (task_idx >= history->task_count) {
+    const struct ei_activity_ring *ring = ring_of(history, job->task_idx, job->slot);
+    const int64_t job_idx = job->job_idx;
+    if (ring == NULL) {
         return NULL;
     }
-    const struct ei_activity_ring *ring = &history->rings[task_idx];
     int32_t newest = 0;
     while (newest < ring->count && at(history, ring, newest)->job_idx > job_idx) {
         newest++;
@@ -86,23 +100,24 @@ static int64_t used_ns(const struct ei_activity_record *a, int64_t from_ns, int6
     return overlap_ns < a->cpu_ns ? overlap_ns : a->cpu_ns;
 }
 
-struct ei_activity_use ei_activity_history_use(const struct ei_activity_history *history, int32_t task_idx,
-                                               int32_t priority, int32_t cpu, int64_t from_ns, int64_t to_ns)
+struct ei_activity_use ei_activity_history_use(const struct ei_activity_history *history,
+                                               const struct ei_activity_record *own, int64_t from_ns, int64_t to_ns)
 {
     struct ei_activity_use use = {0};
-    for (int32_t i = 0; i < history->task_count; i++) {
+    const struct ei_activity_ring *const own_ring = ring_of(history, own->task_idx, own->slot);
+    for (int32_t i = 0; i < ring_count(history); i++) {
         const struct ei_activity_ring *ring = &history->rings[i];
-        for (int32_t back = 0; i != task_idx && back < ring->count; back++) {
+        for (int32_t back = 0; ring != own_ring && back < ring->count; back++) {
             const struct ei_activity_record *a = at(history, ring, back);
             if (a->end_ns <= from_ns) {
                 break;
             }
-            if (a->cpu != cpu) {
+            if (a->cpu != own->cpu) {
                 continue;
             }
-            if (a->priority >= priority) {
+            if (a->priority >= own->priority) {
                 use.higher_ns += used_ns(a, from_ns, to_ns);
-            } else if (a->top_priority >= priority) {
+            } else if (a->top_priority >= own->priority) {
                 use.lower_ns += used_ns(a, from_ns, to_ns);
             }
         }

@@ -49,15 +49,14 @@ static int64_t gaps_ns(const struct search *s, int32_t cpu, int64_t from_ns, int
     return ei_gap_history_covered_ns(s->gaps, &cpus, from_ns, to_ns);
 }
 
-/* Of wait_ns in [from, to) without the processor, count what other tasks used of it. Returns the rest. */
+/* Of wait_ns in [from, to) without the processor, count what others used of it. Returns the rest. */
 static int64_t count_others(const struct search *s, const struct ei_activity_record *own, int64_t from_ns,
                             int64_t to_ns, int64_t wait_ns)
 {
     if (wait_ns <= 0) {
         return 0;
     }
-    const struct ei_activity_use use =
-        ei_activity_history_use(s->activities, own->task_idx, own->priority, own->cpu, from_ns, to_ns);
+    const struct ei_activity_use use = ei_activity_history_use(s->activities, own, from_ns, to_ns);
     const int64_t interference_ns = least(wait_ns, use.higher_ns);
     const int64_t blocking_ns = least(wait_ns - interference_ns, use.lower_ns);
     s->part_ns[EI_PART_INTERFERENCE] += interference_ns;
@@ -83,8 +82,7 @@ static void complete(struct search *s, const struct ei_job_record *job)
 {
     const struct ei_activity_record *own;
     s->part_ns[EI_PART_RELEASE_DELAY] += not_below_zero(job->ready_ns - job->release_ns);
-    for (int32_t n = 0; (own = ei_activity_history_of_job(s->activities, job->task_idx, job->job_idx, n)) != NULL;
-         n++) {
+    for (int32_t n = 0; (own = ei_activity_history_of_job(s->activities, job, n)) != NULL; n++) {
         int64_t from_ns = own->start_ns;
         if (from_ns == job->ready_ns && job->awake_ns > from_ns) {
             count_before_awake(s, own, job->awake_ns);

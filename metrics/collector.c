@@ -95,6 +95,7 @@ static int init_task(struct ei_metrics_task_state *state, const struct ei_metric
 static int init_tasks(struct ei_collector *collector, const struct ei_metrics_task *tasks, int32_t n)
 {
     struct ei_cpuset cpus = {0};
+    int32_t slots_max = 1;
     collector->tasks = ei_memory_table((size_t)n, sizeof *collector->tasks);
     if (collector->tasks == NULL) {
         return -ENOMEM;
@@ -104,12 +105,13 @@ static int init_tasks(struct ei_collector *collector, const struct ei_metrics_ta
         for (size_t word = 0; word < sizeof cpus.bits / sizeof cpus.bits[0]; word++) {
             cpus.bits[word] |= tasks[i].cpus.bits[word];
         }
+        slots_max = tasks[i].slots > slots_max ? tasks[i].slots : slots_max;
         if (init_task(&collector->tasks[i], &tasks[i], n) != 0) {
             return -ENOMEM;
         }
     }
     if (collector->has_activities &&
-        ei_activity_history_init(&collector->activities, n, EI_METRICS_ACTIVITIES_KEPT) != 0) {
+        ei_activity_history_init(&collector->activities, n, slots_max, EI_METRICS_ACTIVITIES_KEPT) != 0) {
         return -ENOMEM;
     }
     return ei_gap_history_init(&collector->gaps, &cpus, EI_METRICS_GAPS_KEPT);

@@ -51,7 +51,8 @@ struct ei_metrics_task {
     int64_t period_ns;              /* T, or least inter-arrival; 0 = none */
     int32_t exits;                  /* 0..EI_METRICS_EXITS_MAX; 0 = no network */
     char plan[EI_METRICS_PLAN_MAX]; /* how its exits are chosen, for people; "" = no network */
-    struct ei_cpuset cpus;          /* where its job thread may run: gaps of these CPUs can explain its misses */
+    int32_t slots;                  /* job threads of the task; 0 = one */
+    struct ei_cpuset cpus;          /* where they may run: gaps of these CPUs can explain its misses */
     struct ei_metrics_slo slo;
 };
 

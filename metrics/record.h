@@ -16,7 +16,7 @@ enum ei_record_kind {
 
 /* Where the time from a job's nominal release to its finish went. The parts sum to the response exactly. */
 enum ei_part {
-    EI_PART_RELEASE_DELAY, /* released late, behind its predecessor, or woken late */
+    EI_PART_RELEASE_DELAY, /* released late, behind its predecessor or in a stage of it, or woken late */
     EI_PART_BLOCKING,      /* a job of lower priority held the processor or the lane */
     EI_PART_INTERFERENCE,  /* a job of higher or equal priority held the processor */
     EI_PART_EXECUTION,     /* it ran itself */
@@ -28,7 +28,8 @@ enum ei_part {
 enum ei_job_outcome {
     EI_JOB_COMPLETED, /* finished, with or without an answer */
     EI_JOB_ABORTED,   /* started, then given up without a result (on_deadline: abort, stage failure) */
-    EI_JOB_SKIPPED,   /* its release found the previous job still active (late_release: skip), or never came in its chain */
+    EI_JOB_SKIPPED,   /* its release found as many jobs in flight as may be (late_release: skip), or never came in its
+                         chain */
     EI_JOB_DROPPED    /* queued and thrown out, by a full queue, the load cap or the end of the run */
 };
 
@@ -84,7 +85,8 @@ struct ei_job_record {
     int64_t part_ns[EI_PARTS];
     uint8_t outcome; /* enum ei_job_outcome */
     uint8_t cause;   /* enum ei_job_cause */
-    uint8_t reserved[2];
+    uint8_t slot;    /* of its task: which of its threads ran the job */
+    uint8_t reserved;
 };
 
 struct ei_preemption_record {
@@ -109,6 +111,8 @@ struct ei_activity_record {
     int32_t cpu;          /* -1 = unknown */
     int32_t priority;     /* of the task */
     int32_t top_priority; /* highest that its thread had meanwhile: above `priority` while a higher job waited for it */
+    int32_t slot;         /* of its task: which of its threads this is */
+    int32_t reserved;
     int64_t job_idx;
     int64_t start_ns, end_ns; /* ready, or granted the lane; gave the processor up, or a lane */
     int64_t cpu_ns;           /* of processor time that it got */

@@ -82,10 +82,8 @@ static const struct ei_word arrival_words[] = {{"periodic", EI_ARRIVAL_PERIODIC}
                                                {"aperiodic", EI_ARRIVAL_APERIODIC}, {"burst", EI_ARRIVAL_BURST},
                                                {"after", EI_ARRIVAL_AFTER},         {"trace", EI_WORD_ABSENT},
                                                {"external", EI_WORD_ABSENT},        END};
-static const struct ei_word dist_words[] = {{"exponential", EI_ARRIVAL_EXPONENTIAL},
-                                            {"uniform", EI_ARRIVAL_UNIFORM},
-                                            {"lognormal", EI_ARRIVAL_LOGNORMAL},
-                                            END};
+static const struct ei_word dist_words[] = {
+    {"exponential", EI_ARRIVAL_EXPONENTIAL}, {"uniform", EI_ARRIVAL_UNIFORM}, {"lognormal", EI_ARRIVAL_LOGNORMAL}, END};
 static const struct ei_word class_words[] = {{"fifo", EI_SPEC_CLASS_FIFO}, {"other", EI_SPEC_CLASS_OTHER}, END};
 static const struct ei_word late_words[] = {{"skip", EI_SPEC_LATE_SKIP}, END};
 static const struct ei_word drop_words[] = {
@@ -97,10 +95,8 @@ static const struct ei_word on_deadline_words[] = {{"exit", EI_SPEC_ON_DEADLINE_
                                                    {"finish", EI_SPEC_ON_DEADLINE_FINISH},
                                                    {"abort", EI_SPEC_ON_DEADLINE_ABORT},
                                                    END};
-static const struct ei_word on_overrun_words[] = {{"finish", EI_SPEC_ON_OVERRUN_FINISH},
-                                                  {"exit", EI_SPEC_ON_OVERRUN_EXIT},
-                                                  {"abort", EI_SPEC_ON_OVERRUN_ABORT},
-                                                  END};
+static const struct ei_word on_overrun_words[] = {
+    {"finish", EI_SPEC_ON_OVERRUN_FINISH}, {"exit", EI_SPEC_ON_OVERRUN_EXIT}, {"abort", EI_SPEC_ON_OVERRUN_ABORT}, END};
 static const struct ei_word input_words[] = {
     {"dataset", EI_SPEC_INPUT_DATASET}, {"images", EI_SPEC_INPUT_IMAGES}, {"generated", EI_SPEC_INPUT_GENERATED},
     {"topic", EI_WORD_ABSENT},          {"caller", EI_WORD_ABSENT},       END};
@@ -280,7 +276,11 @@ const struct ei_field ei_fields[] = {
      .doc = "Scheduling class: fifo is SCHED_FIFO, other is SCHED_OTHER without a priority."},
     {TASK_AT(late_release), .key = "late_release", .type = EI_FIELD_LATE, .words = late_words,
      .child = EI_CONTEXT_LATE, .default_text = "skip",
-     .doc = "A release that finds the previous job still active: skip it, or queue it: {queue: N, drop: WHICH}."},
+     .doc = "A release that finds the previous job still active (with overlap: as many jobs as may be): skip it, or queue "
+            "it: {queue: N, drop: WHICH}."},
+    {TASK_AT(overlap), .key = "overlap", .type = EI_FIELD_INT, .default_text = "1", .lo = 1, .hi = EI_OVERLAP_MAX,
+     .doc = "Jobs of the task in flight at most: while one is in its network the next one may be in preprocessing and the "
+            "one before it in postprocessing. Each stage serves them in order, one at a time, and they finish in order."},
     {TASK_AT(on_preempt), .key = "on_preempt", .type = EI_FIELD_WORD, .words = on_preempt_words,
      .default_text = "exit",
      .doc = "When a higher job wants the lane, at a block boundary: exit with the best answer so far; resume later; "
@@ -308,7 +308,6 @@ const struct ei_field ei_fields[] = {
      .doc = "What a job does, in order; at most one stage of kind nn."},
     {TASK_AT(slo), .key = "slo", .type = EI_FIELD_MAP, .child = EI_CONTEXT_SLO, .computed = "nothing is asked for",
      .doc = "Service level objectives, checked after the run."},
-    ABSENT(TASK, "overlap"),
 
     {ARRIVAL_AT(model), .key = "model", .type = EI_FIELD_WORD, .words = arrival_words, .is_discriminator = true,
      .doc = "periodic: every period. sporadic: at random, never closer than min_interarrival. aperiodic: at the times "

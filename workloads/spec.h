@@ -24,6 +24,7 @@
 #define EI_LANES_MAX 16
 #define EI_MODELS_MAX 32
 #define EI_STAGES_MAX 8
+#define EI_OVERLAP_MAX 8
 #define EI_STAGE_OPS_MAX 8
 #define EI_EMULATED_BLOCKS_MAX 64
 #define EI_SPEC_NAME_MAX 32  /* bytes with the final 0; letters, digits, '_', '-', '.' */
@@ -276,6 +277,7 @@ struct ei_task_spec {
     struct ei_place cpus_place; /* {0, 0} when the file does not give cpus */
     enum ei_spec_class class_;
     struct ei_late_spec late_release;
+    int32_t overlap;                    /* jobs in flight at most, 1..EI_OVERLAP_MAX */
     enum ei_spec_on_preempt on_preempt; /* NONE on a lane with preempt: kernel, where nobody waits for a boundary */
     int32_t max_preemptions;            /* a job that lost its lane so often keeps it; 0 = any number */
     enum ei_spec_on_deadline on_deadline;
@@ -338,8 +340,8 @@ int ei_workload_load_with(const char *path, const struct ei_setting *settings, i
 int ei_workload_parse(const char *text, size_t length_bytes, const char *name, struct ei_workload **out,
                       struct ei_diagnostics *diag);
 
-/* The first task of the chain that the task belongs to: the one whose arrival is not `after`, itself when it is in none.
- * Its releases number and date the jobs of the whole chain. Thread: any; real-time safe. */
+/* The first task of the chain that the task belongs to: the one whose arrival is not `after`, itself when it is in
+ * none. Its releases number and date the jobs of the whole chain. Thread: any; real-time safe. */
 EINET_RT int32_t ei_workload_chain_head(const struct ei_workload *wl, int32_t task_idx);
 
 /* Free it; NULL is fine. */

@@ -236,13 +236,21 @@ static void warn_cpu_demand(struct ei_spec_reader *rd)
     }
 }
 
+/* CPUs that jobs of the task can keep busy at a time. */
+static double cpus_at_a_time(const struct ei_task_spec *task)
+{
+    const int32_t jobs = task->overlap < task->stage_count ? task->overlap : task->stage_count;
+    const int32_t cpus = ei_cpuset_count(&task->cpus);
+    return cpus > 0 && cpus < jobs ? cpus : jobs;
+}
+
 static void warn_task_demand(struct ei_spec_reader *rd)
 {
     const struct ei_workload *wl = rd->wl;
     for (int32_t i = 0; i < wl->task_count; i++) {
         const struct ei_task_spec *task = &wl->tasks[i];
         const double demand = release_rate(wl, i) * job_ns(wl, task, -1);
-        if (demand > 1.0) {
+        if (demand > cpus_at_a_time(task)) {
             ei_spec_warn(rd, task_node(rd, i, "arrival"), NULL, "task '%s' alone asks for %.0f %% of a CPU's time",
                          task->name, demand * 100.0);
         } else if (task->deadline_ns > 0 && job_ns(wl, task, -1) > (double)task->deadline_ns) {

@@ -126,8 +126,9 @@ static void check_deadline(struct subject *s)
     }
     /* The later tasks of a chain have less than the whole deadline: what comes in their way cannot be said here. */
     if (task->arrival.after_idx == EI_NONE_IDX && task->deadline_ns > distance_ns && distance_ns > 0 &&
-        task->late_release.policy == EI_SPEC_LATE_SKIP && node_of(s, "late_release", "queue") < 0) {
-        snprintf(hint, sizeof hint, "at most %s, or add late_release: { queue: 1, drop: oldest }",
+        task->late_release.policy == EI_SPEC_LATE_SKIP && node_of(s, "late_release", "queue") < 0 &&
+        task->overlap == 1) {
+        snprintf(hint, sizeof hint, "at most %s, or add late_release: { queue: 1, drop: oldest }, or overlap: 2",
                  ei_duration_format(distance_ns, text));
         ei_spec_error(s->rd, node, hint, "the deadline of task '%s' is longer than its period, which needs a queue",
                       task->name);
@@ -357,6 +358,15 @@ static void check_blocking(struct subject *s)
     }
 }
 
+static void warn_overlap(struct subject *s)
+{
+    if (s->task->overlap > 1 && s->task->stage_count == 1) {
+        ei_spec_warn(
+            s->rd, node_of(s, "overlap", NULL), "for jobs that wait use late_release: { queue: 1, drop: oldest }",
+            "nothing of task '%s' can overlap: it has one stage, which serves one job at a time", s->task->name);
+    }
+}
+
 /* Each return to the first block may be preempted again; only a deadline or a limit ends that. */
 static void warn_restart(struct subject *s)
 {
@@ -519,6 +529,7 @@ void ei_spec_check_task(struct ei_spec_reader *rd, int32_t task_idx)
     }
     check_arrival(&s);
     check_deadline(&s);
+    warn_overlap(&s);
     check_stages(&s);
     check_cpus(&s);
     check_slo(&s);

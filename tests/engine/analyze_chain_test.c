@@ -55,6 +55,28 @@ EI_TEST(a_chain_is_bounded_from_its_first_release)
     EI_TRUE(ns[1] >= 1000 * US && ns[0] >= 3000 * US && ns[0] < 10000 * US);
 }
 
+#define OVERLAP(n, period)                                                                                             \
+    HEAD("watchdog: 0")                                                                                                \
+    "tasks:\n" TASK("top", EVERY("14"), "priority: 60", "6000")                                                        \
+        TASK("pipe", EVERY(period), "priority: 50, deadline: none, overlap: " n, "5000")                               \
+            TASK("low", EVERY("40"), "priority: 30", "100")
+
+/* Alone and after top: 11 ms. */
+EI_TEST(overlap_is_bounded_when_no_two_jobs_can_be_in_flight)
+{
+    int64_t ns[3] = {0};
+    int32_t exits[3];
+    bound(OVERLAP("1", "10"), ns, exits);
+    EI_TRUE(ns[1] >= 11000 * US && ns[2] > ns[1]);
+    bound(OVERLAP("2", "10"), ns, exits);
+    EI_EQ(ns[0], 6000 * US);
+    EI_EQ(ns[1], NO);
+    EI_EQ(ns[2], NO);
+    bound(OVERLAP("2", "11"), ns, exits);
+    EI_EQ(ns[1], 11000 * US);
+    EI_TRUE(ns[2] > ns[1]);
+}
+
 EI_TEST(nothing_is_known_behind_a_task_outside_real_time)
 {
     int64_t ns[5] = {0};

@@ -1,6 +1,6 @@
 /* The bounds against the virtual engine, which shares the scheduler with live runs and nothing with the analysis:
- * random workloads of all arrivals, chains, preemption rules, budgets, timeouts and CPU sets; no job takes longer than
- * its task's bound.
+ * random workloads of all arrivals, chains, overlaps, preemption rules, budgets, timeouts and CPU sets; no job takes
+ * longer than its task's bound.
  *
  * EINET_TEST_SETS=N plays N workloads.
  */
@@ -71,7 +71,7 @@ struct draw {
     int lanes, count;
     double share; /* of a CPU, for a task */
     const char *cpus;
-    bool has_priority, has_chains, has_limits;
+    bool has_priority, has_chains, has_limits, has_overlap;
     int first_priority, priority_step;
     int period_us[EI_TASKS_MAX];
 };
@@ -142,6 +142,9 @@ static void put_task(struct draw *d, int idx)
     int left_us = period_us;
     d->period_us[idx] = period_us;
     put(tasks, "  - { name: t%d, late_release: %s, ", idx, below(rng, 2) == 0 ? "skip" : "{ queue: 4, drop: oldest }");
+    if (d->has_overlap && below(rng, 2) == 0) {
+        put(tasks, "overlap: %d, ", 2 + below(rng, 3));
+    }
     if (is_other) {
         put(tasks, "class: other, ");
     } else if (d->has_priority) {
@@ -186,6 +189,7 @@ static void draw_workload(struct ei_random *rng, struct text *out)
     d.has_priority = policy == 0;
     d.has_chains = below(rng, 2) == 0;
     d.has_limits = below(rng, 3) == 0;
+    d.has_overlap = below(rng, 4) == 0;
     const bool is_upward = below(rng, 2) == 0;
     d.first_priority = is_upward ? 50 : 80;
     d.priority_step = is_upward ? 3 : -3;

@@ -154,10 +154,15 @@ static int64_t until_next_answer(const struct thread *t)
     return sum_ns + task->branch_ns[k];
 }
 
-/* A job of the task has run and its network, or without one the job itself, has not ended. */
-static bool is_under_way(const struct thread *t)
+/* Jobs of the task that have run, and whose network, or without one the job itself, has not ended. */
+static int32_t under_way(const struct world *w, int32_t task)
 {
-    return t->state != SLEEPS && t->job.start_ns >= 0 && (t->task->blocks == 0 || t->work < POST);
+    int32_t count = 0;
+    for (int32_t i = 0; i < w->count; i++) {
+        const struct thread *t = &w->threads[i];
+        count += t->task_idx == task && t->state != SLEEPS && t->job.start_ns >= 0 && !t->is_network_over;
+    }
+    return count;
 }
 
 static int64_t whole_job_ns(const struct ref_task *task)
@@ -199,33 +204,33 @@ static int64_t first_to_come(const struct world *w, int32_t h)
 {
     const int64_t since_ns = w->now_ns - chain_before_ns(w->system, h);
     int64_t k = 0;
-    while (ref_nominal(w->system, h, k) <= since_ns || ref_nominal(w->system, h, k) <= w->threads[h].begun_ns) {
+    while (ref_nominal(w->system, h, k) <= since_ns || ref_nominal(w->system, h, k) <= w->jobs[h].begun_ns) {
         k++;
     }
     return k;
 }
 
 /* Whether thread i, if it left the lane now and came back, could have its next answer and finish by its deadline: the
- * least length of time that holds its own rest, one job of each higher task it shares something with and that is under
- * way, and one for each of their releases within that time. Grown release by release. */
+ * least length of time that holds its own rest, those jobs that are under way of each higher task it shares something
+ * with, and one for each of their releases within that time. Grown release by release. */
 static bool can_resume(const struct world *w, int32_t i)
 {
     const struct thread *t = &w->threads[i];
     int64_t length_ns = until_next_answer(t) + t->task->post_ns + 20000;
     int64_t next[REF_TASKS_MAX];
-    for (int32_t h = 0; h < w->count; h++) {
-        const struct ref_task *other = w->threads[h].task;
+    for (int32_t h = 0; h < w->task_count; h++) {
+        const struct ref_task *other = &w->system->tasks[h];
         const bool is_sharing = other->cpu == t->task->cpu || (other->blocks > 0 && has_common_lane(other, t->task));
         next[h] = -1;
         if (other->priority > t->task->priority && is_sharing) {
-            length_ns += is_under_way(&w->threads[h]) ? whole_job_ns(other) : 0;
+            length_ns += under_way(w, h) * whole_job_ns(other);
             next[h] = first_to_come(w, h);
         }
     }
     for (bool has_grown = true; has_grown && w->now_ns + length_ns <= deadline_of(t);) {
         has_grown = false;
-        for (int32_t h = 0; h < w->count && !has_grown; h++) {
-            const struct ref_task *other = w->threads[h].task;
+        for (int32_t h = 0; h < w->task_count && !has_grown; h++) {
+            const struct ref_task *other = &w->system->tasks[h];
             if (next[h] >= 0 && ref_nominal(w->system, h, next[h]) <= w->now_ns + length_ns) {
                 length_ns += whole_job_ns(other);
                 next[h]++;

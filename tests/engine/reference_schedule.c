@@ -24,9 +24,9 @@ static void report(struct world *w, struct ref_job job)
     if (w->out_count < w->out_max) {
         w->out[w->out_count++] = job;
     }
-    for (int32_t s = 0; s < w->count; s++) {
-        struct thread *t = &w->threads[s];
-        if (t->task->after == job.task_idx && t->news_count < REF_INBOX_MAX) {
+    for (int32_t s = 0; s < w->task_count; s++) {
+        struct jobs *t = &w->jobs[s];
+        if (w->system->tasks[s].after == job.task_idx && t->news_count < REF_INBOX_MAX) {
             t->inbox[t->news_count++] = (struct news){.job = job.job_idx, .is_completed = job.outcome == REF_COMPLETED};
         }
     }
@@ -52,11 +52,11 @@ void ref_set_priority(struct world *w, int32_t i, int32_t priority)
 
 /* ---- a job's program ---- */
 
-/* A release that finds its task active. */
+/* A release that finds as many jobs in flight as may be. */
 static void account_late(struct world *w, int32_t i, int64_t k)
 {
-    struct thread *t = &w->threads[i];
-    const struct ref_task *task = t->task;
+    struct jobs *t = &w->jobs[i];
+    const struct ref_task *task = &w->system->tasks[i];
     if (task->late == REF_SKIP) {
         report_unrun(w, i, k, REF_SKIPPED);
     } else if (t->queued < task->queue) {
@@ -70,7 +70,7 @@ static void account_late(struct world *w, int32_t i, int64_t k)
     }
 }
 
-static struct news take_news(struct thread *t)
+static struct news take_news(struct jobs *t)
 {
     const struct news first = t->inbox[0];
     memmove(t->inbox, t->inbox + 1, (size_t)--t->news_count * sizeof t->inbox[0]);
@@ -79,8 +79,8 @@ static struct news take_news(struct thread *t)
 
 static void account_passed(struct world *w, int32_t i)
 {
-    struct thread *t = &w->threads[i];
-    const struct ref_task *task = t->task;
+    struct jobs *t = &w->jobs[i];
+    const struct ref_task *task = &w->system->tasks[i];
     while (t->news_count > 0) {
         const struct news news = take_news(t);
         if (news.is_completed) {
@@ -96,44 +96,120 @@ static void account_passed(struct world *w, int32_t i)
     }
 }
 
-static void begin_job(struct world *w, int32_t i, int64_t k)
+/* The first thread of the task that has no job, -1 = all have one. */
+static int32_t idle_thread(const struct world *w, int32_t task)
 {
-    struct thread *t = &w->threads[i];
-    t->job = (struct ref_job){.task_idx = i, .job_idx = k, .start_ns = -1};
-    t->release_ns = ref_nominal(w->system, i, k);
-    t->job.part_ns[REF_DELAYED] = w->now_ns - t->release_ns;
-    t->work = PRE;
-    t->rest_ns = 0;
-    t->is_timed = false;
-    t->is_stopping = t->is_aborted = false;
-    t->claim = t->is_demoted ? 0 : t->task->priority;
+    for (int32_t i = w->jobs[task].first; i < w->jobs[task].first + w->jobs[task].count; i++) {
+        if (w->threads[i].state == SLEEPS) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* ---- the order of a task's jobs ---- */
+
+static bool has_pre(const struct ref_task *task)
+{
+    return task->pre_ns > 0 || task->blocks == 0;
+}
+
+static bool has_post(const struct ref_task *task)
+{
+    return task->blocks > 0 && task->post_ns > 0;
+}
+
+/* Number of the stage, or of stages for END. */
+static int32_t number_of(const struct ref_task *task, enum work work)
+{
+    const int32_t pre = has_pre(task), net = task->blocks > 0;
+    return work == PRE ? 0 : work == POST ? pre + net : work == END ? pre + net + has_post(task) : pre;
+}
+
+static bool may_begin(const struct world *w, int32_t i, enum work work)
+{
+    const struct thread *t = &w->threads[i];
+    const struct jobs *jobs = &w->jobs[t->task_idx];
+    bool may = true;
+    for (int32_t k = jobs->first; k < jobs->first + jobs->count; k++) {
+        const struct thread *other = &w->threads[k];
+        const bool is_earlier = other->state != SLEEPS && other->order < t->order;
+        may = may && !(is_earlier && (work == END || other->stages_over <= number_of(t->task, work)));
+    }
+    return may;
 }
 
 static int32_t runs_on(struct world *w, int32_t cpu);
 
-static void wake(struct world *w, int32_t i, int64_t k)
+static void make_ready(struct world *w, int32_t i)
 {
     struct thread *t = &w->threads[i];
-    begin_job(w, i, k);
     t->state = READY;
     t->was_running = false;
     t->place = ++w->tail;
     (void)runs_on(w, t->task->cpu);
 }
 
-/* Tasks behind this one that sleep look at what they have heard, in the order of the file, each followed by those
- * behind it, until one of its jobs is released. */
-static void release_successors(struct world *w, int32_t i)
+/* A job of the task has ended a stage, or itself: whoever lined up behind it goes on. */
+static void move_up(struct world *w, int32_t task)
 {
-    for (int32_t s = 0; s < w->count; s++) {
-        struct thread *t = &w->threads[s];
-        if (t->task->after != i) {
+    for (int32_t i = w->jobs[task].first; i < w->jobs[task].first + w->jobs[task].count; i++) {
+        if (w->threads[i].state == LINES_UP && may_begin(w, i, w->threads[i].work)) {
+            make_ready(w, i);
+        }
+    }
+}
+
+/* True: it may go on with this work now; else it waits. */
+static bool line_up(struct world *w, int32_t i, enum work work)
+{
+    struct thread *t = &w->threads[i];
+    if (may_begin(w, i, work)) {
+        return true;
+    }
+    t->work = work;
+    t->state = LINES_UP;
+    (void)runs_on(w, t->task->cpu);
+    return false;
+}
+
+static void begin_job(struct world *w, int32_t i, int64_t k)
+{
+    struct thread *t = &w->threads[i];
+    t->job = (struct ref_job){.task_idx = t->task_idx, .job_idx = k, .start_ns = -1};
+    t->release_ns = ref_nominal(w->system, t->task_idx, k);
+    t->job.part_ns[REF_DELAYED] = w->now_ns - t->release_ns;
+    t->order = w->jobs[t->task_idx].started++;
+    t->stages_over = 0;
+    t->ends_stage = t->is_network_over = false;
+    t->work = PRE;
+    t->rest_ns = 0;
+    t->is_timed = false;
+    t->is_stopping = t->is_aborted = false;
+}
+
+static void wake(struct world *w, int32_t i, int64_t k)
+{
+    begin_job(w, i, k);
+    if (may_begin(w, i, PRE)) {
+        make_ready(w, i);
+    } else {
+        w->threads[i].state = LINES_UP;
+    }
+}
+
+/* Tasks behind this one that have a thread asleep look at what they have heard, in the order of the file, each followed
+ * by those behind it, until all their threads have a job. */
+static void release_successors(struct world *w, int32_t task)
+{
+    for (int32_t s = 0; s < w->task_count; s++) {
+        if (w->system->tasks[s].after != task) {
             continue;
         }
-        while (t->state == SLEEPS && t->news_count > 0) {
-            const struct news news = take_news(t);
+        while (idle_thread(w, s) >= 0 && w->jobs[s].news_count > 0) {
+            const struct news news = take_news(&w->jobs[s]);
             if (news.is_completed) {
-                wake(w, s, news.job);
+                wake(w, idle_thread(w, s), news.job);
             } else {
                 report_unrun(w, s, news.job, REF_SKIPPED);
             }
@@ -145,20 +221,27 @@ static void release_successors(struct world *w, int32_t i)
 static void end_job(struct world *w, int32_t i)
 {
     struct thread *t = &w->threads[i];
+    struct jobs *jobs = &w->jobs[t->task_idx];
+    const bool were_all_busy = idle_thread(w, t->task_idx) < 0;
     t->job.finish_ns = w->now_ns;
     t->job.outcome = t->is_aborted ? REF_ABORTED : REF_COMPLETED;
     report(w, t->job);
-    account_passed(w, i);
-    if (t->queued > 0) {
-        const int64_t k = t->queue[0];
-        memmove(t->queue, t->queue + 1, (size_t)(t->queued - 1) * sizeof t->queue[0]);
-        t->queued--;
+    t->order = INT64_MAX; /* no job is behind it any more */
+    move_up(w, t->task_idx);
+    if (were_all_busy) {
+        account_passed(w, t->task_idx);
+    }
+    if (jobs->queued > 0) {
+        const int64_t k = jobs->queue[0];
+        memmove(jobs->queue, jobs->queue + 1, (size_t)(jobs->queued - 1) * sizeof jobs->queue[0]);
+        jobs->queued--;
         begin_job(w, i, k);
+        (void)line_up(w, i, PRE);
     } else {
         t->state = SLEEPS;
         (void)runs_on(w, t->task->cpu);
     }
-    release_successors(w, i);
+    release_successors(w, t->task_idx);
 }
 
 int64_t ref_left_of(const struct world *w, const struct thread *t, struct ref_limit limit)
@@ -183,13 +266,22 @@ static bool step(struct world *w, int32_t i)
 {
     struct thread *t = &w->threads[i];
     const struct ref_task *task = t->task;
+    if (t->ends_stage) {
+        t->ends_stage = false;
+        t->stages_over++;
+        move_up(w, t->task_idx);
+    }
     switch (t->work) {
     case PRE:
     case POST:
         if (!t->is_timed) {
+            if (t->work == POST && has_post(task) && !line_up(w, i, POST)) {
+                return false;
+            }
             if (t->work == PRE) {
                 t->job.start_ns = w->now_ns;
-                t->begun_ns = t->release_ns;
+                t->claim = t->is_demoted ? 0 : task->priority;
+                w->jobs[t->task_idx].begun_ns = t->release_ns;
             }
             t->rest_ns = t->work == PRE ? task->pre_ns : task->post_ns;
             t->stage_since_ns = w->now_ns;
@@ -198,10 +290,14 @@ static bool step(struct world *w, int32_t i)
             return t->rest_ns == 0;
         }
         ref_judge_stage(w, t, t->work == PRE ? task->pre : task->post);
+        t->ends_stage = t->work == PRE && has_pre(task) && task->blocks > 0;
         t->work = t->work == PRE && task->blocks > 0 && !t->is_aborted ? TAKE : END;
         t->is_timed = false;
         return true;
     case TAKE:
+        if (has_pre(task) && !line_up(w, i, TAKE)) {
+            return false;
+        }
         t->block = 0;
         t->unoffered_ns = 0;
         t->is_branch = false;
@@ -228,8 +324,13 @@ static bool step(struct world *w, int32_t i)
         return t->state == READY;
     case GIVE:
         ref_give_lane(w, i);
+        t->is_network_over = true;
+        t->ends_stage = has_post(task);
         return runs_on(w, task->cpu) == i;
     case END:
+        if (!line_up(w, i, END)) {
+            return false;
+        }
         end_job(w, i);
         return runs_on(w, task->cpu) == i;
     }
@@ -304,7 +405,9 @@ static void count_parts(struct world *w, int64_t until_ns)
         if (t->state == SLEEPS) {
             continue;
         }
-        if (t->state == WAITS) {
+        if (t->state == LINES_UP) {
+            part = REF_DELAYED;
+        } else if (t->state == WAITS) {
             const struct thread *holder = &w->threads[w->lanes[t->lane].holder];
             part = holder->claim < t->claim ? REF_BLOCKED : REF_QUEUED;
         } else if (runs != i) {
@@ -338,13 +441,12 @@ void ref_assign_priorities(struct ref_system *system)
 /* The most that a job may use, INT64_MAX = anything. */
 static int64_t most_of_job(const struct ref_task *task, int32_t watchdog)
 {
-    const bool has_pre = task->pre_ns > 0, has_net = task->blocks > 0, has_post = task->post_ns > 0;
-    if ((has_pre && task->pre.budget_ns < 0) || (has_net && task->net.budget_ns < 0) ||
-        (has_post && task->post.budget_ns < 0)) {
+    const bool pre = task->pre_ns > 0, net = task->blocks > 0, post = task->post_ns > 0;
+    if ((pre && task->pre.budget_ns < 0) || (net && task->net.budget_ns < 0) || (post && task->post.budget_ns < 0)) {
         return INT64_MAX;
     }
-    return watchdog * ((has_pre ? task->pre.budget_ns : 0) + (has_net ? task->net.budget_ns : 0) +
-                       (has_post ? task->post.budget_ns : 0));
+    return watchdog *
+           ((pre ? task->pre.budget_ns : 0) + (net ? task->net.budget_ns : 0) + (post ? task->post.budget_ns : 0));
 }
 
 static int32_t look(struct world *w, int32_t watchdog)
@@ -357,10 +459,12 @@ static int32_t look(struct world *w, int32_t watchdog)
             t->found_job = job;
             t->found_ns = t->total_ns;
         } else if (job >= 0 && !t->is_demoted && t->total_ns - t->found_ns > most_of_job(t->task, watchdog)) {
-            ref_set_priority(w, i, 0);
-            t->is_demoted = true;
+            for (int32_t k = w->jobs[t->task_idx].first, n = 0; n < w->jobs[t->task_idx].count; n++, k++) {
+                ref_set_priority(w, k, 0);
+                w->threads[k].is_demoted = true;
+                (void)runs_on(w, t->task->cpu);
+            }
             demoted++;
-            (void)runs_on(w, t->task->cpu);
         }
     }
     return demoted;
@@ -371,16 +475,16 @@ int32_t ref_simulate(const struct ref_system *system, struct ref_job *out, int32
     const struct ref_task *const tasks = system->tasks;
     const int32_t task_count = system->task_count, watchdog = system->watchdog;
     const int64_t end_ns = system->end_ns;
-    struct world w = {.system = system, .count = task_count, .end_ns = end_ns, .out = out, .out_max = max};
+    struct world w = {.system = system, .task_count = task_count, .end_ns = end_ns, .out = out, .out_max = max};
     for (int32_t i = 0; i < REF_LANES_MAX; i++) {
         w.lanes[i].holder = -1;
     }
     for (int32_t i = 0; i < task_count; i++) {
-        w.threads[i] = (struct thread){.task = &tasks[i],
-                                       .priority = tasks[i].priority,
-                                       .wait_since_ns = -1,
-                                       .begun_ns = INT64_MIN,
-                                       .found_job = -1};
+        w.jobs[i] = (struct jobs){.first = w.count, .count = tasks[i].overlap, .begun_ns = INT64_MIN};
+        for (int32_t k = 0; k < tasks[i].overlap; k++) {
+            w.threads[w.count++] = (struct thread){
+                .task = &tasks[i], .task_idx = i, .priority = tasks[i].priority, .wait_since_ns = -1, .found_job = -1};
+        }
     }
     int64_t next_look_ns = watchdog > 0 ? LOOK_NS : INT64_MAX;
     *out_demoted = 0;
@@ -395,8 +499,8 @@ int32_t ref_simulate(const struct ref_system *system, struct ref_job *out, int32
         int64_t release_ns = INT64_MAX;
         int32_t released = -1;
         for (int32_t i = 0; i < task_count; i++) {
-            const int64_t at_ns = release_time(&tasks[i], w.threads[i].next_release);
-            if (w.threads[i].state == SLEEPS && tasks[i].after == REF_FIRST && at_ns <= end_ns && at_ns < release_ns) {
+            const int64_t at_ns = release_time(&tasks[i], w.jobs[i].next_release);
+            if (idle_thread(&w, i) >= 0 && tasks[i].after == REF_FIRST && at_ns <= end_ns && at_ns < release_ns) {
                 release_ns = at_ns;
                 released = i;
             }
@@ -421,7 +525,7 @@ int32_t ref_simulate(const struct ref_system *system, struct ref_job *out, int32
         } else if (next_ns <= release_ns) {
             settle(&w);
         } else {
-            wake(&w, released, w.threads[released].next_release++);
+            wake(&w, idle_thread(&w, released), w.jobs[released].next_release++);
         }
     }
 }

@@ -10,6 +10,7 @@
 #define REF_TASKS_MAX 8
 #define REF_BLOCKS_MAX 4
 #define REF_LANES_MAX 3
+#define REF_OVERLAP_MAX 4
 #define REF_FIRST (-1)
 
 /* Fixed priorities order CPUs under every policy; REF_EDF orders the lane by absolute deadline. */
@@ -45,6 +46,10 @@ struct ref_task {
     enum ref_overrun on_overrun;
     enum ref_late late;
     int32_t queue;
+    /* Jobs that may be in flight, each in a thread of its own. A stage of a job begins when no earlier job of the task
+     * is in flight and has not ended that stage; a job ends when no earlier one is in flight. Its last stage ends with
+     * it, its network when its thread goes on behind it. */
+    int32_t overlap;
 };
 
 /* A watchdog looks every 10 ms, after all else that happens then: a job that has used more than `watchdog` times the
@@ -64,7 +69,7 @@ enum ref_outcome { REF_COMPLETED, REF_ABORTED, REF_SKIPPED, REF_DROPPED };
 /* Where a job's response went: each instant belongs to the one word that is true of it. A demoted task is of priority
  * 0 on its CPU from then on, and on the lane from its next job on. */
 enum ref_part {
-    REF_DELAYED,    /* its predecessor is not over */
+    REF_DELAYED,    /* its predecessor is not over, or is where it wants to be */
     REF_BLOCKED,    /* it wants its CPU or the lane, and a task of lower priority has it */
     REF_INTERFERED, /* it wants its CPU, and one of higher or equal priority has it */
     REF_RAN,

@@ -6,8 +6,10 @@
 #include "tests/engine/reference_schedule.h"
 
 #define REF_INBOX_MAX 512
+#define REF_THREADS_MAX (REF_TASKS_MAX * REF_OVERLAP_MAX)
 
-enum state { SLEEPS, READY, WAITS };
+/* A thread without a job sleeps; WAITS: for a lane, LINES_UP: for a stage, or the end, of its task. */
+enum state { SLEEPS, READY, WAITS, LINES_UP };
 enum work { PRE, TAKE, BLOCK, GIVE, POST, END };
 
 /* What became of a predecessor's job. */
@@ -18,6 +20,11 @@ struct news {
 
 struct thread {
     const struct ref_task *task;
+    int32_t task_idx;
+    int64_t order;        /* of its job among those of the task */
+    int32_t stages_over;  /* that the job has ended */
+    bool ends_stage;      /* the one that it was in is over when it goes on */
+    bool is_network_over; /* of the job */
     enum state state;
     int32_t priority; /* effective */
     int64_t place;
@@ -33,27 +40,35 @@ struct thread {
     bool is_stopping, is_aborted; /* the network: stop after the first answer; give up */
     struct ref_job job;
     int64_t release_ns, wait_since_ns;
-    int64_t begun_ns;                /* nominal release of the newest job that has run; INT64_MIN = none */
     int64_t stage_since_ns, used_ns; /* of the stage that runs */
-    int64_t next_release;            /* number of the next release */
+    int64_t total_ns;                /* processor time so far */
+    int64_t found_job, found_ns;     /* by the watchdog: the job, and total_ns then; -1 = none */
+    bool is_demoted;
+};
+
+/* What the threads of a task share. */
+struct jobs {
+    int32_t first, count; /* its threads */
+    int64_t started;      /* jobs */
+    int64_t begun_ns;     /* nominal release of the newest job that has run; INT64_MIN = none */
+    int64_t next_release; /* number of the next release */
     int64_t queue[64];
     int32_t queued;
     struct news inbox[REF_INBOX_MAX]; /* of the predecessor's jobs, that this task has not looked at */
     int32_t news_count;
-    int64_t total_ns;            /* processor time so far */
-    int64_t found_job, found_ns; /* by the watchdog: the job, and total_ns then; -1 = none */
-    bool is_demoted;
 };
 
 struct lane {
     int32_t holder; /* -1 = free */
-    int32_t waiting[REF_TASKS_MAX];
+    int32_t waiting[REF_THREADS_MAX];
     int32_t waiting_count;
 };
 
 struct world {
     const struct ref_system *system;
-    struct thread threads[REF_TASKS_MAX];
+    struct jobs jobs[REF_TASKS_MAX];
+    int32_t task_count;
+    struct thread threads[REF_THREADS_MAX];
     int32_t count;
     int64_t now_ns, end_ns, tail, head;
     struct lane lanes[REF_LANES_MAX];

@@ -68,7 +68,7 @@ static void write_task(char *text, size_t *used, const struct ref_system *system
         say(text, used, "    late_release: { queue: %d, drop: %s }\n", (int)t->queue,
             t->late == REF_OLDEST ? "oldest" : "newest");
     }
-    say(text, used, "    stages:\n");
+    say(text, used, "    overlap: %d\n    stages:\n", (int)t->overlap);
     if (t->pre_ns > 0 || t->blocks == 0) {
         say(text, used, "      - { name: pre, kind: cpu, work: { spin: %lldns }", (long long)t->pre_ns);
         say_limit(text, used, t->pre);
@@ -204,16 +204,18 @@ static void draw_system(struct ei_random *rng, struct ref_system *system)
             .priority = 1 + (int32_t)ei_random_below(rng, 12),
             .cpu = (int32_t)ei_random_below(rng, 2),
             .pre_ns = draw_ns(rng, 0, 30),
-            .post_ns = draw_ns(rng, 0, 5),
+            .post_ns = draw_ns(rng, 0, ei_random_below(rng, 3) == 0 ? 40 : 5),
             .blocks = (int32_t)ei_random_below(rng, REF_BLOCKS_MAX + 1),
             .on_preempt = (enum ref_preempt)ei_random_below(rng, 5),
             .on_deadline = (enum ref_deadline)ei_random_below(rng, 3),
             .is_first_exit_mandatory = ei_random_below(rng, 2) == 0,
             .late = (enum ref_late)ei_random_below(rng, 3),
+            .overlap = ei_random_below(rng, 2) == 0 ? 1 : 1 + (int32_t)ei_random_below(rng, REF_OVERLAP_MAX),
         };
         draw_lanes(rng, t);
         t->max_preemptions = ei_random_below(rng, 2) == 0 ? 0 : 1 + (int32_t)ei_random_below(rng, 3);
-        t->deadline_ns = 100000 * (1 + (int64_t)ei_random_below(rng, (uint64_t)(t->period_ns / 100000)));
+        const int64_t latest_ns = t->overlap > 1 ? 2 * t->period_ns : t->period_ns;
+        t->deadline_ns = 100000 * (1 + (int64_t)ei_random_below(rng, (uint64_t)(latest_ns / 100000)));
         t->queue = t->late == REF_SKIP ? 0 : 1 + (int32_t)ei_random_below(rng, 3);
         t->pre_ns += t->blocks == 0 && t->pre_ns == 0 ? 100000 : 0;
         t->post_ns = t->blocks > 0 ? t->post_ns : 0;
@@ -278,6 +280,30 @@ static const char *parts_text(const int64_t *part_ns, int count)
     return text;
 }
 
+/* Jobs that ran beside the one before them; a failed test when jobs of a task do not end in order. */
+static int64_t count_pipelined(const struct ref_system *system)
+{
+    int64_t finish_ns[REF_TASKS_MAX] = {0}, last[REF_TASKS_MAX], count = 0;
+    for (int32_t i = 0; i < REF_TASKS_MAX; i++) {
+        last[i] = -1;
+    }
+    for (int32_t i = 0; i < seen.count; i++) {
+        const struct ei_job_record *job = &seen.jobs[i];
+        if (job->outcome != EI_JOB_COMPLETED && job->outcome != EI_JOB_ABORTED) {
+            continue;
+        }
+        EI_TRUEF(job->job_idx > last[job->task_idx] && job->finish_ns >= finish_ns[job->task_idx],
+                 "t%d.%lld ends before an earlier job", (int)job->task_idx, (long long)job->job_idx);
+        if (job->start_ns < finish_ns[job->task_idx]) {
+            EI_TRUE(system->tasks[job->task_idx].overlap > 1);
+            count++;
+        }
+        last[job->task_idx] = job->job_idx;
+        finish_ns[job->task_idx] = job->finish_ns;
+    }
+    return count;
+}
+
 EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
 {
     static struct ref_job expected[JOBS_MAX];
@@ -285,7 +311,7 @@ EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
     const char *const asked = getenv("EINET_TEST_SETS");
     const int64_t sets = asked != NULL ? strtoll(asked, NULL, 10) : 600;
     int64_t jobs = 0, preemptions = 0, unrun = 0, blocked_ns = 0, queued_ns = 0;
-    int64_t chained = 0, upstream = 0, overruns = 0, ended_by_overrun = 0, demotions = 0;
+    int64_t chained = 0, pipelined = 0, upstream = 0, overruns = 0, ended_by_overrun = 0, demotions = 0;
     for (int64_t set = 0; set < sets; set++) {
         struct ref_system system;
         struct ei_random rng;
@@ -324,11 +350,13 @@ EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
             ended_by_overrun += seen.jobs[i].cause == EI_CAUSE_OVERRUN;
             unrun += expected[i].outcome == REF_SKIPPED || expected[i].outcome == REF_DROPPED;
         }
+        pipelined += count_pipelined(&system);
         EI_TRUEF(is_same, "set %lld: %d records, the reference has %d", (long long)set, (int)seen.count, (int)wanted);
         jobs += wanted;
     }
     /* The sets do exercise what they are there for. */
     EI_TRUE(jobs > sets * 50 && preemptions > sets && unrun > sets && blocked_ns > sets * MS && queued_ns > sets * MS);
+    EI_TRUEF(pipelined > sets, "only %lld jobs ran beside the one before them", (long long)pipelined);
     EI_TRUEF(chained > sets && upstream > sets && overruns > sets && ended_by_overrun > sets && demotions > sets / 40,
              "of chains %lld, for want of a predecessor %lld, overruns %lld, ended by them %lld, demotions %lld",
              (long long)chained, (long long)upstream, (long long)overruns, (long long)ended_by_overrun,

@@ -9,6 +9,7 @@
 #define CPU 1
 #define OWN 1 /* the task that is looked at, of priority 50; task 0 is above it, task 2 below */
 #define TASKS 3
+#define SLOTS 2 /* threads of a task; all but one case look at the first */
 
 struct fixture {
     struct ei_activity_history activities;
@@ -21,7 +22,7 @@ static void set_up(struct fixture *f, int64_t finish_ns, int64_t deadline_ns)
 {
     struct ei_cpuset cpus = {0};
     ei_cpuset_add(&cpus, CPU);
-    EI_REQUIRE(ei_activity_history_init(&f->activities, TASKS, 16) == 0 &&
+    EI_REQUIRE(ei_activity_history_init(&f->activities, TASKS, SLOTS, 16) == 0 &&
                ei_gap_history_init(&f->gaps, &cpus, 16) == 0);
     f->job = (struct ei_job_record){.task_idx = OWN,
                                     .job_idx = 7,

@@ -323,6 +323,13 @@ EI_TEST(spec_warnings_do_not_stop_a_file)
     check_warning(HEAD "tasks:\n  - name: a\n    arrival: { model: periodic, period: 5ms }\n"
                        "    stages: [ { name: law, kind: cpu, work: { spin: 6ms } } ]\n",
                   5, 14, "task 'a' alone asks for 120 % of a CPU's time");
+    check_warning(HEAD "tasks:\n  - name: a\n    arrival: { model: periodic, period: 5ms }\n    overlap: 2\n"
+                       "    " LAW "\n",
+                  6, 14, "nothing of task 'a' can overlap");
+    check_warning(HEAD "tasks:\n  - name: a\n    arrival: { model: periodic, period: 5ms }\n    deadline: 20ms\n"
+                       "    overlap: 2\n    stages: [ { name: x, kind: cpu, work: { spin: 6ms } },\n"
+                       "      { name: y, kind: cpu, work: { spin: 6ms } } ]\n",
+                  5, 14, "task 'a' alone asks for 240 % of a CPU's time");
     check_warning(HEAD "tasks:\n"
                        "  - { name: a, arrival: { model: periodic, period: 200us }, cpus: \"1\", " LAW " }\n"
                        "  - { name: b, arrival: { model: periodic, period: 200us }, cpus: \"1\", " LAW " }\n",

@@ -1,0 +1,190 @@
+/* Jobs of one task in flight together (`overlap`), in live runs with real threads. */
+#include "engine/live.h"
+#include "rt/clock.h"
+#include "rt/thread.h"
+#include "rt/topology.h"
+#include "tests/harness/harness.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define TEXT_BYTES 4096
+
+struct outcome {
+    int rc;
+    struct ei_live_result result; /* without its collector */
+    int64_t released[4], skipped[4], dropped[4];
+};
+
+static void run_text(const char *text, void (*on_ready)(void *context), void *context, struct outcome *out)
+{
+    struct ei_workload *wl = NULL;
+    struct ei_diagnostics diag;
+    struct einet_error err = {0};
+    *out = (struct outcome){.rc = ei_workload_parse(text, strlen(text), "test.yaml", &wl, &diag)};
+    if (out->rc < 0) {
+        ei_diagnostics_print(&diag, stderr);
+    }
+    ei_diagnostics_fini(&diag);
+    EI_REQUIRE(out->rc == 0);
+    const struct ei_live_options options = {
+        .out_dir = ei_test_tmpdir(), .program = "test_engine_overlap", .on_ready = on_ready, .context = context};
+    out->rc = ei_live_run(wl, &options, &out->result, &err);
+    EI_TRUEF(out->rc == 0, "%s", err.text);
+    for (int32_t i = 0; out->rc == 0 && i < wl->task_count && i < 4; i++) {
+        const struct ei_metrics_progress p = ei_collector_progress(out->result.collector, i);
+        out->released[i] = p.released;
+        out->skipped[i] = p.skipped;
+        out->dropped[i] = p.dropped;
+    }
+    ei_collector_destroy(out->result.collector);
+    out->result.collector = NULL;
+    ei_workload_destroy(wl);
+}
+
+/* "0,1": two CPUs of this process, or the case is skipped. */
+static void two_cpus(char *out, size_t size)
+{
+    struct ei_cpuset allowed;
+    EI_REQUIRE(ei_topology_allowed(&allowed, NULL) == 0);
+    const int first = ei_cpuset_next(&allowed, 0), second = ei_cpuset_next(&allowed, first + 1);
+    if (second < 0) {
+        ei_test_skip("this process has one CPU only");
+    }
+    snprintf(out, size, "%d,%d", first, second);
+}
+
+static void need_fifo(void)
+{
+    const struct sched_param ordinary = {.sched_priority = 0};
+    if (ei_thread_become_fifo(1, NULL) != 0) {
+        ei_test_skip("SCHED_FIFO is refused here: other programs would decide which job is skipped");
+    }
+    EI_EQ(sched_setscheduler(0, SCHED_OTHER, &ordinary), 0);
+}
+
+/* The completed jobs of a task in jobs.csv: in order of their numbers, and of their ends. */
+static void expect_order(const char *task)
+{
+    char path[512], line[4096], name[64], outcome[32], cause[32];
+    snprintf(path, sizeof path, "%s/jobs.csv", ei_test_tmpdir());
+    FILE *file = fopen(path, "r");
+    EI_REQUIRE(file != NULL);
+    long long job, release, awake, start, finish, last_job = -1, last_finish = -1, lines = 0;
+    int warmup, missed, overrun;
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "%63[^,],%lld,%lld,%31[^,],%31[^,],%d,%d,%d,%lld,%lld,%lld", name, &job, &release, outcome,
+                   cause, &warmup, &missed, &overrun, &awake, &start, &finish) != 11 ||
+            strcmp(name, task) != 0) {
+            continue;
+        }
+        EI_TRUEF(job > last_job && release + finish >= last_finish, "%s.%lld ends before job %lld", task, job,
+                 last_job);
+        last_job = job;
+        last_finish = release + finish;
+        lines++;
+    }
+    fclose(file);
+    EI_TRUEF(lines > 5, "only %lld jobs of %s in %s", lines, task, path);
+}
+
+/* 13 ms of work every 8 ms, on two CPUs; what comes after it takes 2 ms. */
+static void write_pipe(char *text, int overlap, const char *more)
+{
+    char cpus[32];
+    two_cpus(cpus, sizeof cpus);
+    snprintf(
+        text, TEXT_BYTES,
+        "version: 1\nname: pipe\nrun: { duration: 1200ms, seed: 1 }\nplatform: { rt_load_cap: 1.0 }\n"
+        "lanes: { acc: { kind: cpu, cpus: \"%s\", preempt: block } }\n"
+        "models: { m: { emulate: { blocks: [ { conv: 2ms, branch: 1ms, score: 0.5 },\n"
+        "    { conv: 2ms, branch: 1ms, score: 0.9 } ] } } }\n"
+        "planner: { search: all, replan: inline }\n"
+        "tasks:\n"
+        "  - { name: camera, arrival: { model: periodic, period: 8ms }, deadline: none, priority: 50, overlap: %d,\n"
+        "      input: { kind: generated, seed: 1, count: 50, split: test },\n"
+        "      stages: [ { name: pre, kind: cpu, work: { spin: 6ms } },\n"
+        "        { name: net, kind: nn, model: m, lane: acc },\n"
+        "        { name: post, kind: cpu, op: softmax },\n"
+        "        { name: rest, kind: cpu, work: { spin: 1ms } } ] }\n%s"
+        "outputs: { dir: out }\n",
+        cpus, overlap, more);
+}
+
+EI_TEST(overlap_live_keeps_up_where_one_job_at_a_time_cannot)
+{
+    static char text[TEXT_BYTES];
+    struct outcome one, three;
+    need_fifo();
+    write_pipe(text, 1, "");
+    run_text(text, NULL, NULL, &one);
+    EI_TRUE(one.result.is_identity_ok);
+    EI_TRUEF(one.skipped[0] * 100 > one.released[0] * 60, "%d skipped, %d ran", (int)one.skipped[0],
+             (int)one.released[0]);
+    write_pipe(text, 3, "");
+    run_text(text, NULL, NULL, &three);
+    EI_TRUE(three.result.is_identity_ok);
+    EI_EQ(three.result.faulty_jobs, 0);
+    EI_TRUEF(three.skipped[0] * 100 < three.released[0] * 20, "%d skipped, %d ran", (int)three.skipped[0],
+             (int)three.released[0]);
+    expect_order("camera");
+}
+
+EI_TEST(overlap_live_chain_takes_the_jobs_in_order)
+{
+    static char text[TEXT_BYTES];
+    struct outcome run;
+    write_pipe(text, 3,
+               "  - { name: sink, arrival: { model: after, task: camera }, deadline: none, priority: 40, overlap: 2,\n"
+               "      late_release: { queue: 8, drop: newest },\n"
+               "      stages: [ { name: a, kind: cpu, work: { spin: 300us } },\n"
+               "        { name: b, kind: cpu, work: { spin: 300us } } ] }\n"
+               "  - { name: other, arrival: { model: periodic, period: 5ms }, class: other, overlap: 2,\n"
+               "      stages: [ { name: a, kind: cpu, work: { spin: 300us } },\n"
+               "        { name: b, kind: cpu, op: append_file } ] }\n");
+    run_text(text, NULL, NULL, &run);
+    EI_TRUE(run.result.is_identity_ok);
+    EI_EQ(run.result.faulty_jobs, 0);
+    EI_EQ(run.released[1] + run.dropped[1], run.released[0]);
+    EI_EQ(run.skipped[1], run.skipped[0] + run.dropped[0]);
+    EI_TRUE(run.released[2] > 0);
+    expect_order("camera");
+    expect_order("sink");
+    expect_order("other");
+}
+
+static void interrupt_later(void *context)
+{
+    const struct itimerspec when = {.it_value = {.tv_nsec = 300 * EI_NS_PER_MS}};
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGINT};
+    EI_EQ(timer_create(CLOCK_MONOTONIC, &event, context), 0);
+    EI_EQ(timer_settime(*(timer_t *)context, 0, &when, NULL), 0);
+}
+
+EI_TEST(overlap_live_signal_ends_the_jobs_in_flight)
+{
+    static char text[TEXT_BYTES];
+    struct outcome run;
+    timer_t timer;
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    EI_EQ(pthread_sigmask(SIG_BLOCK, &signals, NULL), 0);
+    write_pipe(text, 4,
+               "  - { name: sink, arrival: { model: after, task: camera }, deadline: none, priority: 40, overlap: 2,\n"
+               "      stages: [ { name: a, kind: cpu, work: { spin: 300us } },\n"
+               "        { name: b, kind: cpu, work: { spin: 300us } } ] }\n"
+               "  - { name: crowd, arrival: { model: burst, count: 200, spacing: 0s }, deadline: none, priority: 30,\n"
+               "      overlap: 8, late_release: { queue: 64, drop: oldest },\n"
+               "      stages: [ { name: a, kind: cpu, work: { spin: 3ms } },\n"
+               "        { name: b, kind: cpu, work: { spin: 5ms } } ] }\n");
+    run_text(text, interrupt_later, &timer, &run);
+    EI_TRUE(run.result.is_ended_early);
+    EI_TRUE(run.result.is_identity_ok);
+    EI_TRUE(run.released[0] > 0);
+    EI_EQ(run.released[2] + run.skipped[2] + run.dropped[2], 200);
+}
+
+EI_MAIN()
