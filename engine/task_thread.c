@@ -1,5 +1,5 @@
-/* The job thread of a task: start, then release after release until the run ends. Releases come by the clock, or from
- * the predecessor in a chain (engine/chain_rt.h).
+/* The job thread of a task: start, then release after release until the run ends. Releases come by the clock, from
+ * outside (engine/external_rt.h), or from the predecessor in a chain (engine/chain_rt.h).
  *
  * Sleeps are absolute, so the phase never drifts. A long sleep is cut into naps, so that a run which is ended early
  * ends soon. Releases that pass while a job runs are accounted when it has finished, in order.
@@ -115,10 +115,27 @@ static void account_passed(struct ei_live_task *task, bool *has_next, struct ei_
         (void)await_ring_room(task);
     }
     int64_t now_ns = ei_mono_now().ns;
-    while (*has_next && is_within_run(task, next) && task->run->t0_ns + next->release_ns <= now_ns) {
+    while (ei_external_look(task, has_next, next) && is_within_run(task, next) &&
+           task->run->t0_ns + next->release_ns <= now_ns) {
         account_late(task, take_release(task, has_next, next));
         if (await_ring_room(task)) {
             now_ns = ei_mono_now().ns;
+        }
+    }
+}
+
+/* What is still asked for from outside: nothing of it runs, and what is behind the end of the run is no release. */
+static void drop_external(struct ei_live_task *task, bool has_next, struct ei_arrival_release next)
+{
+    while (ei_external_await(task, &has_next, &next)) {
+        if (is_within_run(task, &next)) {
+            ei_release_refuse(&task->rt.releases);
+            ei_job_record_unrun(task, take_release(task, &has_next, &next), EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
+            (void)await_ring_room(task);
+            ei_chain_announce(task);
+        } else {
+            task->external.unreleased++;
+            has_next = false;
         }
     }
 }
@@ -129,6 +146,10 @@ static void drop_rest(struct ei_live_task *task, bool has_next, struct ei_arriva
     struct ei_release waiting;
     while (ei_release_drop_waiting(&task->rt.releases, &waiting)) {
         ei_job_record_unrun(task, waiting, EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
+    }
+    if (task->external.is_external) {
+        drop_external(task, has_next, next);
+        return;
     }
     while (has_next && is_within_run(task, &next)) {
         ei_release_refuse(&task->rt.releases);
@@ -190,7 +211,7 @@ static void run_releases(struct ei_live_task *task)
     struct ei_arrival_release next = {0};
     struct ei_chain_event event;
     bool has_next = ei_arrival_next(&task->rt.arrival, &next), goes_on = true;
-    while (goes_on && has_next && sleep_until_release(task, &next)) {
+    while (goes_on && ei_external_await(task, &has_next, &next) && sleep_until_release(task, &next)) {
         enter_section(task);
         task->rt.ready_ns = task->run->t0_ns + next.release_ns;
         const struct ei_release job = take_release(task, &has_next, &next);
