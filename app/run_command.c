@@ -1,8 +1,10 @@
 /* einet run: a workload file in real time. */
 #include "app/commands.h"
+#include "app/live_releases.h"
 #include "app/outcome.h"
 #include "engine/live.h"
 #include "rt/memory.h"
+#include "workloads/releases.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -13,18 +15,21 @@
 
 struct run_arguments {
     const char *file;
+    const char *releases; /* NULL = none */
     struct ei_live_options live;
     bool is_json;
 };
 
 static const char help[] =
-    "usage: einet run FILE [--duration D] [--out DIR] [--json] [--quiet]\n\n"
+    "usage: einet run FILE [--duration D] [--out DIR] [--releases FILE] [--json] [--quiet]\n\n"
     "Run the tasks of a workload file (einet-workload(5)) in real time, then print what was met, missed and\n"
     "preempted, and how accurate the answers were. jobs.csv, summary.json, summary.txt and workload.yaml (the file\n"
     "with every default filled in) go to the output folder. SIGINT and SIGTERM end the run early, with every job\n"
     "answered and all files complete; a second one changes nothing.\n\n"
     "  --duration D   counted duration, with a unit: 10s, 500ms (default: run.duration of the file)\n"
     "  --out DIR      output folder (default: outputs.dir of the file)\n"
+    "  --releases FILE  where the releases of tasks with arrival external come from: a file, a named pipe, or - for\n"
+    "                 standard input; each line is the name of a task, and releases its next job when it is read\n"
     "  --json         print summary.json on standard output in place of the table\n"
     "  --quiet        no progress\n\n"
     "exit status: 0 ok, 1 usage, 2 bad file, 3 privileges, 4 an SLO failed, 5 runtime fault\n\n"
@@ -40,9 +45,13 @@ static int usage_error(const char *text, const char *argument)
 static int parse_arguments(int argc, char **argv, struct run_arguments *out)
 {
     static const struct option options[] = {
-        {"duration", required_argument, NULL, 'd'}, {"out", required_argument, NULL, 'o'},
-        {"json", no_argument, NULL, 'j'},           {"quiet", no_argument, NULL, 'q'},
-        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+        {"duration", required_argument, NULL, 'd'},
+        {"out", required_argument, NULL, 'o'},
+        {"releases", required_argument, NULL, 'r'},
+        {"json", no_argument, NULL, 'j'},
+        {"quiet", no_argument, NULL, 'q'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     int option;
     opterr = 0;
@@ -56,6 +65,9 @@ static int parse_arguments(int argc, char **argv, struct run_arguments *out)
             break;
         case 'o':
             out->live.out_dir = optarg;
+            break;
+        case 'r':
+            out->releases = optarg;
             break;
         case 'j':
             out->is_json = true;
@@ -92,6 +104,31 @@ static int report(const struct run_arguments *arguments, struct ei_live_result *
     return status;
 }
 
+/* Run it, with somebody who reads the releases of its external tasks. */
+static int run(const struct ei_workload *wl, struct run_arguments *arguments, struct ei_live_result *result,
+               struct einet_error *err)
+{
+    static struct einet_live_releases releases;
+    const int32_t external = ei_releases_first_task(wl);
+    if (arguments->releases == NULL && external != EI_NONE_IDX) {
+        return einet_error_set(err, EINET_E_USAGE,
+                               "task '%s' of %.200s is released from outside (arrival: external): say where its "
+                               "releases come from, with --releases FILE, or --releases - for standard input",
+                               wl->tasks[external].name, wl->file);
+    }
+    if (arguments->releases == NULL) {
+        return ei_live_run(wl, &arguments->live, result, err);
+    }
+    int rc = einet_live_releases_open(&releases, arguments->releases, wl, err);
+    if (rc == 0) {
+        arguments->live.on_ready = einet_live_releases_start;
+        arguments->live.context = &releases;
+        rc = ei_live_run(wl, &arguments->live, result, err);
+        einet_live_releases_close(&releases);
+    }
+    return rc;
+}
+
 int einet_run_command(int argc, char **argv)
 {
     struct run_arguments arguments = {
@@ -120,7 +157,7 @@ int einet_run_command(int argc, char **argv)
     (void)ei_memory_tune_malloc();
     struct ei_live_result result;
     struct einet_error err = {0};
-    const int run_rc = ei_live_run(wl, &arguments.live, &result, &err);
+    const int run_rc = run(wl, &arguments, &result, &err);
     const int status = run_rc < 0 ? einet_report_error("run", &err) : report(&arguments, &result);
     ei_workload_destroy(wl);
     return status;

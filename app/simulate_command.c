@@ -17,6 +17,7 @@
 struct arguments {
     const char *file;
     struct ei_virtual_options options;
+    const char *releases; /* file of external tasks' releases, NULL = none */
     uint64_t seed;
     bool has_seed, is_json, is_merge;
     struct einet_sweep sweep; /* without axes: one run */
@@ -25,7 +26,7 @@ struct arguments {
 };
 
 static const char help[] =
-    "usage: einet simulate FILE [--duration D] [--seed S] [--cpus N] [--out DIR] [--json]\n"
+    "usage: einet simulate FILE [--duration D] [--seed S] [--cpus N] [--releases CSV] [--out DIR] [--json]\n"
     "       einet simulate FILE --sweep PATH=LOW..HIGH/STEP ... [--shard I/N] [--workers N] [the same options]\n"
     "       einet simulate --merge FILE ...\n\n"
     "Run the tasks of a workload file (einet-workload(5)) in virtual time: the scheduler and planner of a real run, "
@@ -36,6 +37,8 @@ static const char help[] =
     "  --duration D   counted virtual time, with a unit: 1h, 30s (default: run.duration of the file)\n"
     "  --seed S       instead of run.seed of the file\n"
     "  --cpus N       CPUs of the modelled machine, 1 to 64 (default: as many as the file names, at least 2)\n"
+    "  --releases CSV when tasks with arrival external are released: jobs.csv of an earlier run, or a file with the\n"
+    "                 columns task and release_ns (or _us, _ms, _s), in any order\n"
     "  --out DIR      write jobs.csv, summary.json and summary.txt there (default: no files)\n"
     "  --json         print summary.json on standard output in place of the table\n\n"
     "A sweep simulates the file with each of the values, several --sweep each combination of them, and prints CSV: a\n"
@@ -139,17 +142,12 @@ static int parse_files(int argc, char **argv, struct arguments *out)
 static int parse_arguments(int argc, char **argv, struct arguments *out)
 {
     static const struct option options[] = {
-        {"duration", required_argument, NULL, 'd'},
-        {"seed", required_argument, NULL, 's'},
-        {"cpus", required_argument, NULL, 'c'},
-        {"out", required_argument, NULL, 'o'},
-        {"json", no_argument, NULL, 'j'},
-        {"sweep", required_argument, NULL, 'w'},
-        {"shard", required_argument, NULL, 'i'},
-        {"workers", required_argument, NULL, 'n'},
-        {"merge", no_argument, NULL, 'm'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"duration", required_argument, NULL, 'd'}, {"seed", required_argument, NULL, 's'},
+        {"cpus", required_argument, NULL, 'c'},     {"releases", required_argument, NULL, 'r'},
+        {"out", required_argument, NULL, 'o'},      {"json", no_argument, NULL, 'j'},
+        {"sweep", required_argument, NULL, 'w'},    {"shard", required_argument, NULL, 'i'},
+        {"workers", required_argument, NULL, 'n'},  {"merge", no_argument, NULL, 'm'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
     };
     int option, stop;
     uint64_t cpus;
@@ -173,6 +171,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *out)
                 return 1 + usage_error("--cpus wants a number from 1 to 64, not ", optarg);
             }
             out->options.cpus = (int32_t)cpus;
+            break;
+        case 'r':
+            out->releases = optarg;
             break;
         case 'o':
             out->options.out_dir = optarg;
@@ -203,7 +204,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *out)
     return parse_files(argc, argv, out);
 }
 
-static int simulate_one(const struct arguments *arguments)
+static int simulate_one(struct arguments *arguments)
 {
     struct ei_workload *wl = NULL;
     const int load_status = einet_load_workload("simulate", arguments->file, &wl);
@@ -216,7 +217,17 @@ static int simulate_one(const struct arguments *arguments)
     sigaction(SIGTERM, &action, NULL);
     struct ei_live_result result;
     struct einet_error err = {0};
-    const int run_rc = ei_virtual_run(wl, &arguments->options, &result, &err);
+    struct ei_releases releases = {0};
+    if (arguments->releases != NULL && ei_releases_first_task(wl) == EI_NONE_IDX) {
+        ei_workload_destroy(wl);
+        return usage_error("--releases is for tasks with arrival external; there is none in ", arguments->file);
+    }
+    int run_rc = arguments->releases != NULL ? ei_releases_read(arguments->releases, wl, &releases, &err) : 0;
+    if (run_rc == 0) {
+        arguments->options.releases = arguments->releases != NULL ? &releases : NULL;
+        run_rc = ei_virtual_run(wl, &arguments->options, &result, &err);
+    }
+    ei_releases_fini(&releases);
     const int status = run_rc < 0 ? einet_report_error("simulate", &err)
                                   : einet_report_result("simulate", &result, arguments->is_json);
     ei_workload_destroy(wl);
@@ -228,6 +239,7 @@ static int simulate_sweep(struct arguments *arguments)
     struct einet_sweep *sweep = &arguments->sweep;
     sweep->file = arguments->file;
     sweep->options = arguments->options;
+    sweep->releases = arguments->releases;
     sweep->is_json = arguments->is_json;
     sweep->has_seed = arguments->has_seed;
     sweep->seed = arguments->seed;

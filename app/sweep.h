@@ -23,8 +23,9 @@ struct einet_sweep_axis {
 struct einet_sweep {
     const char *file;
     struct ei_virtual_options
-        options;  /* of each point; out_dir: of sweep.csv and sweep.jsonl, NULL = standard output */
-    bool is_json; /* JSON lines on standard output in place of CSV */
+        options;          /* of each point; out_dir: of sweep.csv and sweep.jsonl, NULL = standard output */
+    const char *releases; /* file of the releases of external tasks, read for each point; NULL = none */
+    bool is_json;         /* JSON lines on standard output in place of CSV */
     bool has_seed;
     uint64_t seed;
     int32_t workers;       /* processes; 0 = one per CPU */

@@ -178,7 +178,12 @@ int einet_sweep_simulate(const struct einet_sweep *sweep, int64_t point, struct 
     }
     struct ei_virtual_options options = sweep->options;
     options.out_dir = NULL;
-    if (ei_virtual_run(wl, &options, &result, &err) < 0) {
+    struct ei_releases releases = {0};
+    int rc = sweep->releases != NULL ? ei_releases_read(sweep->releases, wl, &releases, &err) : 0;
+    options.releases = sweep->releases != NULL ? &releases : NULL;
+    rc = rc == 0 ? ei_virtual_run(wl, &options, &result, &err) : rc;
+    ei_releases_fini(&releases);
+    if (rc < 0) {
         status = einet_report_error("simulate", &err);
     } else {
         json_t *summary = summary_of(result.collector);

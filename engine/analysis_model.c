@@ -206,6 +206,7 @@ static int build_arrival(struct ei_analysis_model *model, int32_t i, struct ei_d
         task->jitter_ns = arrival->jitter_ns;
         return 0;
     case EI_ARRIVAL_SPORADIC:
+    case EI_ARRIVAL_EXTERNAL: /* what comes earlier is held back */
         task->period_ns = arrival->min_interarrival_ns;
         return 0;
     case EI_ARRIVAL_BURST: /* the k-th of a burst is at most k * (period - spacing) early */
@@ -222,7 +223,7 @@ static int build_arrival(struct ei_analysis_model *model, int32_t i, struct ei_d
     default:
         break;
     }
-    ei_diagnostics_add(diag, EI_SEVERITY_ERROR, spec->place, 1, "periodic, sporadic, burst or aperiodic",
+    ei_diagnostics_add(diag, EI_SEVERITY_ERROR, spec->place, 1, "periodic, sporadic, external, burst or aperiodic",
                        "the arrivals of task '%s' have no bound that the analysis knows", spec->name);
     return EINET_E_FILE;
 }

@@ -58,9 +58,11 @@ static int build_input(struct ei_live_task *task, struct einet_error *err)
     const int32_t count = ei_dataset_info(task->dataset)->count;
     if (!spec->is_loop && releases > count) {
         return einet_error_set_at(err, EINET_E_FILE, run->wl->file, spec->place.line, spec->place.column,
-                                  "task '%s' releases %lld jobs but its input has %d samples: set loop: true or "
+                                  "task '%s' releases %s%lld jobs but its input has %d samples: set loop: true or "
                                   "shorten the run",
-                                  task->spec->name, (long long)releases, (int)count);
+                                  task->spec->name,
+                                  run->wl->tasks[head].arrival.model == EI_ARRIVAL_EXTERNAL ? "up to " : "",
+                                  (long long)releases, (int)count);
     }
     return 0;
 }
@@ -143,6 +145,7 @@ int ei_run_make_tasks(struct ei_run *run, struct einet_error *err)
         task->rt.last_nominal_ns = INT64_MIN;
         task->slots = slot;
         task->slot_count = wl->tasks[i].overlap;
+        ei_external_init(task);
         for (int32_t k = 0; k < task->slot_count; k++, slot++) {
             slot->task = task;
             slot->idx = (int32_t)(slot - run->slots);
@@ -202,6 +205,9 @@ int64_t ei_task_expected(const struct ei_live_task *task, int64_t length_ns)
     /* A signal sets the end a moment ahead. When the housekeeper was held up right then, a task may have gone on. */
     const int64_t last_ns = task->run->tasks[head].rt.last_nominal_ns;
     const int64_t until_ns = last_ns > length_ns ? last_ns : length_ns;
+    if (wl->tasks[head].arrival.model == EI_ARRIVAL_EXTERNAL) {
+        return until_ns < wl->run.warmup_ns ? 0 : ei_external_expected(&task->run->tasks[head].external);
+    }
     return until_ns < wl->run.warmup_ns
                ? 0
                : ei_arrival_expected(&wl->tasks[head].arrival, wl->run.seed, head, wl->run.warmup_ns, until_ns);

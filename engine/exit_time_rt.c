@@ -9,6 +9,12 @@
 
 /* ---- what is known of the others ---- */
 
+/* An external task is taken for one that comes as often as it may. */
+static bool is_sporadic(const struct ei_arrival_spec *spec)
+{
+    return spec->model == EI_ARRIVAL_SPORADIC || spec->model == EI_ARRIVAL_EXTERNAL;
+}
+
 /* Nominal time of the sharer's next release after now_ns (absolute) that has not begun; false = none. */
 static bool next_nominal(const struct ei_sharer *sharer, int64_t now_ns, int64_t begun_ns, int64_t *out_ns)
 {
@@ -28,6 +34,7 @@ static bool next_nominal(const struct ei_sharer *sharer, int64_t now_ns, int64_t
         return true;
     }
     case EI_ARRIVAL_SPORADIC:
+    case EI_ARRIVAL_EXTERNAL:
         *out_ns = begun_ns > INT64_MIN ? begun_ns + spec->min_interarrival_ns : first_ns;
         return true;
     case EI_ARRIVAL_BURST: {
@@ -81,7 +88,7 @@ static bool describe(const struct ei_sharer *sharer, int64_t release_ns, int64_t
     if (spec->model == EI_ARRIVAL_PERIODIC) {
         out->period_ns = spec->period_ns;
         out->jitter_ns = spec->jitter_ns;
-    } else if (spec->model == EI_ARRIVAL_SPORADIC) {
+    } else if (is_sporadic(spec)) {
         out->kind = EI_INTERFERER_SPORADIC;
         out->period_ns = spec->min_interarrival_ns;
         out->mean_extra_ns = spec->mean_ns - spec->min_interarrival_ns;
@@ -97,9 +104,9 @@ static int64_t expected_demand_ns(const struct ei_live_task *task, int64_t from_
     for (int32_t i = 0; i < task->planning.exit_times.sharer_count; i++) {
         const struct ei_sharer *sharer = &task->planning.exit_times.sharers[i];
         const struct ei_arrival_spec *spec = sharer->arrival;
-        const int64_t distance_ns = spec->model == EI_ARRIVAL_PERIODIC   ? spec->period_ns
-                                    : spec->model == EI_ARRIVAL_SPORADIC ? spec->mean_ns
-                                                                         : 0;
+        const int64_t distance_ns = spec->model == EI_ARRIVAL_PERIODIC ? spec->period_ns
+                                    : is_sporadic(spec)                ? spec->mean_ns
+                                                                       : 0;
         const bool forces_exit = sharer->shares_lane && task->spec->on_preempt == EI_SPEC_ON_PREEMPT_EXIT;
         if (distance_ns > 0 && !forces_exit) {
             sum_ns += (double)(to_ns - from_ns) / (double)distance_ns * (double)sharer->demand_ns * sharer->cpu_share;
@@ -205,7 +212,7 @@ static int64_t job_cost_ns(const struct ei_sharer *sharer)
 }
 
 /* What the sharer's jobs that are released in the next window_ns cost: as many as its schedule says, or as are expected
- * of a sporadic one. */
+ * of a sporadic one; an external one comes as soon and as often as it may. */
 static int64_t released_cost_ns(const struct ei_sharer *sharer, int64_t now_ns, int64_t window_ns)
 {
     const struct ei_arrival_spec *spec = sharer->arrival;
@@ -217,7 +224,12 @@ static int64_t released_cost_ns(const struct ei_sharer *sharer, int64_t now_ns, 
     if (!next_nominal(sharer, now_ns, begun_ns, &next_ns) || next_ns > now_ns + window_ns) {
         return 0;
     }
-    const int64_t more = spec->model == EI_ARRIVAL_PERIODIC ? (now_ns + window_ns - next_ns) / spec->period_ns : 0;
+    const bool is_external = spec->model == EI_ARRIVAL_EXTERNAL;
+    const int64_t distance_ns = is_external                          ? spec->min_interarrival_ns
+                                : spec->model == EI_ARRIVAL_PERIODIC ? spec->period_ns
+                                                                     : 0;
+    next_ns = is_external && next_ns < now_ns ? now_ns : next_ns;
+    const int64_t more = distance_ns > 0 ? (now_ns + window_ns - next_ns) / distance_ns : 0;
     return (1 + more) * job_cost_ns(sharer);
 }
 

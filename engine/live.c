@@ -57,6 +57,7 @@ static int prepare(struct ei_run *run, const struct ei_workload *wl, const struc
     if (rc == 0) {
         rc = ei_machine_describe(&run->machine, err);
     }
+    ei_external_expect();
     if (rc == 0) {
         rc = ei_run_settle_cpus(run, err);
     }
@@ -167,6 +168,7 @@ static int start(struct ei_run *run, struct ei_drain *drain, struct ei_collector
     set_clock(run); /* again: creating files and probes took time */
     ei_collector_set_t0(*out_collector, run->t0_ns);
     run->is_started = true;
+    ei_external_open(run);
     ei_watchdog_beat(run, NULL); /* from now on silence counts */
     ei_start_open(&run->start, EI_START_GO);
     return 0;
@@ -232,6 +234,9 @@ static int keep_house(struct ei_run *run, struct ei_drain *drain)
         if (now_ns > run->t0_ns) {
             ei_cpu_loads_sample(&run->loads);
         }
+        if (now_ns > atomic_load(&run->end_ns)) {
+            (void)ei_external_close(run);
+        }
         if (now_ns >= next_progress_ns) {
             next_progress_ns += PROGRESS_NS;
             show_progress(run, drain->collector);
@@ -270,14 +275,17 @@ static int finish(struct ei_run *run, struct ei_drain *drain, int ended_by, stru
                   struct einet_error *err)
 {
     int64_t expected[EI_TASKS_MAX];
+    struct ei_metrics_external external[EI_TASKS_MAX];
     struct ei_metrics_cpu_load loads[EI_PROBES_MAX];
     const int64_t length_ns = atomic_load(&run->end_ns) - run->t0_ns;
     for (int32_t i = 0; i < run->wl->task_count; i++) {
         expected[i] = ei_task_expected(&run->tasks[i], length_ns);
+        external[i] = ei_external_count(&run->tasks[i].external);
     }
     struct ei_metrics_demotion demotions[EI_TASKS_MAX];
     struct ei_metrics_totals totals = {
         .expected = expected,
+        .external = external,
         .demotions = demotions,
         .demotion_count = ei_watch_demotions(run, demotions),
         .duration_ns = length_ns > 0 ? length_ns : 0, /* a signal may come before t0 */
@@ -317,6 +325,7 @@ static int run_threads(struct ei_run *run, struct ei_live_result *out, struct ei
         ended_by = keep_house(run, &drain);
     }
     join_threads(run);
+    ei_external_shut(run);
     ei_watchdog_stop(run);
     ei_watchdog_beat(run, run->options->messages); /* says what happened since the last cycle */
     ei_probes_stop(run);

@@ -10,6 +10,7 @@
 #include "metrics/collector.h"
 #include "workloads/spec.h"
 
+#include <einet/attributes.h>
 #include <einet/error.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -44,5 +45,15 @@ struct ei_live_result {
  */
 int ei_live_run(const struct ei_workload *wl, const struct ei_live_options *options, struct ei_live_result *out,
                 struct einet_error *err);
+
+/* Release a job of an external task of the run that goes on, by its index in the workload, for something that happened
+ * at happened_ns (CLOCK_MONOTONIC, not in the future; EI_NONE_NS = now). Its nominal release is then; what comes sooner
+ * than min_interarrival after the one before is held back until that has passed (workloads/arrival.h).
+ *
+ * Returns 0: exactly one release comes of it, unless it is held back until after the end of the run; -EAGAIN: the run
+ * has not reached its time zero; -ESHUTDOWN: it is over; -ENOBUFS: 1024 requests wait already, this one is counted as
+ * refused; -EINVAL: no external task of that index, or a time in the future. Thread: any of the process, also while no
+ * run is on; no lock, no allocation, a system call only to wake the task. */
+EINET_RT int ei_live_release(int32_t task_idx, int64_t happened_ns);
 
 #endif

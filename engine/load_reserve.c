@@ -33,6 +33,7 @@ static struct arrivals arrivals_of(const struct ei_run *run, int32_t task_idx)
     const double length_ns = (double)(run->wl->run.warmup_ns + run->duration_ns);
     switch (arrival->model) {
     case EI_ARRIVAL_SPORADIC:
+    case EI_ARRIVAL_EXTERNAL:
         return (struct arrivals){1, 1 / (double)arrival->min_interarrival_ns};
     case EI_ARRIVAL_BURST: {
         const double count = (double)arrival->count;

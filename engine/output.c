@@ -170,6 +170,7 @@ static int64_t least_distance_ns(const struct ei_arrival_spec *arrival)
     case EI_ARRIVAL_PERIODIC:
         return arrival->period_ns;
     case EI_ARRIVAL_SPORADIC:
+    case EI_ARRIVAL_EXTERNAL:
         return arrival->min_interarrival_ns;
     case EI_ARRIVAL_BURST:
         return arrival->spacing_ns;

@@ -12,6 +12,7 @@
 #include "engine/chain_rt.h"
 #include "engine/course_rt.h"
 #include "engine/cpu_load_rt.h"
+#include "engine/external_rt.h"
 #include "engine/lane_gate_rt.h"
 #include "engine/live.h"
 #include "engine/planning.h"
@@ -121,6 +122,7 @@ struct ei_live_task {
     struct ei_task_planning planning;
     int64_t cpu_profile_ns; /* of all stages but the network; -1 = unknown */
     struct ei_chain chain;
+    struct ei_external external;
     struct ei_task_watch watch;
     int64_t after_ns;                          /* predicted time of the stages behind the network */
     struct ei_task_log logs[EI_TASK_LOGS_MAX]; /* of its append_file operations, in their order */

@@ -24,6 +24,10 @@ static size_t needed_bytes(const struct ei_run *run)
         if (run->tasks[i].chain.is_successor) {
             bytes += ring_bytes(EI_CHAIN_INBOX_EVENTS, sizeof(struct ei_chain_event));
         }
+        if (run->tasks[i].external.is_external) {
+            bytes += ei_mpsc_ring_storage_bytes(EI_EXTERNAL_INBOX_REQUESTS, sizeof(struct ei_external_request)) +
+                     EI_CACHE_LINE_BYTES;
+        }
         if (run->tasks[i].nn.net != NULL) {
             const struct ei_network_info *info = ei_network_info(run->tasks[i].nn.net);
             bytes +=
@@ -39,6 +43,15 @@ static int place_ring(struct ei_arena *arena, struct ei_spsc_ring *ring, size_t 
     const size_t bytes = ei_spsc_ring_storage_bytes(records, record_bytes);
     void *storage = ei_arena_alloc(arena, bytes, EI_CACHE_LINE_BYTES);
     return storage != NULL ? ei_spsc_ring_init(ring, records, record_bytes, storage, bytes) : -ENOMEM;
+}
+
+static int place_requests(struct ei_arena *arena, struct ei_mpsc_ring *ring)
+{
+    const size_t record_bytes = sizeof(struct ei_external_request);
+    const size_t bytes = ei_mpsc_ring_storage_bytes(EI_EXTERNAL_INBOX_REQUESTS, record_bytes);
+    void *storage = ei_arena_alloc(arena, bytes, EI_CACHE_LINE_BYTES);
+    return storage != NULL ? ei_mpsc_ring_init(ring, EI_EXTERNAL_INBOX_REQUESTS, record_bytes, storage, bytes)
+                           : -ENOMEM;
 }
 
 static float *place_floats(struct ei_arena *arena, size_t count)
@@ -66,6 +79,9 @@ int ei_run_place_storage(struct ei_run *run, struct einet_error *err)
         if (rc == 0 && run->tasks[i].chain.is_successor) {
             rc = place_ring(&run->arena, &run->tasks[i].chain.inbox, EI_CHAIN_INBOX_EVENTS,
                             sizeof(struct ei_chain_event));
+        }
+        if (rc == 0 && run->tasks[i].external.is_external) {
+            rc = place_requests(&run->arena, &run->tasks[i].external.inbox);
         }
         for (int32_t k = 0; rc == 0 && run->tasks[i].nn.net != NULL && k < run->tasks[i].slot_count; k++) {
             rc = place_buffers(&run->arena, &run->tasks[i].slots[k]);

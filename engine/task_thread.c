@@ -1,5 +1,6 @@
-/* A job thread of a task: start, then release after release until the run ends. Releases come by the clock, or from
- * the predecessor in a chain (engine/chain_rt.h). One thread of the task waits for them (engine/slots_rt.h).
+/* A job thread of a task: start, then release after release until the run ends. Releases come by the clock, from
+ * outside (engine/external_rt.h), or from the predecessor in a chain (engine/chain_rt.h). One thread of the task waits
+ * for them (engine/slots_rt.h).
  *
  * Sleeps are absolute, so the phase never drifts. A long sleep is cut into naps, so that a run which is ended early
  * ends soon. Releases that pass while every thread has a job are accounted when one has finished, in order.
@@ -120,11 +121,27 @@ static void account_passed(struct ei_live_task *task)
         (void)await_ring_room(task);
     }
     int64_t now_ns = ei_mono_now().ns;
-    while (task->rt.has_next && is_within_run(task, &task->rt.next) &&
+    while (ei_external_look(task) && is_within_run(task, &task->rt.next) &&
            task->run->t0_ns + task->rt.next.release_ns <= now_ns) {
         account_late(task, take_release(task));
         if (await_ring_room(task)) {
             now_ns = ei_mono_now().ns;
+        }
+    }
+}
+
+/* What is still asked for from outside: nothing of it runs, and what is behind the end of the run is no release. */
+static void drop_external(struct ei_live_task *task)
+{
+    while (ei_external_await(task)) {
+        if (is_within_run(task, &task->rt.next)) {
+            ei_release_refuse(&task->rt.releases);
+            ei_job_record_unrun(task, take_release(task), EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
+            (void)await_ring_room(task);
+            ei_chain_announce(task);
+        } else {
+            task->external.unreleased++;
+            task->rt.has_next = false;
         }
     }
 }
@@ -135,6 +152,10 @@ static void drop_rest(struct ei_live_task *task)
     struct ei_release waiting;
     while (ei_release_drop_waiting(&task->rt.releases, &waiting)) {
         ei_job_record_unrun(task, waiting, EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
+    }
+    if (task->external.is_external) {
+        drop_external(task);
+        return;
     }
     while (task->rt.has_next && is_within_run(task, &task->rt.next)) {
         ei_release_refuse(&task->rt.releases);
@@ -225,7 +246,7 @@ static bool lead(struct ei_job_slot *slot, struct ei_release *job)
 {
     struct ei_live_task *task = slot->task;
     struct ei_chain_event event;
-    if (sleep_until_release(task)) {
+    if (ei_external_await(task) && sleep_until_release(task)) {
         enter_section(task);
         slot->ready_ns = task->run->t0_ns + task->rt.next.release_ns;
         ei_slots_lock(task);

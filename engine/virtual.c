@@ -467,6 +467,10 @@ static int build_task(struct virtual_run *v, struct virtual_task *vt, struct ein
     task->cpu_profile_ns = ei_task_cpu_profile_ns(task->spec);
     task->is_fifo = task->spec->class_ == EI_SPEC_CLASS_FIFO;
     int rc = ei_task_build_releases(task, err);
+    if (rc == 0 && task->external.is_external) {
+        const struct ei_releases *releases = v->options->releases;
+        ei_arrival_ask(&task->rt.arrival, releases->asked_ns[task->idx], releases->count[task->idx]);
+    }
     if (rc == 0 && task->chain.is_successor) {
         const size_t bytes = ei_spsc_ring_storage_bytes(EI_CHAIN_INBOX_EVENTS, sizeof *vt->inbox);
         vt->inbox = calloc(1, bytes);
@@ -495,6 +499,12 @@ static int prepare(struct virtual_run *v, const struct ei_workload *wl, const st
     if (cpus > EI_VIRTUAL_CPUS_MAX) {
         return einet_error_set(err, EINET_E_LIMIT, "the workload names CPU %d; a virtual machine has %d CPUs at most",
                                cpus - 1, EI_VIRTUAL_CPUS_MAX);
+    }
+    const int32_t external = ei_releases_first_task(wl);
+    if (external != EI_NONE_IDX && options->releases == NULL) {
+        return einet_error_set(err, EINET_E_USAGE,
+                               "task '%s' is released from outside (arrival: external): say when, with --releases FILE",
+                               wl->tasks[external].name);
     }
     const size_t tasks = (size_t)wl->task_count;
     v->run.wl = wl;
@@ -545,12 +555,33 @@ static int prepare(struct virtual_run *v, const struct ei_workload *wl, const st
     return rc;
 }
 
+/* Worked out anew from what was asked for, so that expected is no echo of what was released. */
+static void tally_external(const struct virtual_run *v, int32_t i)
+{
+    struct ei_live_task *task = &v->run.tasks[i];
+    const int64_t count = v->options->releases->count[i], last_ns = task->rt.last_nominal_ns;
+    const struct ei_arrival_tally tally =
+        ei_arrival_tally(&task->spec->arrival, v->options->releases->asked_ns[i], count, v->run.wl->run.warmup_ns,
+                         last_ns > v->run.end_ns ? last_ns : v->run.end_ns);
+    task->external.accepted = count;
+    task->external.held_back = tally.held_back;
+    task->external.unreleased = tally.unreleased;
+    task->external.warmup = tally.warmup;
+}
+
 static int finish(struct virtual_run *v, struct ei_live_result *out, struct einet_error *err)
 {
     int64_t expected[EI_TASKS_MAX];
+    struct ei_metrics_external external[EI_TASKS_MAX];
     const struct ei_workload *wl = v->run.wl;
     for (int32_t i = 0; i < wl->task_count; i++) {
         ei_virtual_drop_rest(v, &v->tasks[i]);
+    }
+    for (int32_t i = 0; i < wl->task_count; i++) {
+        if (v->run.tasks[i].external.is_external) {
+            tally_external(v, i);
+        }
+        external[i] = ei_external_count(&v->run.tasks[i].external);
     }
     for (int32_t i = 0; i < wl->task_count; i++) {
         expected[i] = ei_task_expected(&v->run.tasks[i], v->run.end_ns);
@@ -558,6 +589,7 @@ static int finish(struct virtual_run *v, struct ei_live_result *out, struct eine
     struct ei_metrics_demotion demotions[EI_TASKS_MAX];
     const struct ei_metrics_totals totals = {
         .expected = expected,
+        .external = external,
         .demotions = demotions,
         .demotion_count = ei_watch_demotions(&v->run, demotions),
         .duration_ns = v->run.end_ns,

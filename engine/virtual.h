@@ -13,13 +13,15 @@
 #define ENGINE_VIRTUAL_H
 
 #include "engine/live.h"
+#include "workloads/releases.h"
 
 #include <signal.h>
 
 struct ei_virtual_options {
-    const char *out_dir; /* jobs.csv, summary.json and summary.txt go there; NULL = no files */
-    int64_t duration_ns; /* of the counted part; 0 = as the workload says */
-    int32_t cpus;        /* of the modelled machine; 0 = as many as the file names, at least 2 */
+    const char *out_dir;                /* jobs.csv, summary.json and summary.txt go there; NULL = no files */
+    int64_t duration_ns;                /* of the counted part; 0 = as the workload says */
+    int32_t cpus;                       /* of the modelled machine; 0 = as many as the file names, at least 2 */
+    const struct ei_releases *releases; /* of external tasks; NULL = none: a workload with such a task is refused */
     /* Called with every record, in the order of virtual time; NULL = none. */
     void (*on_record)(void *context, const struct ei_record *record);
     void *context;
@@ -27,7 +29,8 @@ struct ei_virtual_options {
 };
 
 /* Simulate the workload. The result is a live run's. Returns 0; EINET_E_FILE or EINET_E_MISMATCH (a model without
- * profiles, CPUs that the modelled machine lacks); -ENOMEM; -errno of the output folder. */
+ * profiles, CPUs that the modelled machine lacks); EINET_E_USAGE (an external task without releases); -ENOMEM; -errno
+ * of the output folder. */
 int ei_virtual_run(const struct ei_workload *wl, const struct ei_virtual_options *options, struct ei_live_result *out,
                    struct einet_error *err);
 

@@ -102,13 +102,23 @@ struct ei_metrics_demotion {
     int64_t limit_ns; /* INT64_MAX = none */
 };
 
+/* Of a task that is released from outside: what was asked for, in the whole run. */
+struct ei_metrics_external {
+    bool is_external;
+    int64_t asked;      /* requests during the run */
+    int64_t held_back;  /* of them, that came sooner than min_interarrival allows */
+    int64_t refused;    /* that found the inbox full */
+    int64_t unreleased; /* whose release would be behind the end of the run */
+};
+
 /* What the engine knows when the run is over. */
 struct ei_metrics_totals {
     const int64_t *expected; /* per task: nominal releases that are not warm-up, up to the real end of the run */
-    int64_t duration_ns;     /* from t0 to the real end */
-    bool is_ended_early;     /* by a signal */
-    int32_t end_signal;      /* its number, 0 = none */
-    int64_t job_records_lost, gap_records_lost;                                   /* pushes into full rings */
+    const struct ei_metrics_external *external; /* per task; NULL = none is external */
+    int64_t duration_ns;                        /* from t0 to the real end */
+    bool is_ended_early;                        /* by a signal */
+    int32_t end_signal;                         /* its number, 0 = none */
+    int64_t job_records_lost, gap_records_lost; /* pushes into full rings */
     int64_t minor_faults, major_faults, voluntary_switches, involuntary_switches; /* of the process; -1 = unknown */
     const struct ei_metrics_cpu_load *loads;                                      /* may be NULL */
     int32_t load_count;

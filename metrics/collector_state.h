@@ -40,6 +40,7 @@ struct ei_metrics_task_state {
     int64_t *preempted_by; /* owned, one per task */
     bool is_demoted;       /* after finish, by the watchdog */
     struct ei_metrics_demotion demotion;
+    struct ei_metrics_external external; /* after finish */
     int64_t last_response_ns;
     int64_t last_release_ns, last_finish_ns; /* of the newest job that ran, to explain skips by it */
     struct ei_outcome_sequence sequence;

@@ -35,6 +35,10 @@ static int copy_totals(struct ei_collector *collector, const struct ei_metrics_t
     collector->totals = *totals;
     collector->totals.expected = collector->expected;
     collector->totals.loads = loads;
+    for (int32_t i = 0; totals->external != NULL && i < collector->task_count; i++) {
+        collector->tasks[i].external = totals->external[i];
+    }
+    collector->totals.external = NULL;  /* the tasks have it */
     collector->totals.demotions = NULL; /* the tasks have them */
     collector->totals.load_count = (int32_t)count;
     return 0;

@@ -207,6 +207,20 @@ static json_t *demotion(const struct ei_metrics_task_state *task, int *rc)
     return object;
 }
 
+static json_t *external(const struct ei_metrics_task_state *task, int *rc)
+{
+    const struct ei_metrics_external *external = &task->external;
+    if (!external->is_external) {
+        return json_null();
+    }
+    json_t *object = json_object();
+    set(object, "asked", json_integer(external->asked), rc);
+    set(object, "held_back", json_integer(external->held_back), rc);
+    set(object, "refused", json_integer(external->refused), rc);
+    set(object, "unreleased", json_integer(external->unreleased), rc);
+    return object;
+}
+
 static json_t *task_json(const struct ei_collector *collector, int32_t task_idx, int *rc)
 {
     const struct ei_metrics_task_state *task = &collector->tasks[task_idx];
@@ -247,6 +261,7 @@ static json_t *task_json(const struct ei_collector *collector, int32_t task_idx,
     set(object, "response_parts_ns", parts(task, rc), rc);
     set(object, "miss_causes", miss_causes(task, rc), rc);
     set(object, "over_profile", over_profile(task, rc), rc);
+    set(object, "external", external(task, rc), rc);
     return object;
 }
 

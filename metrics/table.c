@@ -289,13 +289,21 @@ static void print_task_notes(const struct ei_collector *collector, int32_t task_
     const int64_t seen = ei_metrics_seen(task);
     const bool is_identity_ok = seen == collector->expected[task_idx];
     const bool is_over_profile = task->over_profile[EI_PROFILE_VIOLATED] > 0;
-    if (not_met == 0 && is_identity_ok && task->preempted_jobs == 0 && task->late_replans == 0 && !is_over_profile) {
+    const struct ei_metrics_external *external = &task->external;
+    if (!external->is_external && not_met == 0 && is_identity_ok && task->preempted_jobs == 0 &&
+        task->late_replans == 0 && !is_over_profile) {
         return;
     }
     paragraph_item(paragraph, EI_COLOUR_HEAD, "%s", task->spec.name);
     if (!is_identity_ok) {
         paragraph_item(paragraph, EI_COLOUR_BAD, "%" PRId64 " releases expected, %" PRId64 " accounted for",
                        collector->expected[task_idx], seen);
+    }
+    if (external->is_external) {
+        paragraph_item(paragraph, external->refused > 0 ? EI_COLOUR_WARN : EI_COLOUR_NONE,
+                       "%" PRId64 " asked for from outside, %" PRId64 " held back, %" PRId64 " refused, %" PRId64
+                       " too late for the run",
+                       external->asked, external->held_back, external->refused, external->unreleased);
     }
     if (not_met > 0) {
         double low, high;

@@ -93,6 +93,11 @@ EINET_RT bool ei_arrival_next(struct ei_arrival *arrival, struct ei_arrival_rele
     case EI_ARRIVAL_BURST:
         nominal_ns = burst_nominal_ns(spec, k);
         break;
+    case EI_ARRIVAL_EXTERNAL:
+        if (k < arrival->asked_count) {
+            (void)ei_arrival_admit(arrival, arrival->asked_ns[k], arrival->asked_ns[k], out);
+        }
+        return k < arrival->asked_count;
     case EI_ARRIVAL_AFTER:
         break;
     }
@@ -108,6 +113,56 @@ EINET_RT bool ei_arrival_next(struct ei_arrival *arrival, struct ei_arrival_rele
     arrival->last_nominal_ns = nominal_ns;
     *out = (struct ei_arrival_release){.job_idx = k, .nominal_ns = nominal_ns, .release_ns = release_ns};
     return true;
+}
+
+/* ---- what somebody outside asks for ---- */
+
+static int64_t later_ns(int64_t a_ns, int64_t b_ns)
+{
+    return a_ns > b_ns ? a_ns : b_ns;
+}
+
+/* At least min_interarrival behind `last`; INT64_MAX beyond the end of time. */
+static int64_t keep_distance_ns(const struct ei_arrival *arrival, int64_t at_ns, int64_t last_ns)
+{
+    if (arrival->next_job_idx == 0) {
+        return at_ns;
+    }
+    const int64_t earliest_ns = add_ns(last_ns, arrival->spec->min_interarrival_ns);
+    return earliest_ns < 0 ? INT64_MAX : later_ns(at_ns, earliest_ns);
+}
+
+EINET_RT bool ei_arrival_admit(struct ei_arrival *arrival, int64_t happened_ns, int64_t asked_ns,
+                               struct ei_arrival_release *out)
+{
+    const int64_t nominal_ns = keep_distance_ns(arrival, later_ns(happened_ns, 0), arrival->last_nominal_ns);
+    const int64_t release_ns = keep_distance_ns(arrival, later_ns(asked_ns, nominal_ns), arrival->last_release_ns);
+    *out = (struct ei_arrival_release){
+        .job_idx = arrival->next_job_idx, .nominal_ns = nominal_ns, .release_ns = release_ns};
+    arrival->next_job_idx++;
+    arrival->last_nominal_ns = nominal_ns;
+    arrival->last_release_ns = release_ns;
+    return release_ns > asked_ns;
+}
+
+void ei_arrival_ask(struct ei_arrival *arrival, const int64_t *asked_ns, int64_t asked_count)
+{
+    arrival->asked_ns = asked_ns;
+    arrival->asked_count = asked_count;
+}
+
+struct ei_arrival_tally ei_arrival_tally(const struct ei_arrival_spec *spec, const int64_t *asked_ns,
+                                         int64_t asked_count, int64_t warmup_ns, int64_t end_ns)
+{
+    struct ei_arrival arrival = {.spec = spec};
+    struct ei_arrival_tally tally = {0};
+    struct ei_arrival_release release;
+    for (int64_t k = 0; k < asked_count; k++) {
+        tally.held_back += ei_arrival_admit(&arrival, asked_ns[k], asked_ns[k], &release);
+        tally.unreleased += release.nominal_ns > end_ns;
+        tally.warmup += release.nominal_ns <= end_ns && release.nominal_ns < warmup_ns;
+    }
+    return tally;
 }
 
 /* ---- counting: releases with nominal <= to_ns, then the difference of two such counts ---- */
@@ -165,6 +220,8 @@ static int64_t releases_until(const struct ei_arrival_spec *spec, uint64_t seed,
         return trace_until(spec, to_ns);
     case EI_ARRIVAL_BURST:
         return burst_until(spec, to_ns);
+    case EI_ARRIVAL_EXTERNAL:
+        return to_ns / spec->min_interarrival_ns + 1;
     case EI_ARRIVAL_AFTER:
         break;
     }

@@ -80,10 +80,12 @@ static const struct ei_word first_exit_words[] = {
     {"mandatory", EI_SPEC_FIRST_EXIT_MANDATORY}, {"optional", EI_SPEC_FIRST_EXIT_OPTIONAL}, END};
 static const struct ei_word arrival_words[] = {{"periodic", EI_ARRIVAL_PERIODIC},   {"sporadic", EI_ARRIVAL_SPORADIC},
                                                {"aperiodic", EI_ARRIVAL_APERIODIC}, {"burst", EI_ARRIVAL_BURST},
-                                               {"after", EI_ARRIVAL_AFTER},         {"trace", EI_WORD_ABSENT},
-                                               {"external", EI_WORD_ABSENT},        END};
-static const struct ei_word dist_words[] = {
-    {"exponential", EI_ARRIVAL_EXPONENTIAL}, {"uniform", EI_ARRIVAL_UNIFORM}, {"lognormal", EI_ARRIVAL_LOGNORMAL}, END};
+                                               {"after", EI_ARRIVAL_AFTER},         {"external", EI_ARRIVAL_EXTERNAL},
+                                               {"trace", EI_ARRIVAL_APERIODIC},     END};
+static const struct ei_word dist_words[] = {{"exponential", EI_ARRIVAL_EXPONENTIAL},
+                                            {"uniform", EI_ARRIVAL_UNIFORM},
+                                            {"lognormal", EI_ARRIVAL_LOGNORMAL},
+                                            END};
 static const struct ei_word class_words[] = {{"fifo", EI_SPEC_CLASS_FIFO}, {"other", EI_SPEC_CLASS_OTHER}, END};
 static const struct ei_word late_words[] = {{"skip", EI_SPEC_LATE_SKIP}, END};
 static const struct ei_word drop_words[] = {
@@ -311,8 +313,9 @@ const struct ei_field ei_fields[] = {
 
     {ARRIVAL_AT(model), .key = "model", .type = EI_FIELD_WORD, .words = arrival_words, .is_discriminator = true,
      .doc = "periodic: every period. sporadic: at random, never closer than min_interarrival. aperiodic: at the times "
-            "of a file. burst: count releases spacing apart, again after each period. after: when a job of another task "
-            "has finished, see CHAINS."},
+            "of a file; trace is another word for it. burst: count releases spacing apart, again after each period. "
+            "after: when a job of another task has finished, see CHAINS. external: when somebody outside says so, never "
+            "closer than min_interarrival, see EXTERNAL RELEASES."},
     {ARRIVAL_AT(period_ns), .key = "period", .type = EI_FIELD_DURATION, .lo = 100 * EI_NS_PER_US,
      .hi = 3600 * EI_NS_PER_S, .only = BIT(EI_ARRIVAL_PERIODIC), .doc = "Distance of two nominal releases."},
     {ARRIVAL_AT(period_ns), .key = "period", .type = EI_FIELD_DURATION, .lo = 100 * EI_NS_PER_US,
@@ -326,7 +329,8 @@ const struct ei_field ei_fields[] = {
      .hi = 3600 * EI_NS_PER_S, .only = BIT(EI_ARRIVAL_PERIODIC),
      .doc = "Each job starts up to this much after its nominal release, drawn uniformly; less than the period."},
     {ARRIVAL_AT(min_interarrival_ns), .key = "min_interarrival", .type = EI_FIELD_DURATION, .lo = 100 * EI_NS_PER_US,
-     .hi = 3600 * EI_NS_PER_S, .only = BIT(EI_ARRIVAL_SPORADIC), .doc = "Shortest distance of two releases."},
+     .hi = 3600 * EI_NS_PER_S, .only = BIT(EI_ARRIVAL_SPORADIC) | BIT(EI_ARRIVAL_EXTERNAL),
+     .doc = "Shortest distance of two releases; of an external task, one that is asked for earlier is held back."},
     {ARRIVAL_AT(mean_ns), .key = "mean", .type = EI_FIELD_DURATION, .lo = 100 * EI_NS_PER_US,
      .hi = 3600 * EI_NS_PER_S, .only = BIT(EI_ARRIVAL_SPORADIC),
      .doc = "Mean distance of two releases, at least min_interarrival."},

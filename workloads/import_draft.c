@@ -279,6 +279,7 @@ static bool is_arrival_in_range(struct ei_import_draft *draft, const struct ei_a
                is_ok;
     case EI_ARRIVAL_APERIODIC:
     case EI_ARRIVAL_AFTER:
+    case EI_ARRIVAL_EXTERNAL: /* no other tool has it */
         break;
     }
     return is_ok;

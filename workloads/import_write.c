@@ -58,6 +58,9 @@ static void write_arrival(const struct ei_arrival_spec *a, FILE *out)
     case EI_ARRIVAL_AFTER:
         fprintf(out, "after, task: %s", a->after);
         break;
+    case EI_ARRIVAL_EXTERNAL:
+        fprintf(out, "external, min_interarrival: %s", duration(a->min_interarrival_ns));
+        break;
     case EI_ARRIVAL_APERIODIC:
         fprintf(out, "aperiodic, trace: \"%s\"", a->trace);
         break;

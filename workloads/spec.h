@@ -170,7 +170,8 @@ enum ei_arrival_model {
     EI_ARRIVAL_SPORADIC,
     EI_ARRIVAL_APERIODIC,
     EI_ARRIVAL_BURST,
-    EI_ARRIVAL_AFTER /* when the predecessor's job of the same number has finished */
+    EI_ARRIVAL_AFTER,   /* when the predecessor's job of the same number has finished */
+    EI_ARRIVAL_EXTERNAL /* when somebody outside says so */
 };
 enum ei_arrival_dist { EI_ARRIVAL_EXPONENTIAL, EI_ARRIVAL_UNIFORM, EI_ARRIVAL_LOGNORMAL };
 
@@ -180,8 +181,8 @@ struct ei_arrival_spec {
     int64_t period_ns;            /* periodic: >= 100 us; burst: from burst to burst, EI_NONE_NS = one burst only */
     int64_t offset_ns;            /* periodic, sporadic, burst: earliest first release */
     int64_t jitter_ns;            /* periodic: each job starts up to this late, uniformly drawn; < period_ns */
-    int64_t min_interarrival_ns;  /* sporadic */
-    int64_t mean_ns;              /* sporadic: mean distance of two releases, >= min_interarrival_ns */
+    int64_t min_interarrival_ns;  /* sporadic, external */
+    int64_t mean_ns;              /* sporadic: mean distance of two releases, >= min_interarrival_ns; external: that */
     int64_t median_ns;            /* sporadic, lognormal: > min_interarrival_ns, <= mean_ns; else EI_NONE_NS */
     enum ei_arrival_dist dist;    /* sporadic: of what exceeds min_interarrival_ns */
     int32_t count;                /* burst: releases in one */

@@ -151,6 +151,7 @@ static double release_rate(const struct ei_workload *wl, int32_t task_idx)
     case EI_ARRIVAL_PERIODIC:
         return a->period_ns > 0 ? 1.0 / (double)a->period_ns : 0.0;
     case EI_ARRIVAL_SPORADIC:
+    case EI_ARRIVAL_EXTERNAL:
         return a->mean_ns > 0 ? 1.0 / (double)a->mean_ns : 0.0;
     case EI_ARRIVAL_BURST:
         return a->period_ns > 0 ? (double)a->count / (double)a->period_ns : 0.0;

@@ -87,6 +87,9 @@ static void check_arrival(struct subject *s)
                           "a burst of task '%s' reaches into the next one", s->task->name);
         }
         break;
+    case EI_ARRIVAL_EXTERNAL: /* nobody knows better */
+        a->mean_ns = a->min_interarrival_ns;
+        break;
     case EI_ARRIVAL_APERIODIC:
         if (a->trace[0] != '\0') {
             ei_spec_read_trace(s->rd, a, node_of(s, "arrival", "trace"));
@@ -103,6 +106,7 @@ int64_t ei_spec_interarrival_ns(const struct ei_arrival_spec *a)
     case EI_ARRIVAL_PERIODIC:
         return a->period_ns;
     case EI_ARRIVAL_SPORADIC:
+    case EI_ARRIVAL_EXTERNAL:
         return a->min_interarrival_ns;
     case EI_ARRIVAL_BURST:
         return a->period_ns > 0 ? a->period_ns : 0;

@@ -210,6 +210,27 @@ static int64_t first_to_come(const struct world *w, int32_t h)
     return k;
 }
 
+static const struct ref_task *first_of_chain(const struct ref_system *system, int32_t h)
+{
+    while (system->tasks[h].after != REF_FIRST) {
+        h = system->tasks[h].after;
+    }
+    return &system->tasks[h];
+}
+
+/* The k-th job of task h that is still to come, as far as its rules tell: of one whose chain is released from outside,
+ * as soon as may be after the newest that has begun, and again at the least distance. */
+static int64_t to_come(const struct world *w, int32_t h, int64_t k)
+{
+    const struct ref_task *first = first_of_chain(w->system, h);
+    if (!first->is_external) {
+        return ref_nominal(w->system, h, first_to_come(w, h) + k);
+    }
+    const int64_t begun_ns = w->jobs[h].begun_ns;
+    const int64_t soonest_ns = begun_ns == INT64_MIN ? 0 : begun_ns + first->period_ns;
+    return (soonest_ns > w->now_ns ? soonest_ns : w->now_ns) + k * first->period_ns;
+}
+
 /* Whether thread i, if it left the lane now and came back, could have its next answer and finish by its deadline: the
  * least length of time that holds its own rest, those jobs that are under way of each higher task it shares something
  * with, and one for each of their releases within that time. Grown release by release. */
@@ -224,14 +245,14 @@ static bool can_resume(const struct world *w, int32_t i)
         next[h] = -1;
         if (other->priority > t->task->priority && is_sharing) {
             length_ns += under_way(w, h) * whole_job_ns(other);
-            next[h] = first_to_come(w, h);
+            next[h] = 0;
         }
     }
     for (bool has_grown = true; has_grown && w->now_ns + length_ns <= deadline_of(t);) {
         has_grown = false;
         for (int32_t h = 0; h < w->task_count && !has_grown; h++) {
             const struct ref_task *other = &w->system->tasks[h];
-            if (next[h] >= 0 && ref_nominal(w->system, h, next[h]) <= w->now_ns + length_ns) {
+            if (next[h] >= 0 && to_come(w, h, next[h]) <= w->now_ns + length_ns) {
                 length_ns += whole_job_ns(other);
                 next[h]++;
                 has_grown = true;

@@ -7,6 +7,17 @@
 
 static int64_t release_time(const struct ref_task *t, int64_t k)
 {
+    if (t->is_external && k >= t->asked_count) {
+        return INT64_MAX;
+    }
+    if (t->is_external) {
+        int64_t at_ns = t->asked_ns[0];
+        for (int64_t i = 1; i <= k; i++) {
+            const int64_t earliest_ns = at_ns + t->period_ns;
+            at_ns = t->asked_ns[i] > earliest_ns ? t->asked_ns[i] : earliest_ns;
+        }
+        return at_ns;
+    }
     return t->offset_ns + k * t->period_ns;
 }
 
@@ -420,7 +431,10 @@ static void count_parts(struct world *w, int64_t until_ns)
 /* Of a chain that of its first task. */
 static int64_t period_of(const struct ref_system *system, int32_t i)
 {
-    return ref_nominal(system, i, 1) - ref_nominal(system, i, 0);
+    while (system->tasks[i].after != REF_FIRST) {
+        i = system->tasks[i].after;
+    }
+    return system->tasks[i].period_ns;
 }
 
 void ref_assign_priorities(struct ref_system *system)

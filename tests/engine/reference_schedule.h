@@ -12,6 +12,7 @@
 #define REF_LANES_MAX 3
 #define REF_OVERLAP_MAX 4
 #define REF_FIRST (-1)
+#define REF_ASKED_MAX 256
 
 /* Fixed priorities order CPUs under every policy; REF_EDF orders the lane by absolute deadline. */
 enum ref_policy { REF_FIXED, REF_RATE, REF_DEADLINE, REF_EDF };
@@ -26,9 +27,14 @@ struct ref_limit {
 };
 
 /* The jobs of a task with a predecessor are released when the predecessor's job of the same number completes, and have
- * the nominal release of the chain's first task; when that job does not complete, they are skipped. */
+ * the nominal release of the chain's first task; when that job does not complete, they are skipped. A task that is
+ * released from outside has a release for each time it is asked for, then or at period_ns after the one before,
+ * whichever is later; none after the end. */
 struct ref_task {
-    int64_t period_ns, offset_ns, deadline_ns;
+    int64_t period_ns, offset_ns, deadline_ns; /* from outside: the least distance, no offset */
+    bool is_external;
+    int64_t asked_ns[REF_ASKED_MAX]; /* never decreasing */
+    int32_t asked_count;
     int32_t after;    /* predecessor, or REF_FIRST: released by the clock */
     int32_t priority; /* REF_FIXED; else ref_assign_priorities */
     int32_t cpu;

@@ -33,11 +33,17 @@ static struct ei_workload *parse(const char *text)
 
 bool play(const char *text, int64_t stop_after)
 {
+    return play_with(text, stop_after, NULL);
+}
+
+bool play_with(const char *text, int64_t stop_after, const struct ei_releases *releases)
+{
     seen = (struct log){.stop_after = stop_after};
     struct ei_workload *wl = parse(text);
     struct ei_live_result result = {0};
     struct einet_error err = {0};
-    const struct ei_virtual_options options = {.on_record = on_record, .context = &seen, .stop = &seen.stop};
+    const struct ei_virtual_options options = {
+        .on_record = on_record, .context = &seen, .stop = &seen.stop, .releases = releases};
     const bool is_ok = wl != NULL && EI_TRUEF(ei_virtual_run(wl, &options, &result, &err) == 0, "%s", err.text);
     const bool is_identity_ok = is_ok && result.is_identity_ok;
     seen.demoted = result.demoted_tasks;

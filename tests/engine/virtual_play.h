@@ -26,6 +26,9 @@ extern struct log seen; /* of the last text */
 /* Leaves the records in `seen`. Returns whether released + skipped + dropped = expected. */
 bool play(const char *text, int64_t stop_after);
 
+/* The same with releases of external tasks; NULL = none. */
+bool play_with(const char *text, int64_t stop_after, const struct ei_releases *releases);
+
 /* The record of a release; a failed test when there is none. */
 const struct ei_job_record *job_of(int32_t task, int64_t job);
 

@@ -43,7 +43,9 @@ static void write_task(char *text, size_t *used, const struct ref_system *system
 {
     const struct ref_task *const t = &system->tasks[idx];
     say(text, used, "  - name: t%d\n", (int)idx);
-    if (t->after == REF_FIRST) {
+    if (t->is_external) {
+        say(text, used, "    arrival: { model: external, min_interarrival: %lldns }\n", (long long)t->period_ns);
+    } else if (t->after == REF_FIRST) {
         say(text, used, "    arrival: { model: periodic, period: %lldns, offset: %lldns }\n", (long long)t->period_ns,
             (long long)t->offset_ns);
     } else {
@@ -187,9 +189,47 @@ static void draw_lanes(struct ei_random *rng, struct ref_task *t)
     t->is_kernel_lane = t->lane_count == 1 && ei_random_below(rng, 4) == 0;
 }
 
+/* Some tasks are released from outside: at random, in bursts, too early or after the end. */
+static void draw_external(struct ei_random *rng, struct ref_task *t)
+{
+    int64_t at_ns = draw_ns(rng, 0, 50);
+    t->is_external = true;
+    t->offset_ns = 0;
+    t->asked_count = (int32_t)ei_random_below(rng, REF_ASKED_MAX);
+    for (int32_t k = 0; k < t->asked_count; k++) {
+        t->asked_ns[k] = at_ns;
+        at_ns += ei_random_below(rng, 3) == 0 ? 0 : draw_ns(rng, 0, t->period_ns / 50000);
+    }
+}
+
+static struct ei_releases releases_of(const struct ref_system *system)
+{
+    struct ei_releases releases = {0};
+    for (int32_t i = 0; i < system->task_count; i++) {
+        const struct ref_task *t = &system->tasks[i];
+        if (t->is_external && t->asked_count > 0) {
+            releases.asked_ns[i] = malloc((size_t)t->asked_count * sizeof *t->asked_ns);
+            releases.count[i] = releases.asked_ns[i] != NULL ? t->asked_count : 0;
+            for (int64_t k = 0; k < releases.count[i]; k++) {
+                releases.asked_ns[i][k] = t->asked_ns[k];
+            }
+        }
+    }
+    return releases;
+}
+
+static bool play_system(const char *text, int64_t stop_after, const struct ref_system *system)
+{
+    struct ei_releases releases = releases_of(system);
+    const bool is_ok = play_with(text, stop_after, &releases);
+    ei_releases_fini(&releases);
+    return is_ok;
+}
+
 static void draw_system(struct ei_random *rng, struct ref_system *system)
 {
     *system = (struct ref_system){.policy = (enum ref_policy)ei_random_below(rng, 4), .end_ns = 600 * MS};
+    const bool has_external = ei_random_below(rng, 3) == 0;
     system->watchdog = (int32_t)ei_random_below(rng, 4);
     system->task_count = 2 + (int32_t)ei_random_below(rng, REF_TASKS_MAX - 1);
     for (int32_t i = 0; i < system->task_count; i++) {
@@ -230,6 +270,11 @@ static void draw_system(struct ei_random *rng, struct ref_system *system)
     }
     if (ei_random_below(rng, 2) == 0) {
         draw_chains(rng, system->tasks, system->task_count);
+    }
+    for (int32_t i = 0; i < system->task_count && has_external; i++) {
+        if (system->tasks[i].after == REF_FIRST && ei_random_below(rng, 2) == 0) {
+            draw_external(rng, &system->tasks[i]);
+        }
     }
     if (ei_random_below(rng, 2) == 0) {
         draw_limits(rng, system->tasks, system->task_count);
@@ -312,6 +357,7 @@ EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
     const int64_t sets = asked != NULL ? strtoll(asked, NULL, 10) : 600;
     int64_t jobs = 0, preemptions = 0, unrun = 0, blocked_ns = 0, queued_ns = 0;
     int64_t chained = 0, pipelined = 0, upstream = 0, overruns = 0, ended_by_overrun = 0, demotions = 0;
+    int64_t external = 0, held_back = 0;
     for (int64_t set = 0; set < sets; set++) {
         struct ref_system system;
         struct ei_random rng;
@@ -320,7 +366,7 @@ EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
         draw_system(&rng, &system);
         write_workload(text, &system);
         const int32_t wanted = ref_simulate(&system, expected, JOBS_MAX, &demoted);
-        EI_TRUEF(play(text, 0), "set %lld loses releases", (long long)set);
+        EI_TRUEF(play_system(text, 0, &system), "set %lld loses releases", (long long)set);
         EI_TRUEF(seen.demoted == demoted, "set %lld: %d demoted, the reference has %d", (long long)set,
                  (int)seen.demoted, (int)demoted);
         demotions += demoted;
@@ -344,6 +390,9 @@ EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
             preemptions += expected[i].preemptions;
             blocked_ns += expected[i].part_ns[REF_BLOCKED];
             queued_ns += expected[i].part_ns[REF_QUEUED];
+            external += system.tasks[expected[i].task_idx].is_external;
+            held_back += system.tasks[expected[i].task_idx].is_external && expected[i].job_idx > 0 &&
+                         seen.jobs[i].release_ns > system.tasks[expected[i].task_idx].asked_ns[expected[i].job_idx];
             chained += system.tasks[expected[i].task_idx].after != REF_FIRST && expected[i].outcome == REF_COMPLETED;
             upstream += seen.jobs[i].cause == EI_CAUSE_UPSTREAM;
             overruns += expected[i].is_overrun;
@@ -357,6 +406,8 @@ EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
     /* The sets do exercise what they are there for. */
     EI_TRUE(jobs > sets * 50 && preemptions > sets && unrun > sets && blocked_ns > sets * MS && queued_ns > sets * MS);
     EI_TRUEF(pipelined > sets, "only %lld jobs ran beside the one before them", (long long)pipelined);
+    EI_TRUEF(external > sets * 10 && held_back > sets * 5, "of external tasks %lld jobs, %lld held back",
+             (long long)external, (long long)held_back);
     EI_TRUEF(chained > sets && upstream > sets && overruns > sets && ended_by_overrun > sets && demotions > sets / 40,
              "of chains %lld, for want of a predecessor %lld, overruns %lld, ended by them %lld, demotions %lld",
              (long long)chained, (long long)upstream, (long long)overruns, (long long)ended_by_overrun,
@@ -374,7 +425,7 @@ EI_TEST(an_ended_run_keeps_the_identity)
         ei_random_init(&rng, 78, (uint64_t)set);
         draw_system(&rng, &system);
         write_workload(text, &system);
-        EI_TRUEF(play(text, 5 + set), "set %lld", (long long)set);
+        EI_TRUEF(play_system(text, 5 + set, &system), "set %lld", (long long)set);
         EI_TRUE(seen.count >= 5 + set);
     }
 }

@@ -47,6 +47,7 @@ static struct ei_arrival_spec random_spec(struct ei_random *rng, const int64_t *
         spec.trace_ns = trace_ns;
         spec.trace_count = between(rng, 1, trace_count);
         break;
+    case EI_ARRIVAL_EXTERNAL: /* not drawn here: releases_test.c */
     case EI_ARRIVAL_AFTER: /* not drawn: it has no releases of its own */
         break;
     case EI_ARRIVAL_BURST:

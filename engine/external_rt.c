@@ -1,0 +1,143 @@
+/* See external_rt.h, and ei_live_release in live.h. */
+#include "engine/external_rt.h"
+
+#include "engine/run_state.h"
+
+#include <errno.h>
+
+/* The way into the one run of this process. A caller first counts itself and then looks for the run; who closes takes
+ * the run away and then waits until nobody is counted: no caller touches a run that is gone. */
+static struct {
+    _Atomic(struct ei_run *) run; /* that accepts requests */
+    atomic_int callers;
+    atomic_bool is_over; /* the newest run has ended for requests */
+} door;
+
+#define CALLER_NAP_NS (100 * EI_NS_PER_US)
+
+void ei_external_init(struct ei_live_task *task)
+{
+    struct ei_external *external = &task->external;
+    external->is_external = task->spec->arrival.model == EI_ARRIVAL_EXTERNAL;
+    ei_bell_init(&external->bell);
+    atomic_init(&external->is_closed, false);
+    atomic_init(&external->accepted, 0);
+    atomic_init(&external->refused, 0);
+}
+
+void ei_external_expect(void)
+{
+    atomic_store(&door.is_over, false);
+}
+
+void ei_external_open(struct ei_run *run)
+{
+    atomic_store(&door.run, run);
+}
+
+bool ei_external_close(struct ei_run *run)
+{
+    atomic_store(&door.is_over, true);
+    atomic_store(&door.run, NULL);
+    if (atomic_load(&door.callers) > 0) {
+        return false;
+    }
+    for (int32_t i = 0; i < run->wl->task_count; i++) {
+        struct ei_external *external = &run->tasks[i].external;
+        if (external->is_external && !atomic_load_explicit(&external->is_closed, memory_order_relaxed)) {
+            atomic_store_explicit(&external->is_closed, true, memory_order_release);
+            ei_bell_ring(&external->bell);
+        }
+    }
+    return true;
+}
+
+void ei_external_shut(struct ei_run *run)
+{
+    while (atomic_load(&door.run) == run && !ei_external_close(run)) {
+    }
+    while (atomic_load(&door.callers) > 0) {
+        ei_mono_sleep_until(ei_mono_add(ei_mono_now(), CALLER_NAP_NS));
+    }
+}
+
+static int request(struct ei_run *run, int32_t task_idx, int64_t happened_ns)
+{
+    if (task_idx < 0 || task_idx >= run->wl->task_count || !run->tasks[task_idx].external.is_external) {
+        return -EINVAL;
+    }
+    struct ei_external *external = &run->tasks[task_idx].external;
+    struct ei_external_request r = {.happened_ns = happened_ns, .asked_ns = ei_mono_now().ns};
+    r.happened_ns = happened_ns == EI_NONE_NS ? r.asked_ns : happened_ns;
+    if (r.happened_ns > r.asked_ns) {
+        return -EINVAL;
+    }
+    if (r.asked_ns < run->t0_ns) {
+        return -EAGAIN;
+    }
+    if (r.asked_ns > run->end_ns) {
+        return -ESHUTDOWN;
+    }
+    if (!ei_mpsc_ring_push(&external->inbox, &r)) {
+        atomic_fetch_add_explicit(&external->refused, 1, memory_order_relaxed);
+        return -ENOBUFS;
+    }
+    atomic_fetch_add_explicit(&external->accepted, 1, memory_order_relaxed);
+    ei_bell_ring(&external->bell);
+    return 0;
+}
+
+EINET_RT int ei_live_release(int32_t task_idx, int64_t happened_ns)
+{
+    atomic_fetch_add(&door.callers, 1);
+    struct ei_run *run = atomic_load(&door.run);
+    const int rc = run != NULL                  ? request(run, task_idx, happened_ns)
+                   : atomic_load(&door.is_over) ? -ESHUTDOWN
+                                                : -EAGAIN;
+    atomic_fetch_sub(&door.callers, 1);
+    return rc;
+}
+
+bool ei_external_look(struct ei_live_task *task)
+{
+    struct ei_external *external = &task->external;
+    struct ei_arrival_release *next = &task->rt.next;
+    struct ei_external_request r;
+    if (!task->rt.has_next && external->is_external && ei_mpsc_ring_pop(&external->inbox, &r)) {
+        const int64_t t0_ns = task->run->t0_ns;
+        external->held_back += ei_arrival_admit(&task->rt.arrival, r.happened_ns - t0_ns, r.asked_ns - t0_ns, next);
+        external->warmup += next->nominal_ns < task->run->wl->run.warmup_ns;
+        task->rt.has_next = true;
+    }
+    return task->rt.has_next;
+}
+
+bool ei_external_await(struct ei_live_task *task)
+{
+    struct ei_external *external = &task->external;
+    while (external->is_external) {
+        const unsigned seen = ei_bell_count(&external->bell);
+        const bool is_closed = atomic_load_explicit(&external->is_closed, memory_order_acquire);
+        if (ei_external_look(task) || is_closed) { /* closed before the inbox was found empty */
+            break;
+        }
+        ei_bell_wait(&external->bell, seen);
+    }
+    return task->rt.has_next;
+}
+
+int64_t ei_external_expected(const struct ei_external *external)
+{
+    return external->accepted - external->unreleased - external->warmup;
+}
+
+struct ei_metrics_external ei_external_count(const struct ei_external *external)
+{
+    return (struct ei_metrics_external){
+        .is_external = external->is_external,
+        .asked = external->accepted + external->refused,
+        .held_back = external->held_back,
+        .refused = external->refused,
+        .unreleased = external->unreleased,
+    };
+}
