@@ -14,7 +14,7 @@ int ei_slots_init(struct ei_live_task *task, struct einet_error *err)
             ei_waiter_prepare(&turn->call);
         }
     }
-    task->flight.has_leader = true;
+    task->flight.leader = task->slots;
     const int rc = ei_handoff_guard_init(&task->flight.guard, err);
     task->flight.has_guard = rc == 0;
     return rc;

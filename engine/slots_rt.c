@@ -40,49 +40,67 @@ void ei_slots_join(struct ei_job_slot *slot)
     struct ei_live_task *task = slot->task;
     slot->turn.place = ei_pipeline_join(&task->pipeline);
     task->flight.in_flight[slot->turn.place % EI_PIPELINE_JOBS_MAX] = slot;
+    slot->turn.is_held_up = !ei_pipeline_enter(&task->pipeline, slot->turn.place, 0);
+    if (slot->turn.is_held_up) {
+        ei_waiter_prepare(&slot->turn.stage);
+    }
 }
 
-/* The slot leads from now on. */
 static void call(struct ei_job_slot *slot)
 {
     slot->turn.is_idle = false;
     ei_waiter_grant(&slot->turn.call);
 }
 
-void ei_slots_begin(struct ei_job_slot *slot)
+void ei_slots_begin(struct ei_live_task *task, struct ei_release job, int64_t ready_ns)
 {
-    struct ei_live_task *task = slot->task;
+    struct ei_job_slot *slot = task->flight.leader;
+    slot->turn.has_job = true;
+    slot->turn.job = job;
+    slot->ready_ns = ready_ns;
     ei_slots_join(slot);
-    slot->turn.leads = false;
-    for (int32_t i = 0; i < task->slot_count; i++) {
+    task->flight.leader = NULL;
+    for (int32_t i = 0; i < task->slot_count && task->flight.leader == NULL; i++) {
         if (task->slots[i].turn.is_idle) {
+            task->flight.leader = &task->slots[i];
             call(&task->slots[i]);
-            return;
         }
     }
-    task->flight.has_leader = false;
+}
+
+bool ei_slots_take(struct ei_job_slot *slot, struct ei_release *out_job)
+{
+    if (!slot->turn.has_job) {
+        return false;
+    }
+    *out_job = slot->turn.job;
+    slot->turn.has_job = false;
+    slot->turn.leads = false;
+    return true;
 }
 
 void ei_slots_end(struct ei_job_slot *slot, bool is_last)
 {
     struct ei_slots *flight = &slot->task->flight;
-    if (!flight->has_leader) {
-        flight->has_leader = true;
+    if (flight->leader == NULL) {
+        flight->leader = slot;
         slot->turn.leads = true;
         return;
     }
     slot->turn.is_idle = true;
     ei_waiter_prepare(&slot->turn.call);
-    if (is_last && flight->closer != NULL) {
-        ei_waiter_grant(&flight->closer->turn.call);
-        flight->closer = NULL;
+    if (is_last && flight->is_closer_waiting) {
+        flight->is_closer_waiting = false;
+        ei_waiter_grant(&flight->leader->turn.call);
     }
 }
 
 void ei_slots_await_last(struct ei_job_slot *slot, bool is_last)
 {
+    struct ei_slots *flight = &slot->task->flight;
+    flight->is_closing = true;
     if (!is_last) {
-        slot->task->flight.closer = slot;
+        flight->is_closer_waiting = true;
         ei_waiter_prepare(&slot->turn.call);
         ei_slots_unlock(slot->task);
         (void)ei_waiter_wait(&slot->turn.call, EI_MONO_NEVER);
@@ -125,11 +143,10 @@ static void let_next_go_on(const struct ei_job_slot *slot)
 
 bool ei_slots_await_first_stage(struct ei_job_slot *slot)
 {
-    if (slot->task->slot_count == 1 || is_free(slot, 0)) {
-        return false;
+    if (slot->turn.is_held_up) { /* since it joined; nobody else looks at it any more */
+        (void)ei_waiter_wait(&slot->turn.stage, EI_MONO_NEVER);
     }
-    (void)ei_waiter_wait(&slot->turn.stage, EI_MONO_NEVER);
-    return true;
+    return slot->turn.is_held_up;
 }
 
 void ei_slots_enter_stage(struct ei_job_slot *slot, int32_t stage)

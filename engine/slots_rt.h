@@ -1,12 +1,14 @@
 /* The jobs of a live task that are in flight together, in their order (scheduler/pipeline.h), each in the thread of its
- * slot. One slot without a job leads: it waits for the next release. When one comes it takes it, and calls another slot
- * without a job to lead; when there is none, the first that has none again leads and accounts what passed.
+ * slot. One slot without a job leads: it waits for the next release, which becomes its job, and another slot without a
+ * job leads then; when there is none, the first that has none again.
  *
  *   slot A  leads ... release: joins, calls B | stage 0 | stage 1 ........ | leaves, nobody leads: leads ...
  *   slot B  sleeps                            | leads ... release: joins, nobody to call | waits for stage 0 | ...
  *
- * What the slots of a task share (releases, pipeline, record ring, inboxes of its successors) is under the task's
- * guard, a priority-inheriting lock that is held for decisions only. A task of one slot takes no lock. Real-time safe.
+ * The leader may be late, when its CPU runs another job of the task: a slot whose job ends accounts what was released
+ * until then, and may so give the leader its job. What the slots of a task share (releases, pipeline, record ring,
+ * inboxes) is under the task's guard, a priority-inheriting lock that is held for decisions only. A task of one slot
+ * takes no lock. Real-time safe.
  */
 #ifndef ENGINE_SLOTS_RT_H
 #define ENGINE_SLOTS_RT_H
@@ -14,6 +16,7 @@
 #include "metrics/record.h"
 #include "rt/handoff.h"
 #include "scheduler/pipeline.h"
+#include "scheduler/release.h"
 
 #include <einet/attributes.h>
 #include <stdbool.h>
@@ -27,17 +30,21 @@ struct ei_slots {
     struct ei_handoff_guard guard;
     bool has_guard;
     struct ei_job_slot *in_flight[EI_PIPELINE_JOBS_MAX]; /* by place modulo */
-    bool has_leader;
-    struct ei_job_slot *closer; /* that waits for the last job in flight, NULL = none does */
-    bool is_over;               /* nobody leads any more */
+    struct ei_job_slot *leader;                          /* NULL: every slot has a job */
+    bool is_closing;                                     /* the leader takes no more releases */
+    bool is_closer_waiting;                              /* it waits for the last job in flight */
+    bool is_over;                                        /* nobody leads any more */
 };
 
 /* Of a slot; under the guard, but for `leads`, which is its thread's alone. */
 struct ei_slot_turn {
     bool leads;
-    bool is_idle;           /* no job, and does not lead */
-    struct ei_waiter call;  /* granted when it is to lead, when the task is over, and to the closer */
+    bool is_idle;          /* no job, and does not lead */
+    struct ei_waiter call; /* granted when it is to lead, when the task is over, and to a closer */
+    bool has_job;          /* given to it, and not begun */
+    struct ei_release job;
     int64_t place;          /* of its job */
+    bool is_held_up;        /* the job waits for its first stage */
     struct ei_waiter stage; /* granted when the stage that the job waits for is free */
     int64_t stage_ns;       /* when that was */
 };
@@ -57,10 +64,13 @@ EINET_RT void ei_slots_record(struct ei_live_task *task, const struct ei_record 
 /* Sleep until this slot leads; false: the task is over. Guard not held. */
 EINET_RT bool ei_slots_await_lead(struct ei_job_slot *slot);
 
-/* The leader has a job: it joins, and another one leads. Guard held. */
-EINET_RT void ei_slots_begin(struct ei_job_slot *slot);
+/* A release starts: it is the leader's job, which could run since ready_ns, and another slot leads. Guard held. */
+EINET_RT void ei_slots_begin(struct ei_live_task *task, struct ei_release job, int64_t ready_ns);
 
-/* The slot, which does not lead, has the next job already. Guard held. */
+/* Take the job that the slot was given; false: it was given none. Guard held. */
+EINET_RT bool ei_slots_take(struct ei_job_slot *slot, struct ei_release *out_job);
+
+/* The slot has the next job without having led. Guard held. */
 EINET_RT void ei_slots_join(struct ei_job_slot *slot);
 
 /* The slot has no job any more: it leads or sleeps. is_last: none is in flight. Guard held. */

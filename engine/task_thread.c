@@ -42,20 +42,77 @@ static struct ei_release take_release(struct ei_live_task *task)
     return release;
 }
 
-/* Sleep until the next release; false when there is none or the run ended before it. */
-static bool sleep_until_release(const struct ei_live_task *task)
+/* What the leader waits for. */
+enum wish { WISH_HAS_JOB, WISH_RELEASE, WISH_NOTHING };
+
+/* The slot was given a job, or there is a next release at a known time, *out_ns, or there is none in the run. */
+static enum wish look(struct ei_job_slot *slot, int64_t *out_ns)
 {
-    const struct ei_arrival_release *release = &task->rt.next;
-    if (!task->rt.has_next) {
-        return false;
+    struct ei_live_task *task = slot->task;
+    ei_slots_lock(task);
+    const bool has_next = ei_external_look(task) && is_within_run(task, &task->rt.next);
+    const enum wish wish = slot->turn.has_job ? WISH_HAS_JOB : has_next ? WISH_RELEASE : WISH_NOTHING;
+    *out_ns = task->run->t0_ns + task->rt.next.release_ns;
+    ei_slots_unlock(task);
+    return wish;
+}
+
+/* Sleep until there is a job for the slot or an event of the predecessor; false: nothing more will come. */
+static bool await_event(struct ei_job_slot *slot)
+{
+    struct ei_chain *chain = &slot->task->chain;
+    for (;;) {
+        int64_t at_ns;
+        const unsigned seen = ei_bell_count(&chain->bell);
+        const bool is_closed = atomic_load_explicit(&chain->is_closed, memory_order_acquire);
+        if (look(slot, &at_ns) == WISH_HAS_JOB || ei_spsc_ring_count(&chain->inbox) > 0) {
+            return true;
+        }
+        if (is_closed) { /* before the inbox was found empty, so it stays empty */
+            return false;
+        }
+        ei_bell_wait(&chain->bell, seen);
     }
-    const int64_t at_ns = task->run->t0_ns + release->release_ns;
-    int64_t now_ns = ei_mono_now().ns;
-    while (is_within_run(task, release) && now_ns < at_ns && !ei_run_is_cancelled(task->run, now_ns)) {
+}
+
+/* Sleep until there is a job for the slot, or a release that somebody outside asked for; false: nothing more will come.
+ */
+static bool await_request(struct ei_job_slot *slot)
+{
+    struct ei_external *external = &slot->task->external;
+    for (;;) {
+        int64_t at_ns;
+        const unsigned seen = ei_bell_count(&external->bell);
+        const bool is_closed = atomic_load_explicit(&external->is_closed, memory_order_acquire);
+        if (look(slot, &at_ns) != WISH_NOTHING) {
+            return true;
+        }
+        if (is_closed) { /* before the inbox was found empty, or with a release behind the end */
+            return false;
+        }
+        ei_bell_wait(&external->bell, seen);
+    }
+}
+
+/* Sleep until the leader may have a job; false when there is none any more, or the run ended before it. */
+static bool await_release(struct ei_job_slot *slot)
+{
+    const struct ei_live_task *task = slot->task;
+    int64_t at_ns;
+    for (;;) {
+        const enum wish wish = look(slot, &at_ns);
+        const int64_t now_ns = ei_mono_now().ns;
+        if (wish == WISH_HAS_JOB || (wish == WISH_RELEASE && now_ns >= at_ns)) {
+            return true;
+        }
+        if (wish == WISH_NOTHING && task->external.is_external && await_request(slot)) {
+            continue;
+        }
+        if (wish == WISH_NOTHING || ei_run_is_cancelled(task->run, now_ns)) {
+            return task->chain.is_successor && await_event(slot);
+        }
         ei_mono_sleep_until((struct ei_mono){at_ns - now_ns > NAP_NS ? now_ns + NAP_NS : at_ns});
-        now_ns = ei_mono_now().ns;
     }
-    return is_within_run(task, release);
 }
 
 /* After a long stall thousands of releases have passed. Returns true when it waited; it was outside the real-time
@@ -79,12 +136,15 @@ static bool await_ring_room(struct ei_live_task *task)
     return true;
 }
 
-/* Account one release that found every slot with a job. */
-static void account_late(struct ei_live_task *task, struct ei_release release)
+/* Account one release, of a job that could run since ready_ns. */
+static void account(struct ei_live_task *task, struct ei_release release, int64_t ready_ns)
 {
     struct ei_release displaced;
     bool has_displaced = false;
     switch (ei_release_on_release(&task->rt.releases, release, &displaced, &has_displaced)) {
+    case EI_RELEASE_START:
+        ei_slots_begin(task, release, ready_ns);
+        break;
     case EI_RELEASE_SKIPPED:
         ei_job_record_unrun(task, release, EI_JOB_SKIPPED, EI_CAUSE_LATE);
         break;
@@ -96,8 +156,6 @@ static void account_late(struct ei_live_task *task, struct ei_release release)
             ei_job_record_unrun(task, displaced, EI_JOB_DROPPED, EI_CAUSE_QUEUE);
         }
         break;
-    case EI_RELEASE_START: /* cannot happen while nobody leads */
-        break;
     }
 }
 
@@ -108,22 +166,30 @@ static void account_absent(struct ei_live_task *task, struct ei_release release)
     ei_job_record_unrun(task, release, EI_JOB_SKIPPED, EI_CAUSE_UPSTREAM);
 }
 
-/* Account all releases up to now. */
-static void account_passed(struct ei_live_task *task)
+/* What finds a slot without a job starts. Else it is late, and accounted at the end of the job in its way. */
+static bool may_account(const struct ei_live_task *task, bool is_job_ending)
+{
+    const struct ei_release_state *releases = &task->rt.releases;
+    return !task->flight.is_closing && (is_job_ending || releases->active < releases->active_max);
+}
+
+/* Account the releases up to now, those that start a job or all of them. Guard held. */
+static void account_passed(struct ei_live_task *task, bool is_job_ending)
 {
     struct ei_chain_event event;
-    while (task->chain.is_successor && ei_chain_take(&task->chain, &event)) {
+    while (task->chain.is_successor && may_account(task, is_job_ending) && ei_chain_take(&task->chain, &event)) {
         if (event.is_completed) {
-            account_late(task, event.release);
+            account(task, event.release, event.at_ns);
         } else {
             account_absent(task, event.release);
         }
         (void)await_ring_room(task);
     }
     int64_t now_ns = ei_mono_now().ns;
-    while (ei_external_look(task) && is_within_run(task, &task->rt.next) &&
+    while (may_account(task, is_job_ending) && ei_external_look(task) && is_within_run(task, &task->rt.next) &&
            task->run->t0_ns + task->rt.next.release_ns <= now_ns) {
-        account_late(task, take_release(task));
+        const int64_t ready_ns = task->run->t0_ns + task->rt.next.release_ns;
+        account(task, take_release(task), ready_ns);
         if (await_ring_room(task)) {
             now_ns = ei_mono_now().ns;
         }
@@ -175,14 +241,14 @@ static void drop_rest(struct ei_live_task *task)
     }
 }
 
-/* The job of this slot is over and its thread has none: the next one that waits, or the end. Releases that passed while
- * nobody led are accounted first, unless the run was cancelled before the job. */
+/* The job of this slot is over and its thread has none: the next one that waits, or the end. What was released until
+ * now is accounted first, unless the run was cancelled before the job. */
 static bool take_next(struct ei_job_slot *slot, bool was_run, struct ei_release *job)
 {
     struct ei_live_task *task = slot->task;
     ei_slots_lock(task);
-    if (was_run && !task->flight.has_leader) {
-        account_passed(task);
+    if (was_run) {
+        account_passed(task, true);
     }
     const bool has_job = ei_release_on_finish(&task->rt.releases, job);
     if (has_job) {
@@ -213,7 +279,9 @@ static void run_jobs(struct ei_job_slot *slot, struct ei_release job)
             ei_job_run(slot, job, awake_ns);
         }
         has_job = take_next(slot, !is_cancelled, &job);
-        slot->ready_ns = ei_mono_now().ns;
+        if (has_job) { /* else the slot may lead by now, and have been given the next one */
+            slot->ready_ns = ei_mono_now().ns;
+        }
     }
 }
 
@@ -231,47 +299,23 @@ static void leave_section(const struct ei_live_task *task)
     }
 }
 
-/* A release is this slot's: it has the job in flight, and another one leads. */
-static void begin(struct ei_job_slot *slot, struct ei_release job)
-{
-    struct ei_release displaced;
-    bool has_displaced = false;
-    (void)ei_release_on_release(&slot->task->rt.releases, job, &displaced, &has_displaced);
-    ei_slots_begin(slot);
-}
-
-/* Lead until a release is this slot's, by the clock or as the predecessor's jobs finish; the thread is inside the
+/* Lead until a release is this slot's job, by the clock or as the predecessor's jobs finish; the thread is inside the
  * real-time section then. False: no more releases. */
 static bool lead(struct ei_job_slot *slot, struct ei_release *job)
 {
     struct ei_live_task *task = slot->task;
-    struct ei_chain_event event;
-    if (ei_external_await(task) && sleep_until_release(task)) {
-        enter_section(task);
-        slot->ready_ns = task->run->t0_ns + task->rt.next.release_ns;
-        ei_slots_lock(task);
-        *job = take_release(task);
-        begin(slot, *job);
-        ei_slots_unlock(task);
-        return true;
-    }
-    while (task->chain.is_successor && !ei_run_is_cancelled(task->run, ei_mono_now().ns) &&
-           ei_chain_await(&task->chain, &event)) {
+    while (await_release(slot)) {
         enter_section(task);
         ei_slots_lock(task);
-        if (event.is_completed) {
-            slot->ready_ns = event.at_ns;
-            *job = event.release;
-            begin(slot, *job);
-            ei_slots_unlock(task);
-            return true;
-        }
-        account_absent(task, event.release);
-        (void)await_ring_room(task);
+        account_passed(task, false);
+        const bool has_job = ei_slots_take(slot, job);
         const bool has_news = ei_chain_take_news(task);
         ei_slots_unlock(task);
         if (has_news) {
             ei_chain_ring(task);
+        }
+        if (has_job) {
+            return true;
         }
         leave_section(task);
     }
