@@ -65,7 +65,8 @@ static bool await_event(struct ei_job_slot *slot)
         int64_t at_ns;
         const unsigned seen = ei_bell_count(&chain->bell);
         const bool is_closed = atomic_load_explicit(&chain->is_closed, memory_order_acquire);
-        if (look(slot, &at_ns) == WISH_HAS_JOB || ei_spsc_ring_count(&chain->inbox) > 0) {
+        /* In this order: another slot that empties the inbox gives this one its job before it lets the guard go. */
+        if (ei_spsc_ring_count(&chain->inbox) > 0 || look(slot, &at_ns) == WISH_HAS_JOB) {
             return true;
         }
         if (is_closed) { /* before the inbox was found empty, so it stays empty */

@@ -85,7 +85,7 @@ int __wrap_ei_dataset_sample(const struct ei_dataset *ds, int32_t idx, struct ei
 #define BESIDE_WANTED 5
 
 static atomic_bool is_runaway_due, is_running_away, was_fifo;
-static atomic_int beside;
+static atomic_int beside, fifo_after; /* fifo_after: later jobs of the runaway's task in a SCHED_FIFO thread */
 
 static enum ei_thread_policy own_policy(void)
 {
@@ -108,6 +108,9 @@ static void run_away(void)
 
 void __wrap_ei_spin(int64_t work_ns)
 {
+    if (work_ns == RUNAWAY_NS && is_demoted) {
+        fifo_after += own_policy() == EI_THREAD_FIFO;
+    }
     if (work_ns == RUNAWAY_NS && atomic_exchange(&is_runaway_due, false)) {
         run_away();
     }
@@ -372,7 +375,7 @@ static void expect_said(FILE *file, const char *text)
 }
 
 /* One task runs away on a CPU that it shares with a lower one, which could not run if it stayed in real time. */
-static void run_runaway(const char *budget, struct outcome *run)
+static void run_runaway(const char *rest, const char *budget, struct outcome *run)
 {
     struct ei_cpuset allowed;
     char text[2048];
@@ -382,13 +385,13 @@ static void run_runaway(const char *budget, struct outcome *run)
              "version: 1\nname: runaway\nrun: { duration: 400ms, seed: 1 }\n"
              "platform: { watchdog: 4 }\n"
              "tasks:\n"
-             "  - { name: wild, arrival: { model: periodic, period: 20ms }, priority: 50, cpus: \"%d\",\n"
+             "  - { name: wild, arrival: { model: periodic, period: 20ms }, priority: 50, cpus: \"%d\",%s\n"
              "      stages: [ { name: work, kind: cpu, work: { spin: 777us }%s } ] }\n"
              "  - { name: beside, arrival: { model: burst, count: 40, spacing: 10ms }, deadline: none, priority: 10,\n"
              "      cpus: \"%d\", late_release: { queue: 64, drop: newest },\n"
              "      stages: [ { name: work, kind: cpu, work: { spin: 55us }, budget: 10s } ] }\n"
              "outputs: { dir: out }\n",
-             cpu, budget, cpu);
+             cpu, rest, budget, cpu);
     is_runaway_due = true;
     run_text(text, NULL, NULL, run);
     EI_REQUIRE(run->rc == 0);
@@ -400,7 +403,7 @@ static void run_runaway(const char *budget, struct outcome *run)
 EI_TEST(live_runaway_is_demoted_and_the_others_go_on)
 {
     struct outcome run;
-    run_runaway(", budget: 1ms", &run);
+    run_runaway("", ", budget: 1ms", &run);
     EI_TRUEF(is_demoted, "the runaway stayed SCHED_FIFO");
     EI_TRUEF(beside >= BESIDE_WANTED, "%d jobs ran beside the runaway", (int)beside);
     EI_EQ(run.result.demoted_tasks, 1);
@@ -412,12 +415,23 @@ EI_TEST(live_runaway_is_demoted_and_the_others_go_on)
     expect_said(run.messages, "einet run: task 'wild' was demoted to SCHED_OTHER");
 }
 
+EI_TEST(live_runaway_takes_all_threads_of_its_task_along)
+{
+    struct outcome run;
+    run_runaway(" overlap: 3,", ", budget: 1ms", &run);
+    EI_TRUEF(is_demoted, "the runaway stayed SCHED_FIFO");
+    EI_EQ(run.result.demoted_tasks, 1);
+    EI_TRUE(run.result.is_identity_ok);
+    EI_TRUEF(run.released[0] > 3, "%d jobs of the demoted task", (int)run.released[0]);
+    EI_EQ(fifo_after, 0);
+}
+
 /* Without a budget only the housekeeper's silence tells: here it is held up while the task has the CPU. */
 EI_TEST(live_task_that_starves_the_housekeeper_is_demoted)
 {
     struct outcome run;
     is_housekeeper_stuck = true;
-    run_runaway("", &run);
+    run_runaway("", "", &run);
     EI_TRUEF(is_demoted, "the runaway stayed SCHED_FIFO");
     EI_EQ(run.result.demoted_tasks, 1);
     EI_TRUE(run.result.is_identity_ok);

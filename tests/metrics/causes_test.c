@@ -113,6 +113,29 @@ EI_TEST(raised_lower_task_blocks_and_an_unraised_one_does_not)
     tear_down(&f);
 }
 
+/* The next job of the task, in another thread, had the CPU for 3 ms and ended later. */
+EI_TEST(another_job_of_the_task_in_flight_interferes)
+{
+    struct fixture f;
+    set_up(&f, 6 * MS, 5 * MS);
+    add_activity(&f, OWN, 50, 7, 0, 6, 2);
+    const struct ei_activity_record beside = {.task_idx = OWN,
+                                              .slot = 1,
+                                              .cpu = CPU,
+                                              .priority = 50,
+                                              .top_priority = 50,
+                                              .job_idx = 8,
+                                              .start_ns = 101 * MS,
+                                              .end_ns = 107 * MS,
+                                              .cpu_ns = 3 * MS};
+    ei_activity_history_add(&f.activities, &beside);
+    EI_EQ(judge(&f, 0), EI_PART_INTERFERENCE);
+    expect_part(&f, EI_PART_INTERFERENCE, 3);
+    expect_part(&f, EI_PART_EXECUTION, 2);
+    expect_part(&f, EI_PART_UNEXPLAINED, 1);
+    tear_down(&f);
+}
+
 EI_TEST(other_cpus_do_not_delay)
 {
     struct fixture f;
