@@ -30,7 +30,6 @@ struct rival {
     int64_t longer_ns;         /* its relative deadline is so much longer; INT64_MAX = it has none */
     int64_t lane_ns, chunk_ns; /* its work on lanes, and its longest block */
     int64_t deadline_jitter_ns, finish_ns;
-    bool asks_at_once; /* for a lane, before it runs */
 };
 
 struct inquiry {
@@ -135,7 +134,6 @@ static void fill_lower(const struct ei_rta *rta, int32_t i, int32_t b, struct ri
     }
     out->longer_ns = due_b_ns == INT64_MAX ? INT64_MAX : due_b_ns - rta->tasks[i].deadline_ns;
     out->deadline_jitter_ns = rta->tasks[b].deadline_jitter_ns;
-    out->asks_at_once = state->legs[0].lane >= 0;
     out->finish_ns = state->finish_ns[state->leg_count - 1];
 }
 
@@ -257,13 +255,14 @@ static struct runners find_runners(const struct inquiry *q, const struct spread 
     return out;
 }
 
-/* Jobs of a lower task that are due later and ready by ready_ns. Those begun before t0 and not done then
- * are due later, all of them, so that there are none when one that came after them is not. */
+/* Jobs of a lower task that are due later and ready by ready_ns. Those begun before t0 and not done then are due later,
+ * all of them, so that there are none when one that came after them is not; then those after them count as relevant. */
 static int64_t later_jobs(const struct rival *rival, const struct spread *spread, int64_t ready_ns)
 {
     const int64_t longer_ns =
         rival->longer_ns == INT64_MAX ? INT64_MAX : rival->longer_ns + rival->deadline_jitter_ns - spread->first_ns;
-    const bool is_none_before = relevant_jobs(rival, spread->first_ns, spread->window_ns) > 0;
+    const bool is_none_before =
+        rival->deadline_jitter_ns == 0 && relevant_jobs(rival, spread->first_ns, spread->window_ns) > 0;
     const int64_t before_ns = is_none_before ? 0 : least(rival->finish_ns, longer_ns);
     const int64_t since_ns = greatest(rival->late_ns + 1, before_ns);
     if (since_ns >= EI_RTA_INFINITE) {
@@ -275,8 +274,8 @@ static int64_t later_jobs(const struct rival *rival, const struct spread *spread
 }
 
 /* Work of jobs that are due later than the one in question and of lower priority. Before that one is ready, some run at
- * their own priority. Else they hold a lane that they had at t0, or got meanwhile: one block for each request of a
- * relevant job due before them, and what goes before one due after them, but no more than is left of such jobs. */
+ * their own priority. Else they hold a lane: one block for each request of a relevant job due before them, and what
+ * goes before one due after them, but no more than such jobs do on lanes. */
 static int64_t later_work(const struct inquiry *q, const struct spread *spread)
 {
     const int64_t ready_ns = least(spread->last_ns + q->late_ns, spread->window_ns);
@@ -284,18 +283,14 @@ static int64_t later_work(const struct inquiry *q, const struct spread *spread)
     const struct runners runners = find_runners(q, spread);
     for (int32_t r = 0; r < q->rival_count; r++) {
         const struct rival *rival = &q->rivals[r];
-        int64_t jobs = 0, held = 0;
         if (rival->is_higher) {
             continue;
         }
-        if (runners.is_any && (rival->priority >= runners.lowest || (rival->lanes & runners.lanes) != 0)) {
-            jobs = later_jobs(rival, spread, ready_ns);
-            held = rival->asks_at_once ? later_jobs(rival, spread, spread->window_ns) : jobs;
-        } else if (rival->asks_at_once) {
-            held = later_jobs(rival, spread, spread->window_ns);
-        } else if (relevant_jobs(rival, spread->last_ns, spread->window_ns) == 0) {
-            held = 1; /* which had come to the lane by t0: none does after that */
-        }
+        /* On another CPU of a group it can come to a lane at any time. */
+        const int64_t held = later_jobs(rival, spread, spread->window_ns);
+        const bool may_run =
+            runners.is_any && (rival->priority >= runners.lowest || (rival->lanes & runners.lanes) != 0);
+        const int64_t jobs = may_run ? later_jobs(rival, spread, ready_ns) : 0;
         run_ns = ei_rta_add(run_ns, ei_rta_multiply(jobs, rival->wcet_ns));
         const int64_t blocks_ns = ei_rta_add(ei_rta_multiply(spread->requests, rival->chunk_ns), spread->before_ns);
         held_ns = ei_rta_add(held_ns, least(ei_rta_multiply(held, rival->lane_ns), blocks_ns));
