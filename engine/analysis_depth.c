@@ -43,6 +43,24 @@ bool ei_analysis_has_preemptor(const struct ei_analysis_model *model, int32_t ta
     return false;
 }
 
+/* A job k that comes to the lane at a time t while job i is there is released before t, and unfinished: if its response
+ * has a bound, by no more than that. Due before i, which is due at most i's deadline after t, it is released at least
+ * the difference of the deadlines before t. */
+bool ei_analysis_is_overtaken(const struct ei_analysis_model *model, const struct ei_analysis *analysis, int32_t task)
+{
+    const int64_t due_ns = model->tasks[task].deadline_ns;
+    for (int32_t k = 0; k < model->count; k++) {
+        const int64_t due_k_ns = model->tasks[k].deadline_ns, response_ns = analysis->tasks[k].response_ns;
+        if (k == task || due_k_ns == INT64_MAX || !shares_lane(model, k, task)) {
+            continue;
+        }
+        if (due_ns == INT64_MAX || response_ns == EI_ANALYSIS_NO_BOUND || response_ns > due_k_ns - due_ns) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static double higher_load(const struct ei_analysis_model *model, int32_t i)
 {
     double load = 0.0;

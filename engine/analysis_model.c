@@ -214,10 +214,12 @@ static int build_arrival(struct ei_analysis_model *model, int32_t i, struct ei_d
         task->period_ns = cycle_ns / arrival->count > 1 ? cycle_ns / arrival->count : 1;
         task->jitter_ns = (arrival->count - 1) * (task->period_ns - arrival->spacing_ns);
         task->jitter_ns = task->jitter_ns > 0 ? task->jitter_ns : 0;
+        task->deadline_jitter_ns = task->jitter_ns; /* deadlines count from the releases themselves */
         model->is_from_release[i] = head == i;
         return 0;
     case EI_ARRIVAL_APERIODIC:
         cover_trace(arrival, length_ns, &task->period_ns, &task->jitter_ns);
+        task->deadline_jitter_ns = task->jitter_ns;
         model->is_from_release[i] = head == i;
         return 0;
     default:

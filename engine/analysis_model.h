@@ -50,10 +50,7 @@ double ei_analysis_expected_exits(const struct ei_analysis_model *model, int32_t
 /* Whether a task with a higher priority uses the same lane. */
 bool ei_analysis_has_preemptor(const struct ei_analysis_model *model, int32_t task);
 
-/* ---- analysis_edf.c ---- */
-
-/* EDF on each group: response bounds, schedulability and, when asked for, sensitivity of out->tasks. Groups with
- * several CPUs or lanes, or with a lane that other groups use, have no bounds. Returns whether all have and hold. */
-bool ei_analysis_edf(const struct ei_analysis_model *model, bool has_sensitivity, struct ei_analysis *out);
+/* Whether a job of another task can come to the same lane while one of this task is there, and be due before it. */
+bool ei_analysis_is_overtaken(const struct ei_analysis_model *model, const struct ei_analysis *analysis, int32_t task);
 
 #endif

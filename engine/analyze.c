@@ -61,12 +61,18 @@ static ei_rta_assign_fn assign_of(enum ei_analysis_policy policy)
 {
     return policy == EI_ANALYSIS_RATE_MONOTONIC       ? assign_rates
            : policy == EI_ANALYSIS_DEADLINE_MONOTONIC ? assign_deadlines
+           : policy == EI_ANALYSIS_EDF                ? assign_deadlines
                                                       : NULL;
+}
+
+static enum ei_rta_lane_order order_of(enum ei_analysis_policy policy)
+{
+    return policy == EI_ANALYSIS_EDF ? EI_RTA_LANES_BY_DEADLINE : EI_RTA_LANES_BY_PRIORITY;
 }
 
 /* ---- bounds ---- */
 
-static int solve(struct work *work, struct ei_diagnostics *diag)
+static int solve(struct work *work, enum ei_analysis_policy policy, struct ei_diagnostics *diag)
 {
     struct einet_error err = {0};
     const struct ei_analysis_model *model = &work->model;
@@ -75,6 +81,7 @@ static int solve(struct work *work, struct ei_diagnostics *diag)
                            err.text);
         return EINET_E_FILE;
     }
+    work->rta.lane_order = order_of(policy);
     (void)ei_rta_solve(&work->rta, work->bounds);
     return 0;
 }
@@ -105,7 +112,7 @@ static void take_bound(const struct ei_analysis_model *model, int32_t i, const s
 
 /* The most exits of which the bound of a job that computes no more keeps the deadline. */
 static int32_t deepest_exit(struct work *work, int32_t i, const struct ei_analysis_task *task,
-                            enum ei_time_quantile quantile)
+                            const struct ei_analysis *analysis)
 {
     struct ei_rta_segment *segment = &work->model.segments[i][work->model.nn_segment[i]];
     const int64_t first_ns = segment->mandatory_ns;
@@ -113,10 +120,11 @@ static int32_t deepest_exit(struct work *work, int32_t i, const struct ei_analys
     while (bad - good > 1) {
         const int32_t middle = good + (bad - good) / 2;
         struct ei_analysis_task trial = *task;
-        segment->mandatory_ns = ei_analysis_exits_ns(&work->model, i, middle, quantile);
+        segment->mandatory_ns = ei_analysis_exits_ns(&work->model, i, middle, analysis->quantile);
         if (ei_rta_init(&work->rta, work->model.tasks, work->states, work->model.count, NULL) < 0) {
             break;
         }
+        work->rta.lane_order = order_of(analysis->policy);
         (void)ei_rta_solve(&work->rta, work->trial_bounds);
         take_bound(&work->model, i, &work->trial_bounds[i], &trial);
         if (is_kept(&trial, trial.mandatory_ns)) {
@@ -134,8 +142,9 @@ static int32_t guaranteed_exits(struct work *work, int32_t i, const struct ei_an
                                 const struct ei_analysis *analysis)
 {
     const int32_t over_limits = ei_analysis_exits_over_limits(&work->model, i);
-    const bool may_be_stopped = ei_analysis_may_be_stopped(task->spec) &&
-                                (analysis->policy == EI_ANALYSIS_EDF || ei_analysis_has_preemptor(&work->model, i));
+    const bool has_preemptor = analysis->policy == EI_ANALYSIS_EDF ? ei_analysis_is_overtaken(&work->model, analysis, i)
+                                                                   : ei_analysis_has_preemptor(&work->model, i);
+    const bool may_be_stopped = has_preemptor && ei_analysis_may_be_stopped(task->spec);
     const bool has_first = task->mandatory_ns >= 0 && is_kept(task, task->mandatory_ns);
     if (task->exits == 0 || !has_first || over_limits == 0) {
         return 0;
@@ -146,10 +155,7 @@ static int32_t guaranteed_exits(struct work *work, int32_t i, const struct ei_an
     if (task->response_ns >= 0 && task->is_schedulable) {
         return task->exits;
     }
-    if (analysis->policy == EI_ANALYSIS_EDF || task->spec->on_preempt == EI_SPEC_ON_PREEMPT_RESTART) {
-        return 1;
-    }
-    return deepest_exit(work, i, task, analysis->quantile);
+    return task->spec->on_preempt == EI_SPEC_ON_PREEMPT_RESTART ? 1 : deepest_exit(work, i, task, analysis);
 }
 
 static void find_sensitivity(struct work *work, struct ei_analysis *out)
@@ -160,6 +166,7 @@ static void find_sensitivity(struct work *work, struct ei_analysis *out)
         .states = work->states,
         .bounds = work->trial_bounds,
         .count = work->model.count,
+        .lane_order = order_of(out->policy),
         .assign = assign_of(out->policy),
     };
     for (int32_t i = 0; i < out->task_count; i++) {
@@ -169,7 +176,7 @@ static void find_sensitivity(struct work *work, struct ei_analysis *out)
         }
         task->largest_scale_ppm = ei_rta_largest_scale_ppm(&trial, i, EI_ANALYSIS_SCALE_MAX_PPM);
         task->smallest_deadline_ns = task->response_ns;
-        if (out->policy == EI_ANALYSIS_DEADLINE_MONOTONIC && task->spec->deadline_ns != EI_NONE_NS) {
+        if (assign_of(out->policy) == assign_deadlines && task->spec->deadline_ns != EI_NONE_NS) {
             task->smallest_deadline_ns = ei_rta_smallest_deadline_ns(&trial, i, task->spec->deadline_ns);
         }
     }
@@ -193,20 +200,17 @@ static uint32_t lanes_of(const struct ei_analysis_model *model, int32_t i)
     return lanes;
 }
 
-/* The bounds know fixed priorities and one lane a task. A file of policy edf serves its lanes by deadline, a task of
- * several lanes takes the one that suits it, and whom the watchdog has demoted holds its lane for as long as others
- * run. Lanes that are shared so: bit l = lane l. */
-static uint32_t unknown_lanes(const struct ei_analysis_model *model, enum ei_analysis_policy policy)
+/* The bounds know one lane a task. A task of several lanes takes the one that suits it, and whom the watchdog has
+ * demoted holds its lane for as long as others run. Lanes that are shared so: bit l = lane l. */
+static uint32_t unknown_lanes(const struct ei_analysis_model *model)
 {
-    const bool is_by_deadline =
-        policy == EI_ANALYSIS_FIXED_PRIORITY && model->wl->scheduler.policy == EI_SPEC_POLICY_EDF;
     uint32_t unknown = 0;
     for (int32_t i = 0; i < model->count; i++) {
         const uint32_t lanes = lanes_of(model, i);
         const bool is_choice = (lanes & (lanes - 1)) != 0;
         for (int32_t k = 0; k < model->count; k++) {
             const bool is_met = k != i && (lanes & lanes_of(model, k)) != 0;
-            unknown |= is_met && (is_choice || is_by_deadline || model->may_be_demoted[i]) ? lanes : 0;
+            unknown |= is_met && (is_choice || model->may_be_demoted[i]) ? lanes : 0;
         }
     }
     return unknown;
@@ -217,29 +221,39 @@ static uint32_t unknown_lanes(const struct ei_analysis_model *model, enum ei_ana
 static bool may_overlap(const struct ei_analysis_model *model, const struct ei_analysis *analysis, int32_t i)
 {
     const struct ei_task_spec *head = &model->wl->tasks[ei_workload_chain_head(model->wl, i)];
-    const bool has_distance = head->arrival.model == EI_ARRIVAL_PERIODIC || head->arrival.model == EI_ARRIVAL_SPORADIC;
+    const bool has_distance = head->arrival.model == EI_ARRIVAL_PERIODIC ||
+                              head->arrival.model == EI_ARRIVAL_SPORADIC || head->arrival.model == EI_ARRIVAL_EXTERNAL;
     const int64_t bound_ns = analysis->tasks[i].response_ns;
     return analysis->tasks[i].is_bounded && model->wl->tasks[i].overlap > 1 &&
            !(has_distance && bound_ns >= 0 && bound_ns <= model->tasks[i].period_ns);
 }
 
-/* Which tasks nothing is known of: those of such lanes, whose jobs may overlap, whom the watchdog may demote, who come
- * after one of them in a chain, and all that the first two and the last can delay (holders run at most at the priority
- * of the highest of them; by deadline anybody may). */
-static bool find_unknown(const struct ei_analysis_model *model, const struct ei_analysis *analysis, bool *out_unknown)
+/* Of the tasks of such lanes, and of those whose jobs may overlap. */
+static int32_t greatest_priority(const struct ei_analysis_model *model, const struct ei_analysis *analysis,
+                                 uint32_t lanes, int32_t at_least)
 {
-    const uint32_t lanes = unknown_lanes(model, analysis->policy);
-    int32_t highest = 0;
-    bool is_any = false;
+    int32_t highest = at_least;
     for (int32_t i = 0; i < analysis->task_count; i++) {
-        const bool may = may_overlap(model, analysis, i);
-        const int32_t reach = may && analysis->policy == EI_ANALYSIS_EDF ? INT32_MAX : model->tasks[i].priority;
-        if (analysis->tasks[i].is_bounded && (may || (lanes_of(model, i) & lanes) != 0) && reach > highest) {
-            highest = reach;
+        const bool is_cause = (lanes_of(model, i) & lanes) != 0 || may_overlap(model, analysis, i);
+        if (analysis->tasks[i].is_bounded && is_cause && model->tasks[i].priority > highest) {
+            highest = model->tasks[i].priority;
         }
     }
+    return highest;
+}
+
+/* Which tasks nothing is known of: those of such lanes, whose jobs may overlap, whom the watchdog may demote, who come
+ * after one of them in a chain, and all that the first two and the last can delay (holders run at most at the priority
+ * of the highest of them). On lanes by deadline an unknown job may go before any other, so its lane is then such a lane
+ * itself. */
+static bool find_unknown(const struct ei_analysis_model *model, const struct ei_analysis *analysis, bool *out_unknown)
+{
+    uint32_t lanes = unknown_lanes(model);
+    int32_t highest = 0;
+    bool is_any = false;
     for (bool is_growing = true; is_growing;) {
         is_growing = false;
+        highest = greatest_priority(model, analysis, lanes, highest);
         for (int32_t i = 0; i < analysis->task_count; i++) {
             const int32_t priority = model->tasks[i].priority, before = model->tasks[i].after;
             const bool is_late = before != EI_RTA_NO_TASK && out_unknown[before];
@@ -248,6 +262,7 @@ static bool find_unknown(const struct ei_analysis_model *model, const struct ei_
                 continue;
             }
             highest = is_late && priority > highest ? priority : highest;
+            lanes |= analysis->policy == EI_ANALYSIS_EDF ? lanes_of(model, i) : 0;
             out_unknown[i] = is_growing = is_any = true;
         }
     }
@@ -266,6 +281,7 @@ static void forget_unknown(const struct ei_analysis_model *model, struct ei_anal
         if (is_unknown[i]) {
             task->response_ns = task->mandatory_ns = EI_ANALYSIS_NO_BOUND;
             task->is_schedulable = is_kept(task, EI_ANALYSIS_NO_BOUND);
+            task->is_unknown = true;
         }
         if (is_any) { /* they are about all tasks */
             task->largest_scale_ppm = task->smallest_deadline_ns = EI_ANALYSIS_NO_BOUND;
@@ -273,7 +289,7 @@ static void forget_unknown(const struct ei_analysis_model *model, struct ei_anal
     }
 }
 
-static int solve_fixed(struct work *work, const struct ei_analysis_options *options, struct ei_analysis *out,
+static int find_bounds(struct work *work, const struct ei_analysis_options *options, struct ei_analysis *out,
                        struct ei_diagnostics *diag)
 {
     const ei_rta_assign_fn assign = assign_of(out->policy);
@@ -282,7 +298,7 @@ static int solve_fixed(struct work *work, const struct ei_analysis_options *opti
     } else if (out->policy == EI_ANALYSIS_AUDSLEY) {
         assign_searched(work);
     }
-    const int rc = solve(work, diag);
+    const int rc = solve(work, out->policy, diag);
     for (int32_t i = 0; rc == 0 && i < out->task_count; i++) {
         if (out->tasks[i].is_bounded) {
             take_bound(&work->model, i, &work->bounds[i], &out->tasks[i]);
@@ -292,17 +308,6 @@ static int solve_fixed(struct work *work, const struct ei_analysis_options *opti
         find_sensitivity(work, out);
     }
     return rc;
-}
-
-/* EDF has one bound a task. The estimate of the depth takes the order of relative deadlines for it. */
-static void solve_edf(struct work *work, const struct ei_analysis_options *options, struct ei_analysis *out)
-{
-    assign_deadlines(work->model.tasks, work->model.count);
-    (void)ei_analysis_edf(&work->model, options->has_sensitivity, out);
-    for (int32_t i = 0; i < out->task_count; i++) {
-        out->tasks[i].mandatory_ns = out->tasks[i].response_ns;
-        out->tasks[i].blocking_ns = 0;
-    }
 }
 
 /* ---- loads ---- */
@@ -397,23 +402,26 @@ static void describe_task(const struct ei_analysis_model *model, int32_t i, stru
     }
 }
 
+/* What the file is run with, unless something else was asked for. */
+static enum ei_analysis_policy policy_of(const struct ei_workload *wl, const struct ei_analysis_options *options)
+{
+    const bool is_edf = wl->scheduler.policy == EI_SPEC_POLICY_EDF;
+    return is_edf && options->policy == EI_ANALYSIS_FIXED_PRIORITY ? EI_ANALYSIS_EDF : options->policy;
+}
+
 static int analyze(struct work *work, const struct ei_analysis_options *options, struct ei_analysis *out,
                    struct ei_diagnostics *diag)
 {
     out->task_count = work->model.count;
-    out->policy = options->policy;
+    out->policy = policy_of(work->model.wl, options);
     out->quantile = options->quantile;
     for (int32_t i = 0; i < out->task_count; i++) {
         describe_task(&work->model, i, &out->tasks[i]);
     }
     out->is_guaranteed = fill_loads(work, out);
-    if (options->policy == EI_ANALYSIS_EDF) {
-        solve_edf(work, options, out);
-    } else {
-        const int rc = solve_fixed(work, options, out, diag);
-        if (rc < 0) {
-            return rc;
-        }
+    const int rc = find_bounds(work, options, out, diag);
+    if (rc < 0) {
+        return rc;
     }
     forget_unknown(&work->model, out);
     for (int32_t i = 0; i < out->task_count; i++) {
@@ -476,7 +484,10 @@ void ei_analysis_explain(const struct ei_analysis *analysis, int32_t task, char 
                  t->spec->name, ms(t->response_ns), deadline_ms);
     } else {
         snprintf(out_text, size_bytes,
-                 "task '%s' may finish late: no bound of its response was found, its deadline is %.3f ms",
-                 t->spec->name, deadline_ms);
+                 "task '%s' may finish late: no bound of its response was found, its deadline is %.3f ms%s",
+                 t->spec->name, deadline_ms,
+                 t->is_unknown
+                     ? " (it shares a CPU or lane with a task of several lanes, or one that the watchdog may demote)"
+                     : "");
     }
 }

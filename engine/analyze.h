@@ -1,5 +1,5 @@
-/* Response-time bounds of a workload: the checked file (workloads/spec.h) as tasks of scheduler/response_time.h and
- * scheduler/demand.h, and their answers. docs/analysis.md says what the model takes in and what it leaves out.
+/* Response-time bounds of a workload: the checked file (workloads/spec.h) as tasks of scheduler/response_time.h, and
+ * its answers. docs/analysis.md says what the model takes in and what it leaves out.
  *
  * Execution times: `work: {spin}`; the budget of a stage of operations; `emulate` and profiles at the quantile asked
  * for. CPUs: tasks whose CPU sets meet are one group, which the bounds treat as one CPU. Not real-time safe; any
@@ -17,11 +17,11 @@
 #define EI_ANALYSIS_SCALE_MAX_PPM INT64_C(10000000) /* scales are not searched beyond ten times */
 
 enum ei_analysis_policy {
-    EI_ANALYSIS_FIXED_PRIORITY, /* the priorities of the file */
+    EI_ANALYSIS_FIXED_PRIORITY, /* the priorities of the file; a file of policy edf is analysed as EI_ANALYSIS_EDF */
     EI_ANALYSIS_RATE_MONOTONIC,
     EI_ANALYSIS_DEADLINE_MONOTONIC,
     EI_ANALYSIS_AUDSLEY, /* an order that holds, if one is found; else those of the file */
-    EI_ANALYSIS_EDF      /* CPU and lane by absolute deadline; one CPU and at most one lane a group */
+    EI_ANALYSIS_EDF      /* lanes by absolute deadline, CPUs deadline monotonic: what a file of policy edf gets */
 };
 
 struct ei_analysis_options {
@@ -46,6 +46,7 @@ struct ei_analysis_task {
     int64_t response_ns;      /* finish - nominal release, or EI_ANALYSIS_NO_BOUND */
     int64_t mandatory_ns;     /* the same when it ends at its first exit; without a network, response_ns */
     int64_t blocking_ns;      /* the part of it that is lower-priority blocks at its own requests */
+    bool is_unknown;          /* it has no bound because a task that can delay it does what the bounds do not know */
     bool is_schedulable;      /* response_ns <= deadline */
     bool is_guaranteed;       /* or, for an elastic task, mandatory_ns <= deadline: an answer in time */
     int32_t exits;            /* 0 = no network */

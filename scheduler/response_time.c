@@ -49,7 +49,8 @@ static int check_task(const struct ei_rta_task *tasks, int32_t count, int32_t i,
         first = tasks[first].after;
     }
     if (tasks[first].period_ns < 1 || !is_time(tasks[first].period_ns) || !is_time(task->jitter_ns) ||
-        task->deadline_ns < 0 || (task->deadline_ns > EI_RTA_TIME_MAX_NS && task->deadline_ns != INT64_MAX)) {
+        !is_time(task->deadline_jitter_ns) || task->deadline_ns < 0 ||
+        (task->deadline_ns > EI_RTA_TIME_MAX_NS && task->deadline_ns != INT64_MAX)) {
         return einet_error_set(err, -EINVAL, "task %d: period (from 1 ns), jitter and deadline must be 0..2^50 ns",
                                (int)i);
     }
@@ -263,6 +264,11 @@ static void bound_queued(struct ei_rta *rta, int32_t i, bool is_mandatory, int64
             .carried_ns = -1,
         };
         *out_last = ei_rta_window_bound(rta, &query);
+        if (rta->lane_order == EI_RTA_LANES_BY_DEADLINE) {
+            const struct ei_rta_window by_deadline = ei_rta_deadline_bound(rta, i, s, is_mandatory);
+            out_last->finish_ns = least(out_last->finish_ns, by_deadline.finish_ns);
+            out_last->own_ns = least(out_last->own_ns, by_deadline.own_ns);
+        }
         out_finish_ns[s] = out_last->finish_ns;
     }
 }

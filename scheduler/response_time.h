@@ -5,7 +5,7 @@
  * Every bound is an upper bound of (finish - nominal arrival) over all releases that keep period and jitter, any
  * offsets, and all execution times up to the WCET; docs/analysis.md derives it and names the sources.
  *
- * Pure integer arithmetic, no allocation: the caller keeps tasks, states and struct ei_rta (about 50 KiB: not for a
+ * Pure integer arithmetic, no allocation: the caller keeps tasks, states and struct ei_rta (about 90 KiB: not for a
  * small stack). One thread per struct ei_rta.
  */
 #ifndef SCHEDULER_RESPONSE_TIME_H
@@ -45,6 +45,11 @@ struct ei_rta_segment {
     int64_t max_nonpreemptive_ns;
 };
 
+/* Whom a lane serves first: the waiter of the highest priority, or the one whose job has the earliest absolute deadline
+ * (arrival of the first of its chain + deadline_ns), equals in any order, those without one last. CPUs go by priority
+ * all the same, and waiters lend theirs to the holder. */
+enum ei_rta_lane_order { EI_RTA_LANES_BY_PRIORITY, EI_RTA_LANES_BY_DEADLINE };
+
 struct ei_rta_task {
     int32_t priority;    /* larger runs first; equal ones are served first come, first served */
     int32_t after;       /* task whose finish releases this one, or EI_RTA_NO_TASK; its period is then inherited */
@@ -52,7 +57,9 @@ struct ei_rta_task {
     int64_t jitter_ns;   /* a job is ready at most this long after its nominal arrival */
     int64_t deadline_ns; /* from the nominal arrival; of a task with `after`: from the arrival of the first of its
                             chain. May pass the period. INT64_MAX = none */
-    int64_t scale_ppm;   /* all execution times are multiplied by this share (rounded up); 0 = as they are */
+    int64_t deadline_jitter_ns; /* on a lane by deadline a job may be due so much later, counting from an arrival that
+                                   is late itself */
+    int64_t scale_ppm;          /* all execution times are multiplied by this share (rounded up); 0 = as they are */
     /* A job that has done its mandatory part ends its lane segment at the first block boundary behind its deadline, and
      * then does the segments after it. Only mandatory_ns of struct ei_rta_bound makes use of it. */
     bool is_cut_at_deadline;
@@ -84,6 +91,19 @@ struct ei_rta_stream {
     int64_t period_ns, offset_ns, cost_ns;
 };
 
+/* Lanes by deadline: jobs of a task of at least the same priority that may wait for a lane; times as of a stream. */
+struct ei_rta_wait {
+    int32_t task_idx;
+    int64_t period_ns, offset_ns;
+};
+
+/* Lanes by deadline: work on lanes of a task of lower priority, all of it as of a stream. */
+struct ei_rta_lower {
+    int64_t period_ns, offset_ns, cost_ns;
+    int64_t own_ns;                      /* what of it goes before one job of the task itself */
+    int64_t before_ns[EI_RTA_TASKS_MAX]; /* the same of each of the waits */
+};
+
 struct ei_rta {
     const struct ei_rta_task *tasks;
     struct ei_rta_state *states;
@@ -91,6 +111,11 @@ struct ei_rta {
     uint64_t lane_cpus[EI_RTA_LANES_MAX]; /* CPUs on which segments of the lane run */
     uint64_t bare_lanes;                  /* lanes with segments that need no CPU */
     int64_t limit_ns;                     /* a window longer than this counts as no bound */
+    enum ei_rta_lane_order lane_order;    /* by priority after ei_rta_init; may be set before ei_rta_solve */
+    int64_t own_waits;
+    int32_t wait_count, lower_count;
+    struct ei_rta_wait waits[EI_RTA_TASKS_MAX];
+    struct ei_rta_lower lower[EI_RTA_TASKS_MAX];
     int32_t stream_count;
     struct ei_rta_stream streams[EI_RTA_TASKS_MAX * EI_RTA_LEGS_MAX * 2];
 };

@@ -35,6 +35,49 @@ struct ei_rta_window ei_rta_window_bound(struct ei_rta *rta, const struct ei_rta
  * order among the higher-priority tasks, which is what Audsley's assignment needs. Overwrites what solve has found. */
 bool ei_rta_holds_if_others_do(struct ei_rta *rta, int32_t i);
 
+/* ---- response_time_streams.c ---- */
+
+/* Where a stretch of legs can be delayed, and the resource at which the window begins. */
+struct ei_rta_reach {
+    uint64_t cpus, lanes;
+    int32_t first_cpu, first_lane;
+};
+
+struct ei_rta_reach ei_rta_reach_of(const struct ei_rta *rta, const struct ei_rta_state *state, int32_t from,
+                                    int32_t to);
+
+uint64_t ei_rta_lanes_of(const struct ei_rta_state *state);
+
+/* Longest block that a task below `priority` runs on this lane, on any of these CPUs (or on any at all). */
+int64_t ei_rta_lower_block(const struct ei_rta *rta, int32_t priority, int32_t lane, bool is_any_cpu, uint64_t cpus);
+
+/* Longest time that a task below `priority` keeps preemption of this CPU off outside of lanes. */
+int64_t ei_rta_lower_cpu_chunk(const struct ei_rta *rta, int32_t priority, int32_t cpu);
+
+/* Is a job on these legs always ready on one and the same CPU? Waiting for a lane counts when the lane's holder keeps
+ * that CPU busy meanwhile. */
+bool ei_rta_is_one_cpu(const struct ei_rta *rta, const struct ei_rta_state *state, int32_t from, int32_t to);
+
+/* Lanes by deadline: work of task b on these lanes that can go before a job with this relative deadline. At the release
+ * of that one, b's jobs due no later are as old as the deadlines differ, or older, and not done: of the youngest no
+ * more can be left than the time to its bound, of those before it, a period apart, all. EI_RTA_INFINITE: no bound. */
+int64_t ei_rta_work_before(const struct ei_rta *rta, int32_t b, uint64_t lanes, int64_t due_ns);
+
+/* All that can delay task i there into rta. False: a task that can has no bound, so its work has none. */
+bool ei_rta_collect_streams(struct ei_rta *rta, int32_t i, const struct ei_rta_reach *reach);
+
+/* Work of others in a window of this length; rta->own_waits jobs of the task ask for lanes in it. */
+int64_t ei_rta_interference(const struct ei_rta *rta, int64_t window_ns);
+
+/* Most arrivals, a period apart, in a half-open interval. */
+int64_t ei_rta_jobs_within(int64_t span_ns, int64_t period_ns);
+
+/* ---- response_time_deadline.c ---- */
+
+/* The same question, answered for lanes by deadline from all work that is due before: for legs 0..to of a task whose
+ * whole CPU is analysed as one, with its lanes; EI_RTA_INFINITE where it is not. */
+struct ei_rta_window ei_rta_deadline_bound(struct ei_rta *rta, int32_t i, int32_t to, bool is_mandatory);
+
 /* a + b and a * b for values >= 0, at most EI_RTA_INFINITE. */
 int64_t ei_rta_add(int64_t a, int64_t b);
 int64_t ei_rta_multiply(int64_t a, int64_t b);

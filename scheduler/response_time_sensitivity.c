@@ -8,8 +8,11 @@ static bool is_schedulable(const struct ei_rta_trial *trial)
     if (trial->assign != NULL) {
         trial->assign(trial->tasks, trial->count);
     }
-    return ei_rta_init(trial->rta, trial->tasks, trial->states, trial->count, NULL) == 0 &&
-           ei_rta_solve(trial->rta, trial->bounds);
+    if (ei_rta_init(trial->rta, trial->tasks, trial->states, trial->count, NULL) < 0) {
+        return false;
+    }
+    trial->rta->lane_order = trial->lane_order;
+    return ei_rta_solve(trial->rta, trial->bounds);
 }
 
 static void keep_priorities(const struct ei_rta_trial *trial, int32_t *priorities)

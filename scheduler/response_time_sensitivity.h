@@ -19,6 +19,7 @@ struct ei_rta_trial {
     struct ei_rta_state *states; /* count */
     struct ei_rta_bound *bounds; /* count */
     int32_t count;
+    enum ei_rta_lane_order lane_order;
     ei_rta_assign_fn assign;
 };
 

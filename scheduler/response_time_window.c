@@ -26,177 +26,6 @@ static uint64_t bit(int32_t idx)
     return UINT64_C(1) << idx;
 }
 
-static bool has(uint64_t set, int32_t idx)
-{
-    return idx >= 0 && (set & bit(idx)) != 0;
-}
-
-/* Where a stretch of legs can be delayed, and the resource at which the window begins. */
-struct reach {
-    uint64_t cpus, lanes;
-    int32_t first_cpu, first_lane;
-};
-
-static struct reach reach_of(const struct ei_rta *rta, const struct ei_rta_state *state, int32_t from, int32_t to)
-{
-    const struct ei_rta_leg *first = &state->legs[from];
-    struct reach reach = {.first_cpu = first->cpu, .first_lane = first->cpu >= 0 ? EI_RTA_NOWHERE : first->lane};
-    for (int32_t s = from; s <= to; s++) {
-        const struct ei_rta_leg *leg = &state->legs[s];
-        if (leg->cpu >= 0) {
-            reach.cpus |= bit(leg->cpu);
-        }
-        if (leg->lane >= 0) { /* whoever holds the lane may in turn wait for its own CPU */
-            reach.lanes |= bit(leg->lane);
-            reach.cpus |= rta->lane_cpus[leg->lane];
-        }
-    }
-    return reach;
-}
-
-/* Longest block that a task below `priority` runs on this lane, on any of these CPUs (or on any at all). */
-static int64_t lower_block(const struct ei_rta *rta, int32_t priority, int32_t lane, bool is_any_cpu, uint64_t cpus)
-{
-    int64_t longest_ns = 0;
-    for (int32_t h = 0; h < rta->count; h++) {
-        if (rta->tasks[h].priority >= priority) {
-            continue;
-        }
-        for (int32_t s = 0; s < rta->states[h].leg_count; s++) {
-            const struct ei_rta_leg *leg = &rta->states[h].legs[s];
-            if (leg->lane == lane && (is_any_cpu || has(cpus, leg->cpu)) && leg->chunk_ns > longest_ns) {
-                longest_ns = leg->chunk_ns;
-            }
-        }
-    }
-    return longest_ns;
-}
-
-/* Longest time that a task below `priority` keeps preemption of this CPU off outside of lanes. */
-static int64_t lower_cpu_chunk(const struct ei_rta *rta, int32_t priority, int32_t cpu)
-{
-    return cpu < 0 ? 0 : lower_block(rta, priority, EI_RTA_NOWHERE, false, bit(cpu));
-}
-
-/* Does all work of this lane happen on the one CPU at which the window begins? Then whoever waits for the lane keeps
- * that CPU busy, and none waits when the window begins. */
-static bool is_lane_inside(const struct ei_rta *rta, int32_t lane, const struct reach *reach)
-{
-    return reach->first_cpu >= 0 && rta->lane_cpus[lane] == bit(reach->first_cpu) && !has(rta->bare_lanes, lane);
-}
-
-static bool is_fresh(const struct ei_rta *rta, const struct ei_rta_leg *leg, const struct reach *reach)
-{
-    if (leg->cpu >= 0) {
-        return leg->cpu == reach->first_cpu && (leg->lane < 0 || is_lane_inside(rta, leg->lane, reach));
-    }
-    return leg->lane == reach->first_lane && rta->lane_cpus[leg->lane] == 0;
-}
-
-static bool push(struct ei_rta *rta, int64_t period_ns, int64_t until_ns, int64_t since_ns, int64_t cost_ns)
-{
-    if (until_ns >= EI_RTA_INFINITE) {
-        return false;
-    }
-    rta->streams[rta->stream_count++] =
-        (struct ei_rta_stream){.period_ns = period_ns, .offset_ns = until_ns - since_ns, .cost_ns = cost_ns};
-    return true;
-}
-
-/* Is a job on these legs always ready on one and the same CPU? Waiting for a lane counts when the lane's holder keeps
- * that CPU busy meanwhile. */
-static bool is_one_cpu(const struct ei_rta *rta, const struct ei_rta_state *state, int32_t from, int32_t to)
-{
-    for (int32_t s = from; s <= to; s++) {
-        const struct ei_rta_leg *leg = &state->legs[s];
-        if (leg->cpu < 0 || leg->cpu != state->legs[from].cpu ||
-            (leg->lane >= 0 && (rta->lane_cpus[leg->lane] != bit(leg->cpu) || has(rta->bare_lanes, leg->lane)))) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Latest arrival of a job at its first leg. A job that finds the one before it unfinished begins when that is done,
- * unseen by the first resource until then; on one CPU the thread is ready there all the time, so nothing is unseen. */
-static int64_t latest_start(const struct ei_rta *rta, const struct ei_rta_state *state)
-{
-    const int32_t last = state->leg_count - 1;
-    if (last < 0 || is_one_cpu(rta, state, 0, last)) {
-        return state->arrival_ns;
-    }
-    if (state->finish_ns[last] >= EI_RTA_INFINITE) {
-        return EI_RTA_INFINITE;
-    }
-    const int64_t queued_ns = state->finish_ns[last] - state->period_ns;
-    return queued_ns > state->arrival_ns ? queued_ns : state->arrival_ns;
-}
-
-/* The streams of task k's legs that can delay task i: its own work, and the lower blocks that run because k waits for
- * them (such a block inherits k's priority on its CPU, so it delays everyone in between, once per request of k). */
-static bool push_task(struct ei_rta *rta, int32_t i, int32_t k, const struct reach *reach)
-{
-    const struct ei_rta_state *state = &rta->states[k];
-    int64_t since_ns = state->best_arrival_ns, arrival_ns = latest_start(rta, state);
-    /* A job that is ready at the window's first CPU from start to end cannot have started before the window. */
-    const bool is_inside = state->leg_count > 0 && state->legs[0].cpu == reach->first_cpu &&
-                           is_one_cpu(rta, state, 0, state->leg_count - 1);
-    for (int32_t s = 0; s < state->leg_count; s++) {
-        const struct ei_rta_leg *leg = &state->legs[s];
-        const int64_t finish_ns = state->finish_ns[s];
-        const bool is_reached = leg->cpu >= 0 ? has(reach->cpus, leg->cpu) : has(reach->lanes, leg->lane);
-        if (is_reached) {
-            /* Carried in: the work of a job that finishes by finish_ns and of which all is still to come. */
-            const bool is_ok = is_fresh(rta, leg, reach)
-                                   ? push(rta, state->period_ns, arrival_ns, since_ns, leg->wcet_ns)
-                                   : push(rta, state->period_ns, finish_ns, since_ns + leg->wcet_ns, leg->wcet_ns);
-            if (!is_ok) {
-                return false;
-            }
-        }
-        const int64_t boosted_ns =
-            leg->lane < 0 ? 0 : lower_block(rta, rta->tasks[i].priority, leg->lane, false, reach->cpus);
-        if (boosted_ns > 0) {
-            const int64_t until_ns = is_lane_inside(rta, leg->lane, reach) ? arrival_ns : finish_ns;
-            if (!push(rta, state->period_ns, until_ns, since_ns, boosted_ns)) {
-                return false;
-            }
-        }
-        if (!is_inside) {
-            since_ns += leg->bcet_ns;
-            arrival_ns = finish_ns;
-        }
-    }
-    return true;
-}
-
-/* False: some interfering task has no bound, so its work cannot be bounded either. */
-static bool collect_streams(struct ei_rta *rta, int32_t i, const struct reach *reach)
-{
-    rta->stream_count = 0;
-    for (int32_t k = 0; k < rta->count; k++) {
-        /* Tasks of equal priority are served in order of arrival: each may find the other before it. */
-        if (k != i && rta->tasks[k].priority >= rta->tasks[i].priority && !push_task(rta, i, k, reach)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static int64_t interference(const struct ei_rta *rta, int64_t window_ns)
-{
-    int64_t sum_ns = 0;
-    for (int32_t j = 0; j < rta->stream_count; j++) {
-        const struct ei_rta_stream *stream = &rta->streams[j];
-        const int64_t span_ns = window_ns + stream->offset_ns;
-        if (span_ns > 0) {
-            const int64_t jobs = (span_ns - 1) / stream->period_ns + 1;
-            sum_ns = ei_rta_add(sum_ns, ei_rta_multiply(jobs, stream->cost_ns));
-        }
-    }
-    return sum_ns;
-}
-
 /* Least w with w = own + interference(w + closed); closed = 1 counts arrivals at the end of the window, too, which
  * is what a start must survive (times are integers). from_ns is a known lower bound of it. */
 static int64_t fixed_point(const struct ei_rta *rta, int64_t own_ns, int64_t closed, int64_t from_ns, int32_t *steps)
@@ -204,7 +33,7 @@ static int64_t fixed_point(const struct ei_rta *rta, int64_t own_ns, int64_t clo
     int64_t w_ns = own_ns > from_ns ? own_ns : from_ns;
     w_ns = w_ns > 1 - closed ? w_ns : 1 - closed;
     while (w_ns <= rta->limit_ns && ++*steps <= WINDOW_STEPS_MAX) {
-        const int64_t next_ns = ei_rta_add(own_ns, interference(rta, w_ns + closed));
+        const int64_t next_ns = ei_rta_add(own_ns, ei_rta_interference(rta, w_ns + closed));
         if (next_ns <= w_ns) {
             return w_ns;
         }
@@ -222,6 +51,7 @@ struct demand {
     int64_t last_block_ns; /* the same for the job in question */
     int64_t once_ns;       /* lower chunk once per window */
     int64_t last_chunk_ns; /* of the job in question, at its end */
+    int64_t more_waits;    /* requests for lanes by jobs before those of the window */
 };
 
 /* Lower-priority blocks that legs from..to can run into. A row of legs on one CPU arrives there once. */
@@ -234,10 +64,10 @@ static int64_t blocking(const struct ei_rta *rta, int32_t i, int32_t from, int32
     for (int32_t s = from; s <= to; s++) {
         const struct ei_rta_leg *leg = &state->legs[s];
         if (leg->lane >= 0) {
-            lane_ns = ei_rta_add(lane_ns, lower_block(rta, priority, leg->lane, true, 0));
+            lane_ns = ei_rta_add(lane_ns, ei_rta_lower_block(rta, priority, leg->lane, true, 0));
         }
         if (s == from || leg->cpu != state->legs[s - 1].cpu) {
-            *out_cpu_ns = ei_rta_add(*out_cpu_ns, lower_cpu_chunk(rta, priority, leg->cpu));
+            *out_cpu_ns = ei_rta_add(*out_cpu_ns, ei_rta_lower_cpu_chunk(rta, priority, leg->cpu));
         }
     }
     return lane_ns;
@@ -272,10 +102,10 @@ static int64_t elsewhere(const struct ei_rta *rta, const struct ei_rta_query *qu
         const bool is_same = first->cpu >= 0 ? leg->cpu == first->cpu : leg->cpu < 0 && leg->lane == first->lane;
         sum_ns += is_same ? leg->wcet_ns : 0;
         if (first->cpu >= 0) {
-            *out_block_ns += is_same ? lower_cpu_chunk(rta, priority, leg->cpu) : 0;
-            *out_block_ns += leg->lane < 0 ? 0 : lower_block(rta, priority, leg->lane, false, bit(first->cpu));
+            *out_block_ns += is_same ? ei_rta_lower_cpu_chunk(rta, priority, leg->cpu) : 0;
+            *out_block_ns += leg->lane < 0 ? 0 : ei_rta_lower_block(rta, priority, leg->lane, false, bit(first->cpu));
         } else if (leg->lane == first->lane) {
-            *out_block_ns += lower_block(rta, priority, leg->lane, true, 0);
+            *out_block_ns += ei_rta_lower_block(rta, priority, leg->lane, true, 0);
         }
     }
     return sum_ns;
@@ -295,6 +125,10 @@ static struct demand demand_of(const struct ei_rta *rta, const struct ei_rta_que
         d.question_ns = mandatory_ns;
         d.last_chunk_ns = last->mandatory_ns == last->wcet_ns ? last->last_chunk_ns : 0;
     }
+    for (int32_t s = 0; s < state->leg_count; s++) {
+        const bool is_outside = query->carried_ns >= 0 || (query->is_alone && (s < query->from || s > query->to));
+        d.more_waits |= is_outside && state->legs[s].lane >= 0;
+    }
     int64_t elsewhere_block_ns = 0;
     if (query->carried_ns >= 0) {
         /* The job before has made its requests, so no lower block comes between; its way back to a CPU could meet one
@@ -308,7 +142,7 @@ static struct demand demand_of(const struct ei_rta *rta, const struct ei_rta_que
     d.earlier_ns = d.full_ns;
     d.block_ns = blocking(rta, query->task_idx, query->from, busy_to, &busy_cpu_ns) + elsewhere_block_ns;
     d.last_block_ns = blocking(rta, query->task_idx, query->from, query->to, &last_cpu_ns) + elsewhere_block_ns;
-    if (is_one_cpu(rta, state, query->from, busy_to)) {
+    if (ei_rta_is_one_cpu(rta, state, query->from, busy_to)) {
         d.once_ns = busy_cpu_ns;
     } else {
         d.block_ns = ei_rta_add(d.block_ns, busy_cpu_ns);
@@ -340,20 +174,21 @@ struct ei_rta_window ei_rta_window_bound(struct ei_rta *rta, const struct ei_rta
         return no_bound;
     }
     const struct demand d = demand_of(rta, query);
-    struct reach narrow = reach_of(rta, state, query->from, query->to);
+    struct ei_rta_reach narrow = ei_rta_reach_of(rta, state, query->from, query->to);
     if (query->carried_ns >= 0) { /* nowhere free of work carried in */
         narrow.first_cpu = EI_RTA_NOWHERE;
         narrow.first_lane = EI_RTA_NOWHERE;
     }
-    const struct reach wide = query->is_alone ? narrow : reach_of(rta, state, 0, state->leg_count - 1);
+    const struct ei_rta_reach wide = query->is_alone ? narrow : ei_rta_reach_of(rta, state, 0, state->leg_count - 1);
     const int64_t spread_ns = query->arrival_ns - query->best_arrival_ns;
     struct ei_rta_window worst = {.blocking_ns = ei_rta_add(d.last_block_ns, d.once_ns)};
     int64_t finish_from_ns = 0, busy_from_ns = 0;
     int32_t steps = 0;
     for (int64_t q = 1; q <= WINDOW_JOBS_MAX; q++) {
-        if (q == 1 && !collect_streams(rta, query->task_idx, &narrow)) {
+        if (q == 1 && !ei_rta_collect_streams(rta, query->task_idx, &narrow)) {
             return no_bound;
         }
+        rta->own_waits = q + d.more_waits;
         const int64_t finish_ns = finish_of(rta, &d, q, &finish_from_ns, &steps);
         if (finish_ns >= EI_RTA_INFINITE) {
             return no_bound;
@@ -368,7 +203,7 @@ struct ei_rta_window ei_rta_window_bound(struct ei_rta *rta, const struct ei_rta
             return worst;
         }
         /* Is job q + 1 ready before all of this work is done? */
-        if (q == 1 && !query->is_alone && !collect_streams(rta, query->task_idx, &wide)) {
+        if (q == 1 && !query->is_alone && !ei_rta_collect_streams(rta, query->task_idx, &wide)) {
             return no_bound;
         }
         const int64_t each_ns = ei_rta_add(d.full_ns, d.block_ns);

@@ -240,7 +240,7 @@ EI_TEST(analyze_leaves_out_class_other)
     end(&r);
 }
 
-/* 2 of 4 and 3 of 6 fill the CPU, which EDF can (Liu and Layland 1973, theorem 7) and fixed priorities cannot: with `a`
+/* 2 of 4 and 3 of 6 fill the CPU, which fixed priorities cannot (Liu and Layland 1973): with `a`
  * above, the second job of `b` ends at 10; with `b` above, the first of `a` ends at 7. */
 EI_TEST(analyze_policies)
 {
@@ -262,13 +262,13 @@ EI_TEST(analyze_policies)
     EI_EQ(r.analysis->tasks[0].response_ns, 7 * MS);
     EI_EQ(r.analysis->tasks[1].response_ns, 2 * MS);
     end(&r);
+    /* CPUs go by priority under edf, too. */
     options.policy = EI_ANALYSIS_EDF;
     r = run(text, &options);
     EI_REQUIRE(r.rc == 0);
-    EI_TRUE(r.analysis->is_guaranteed);
-    EI_EQ(r.analysis->tasks[0].response_ns, 6 * MS);
-    EI_EQ(r.analysis->tasks[1].response_ns, 4 * MS);
-    EI_EQ(r.analysis->tasks[0].largest_scale_ppm, 1000000);
+    EI_TRUE(!r.analysis->is_guaranteed);
+    EI_EQ(r.analysis->tasks[0].response_ns, 7 * MS);
+    EI_EQ(r.analysis->tasks[1].response_ns, 2 * MS);
     end(&r);
     options.policy = EI_ANALYSIS_AUDSLEY;
     r = run(HEAD DEEP
@@ -282,6 +282,89 @@ EI_TEST(analyze_policies)
     EI_EQ(r.analysis->tasks[0].response_ns, 9480 * US);
     EI_EQ(r.analysis->tasks[1].response_ns, 3 * MS);
     EI_TRUE(r.analysis->is_guaranteed);
+    end(&r);
+}
+
+#define SHARED                                                                                                         \
+    "models:\n  two: { emulate: { blocks: [ { conv: 1ms, branch: 1ms, score: 0.8 } ] } }\n"                            \
+    "  twelve: { emulate: { blocks: [ { conv: 1ms, branch: 1ms, score: 0.1 }, { conv: 1ms, branch: 1ms, score: 0.2 "   \
+    "},\n    { conv: 1ms, branch: 1ms, score: 0.3 }, { conv: 1ms, branch: 1ms, score: 0.4 },\n"                        \
+    "    { conv: 1ms, branch: 1ms, score: 0.5 }, { conv: 1ms, branch: 1ms, score: 0.6 } ] } }\ntasks:\n"               \
+    "  - { name: fast, arrival: { model: periodic, period: 12ms }, on_preempt: resume, on_deadline: finish,\n"         \
+    "      stages: [ { name: net, kind: nn, model: two, lane: acc } ] }\n"                                             \
+    "  - { name: slow, arrival: { model: periodic, period: 20ms }, on_preempt: resume, on_deadline: finish,\n"         \
+    "      stages: [ { name: net, kind: nn, model: twelve, lane: acc } ] }\n"
+
+/* By priority `fast` waits for one block, 1 + 2, and `slow` for two jobs, 12 + 2 * 2. By deadline a job of `fast` that
+ * is released 8 ms after one of `slow` is due with it and may wait for the 4 ms that are left: 12 + 2 - 8 = 6. A second
+ * `fast` comes 12 ms after the first, and is due after `slow` then: 12 + 2. */
+EI_TEST(analyze_lanes_by_deadline)
+{
+    struct result r = run(HEAD "scheduler: { policy: deadline_monotonic }\n" SHARED, &usual);
+    EI_REQUIRE(r.rc == 0);
+    EI_EQ(r.analysis->tasks[0].response_ns, 3 * MS);
+    EI_EQ(r.analysis->tasks[1].response_ns, 16 * MS);
+    EI_EQ(r.analysis->policy, EI_ANALYSIS_FIXED_PRIORITY);
+    end(&r);
+    r = run(HEAD "scheduler: { policy: edf }\n" SHARED, &usual);
+    EI_REQUIRE(r.rc == 0);
+    EI_EQ(r.analysis->policy, EI_ANALYSIS_EDF);
+    EI_EQ(r.analysis->tasks[0].response_ns, 6 * MS);
+    EI_EQ(r.analysis->tasks[1].response_ns, 14 * MS);
+    EI_TRUE(r.analysis->is_guaranteed);
+    EI_EQ(r.analysis->tasks[0].guaranteed_exits, 1);
+    EI_EQ(r.analysis->tasks[1].guaranteed_exits, 6);
+    end(&r);
+    /* The question about another file has the same answer. */
+    struct ei_analysis_options options = usual;
+    options.policy = EI_ANALYSIS_EDF;
+    r = run(HEAD "scheduler: { policy: rate_monotonic }\n" SHARED, &options);
+    EI_REQUIRE(r.rc == 0);
+    EI_EQ(r.analysis->tasks[0].response_ns, 6 * MS);
+    EI_EQ(r.analysis->tasks[1].response_ns, 14 * MS);
+    end(&r);
+}
+
+/* Exits are sure that no job due earlier can take: `alarm` has ended 5 ms after its release, long before it could be
+ * due before a job of `control` that is released later. */
+EI_TEST(analyze_knows_who_can_be_due_before)
+{
+    struct result r =
+        run(HEAD DEEP "scheduler: { policy: edf }\ntasks:\n"
+                      "  - { name: alarm, arrival: { model: periodic, period: 40ms }, on_preempt: exit, stages: "
+                      "[ { name: net, kind: nn, model: det, lane: acc } ] }\n"
+                      "  - { name: control, arrival: { model: periodic, period: 10ms }, on_preempt: exit, stages: "
+                      "[ { name: net, kind: nn, model: det, lane: acc } ] }\n",
+            &usual);
+    EI_REQUIRE(r.rc == 0);
+    EI_EQ(r.analysis->tasks[0].response_ns, 2400 * US);
+    EI_EQ(r.analysis->tasks[1].response_ns, 1700 * US);
+    EI_EQ(r.analysis->tasks[0].guaranteed_exits, 1);
+    EI_EQ(r.analysis->tasks[1].guaranteed_exits, 2);
+    end(&r);
+}
+
+/* A task of several lanes: no bound of it, nor of whom its lanes concern, and it is said why. */
+EI_TEST(analyze_says_what_it_does_not_know)
+{
+    struct result r =
+        run("version: 1\nname: test\nlanes: { a: { kind: cpu, cpus: \"0\" }, b: { kind: cpu, cpus: \"0\" } }\n"
+            "scheduler: { policy: edf }\n" DEEP "tasks:\n"
+            "  - { name: any, arrival: { model: periodic, period: 40ms }, stages: "
+            "[ { name: net, kind: nn, model: det, lane: [a, b] } ] }\n"
+            "  - { name: one, arrival: { model: periodic, period: 30ms }, stages: "
+            "[ { name: net, kind: nn, model: det, lane: b } ] }\n"
+            "  - { name: law, arrival: { model: periodic, period: 10ms }, cpus: \"0\", stages: "
+            "[ { name: w, kind: cpu, work: { spin: 1ms } } ] }\n",
+            &usual);
+    EI_REQUIRE(r.rc == 0);
+    char text[256];
+    ei_analysis_explain(r.analysis, 1, text, sizeof text);
+    EI_STREQ(text,
+             "task 'one' may finish late: no bound of its response was found, its deadline is 30.000 ms (it shares "
+             "a CPU or lane with a task of several lanes, or one that the watchdog may demote)");
+    EI_EQ(r.analysis->tasks[0].response_ns, EI_ANALYSIS_NO_BOUND);
+    EI_EQ(r.analysis->tasks[2].response_ns, 1 * MS);
     end(&r);
 }
 

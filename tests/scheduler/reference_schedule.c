@@ -11,6 +11,7 @@
 
 struct release {
     int64_t origin_ns, ready_ns; /* nominal arrival of the first of the chain; ready to run */
+    int64_t late_ns;             /* jitter of the first of the chain */
 };
 
 struct runner {
@@ -46,9 +47,23 @@ static const struct ei_rta_segment *segment_of(const struct runner *r)
 }
 
 /* Larger = more urgent. */
-static int64_t own_urgency(const struct play *p, const struct runner *r)
+static int32_t own_urgency(const struct runner *r)
 {
-    return p->pattern->is_edf ? -(r->job.origin_ns + r->task->deadline_ns) : r->task->priority;
+    return r->task->priority;
+}
+
+/* Absolute deadline of its job. */
+static int64_t due_ns(const struct runner *r)
+{
+    const struct ei_rta_task *task = r->task;
+    const int64_t late_ns = r->job.late_ns < task->deadline_jitter_ns ? r->job.late_ns : task->deadline_jitter_ns;
+    return task->deadline_ns == INT64_MAX ? INT64_MAX : r->job.origin_ns + late_ns + task->deadline_ns;
+}
+
+/* Whether a lane serves a before b. */
+static bool is_served_before(const struct play *p, const struct runner *a, const struct runner *b)
+{
+    return p->pattern->has_lanes_by_deadline ? due_ns(a) < due_ns(b) : own_urgency(a) > own_urgency(b);
 }
 
 static int32_t top_waiter(const struct play *p, int32_t lane)
@@ -60,34 +75,34 @@ static int32_t top_waiter(const struct play *p, int32_t lane)
             continue;
         }
         const struct runner *b = best < 0 ? NULL : &p->runners[best];
-        if (b == NULL || own_urgency(p, r) > own_urgency(p, b) ||
-            (own_urgency(p, r) == own_urgency(p, b) && r->lane_stamp < b->lane_stamp)) {
+        if (b == NULL || is_served_before(p, r, b) || (!is_served_before(p, b, r) && r->lane_stamp < b->lane_stamp)) {
             best = i;
         }
     }
     return best;
 }
 
-static int64_t urgency(const struct play *p, int32_t i)
+/* Of its own, or of the most urgent who waits for its lane. */
+static int32_t urgency(const struct play *p, int32_t i)
 {
-    int64_t value = own_urgency(p, &p->runners[i]);
-    if (p->runners[i].holds >= 0) {
-        const int32_t top = top_waiter(p, p->runners[i].holds);
-        if (top >= 0 && own_urgency(p, &p->runners[top]) > value) {
-            value = own_urgency(p, &p->runners[top]);
+    int32_t value = own_urgency(&p->runners[i]);
+    for (int32_t k = 0; p->runners[i].holds >= 0 && k < p->count; k++) {
+        const struct runner *r = &p->runners[k];
+        if (r->waits == p->runners[i].holds && own_urgency(r) > value) {
+            value = own_urgency(r);
         }
     }
     return value;
 }
 
-static void enqueue(struct play *p, struct runner *r, int64_t origin_ns, int64_t ready_ns)
+static void enqueue(struct play *p, struct runner *r, int64_t origin_ns, int64_t ready_ns, int64_t late_ns)
 {
     if (r->waiting == QUEUE_MAX) {
         return; /* overload: later jobs do not matter any more */
     }
     ready_ns = ready_ns > r->last_ready_ns ? ready_ns : r->last_ready_ns;
     r->last_ready_ns = ready_ns;
-    r->queue[(r->head + r->waiting) % QUEUE_MAX] = (struct release){origin_ns, ready_ns};
+    r->queue[(r->head + r->waiting) % QUEUE_MAX] = (struct release){origin_ns, ready_ns, late_ns};
     r->waiting++;
     p->result->jobs++;
 }
@@ -122,7 +137,8 @@ static void arrive(struct play *p, struct runner *r)
         return;
     }
     while (r->next_nominal_ns <= p->now_ns && r->next_nominal_ns < p->pattern->horizon_ns) {
-        enqueue(p, r, r->next_nominal_ns, r->next_nominal_ns + draw_jitter(p, r, r->is_first));
+        const int64_t late_ns = draw_jitter(p, r, r->is_first);
+        enqueue(p, r, r->next_nominal_ns, r->next_nominal_ns + late_ns, late_ns);
         r->is_first = false;
         r->next_nominal_ns += r->task->period_ns;
         if (draw_pct(p, p->pattern->gap_pct)) {
@@ -148,7 +164,7 @@ static void finish_job(struct play *p, int32_t i)
         if (p->runners[k].task->after == i) {
             const int64_t jitter_ns = draw_jitter(p, &p->runners[k], p->runners[k].is_first);
             p->runners[k].is_first = false;
-            enqueue(p, &p->runners[k], r->job.origin_ns, p->now_ns + jitter_ns);
+            enqueue(p, &p->runners[k], r->job.origin_ns, p->now_ns + jitter_ns, r->job.late_ns);
         }
     }
 }
@@ -339,7 +355,7 @@ static void pass_boundary(struct play *p, int32_t i)
         return;
     }
     const int32_t lane = r->holds, top = top_waiter(p, lane);
-    if (top >= 0 && own_urgency(p, &p->runners[top]) > own_urgency(p, r)) {
+    if (top >= 0 && is_served_before(p, &p->runners[top], r)) {
         r->holds = -1;
         r->waits = lane; /* with its old stamp: before its equals */
         grant(p, lane, top);

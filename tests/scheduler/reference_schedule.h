@@ -24,7 +24,7 @@ struct reference_pattern {
     int64_t horizon_ns;                /* releases stop here; the jobs are run to their end, at most as long again */
     enum reference_jitter jitter;      /* FIRST: the first job as late as it may, the others at once */
     bool is_low_first;                 /* among simultaneous releases the lower-priority task acts first */
-    bool is_edf;                       /* priority by absolute deadline instead */
+    bool has_lanes_by_deadline;        /* CPUs by priority, lanes by absolute deadline */
     int32_t gap_pct;                   /* share of arrivals that come up to a period later than they could */
     int32_t short_pct;                 /* share of jobs that run for less than their WCET, at least their BCET */
     int32_t early_pct;                 /* share of jobs that do their mandatory part only */

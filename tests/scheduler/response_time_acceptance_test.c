@@ -76,10 +76,12 @@ static void draw_set(struct ei_random *rng, enum shape shape, struct set *set)
     ei_assign_deadline_monotonic(set->tasks, TASKS, 80);
 }
 
-static bool meets_all(const struct set *set, const int64_t *first_ns)
+static bool meets_all(const struct set *set, enum ei_rta_lane_order order, const int64_t *first_ns)
 {
     struct reference_result seen;
-    struct reference_pattern pattern = {.horizon_ns = 2 * HYPERPERIOD_NS, .is_low_first = true};
+    struct reference_pattern pattern = {.horizon_ns = 2 * HYPERPERIOD_NS,
+                                        .is_low_first = true,
+                                        .has_lanes_by_deadline = order == EI_RTA_LANES_BY_DEADLINE};
     for (int32_t i = 0; i < TASKS; i++) {
         pattern.first_ns[i] = first_ns[i];
     }
@@ -94,13 +96,13 @@ static bool meets_all(const struct set *set, const int64_t *first_ns)
 
 /* Every combination of offsets; each also with task 1 or 2 ahead of the grid by 1 ns, for blocks that have just begun.
  */
-static bool simulation_accepts(const struct set *set)
+static bool simulation_accepts(const struct set *set, enum ei_rta_lane_order order)
 {
     for (int64_t a = 0; a < set->tasks[1].period_ns; a += GRID_NS) {
         for (int64_t b = 0; b < set->tasks[2].period_ns; b += GRID_NS) {
             for (int32_t ahead = 0; ahead < 4; ahead++) {
                 const int64_t first_ns[TASKS] = {GRID_NS, GRID_NS + a - (ahead & 1), GRID_NS + b - (ahead >> 1)};
-                if (!meets_all(set, first_ns)) {
+                if (!meets_all(set, order, first_ns)) {
                     return false;
                 }
             }
@@ -109,7 +111,7 @@ static bool simulation_accepts(const struct set *set)
     return true;
 }
 
-static double share_accepted(enum shape shape, const char *name)
+static double share_accepted(enum shape shape, enum ei_rta_lane_order order, const char *name)
 {
     const char *wanted = getenv("EINET_TEST_SETS");
     const int64_t sets = wanted != NULL ? strtoll(wanted, NULL, 10) : 60;
@@ -121,7 +123,8 @@ static double share_accepted(enum shape shape, const char *name)
         struct set set;
         draw_set(&rng, shape, &set);
         EI_EQ(ei_rta_init(&rta, set.tasks, set.states, TASKS, NULL), 0);
-        const bool is_accepted = ei_rta_solve(&rta, set.bounds), is_met = simulation_accepts(&set);
+        rta.lane_order = order;
+        const bool is_accepted = ei_rta_solve(&rta, set.bounds), is_met = simulation_accepts(&set, order);
         by_simulation += is_met;
         by_both += is_met && is_accepted;
         by_analysis_alone += is_accepted && !is_met;
@@ -135,12 +138,18 @@ static double share_accepted(enum shape shape, const char *name)
 
 EI_TEST(response_time_accepts_what_simulation_accepts_on_one_cpu)
 {
-    EI_IN(share_accepted(ONE_CPU_PREEMPTIVE, "one CPU, preemptive"), 0.97, 1.0);
-    EI_IN(share_accepted(ONE_CPU_BLOCKS, "one CPU, blocks"), 0.8, 1.0);
+    EI_IN(share_accepted(ONE_CPU_PREEMPTIVE, EI_RTA_LANES_BY_PRIORITY, "one CPU, preemptive"), 0.97, 1.0);
+    EI_IN(share_accepted(ONE_CPU_BLOCKS, EI_RTA_LANES_BY_PRIORITY, "one CPU, blocks"), 0.8, 1.0);
 }
 
 EI_TEST(response_time_accepts_what_simulation_accepts_with_a_lane)
 {
-    EI_IN(share_accepted(CPU_LANE, "lane of the CPU"), 0.8, 1.0);
-    EI_IN(share_accepted(ACCELERATED, "CPU and accelerator"), 0.8, 1.0);
+    EI_IN(share_accepted(CPU_LANE, EI_RTA_LANES_BY_PRIORITY, "lane of the CPU"), 0.8, 1.0);
+    EI_IN(share_accepted(ACCELERATED, EI_RTA_LANES_BY_PRIORITY, "CPU and accelerator"), 0.8, 1.0);
+}
+
+EI_TEST(response_time_accepts_what_simulation_accepts_with_a_lane_by_deadline)
+{
+    EI_IN(share_accepted(CPU_LANE, EI_RTA_LANES_BY_DEADLINE, "lane of the CPU by deadline"), 0.8, 1.0);
+    EI_IN(share_accepted(ACCELERATED, EI_RTA_LANES_BY_DEADLINE, "CPU and accelerator by deadline"), 0.5, 1.0);
 }

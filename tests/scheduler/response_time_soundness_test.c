@@ -1,7 +1,9 @@
 /* No response of the reference schedule passes its bound, over random task sets on seven kinds of platform.
  *
- * By default over 10000 sets, with sanitizers a tenth of them. EINET_TEST_SETS=N plays N sets of each platform.
+ * By default over 10000 sets with lanes by priority and a fifth of them by deadline, with sanitizers a tenth.
+ * EINET_TEST_SETS=N plays N sets of each platform.
  */
+#include "scheduler/assign.h"
 #include "scheduler/response_time.h"
 
 #include "rt/random.h"
@@ -39,6 +41,7 @@ struct set {
     struct ei_rta_state states[TASKS_MAX];
     struct ei_rta_bound bounds[TASKS_MAX];
     int32_t width; /* of CPU 0 */
+    enum ei_rta_lane_order order;
 };
 
 static struct ei_rta rta; /* one thread; too large for the stack */
@@ -176,10 +179,28 @@ static void draw_cut(struct ei_random *rng, struct set *set)
     }
 }
 
-static void draw_set(struct ei_random *rng, enum platform platform, struct set *set)
+/* Mostly priorities by deadline, as in a file of policy edf; a few tasks without a deadline, and some whose deadlines
+ * count from late arrivals. */
+static void draw_deadlines(struct ei_random *rng, enum platform platform, struct set *set)
+{
+    const bool is_tight = chance(rng, 50);
+    for (int32_t i = 0; i < set->count; i++) {
+        struct ei_rta_task *task = &set->tasks[i];
+        const bool is_first = task->after == EI_RTA_NO_TASK;
+        task->deadline_ns = is_tight ? task->period_ns / 2 + below(rng, task->period_ns / 2) : task->deadline_ns;
+        task->deadline_ns = platform != CUT && chance(rng, 5) ? INT64_MAX : task->deadline_ns;
+        task->deadline_jitter_ns =
+            is_first ? (chance(rng, 25) ? task->jitter_ns : 0) : set->tasks[task->after].deadline_jitter_ns;
+    }
+    if (!chance(rng, 20)) {
+        ei_assign_deadline_monotonic(set->tasks, set->count, 80);
+    }
+}
+
+static void draw_set(struct ei_random *rng, enum platform platform, enum ei_rta_lane_order order, struct set *set)
 {
     double shares[TASKS_MAX];
-    *set = (struct set){.count = 2 + (int32_t)below(rng, TASKS_MAX - 1)};
+    *set = (struct set){.count = 2 + (int32_t)below(rng, TASKS_MAX - 1), .order = order};
     const double utilisation = platform == CUT ? 0.2 + 0.4 * ei_random_unit(rng) : 0.5 + 0.45 * ei_random_unit(rng);
     draw_shares(rng, set->count, utilisation, shares);
     set->width = platform == WIDE ? 2 + (int32_t)below(rng, 2) : 1;
@@ -205,8 +226,25 @@ static void draw_set(struct ei_random *rng, enum platform platform, struct set *
         draw_times(rng, platform, set, i, 1 + (int64_t)(shares[i] * (double)task->period_ns));
     }
     level(set, utilisation);
+    if (order == EI_RTA_LANES_BY_DEADLINE) {
+        draw_deadlines(rng, platform, set);
+    }
     if (platform == CUT) {
         draw_cut(rng, set);
+    }
+}
+
+/* Jobs of all tasks that are due at about the same time as one of the chosen task, or a moment before. */
+static void meet_deadlines(struct ei_random *rng, const struct set *set, int32_t chosen, int64_t start_ns,
+                           struct reference_pattern *out)
+{
+    const int64_t due_ns = set->tasks[chosen].deadline_ns;
+    for (int32_t i = 0; i < set->count; i++) {
+        const struct ei_rta_task *task = &set->tasks[i];
+        if (i != chosen && task->deadline_ns != INT64_MAX && due_ns != INT64_MAX) {
+            const int64_t at_ns = due_ns - task->deadline_ns - below(rng, 2) + (chance(rng, 30) ? start_ns : 0);
+            out->first_ns[i] = task->deadline_ns >= due_ns || chance(rng, 30) ? at_ns : out->first_ns[i];
+        }
     }
 }
 
@@ -214,6 +252,7 @@ static void draw_pattern(struct ei_random *rng, const struct set *set, int32_t n
 {
     int64_t longest_ns = 1;
     *out = (struct reference_pattern){.seed = ei_random_u64(rng), .is_low_first = !chance(rng, 15)};
+    out->has_lanes_by_deadline = set->order == EI_RTA_LANES_BY_DEADLINE;
     out->cpu_width[0] = set->width;
     const int32_t chosen = (int32_t)below(rng, set->count);
     int64_t work_ns = 1;
@@ -235,6 +274,9 @@ static void draw_pattern(struct ei_random *rng, const struct set *set, int32_t n
             out->first_ns[i] = below(rng, task->period_ns);
             break;
         }
+    }
+    if (out->has_lanes_by_deadline && chance(rng, 50)) {
+        meet_deadlines(rng, set, chosen, start_ns, out);
     }
     out->jitter = number % 3 != 2 ? REFERENCE_JITTER_FIRST : (enum reference_jitter)below(rng, 3);
     out->gap_pct = number >= 3 ? (int32_t)below(rng, 30) : 0;
@@ -295,7 +337,7 @@ static void play_set(struct ei_random *rng, const struct set *set, struct tally 
 }
 
 /* What a test leaves out of the analysis' input, to see that the schedule then passes the bounds. */
-enum left_out { NOTHING, BLOCKING, JITTER, TIES };
+enum left_out { NOTHING, BLOCKING, JITTER, TIES, ORDER };
 
 static void hide(const struct set *set, enum left_out left_out, struct set *out)
 {
@@ -312,7 +354,8 @@ static void hide(const struct set *set, enum left_out left_out, struct set *out)
     }
 }
 
-static struct tally play_sets(enum platform platform, int64_t sets, uint64_t seed, enum left_out left_out)
+static struct tally play_sets(enum platform platform, enum ei_rta_lane_order order, int64_t sets, uint64_t seed,
+                              enum left_out left_out)
 {
     struct tally tally = {0};
     struct ei_random rng;
@@ -320,7 +363,7 @@ static struct tally play_sets(enum platform platform, int64_t sets, uint64_t see
     while (tally.sets < sets) {
         static struct set set, known;
         struct einet_error err = {0};
-        draw_set(&rng, platform, &set);
+        draw_set(&rng, platform, order, &set);
         for (int32_t i = 0; i < set.count; i++) {
             set.tasks[i].segments = set.segments[i];
         }
@@ -329,72 +372,108 @@ static struct tally play_sets(enum platform platform, int64_t sets, uint64_t see
             EI_TRUEF(false, "seed %llu set %lld: %s", (unsigned long long)seed, (long long)tally.sets, err.text);
             return tally;
         }
+        rta.lane_order = left_out == ORDER ? EI_RTA_LANES_BY_PRIORITY : order;
         (void)ei_rta_solve(&rta, set.bounds);
         play_set(&rng, &set, &tally, left_out == NOTHING && tally.violations < 5);
     }
     return tally;
 }
 
-static void expect_sound(enum platform platform, const char *name, double least_tightness)
+static void expect_sound(enum platform platform, enum ei_rta_lane_order order, const char *name, double least_tightness)
 {
     const char *wanted = getenv("EINET_TEST_SETS");
-    const int64_t sets = wanted != NULL ? strtoll(wanted, NULL, 10) : SETS;
+    const bool is_by_deadline = order == EI_RTA_LANES_BY_DEADLINE;
+    const int64_t sets = wanted != NULL ? strtoll(wanted, NULL, 10) : is_by_deadline ? SETS / 5 : SETS;
     const uint64_t seed = 20240501;
-    const struct tally t = play_sets(platform, sets, seed, NOTHING);
+    const struct tally t = play_sets(platform, order, sets, seed, NOTHING);
     printf("%s: seed %llu, %lld sets, %lld jobs, %lld of %lld tasks bounded, %lld over the bound; longest response / "
            "bound %.3f on average, equal in %.1f %%; %lld with a mandatory bound only\n",
            name, (unsigned long long)seed, (long long)t.sets, (long long)t.jobs, (long long)t.bounded,
            (long long)t.tasks, (long long)t.violations, t.tightness / (double)t.bounded,
            100.0 * (double)t.attained / (double)t.bounded, (long long)t.cut);
     EI_EQ(t.violations, 0);
-    EI_TRUE(t.sets == sets && t.bounded > t.tasks / 3);
+    EI_TRUE(t.sets == sets && t.bounded > t.tasks / (is_by_deadline ? 5 : 3));
     EI_IN(t.tightness / (double)t.bounded, least_tightness, 1.0);
-    EI_TRUE(platform != CUT || t.cut > t.sets / 10);
+    EI_TRUE(platform != CUT || is_by_deadline || t.cut > t.sets / 10);
 }
 
 EI_TEST(response_time_sound_on_one_cpu)
 {
-    expect_sound(ONE_CPU, "one CPU", 0.65);
+    expect_sound(ONE_CPU, EI_RTA_LANES_BY_PRIORITY, "one CPU", 0.65);
 }
 
 EI_TEST(response_time_sound_on_one_lane)
 {
-    expect_sound(ONE_LANE, "one lane", 0.6);
+    expect_sound(ONE_LANE, EI_RTA_LANES_BY_PRIORITY, "one lane", 0.6);
 }
 
 EI_TEST(response_time_sound_on_cpu_and_accelerator)
 {
-    expect_sound(ACCELERATED, "CPU and accelerator", 0.5);
+    expect_sound(ACCELERATED, EI_RTA_LANES_BY_PRIORITY, "CPU and accelerator", 0.5);
 }
 
 EI_TEST(response_time_sound_on_lane_of_the_cpu)
 {
-    expect_sound(CPU_LANE, "lane of the CPU", 0.5);
+    expect_sound(CPU_LANE, EI_RTA_LANES_BY_PRIORITY, "lane of the CPU", 0.5);
 }
 
 EI_TEST(response_time_sound_when_cut_at_deadlines)
 {
-    expect_sound(CUT, "lane of the CPU, cut at deadlines", 0.5);
+    expect_sound(CUT, EI_RTA_LANES_BY_PRIORITY, "lane of the CPU, cut at deadlines", 0.5);
 }
 
 /* Bounds that take a group for one CPU are far from the truth where the others of the group help. */
 EI_TEST(response_time_sound_on_a_group_of_cpus)
 {
-    expect_sound(WIDE, "group of CPUs", 0.3);
+    expect_sound(WIDE, EI_RTA_LANES_BY_PRIORITY, "group of CPUs", 0.3);
 }
 
 EI_TEST(response_time_sound_on_mixed_platform)
 {
-    expect_sound(MIXED, "mixed", 0.5);
+    expect_sound(MIXED, EI_RTA_LANES_BY_PRIORITY, "mixed", 0.5);
+}
+
+EI_TEST(response_time_sound_on_one_lane_by_deadline)
+{
+    expect_sound(ONE_LANE, EI_RTA_LANES_BY_DEADLINE, "one lane by deadline", 0.5);
+}
+
+EI_TEST(response_time_sound_on_cpu_and_accelerator_by_deadline)
+{
+    expect_sound(ACCELERATED, EI_RTA_LANES_BY_DEADLINE, "CPU and accelerator by deadline", 0.4);
+}
+
+EI_TEST(response_time_sound_on_lane_of_the_cpu_by_deadline)
+{
+    expect_sound(CPU_LANE, EI_RTA_LANES_BY_DEADLINE, "lane of the CPU by deadline", 0.4);
+}
+
+EI_TEST(response_time_sound_when_cut_at_deadlines_by_deadline)
+{
+    expect_sound(CUT, EI_RTA_LANES_BY_DEADLINE, "lane of the CPU by deadline, cut at deadlines", 0.4);
+}
+
+EI_TEST(response_time_sound_on_a_group_of_cpus_by_deadline)
+{
+    expect_sound(WIDE, EI_RTA_LANES_BY_DEADLINE, "group of CPUs, lanes by deadline", 0.2);
+}
+
+EI_TEST(response_time_sound_on_mixed_platform_by_deadline)
+{
+    expect_sound(MIXED, EI_RTA_LANES_BY_DEADLINE, "mixed, lanes by deadline", 0.4);
 }
 
 /* The oracle has teeth: bounds that do not know of blocks, jitter or ties are passed. */
 EI_TEST(response_time_schedule_catches_what_is_left_out)
 {
-    EI_TRUE(play_sets(ONE_CPU, 60, 3, BLOCKING).violations > 0);
-    EI_TRUE(play_sets(ONE_LANE, 60, 3, BLOCKING).violations > 0);
-    EI_TRUE(play_sets(CPU_LANE, 60, 3, BLOCKING).violations > 0);
-    EI_TRUE(play_sets(ONE_CPU, 60, 3, JITTER).violations > 0);
-    EI_TRUE(play_sets(ACCELERATED, 60, 3, JITTER).violations > 0);
-    EI_TRUE(play_sets(ONE_CPU, 60, 3, TIES).violations > 0);
+    EI_TRUE(play_sets(ONE_CPU, EI_RTA_LANES_BY_PRIORITY, 60, 3, BLOCKING).violations > 0);
+    EI_TRUE(play_sets(ONE_LANE, EI_RTA_LANES_BY_PRIORITY, 60, 3, BLOCKING).violations > 0);
+    EI_TRUE(play_sets(CPU_LANE, EI_RTA_LANES_BY_PRIORITY, 60, 3, BLOCKING).violations > 0);
+    EI_TRUE(play_sets(ONE_CPU, EI_RTA_LANES_BY_PRIORITY, 60, 3, JITTER).violations > 0);
+    EI_TRUE(play_sets(ACCELERATED, EI_RTA_LANES_BY_PRIORITY, 60, 3, JITTER).violations > 0);
+    EI_TRUE(play_sets(ONE_CPU, EI_RTA_LANES_BY_PRIORITY, 60, 3, TIES).violations > 0);
+    /* Lanes by deadline, bounds by priority. */
+    EI_TRUE(play_sets(ONE_LANE, EI_RTA_LANES_BY_DEADLINE, 60, 3, ORDER).violations > 0);
+    EI_TRUE(play_sets(CPU_LANE, EI_RTA_LANES_BY_DEADLINE, 60, 3, ORDER).violations > 0);
+    EI_TRUE(play_sets(ACCELERATED, EI_RTA_LANES_BY_DEADLINE, 60, 3, JITTER).violations > 0);
 }

@@ -1,0 +1,434 @@
+/* Lanes by deadline on one CPU: bounds from all the work that is due before the job in question (after Spuri 1996).
+ *
+ * Relevant are jobs of tasks of at least the task's priority, and jobs of lower ones that are due no later than the job
+ * in question. The window begins at t0, the last moment before that job is ready at which no relevant job was, so that
+ * nothing relevant is carried in; `base` is the release from which its deadline counts, after t0. Until its finish
+ * every moment is relevant work, a block of a job due later that holds a lane for which a relevant one asks, or, before
+ * it is ready, work of a lower job due later whose priority is above that of all the relevant ones there are. Every
+ * base is looked at, in cells. docs/analysis.md, "Lanes by deadline", has the argument step by step.
+ */
+#include "scheduler/response_time_parts.h"
+
+#define CELLS_MAX 24
+#define STEPS_MAX 2000000
+
+/* Another task of the CPU. Of its jobs late_ns and early_ns bound when they are ready after their nominal arrival. */
+struct rival {
+    int32_t priority;
+    bool is_higher; /* at least the priority of the task */
+    uint64_t lanes;
+    int64_t period_ns, late_ns, early_ns;
+    int64_t wcet_ns, requests; /* of a job: its work, and how often it asks for a lane */
+    /* Of at least the task's priority. */
+    int64_t end_ns, end_requests; /* what of that concerns the lane on which the legs in question end: */
+    int64_t end_until_ns;         /* of jobs released no later than this after the base alone */
+    int64_t before_ns;            /* work of lower jobs that can go before one of its jobs, due later than the one in
+                                     question, so that it is, too: */
+    int64_t after_ns;             /* it is released more than this after the base, */
+    int64_t ask_until_ns;         /* and asks no later than this after it */
+    /* Of lower priority. */
+    int64_t longer_ns;         /* its relative deadline is so much longer; INT64_MAX = it has none */
+    int64_t lane_ns, chunk_ns; /* its work on lanes, and its longest block */
+    int64_t deadline_jitter_ns, finish_ns;
+};
+
+struct inquiry {
+    const struct ei_rta *rta;
+    int32_t rival_count;
+    int64_t late_ns, early_ns, period_ns, deadline_jitter_ns;
+    int64_t each_ns, each_requests;         /* of an earlier job of the task */
+    int64_t question_ns, question_requests; /* of the job in question */
+    int32_t steps;
+    struct rival rivals[EI_RTA_TASKS_MAX];
+};
+
+/* Bases first_ns..last_ns and the length of the window: what is summed up for all of them. */
+struct spread {
+    int64_t first_ns, last_ns, window_ns;
+    int64_t work_ns;   /* of relevant jobs */
+    int64_t requests;  /* theirs, for lanes */
+    int64_t before_ns; /* work on lanes that goes before relevant jobs due later than the one in question */
+};
+
+/* Bases first_ns..last_ns, none of which lets the job finish later than finish_ns after t0; first_finish_ns: the same
+ * of the first alone. */
+struct cell {
+    int64_t first_ns, last_ns, first_finish_ns, finish_ns;
+};
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t greatest(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Every task with work on the CPU does all of it there, with lanes that no other CPU uses, and can be preempted. */
+static bool is_closed(const struct ei_rta *rta, int32_t cpu)
+{
+    for (int32_t k = 0; k < rta->count; k++) {
+        const struct ei_rta_state *state = &rta->states[k];
+        bool is_here = false;
+        for (int32_t s = 0; s < state->leg_count; s++) {
+            const struct ei_rta_leg *leg = &state->legs[s];
+            if (leg->cpu == cpu && leg->lane < 0 && leg->chunk_ns > 0) {
+                return false;
+            }
+            is_here |= leg->cpu == cpu;
+        }
+        if (is_here && !ei_rta_is_one_cpu(rta, state, 0, state->leg_count - 1)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Once the job in question has asked for the lane on which its legs end, request_ns after its nominal arrival at most,
+ * jobs of k that are due later get nothing there. */
+static void limit_to_end(const struct ei_rta *rta, int32_t i, int32_t k, int32_t lane, int64_t request_ns,
+                         struct rival *out)
+{
+    const int64_t due_ns = rta->tasks[i].deadline_ns, due_k_ns = rta->tasks[k].deadline_ns;
+    out->end_until_ns = greatest(request_ns, due_k_ns == INT64_MAX ? 0 : due_ns - due_k_ns);
+    out->ask_until_ns = out->lanes == UINT64_C(1) << lane ? request_ns : EI_RTA_INFINITE;
+}
+
+static void fill_higher(const struct ei_rta *rta, int32_t i, int32_t k, int32_t to, struct rival *out)
+{
+    const struct ei_rta_state *state = &rta->states[k], *own = &rta->states[i];
+    const int64_t due_ns = rta->tasks[i].deadline_ns, due_k_ns = rta->tasks[k].deadline_ns;
+    const int32_t end_lane = own->legs[to].lane;
+    const int64_t request_ns = to > 0 ? own->finish_ns[to - 1] : own->arrival_ns;
+    const bool has_end = end_lane >= 0 && request_ns < EI_RTA_INFINITE;
+    for (int32_t s = 0; s < state->leg_count; s++) {
+        const struct ei_rta_leg *leg = &state->legs[s];
+        const bool is_end = has_end && leg->lane == end_lane;
+        *(is_end ? &out->end_ns : &out->wcet_ns) += leg->wcet_ns;
+        *(is_end ? &out->end_requests : &out->requests) += leg->lane >= 0;
+    }
+    out->ask_until_ns = EI_RTA_INFINITE;
+    if (has_end) {
+        limit_to_end(rta, i, k, end_lane, request_ns, out);
+    }
+    for (int32_t b = 0; b < rta->count; b++) {
+        if (rta->tasks[b].priority < rta->tasks[i].priority) {
+            out->before_ns = ei_rta_add(out->before_ns, ei_rta_work_before(rta, b, out->lanes, due_k_ns));
+        }
+    }
+    out->after_ns = due_k_ns == INT64_MAX ? -EI_RTA_INFINITE : due_ns - due_k_ns - rta->tasks[k].deadline_jitter_ns;
+}
+
+static void fill_lower(const struct ei_rta *rta, int32_t i, int32_t b, struct rival *out)
+{
+    const struct ei_rta_state *state = &rta->states[b];
+    const int64_t due_b_ns = rta->tasks[b].deadline_ns;
+    for (int32_t s = 0; s < state->leg_count; s++) {
+        const struct ei_rta_leg *leg = &state->legs[s];
+        out->wcet_ns += leg->wcet_ns;
+        out->requests += leg->lane >= 0;
+        out->lane_ns += leg->lane >= 0 ? leg->wcet_ns : 0;
+        out->chunk_ns = leg->lane >= 0 ? greatest(out->chunk_ns, leg->chunk_ns) : out->chunk_ns;
+    }
+    out->longer_ns = due_b_ns == INT64_MAX ? INT64_MAX : due_b_ns - rta->tasks[i].deadline_ns;
+    out->deadline_jitter_ns = rta->tasks[b].deadline_jitter_ns;
+    out->finish_ns = state->finish_ns[state->leg_count - 1];
+}
+
+/* False: the CPU, or the task, is not of those that can be answered. */
+static bool inquire(const struct ei_rta *rta, int32_t i, int32_t to, bool is_mandatory, struct inquiry *out)
+{
+    const struct ei_rta_state *own = &rta->states[i];
+    const int32_t cpu = own->legs[0].cpu;
+    if (rta->tasks[i].deadline_ns == INT64_MAX || own->arrival_ns >= EI_RTA_INFINITE || cpu < 0 ||
+        !is_closed(rta, cpu)) {
+        return false;
+    }
+    out->rta = rta;
+    out->late_ns = own->arrival_ns;
+    out->early_ns = own->best_arrival_ns;
+    out->period_ns = own->period_ns;
+    out->deadline_jitter_ns = rta->tasks[i].deadline_jitter_ns;
+    out->each_ns = out->question_ns = out->each_requests = out->question_requests = 0;
+    out->steps = out->rival_count = 0;
+    for (int32_t s = 0; s < own->leg_count; s++) {
+        const struct ei_rta_leg *leg = &own->legs[s];
+        out->each_ns += leg->wcet_ns;
+        out->each_requests += leg->lane >= 0;
+        out->question_ns += s > to ? 0 : is_mandatory ? leg->mandatory_ns : leg->wcet_ns;
+        out->question_requests += s <= to && leg->lane >= 0;
+    }
+    for (int32_t k = 0; k < rta->count; k++) {
+        const struct ei_rta_state *state = &rta->states[k];
+        struct rival *rival = &out->rivals[out->rival_count];
+        if (k == i || state->leg_count == 0 || state->legs[0].cpu != cpu) {
+            continue;
+        }
+        if (state->arrival_ns >= EI_RTA_INFINITE) {
+            return false;
+        }
+        *rival = (struct rival){
+            .priority = rta->tasks[k].priority,
+            .is_higher = rta->tasks[k].priority >= rta->tasks[i].priority,
+            .lanes = ei_rta_lanes_of(state),
+            .period_ns = state->period_ns,
+            .late_ns = state->arrival_ns,
+            .early_ns = state->best_arrival_ns,
+        };
+        if (rival->is_higher) {
+            fill_higher(rta, i, k, to, rival);
+        } else {
+            fill_lower(rta, i, k, rival);
+        }
+        out->rival_count++;
+    }
+    return true;
+}
+
+/* Jobs that can be ready within the window. */
+static int64_t ready_jobs(const struct rival *rival, int64_t window_ns)
+{
+    return ei_rta_jobs_within(window_ns + rival->late_ns - rival->early_ns, rival->period_ns);
+}
+
+/* Jobs of a lower task that are ready from t0 on and due no later than the job in question. */
+static int64_t relevant_jobs(const struct rival *rival, int64_t base_ns, int64_t window_ns)
+{
+    if (rival->longer_ns == INT64_MAX) {
+        return 0;
+    }
+    const int64_t due = ei_rta_jobs_within(base_ns - rival->longer_ns + rival->late_ns + 1, rival->period_ns);
+    return least(due, ready_jobs(rival, window_ns));
+}
+
+static void add_jobs(struct spread *spread, int64_t jobs, int64_t work_ns, int64_t requests)
+{
+    spread->work_ns = ei_rta_add(spread->work_ns, ei_rta_multiply(jobs, work_ns));
+    spread->requests = ei_rta_add(spread->requests, ei_rta_multiply(jobs, requests));
+}
+
+static void add_higher(const struct rival *rival, struct spread *spread)
+{
+    const int64_t jobs = ready_jobs(rival, spread->window_ns);
+    const int64_t end_span_ns = spread->last_ns + rival->end_until_ns + rival->late_ns + 1;
+    add_jobs(spread, jobs, rival->wcet_ns, rival->requests);
+    add_jobs(spread, least(jobs, ei_rta_jobs_within(end_span_ns, rival->period_ns)), rival->end_ns,
+             rival->end_requests);
+    if (rival->before_ns > 0) {
+        const int64_t after_ns = greatest(spread->first_ns + rival->after_ns, -rival->late_ns - 1);
+        const int64_t until_ns = least(spread->window_ns, ei_rta_add(spread->last_ns + 1, rival->ask_until_ns));
+        const int64_t waiting = ei_rta_jobs_within(until_ns - after_ns, rival->period_ns);
+        spread->before_ns = ei_rta_add(spread->before_ns, ei_rta_multiply(waiting, rival->before_ns));
+    }
+}
+
+/* The lower tasks that can run at their own priority although relevant jobs wait: those above the lowest of which there
+ * are relevant jobs, or with a rival at its level. */
+struct runners {
+    bool is_any;
+    int32_t lowest; /* the least priority of them */
+    uint64_t lanes; /* for which they may wait */
+};
+
+static struct runners find_runners(const struct inquiry *q, const struct spread *spread)
+{
+    struct runners out = {.lowest = INT32_MAX};
+    int32_t equals = 0;
+    for (int32_t r = 0; r < q->rival_count; r++) {
+        const struct rival *rival = &q->rivals[r];
+        if (!rival->is_higher && rival->priority < out.lowest &&
+            relevant_jobs(rival, spread->last_ns, spread->window_ns) > 0) {
+            out.lowest = rival->priority;
+        }
+    }
+    out.is_any = out.lowest != INT32_MAX && spread->last_ns + q->late_ns > 0;
+    for (int32_t r = 0; r < q->rival_count; r++) {
+        equals += q->rivals[r].priority == out.lowest;
+    }
+    out.lowest += out.is_any && equals <= 1;
+    for (int32_t r = 0; r < q->rival_count; r++) {
+        const struct rival *rival = &q->rivals[r];
+        out.lanes |= !rival->is_higher && rival->priority >= out.lowest ? rival->lanes : 0;
+    }
+    return out;
+}
+
+/* Jobs of a lower task that are due later and ready by ready_ns. Those begun before t0 and not done then are due later,
+ * all of them, so that there are none when one that came after them is not; then those after them count as relevant. */
+static int64_t later_jobs(const struct rival *rival, const struct spread *spread, int64_t ready_ns)
+{
+    const int64_t longer_ns =
+        rival->longer_ns == INT64_MAX ? INT64_MAX : rival->longer_ns + rival->deadline_jitter_ns - spread->first_ns;
+    const bool is_none_before =
+        rival->deadline_jitter_ns == 0 && relevant_jobs(rival, spread->first_ns, spread->window_ns) > 0;
+    const int64_t before_ns = is_none_before ? 0 : least(rival->finish_ns, longer_ns);
+    const int64_t since_ns = greatest(rival->late_ns + 1, before_ns);
+    if (since_ns >= EI_RTA_INFINITE) {
+        return EI_RTA_INFINITE;
+    }
+    return greatest(ei_rta_jobs_within(ready_ns + since_ns, rival->period_ns) -
+                        relevant_jobs(rival, spread->last_ns, spread->window_ns),
+                    0);
+}
+
+/* Work of jobs that are due later than the one in question and of lower priority. Before that one is ready, some run at
+ * their own priority. Else they hold a lane: one block for each request of a relevant job due before them, and what
+ * goes before one due after them, but no more than such jobs do on lanes. */
+static int64_t later_work(const struct inquiry *q, const struct spread *spread)
+{
+    const int64_t ready_ns = least(spread->last_ns + q->late_ns, spread->window_ns);
+    int64_t run_ns = 0, held_ns = 0, chunk_ns = 0;
+    const struct runners runners = find_runners(q, spread);
+    for (int32_t r = 0; r < q->rival_count; r++) {
+        const struct rival *rival = &q->rivals[r];
+        if (rival->is_higher) {
+            continue;
+        }
+        /* On another CPU of a group it can come to a lane at any time. */
+        const int64_t held = later_jobs(rival, spread, spread->window_ns);
+        const bool may_run =
+            runners.is_any && (rival->priority >= runners.lowest || (rival->lanes & runners.lanes) != 0);
+        const int64_t jobs = may_run ? later_jobs(rival, spread, ready_ns) : 0;
+        run_ns = ei_rta_add(run_ns, ei_rta_multiply(jobs, rival->wcet_ns));
+        const int64_t blocks_ns = ei_rta_add(ei_rta_multiply(spread->requests, rival->chunk_ns), spread->before_ns);
+        held_ns = ei_rta_add(held_ns, least(ei_rta_multiply(held, rival->lane_ns), blocks_ns));
+        chunk_ns = held > 0 ? greatest(chunk_ns, rival->chunk_ns) : chunk_ns;
+    }
+    const int64_t most_ns = ei_rta_add(ei_rta_multiply(spread->requests, chunk_ns), spread->before_ns);
+    return ei_rta_add(least(run_ns, greatest(ready_ns, 0)), least(held_ns, most_ns));
+}
+
+/* All that can happen in the window besides these jobs of the task. */
+static int64_t demand(const struct inquiry *q, const struct spread *own)
+{
+    struct spread spread = *own;
+    for (int32_t r = 0; r < q->rival_count; r++) {
+        const struct rival *rival = &q->rivals[r];
+        if (rival->is_higher) {
+            add_higher(rival, &spread);
+        } else {
+            add_jobs(&spread, relevant_jobs(rival, spread.last_ns, spread.window_ns), rival->wcet_ns, rival->requests);
+        }
+    }
+    return ei_rta_add(spread.work_ns, later_work(q, &spread));
+}
+
+static int64_t finish_of(struct inquiry *q, int64_t first_ns, int64_t last_ns)
+{
+    struct spread own = {.first_ns = first_ns, .last_ns = last_ns};
+    add_jobs(&own, (last_ns + q->late_ns) / q->period_ns, q->each_ns, q->each_requests);
+    add_jobs(&own, 1, q->question_ns, q->question_requests);
+    own.window_ns = greatest(own.work_ns, 1);
+    while (own.window_ns <= q->rta->limit_ns && ++q->steps <= STEPS_MAX) {
+        const int64_t next_ns = demand(q, &own);
+        if (next_ns <= own.window_ns) {
+            return own.window_ns;
+        }
+        own.window_ns = next_ns;
+    }
+    return EI_RTA_INFINITE;
+}
+
+/* The latest that the job in question can be ready after t0: until then there is relevant work, whatever is due before
+ * it, and of the task itself the jobs that are released before. */
+static int64_t latest_ready(struct inquiry *q)
+{
+    int64_t w_ns = 1;
+    while (w_ns <= q->rta->limit_ns && ++q->steps <= STEPS_MAX) {
+        struct spread own = {.first_ns = -q->late_ns, .last_ns = EI_RTA_INFINITE, .window_ns = w_ns};
+        add_jobs(&own, ei_rta_jobs_within(w_ns + q->late_ns, q->period_ns), q->each_ns, q->each_requests);
+        const int64_t next_ns = demand(q, &own);
+        if (next_ns <= w_ns) {
+            return w_ns;
+        }
+        w_ns = next_ns;
+    }
+    return EI_RTA_INFINITE;
+}
+
+/* Least base after `after_ns` at which the jobs of `period_ns` grow, when one does at point_ns. */
+static int64_t next_point(int64_t after_ns, int64_t point_ns, int64_t period_ns)
+{
+    int64_t rest_ns = (point_ns - after_ns - 1) % period_ns;
+    rest_ns += rest_ns < 0 ? period_ns : 0;
+    return after_ns + 1 + rest_ns;
+}
+
+/* Where a cell is cut: at a base, if there is one in its later half or else its earlier, with which work begins to be
+ * due; else in the middle. */
+static int64_t cut_of(const struct inquiry *q, const struct cell *cell)
+{
+    const int64_t middle_ns = cell->first_ns + (cell->last_ns - cell->first_ns) / 2;
+    const int64_t from_ns[] = {middle_ns, cell->first_ns};
+    for (int32_t half = 0; half < 2; half++) {
+        int64_t cut_ns = next_point(from_ns[half], -q->late_ns, q->period_ns);
+        for (int32_t r = 0; r < q->rival_count; r++) {
+            const struct rival *rival = &q->rivals[r];
+            if (!rival->is_higher && rival->longer_ns != INT64_MAX) {
+                const int64_t point_ns = rival->longer_ns - rival->late_ns;
+                cut_ns = least(cut_ns, greatest(point_ns, next_point(from_ns[half], point_ns, rival->period_ns)));
+            } else if (rival->end_ns > 0) {
+                const int64_t point_ns = -rival->end_until_ns - rival->late_ns;
+                cut_ns = least(cut_ns, next_point(from_ns[half], point_ns, rival->period_ns));
+            }
+        }
+        if (cut_ns <= cell->last_ns) {
+            return cut_ns;
+        }
+    }
+    return middle_ns + 1;
+}
+
+static struct cell cell_of(struct inquiry *q, int64_t first_ns, int64_t last_ns)
+{
+    struct cell cell = {.first_ns = first_ns, .last_ns = last_ns, .first_finish_ns = finish_of(q, first_ns, first_ns)};
+    cell.finish_ns = first_ns == last_ns ? cell.first_finish_ns : finish_of(q, first_ns, last_ns);
+    return cell;
+}
+
+static int64_t response_of(const struct inquiry *q, const struct cell *cell, bool is_own)
+{
+    if (cell->finish_ns >= EI_RTA_INFINITE) {
+        return EI_RTA_INFINITE;
+    }
+    return cell->finish_ns - (is_own ? greatest(0, cell->first_ns + q->early_ns)
+                                     : greatest(-q->late_ns, cell->first_ns - q->deadline_jitter_ns));
+}
+
+/* The longest response of all bases: the cell with the longest is cut until that is exact, or for a number of times. */
+static int64_t longest_response(struct inquiry *q, int64_t latest_ns, bool is_own)
+{
+    struct cell cells[CELLS_MAX] = {cell_of(q, -q->late_ns, latest_ns)};
+    for (int32_t count = 1;; count++) {
+        int32_t worst = 0;
+        for (int32_t c = 1; c < count; c++) {
+            worst = response_of(q, &cells[c], is_own) > response_of(q, &cells[worst], is_own) ? c : worst;
+        }
+        const struct cell cell = cells[worst];
+        if (cell.first_finish_ns == cell.finish_ns || count == CELLS_MAX) {
+            return response_of(q, &cell, is_own);
+        }
+        const int64_t cut_ns = cut_of(q, &cell);
+        cells[worst] = cell_of(q, cell.first_ns, cut_ns - 1);
+        cells[count] = cell_of(q, cut_ns, cell.last_ns);
+    }
+}
+
+struct ei_rta_window ei_rta_deadline_bound(struct ei_rta *rta, int32_t i, int32_t to, bool is_mandatory)
+{
+    struct ei_rta_window window = {.finish_ns = EI_RTA_INFINITE, .own_ns = EI_RTA_INFINITE};
+    struct inquiry q;
+    if (!inquire(rta, i, to, is_mandatory, &q)) {
+        return window;
+    }
+    const int64_t ready_ns = latest_ready(&q);
+    if (ready_ns < EI_RTA_INFINITE) {
+        const int64_t latest_ns = greatest(ready_ns - q.early_ns, -q.late_ns);
+        window.finish_ns = longest_response(&q, latest_ns, false);
+        window.own_ns = to == rta->states[i].leg_count - 1 && !is_mandatory ? longest_response(&q, latest_ns, true)
+                                                                            : EI_RTA_INFINITE;
+    }
+    return window;
+}
