@@ -98,7 +98,6 @@ void ei_slots_end(struct ei_job_slot *slot, bool is_last)
 void ei_slots_await_last(struct ei_job_slot *slot, bool is_last)
 {
     struct ei_slots *flight = &slot->task->flight;
-    flight->is_closing = true;
     if (!is_last) {
         flight->is_closer_waiting = true;
         ei_waiter_prepare(&slot->turn.call);

@@ -320,7 +320,15 @@ static bool lead(struct ei_job_slot *slot, struct ei_release *job)
         }
         leave_section(task);
     }
-    return false;
+    enter_section(task);
+    ei_slots_lock(task);
+    const bool has_job = ei_slots_take(slot, job); /* another slot was faster */
+    task->flight.is_closing = !has_job;
+    ei_slots_unlock(task);
+    if (!has_job) {
+        leave_section(task);
+    }
+    return has_job;
 }
 
 /* Release after release, as far as they are this slot's. */
