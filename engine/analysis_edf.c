@@ -25,6 +25,9 @@ static bool is_covered(const struct ei_analysis_model *model, int32_t group)
 {
     int32_t lane = EI_NONE_IDX;
     for (int32_t i = 0; i < model->count; i++) {
+        if (model->wl->tasks[i].class_ == EI_SPEC_CLASS_DEADLINE && model->group[i] == group) {
+            return false; /* the demand of others knows nobody above all */
+        }
         if (is_in(model, i, group) && lane_of(model, i) != EI_NONE_IDX) {
             if (lane != EI_NONE_IDX && lane != lane_of(model, i)) {
                 return false;

@@ -165,6 +165,10 @@ static void finish(struct ei_live_task *task, int rc)
 {
     ei_job_record_finish(&task->rt.record, rc, ei_mono_now().ns);
     ei_activity_cut(task, task->rt.record.finish_ns);
+    if (task->deadline.is_on &&
+        ei_thread_used_ns() - task->rt.woken_used_ns > ei_task_deadline_bandwidth(task).runtime_ns) {
+        task->rt.record.flags |= EI_JOB_THROTTLED;
+    }
     if (task->rt.record.exit_idx >= 0) {
         (void)ei_answer_finalize(&task->answer);
     }

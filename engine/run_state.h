@@ -10,6 +10,7 @@
 #include "engine/chain_rt.h"
 #include "engine/course_rt.h"
 #include "engine/cpu_load_rt.h"
+#include "engine/deadline_class.h"
 #include "engine/external_rt.h"
 #include "engine/lane_gate_rt.h"
 #include "engine/live.h"
@@ -68,6 +69,7 @@ struct ei_task_rt {
     struct ei_stage_use stage;   /* that it is in */
     struct einet_image image;    /* its sample; borrowed from the data set */
     int32_t cpu;                 /* where its activity is counted, EI_CPU_LOAD_NONE = not counted now */
+    int64_t woken_used_ns;       /* class deadline: processor time used when it woke */
     int64_t last_nominal_ns;     /* since t0, of the newest release that was accounted; INT64_MIN = none */
     int64_t log_job_idx;         /* the job whose append_file operations are under way */
     int32_t log_next;            /* index in `logs` of its next one */
@@ -87,6 +89,7 @@ struct ei_live_task {
     int32_t idx;
     struct ei_cpuset cpus;
     bool is_fifo; /* asked for and got */
+    struct ei_task_deadline deadline;
     struct ei_thread thread;
     bool has_thread;
     struct ei_spsc_ring ring;

@@ -176,6 +176,7 @@ static bool run_jobs(struct ei_live_task *task, struct ei_release job, bool *has
     int64_t awake_ns = ei_mono_now().ns;
     struct ei_release displaced;
     bool has_displaced = false, has_job = true;
+    task->rt.woken_used_ns = task->deadline.is_on ? ei_thread_used_ns() : 0;
     (void)ei_release_on_release(&task->rt.releases, job, &displaced, &has_displaced);
     while (has_job && !ei_run_is_cancelled(task->run, awake_ns)) {
         ei_job_run(task, job, awake_ns);
@@ -193,14 +194,14 @@ static bool run_jobs(struct ei_live_task *task, struct ei_release job, bool *has
 
 static void enter_section(const struct ei_live_task *task)
 {
-    if (task->spec->class_ == EI_SPEC_CLASS_FIFO) {
+    if (task->spec->class_ != EI_SPEC_CLASS_OTHER) {
         ei_rt_section_enter();
     }
 }
 
 static void leave_section(const struct ei_live_task *task)
 {
-    if (task->spec->class_ == EI_SPEC_CLASS_FIFO) {
+    if (task->spec->class_ != EI_SPEC_CLASS_OTHER) {
         ei_rt_section_leave();
     }
 }
@@ -251,8 +252,11 @@ static int set_up(struct ei_live_task *task, struct einet_error *err)
 /* Become real-time and measure the blocks under that priority. */
 static int become_real_time(struct ei_live_task *task, struct einet_error *err)
 {
+    if (task->spec->class_ == EI_SPEC_CLASS_DEADLINE) {
+        ei_task_become_deadline(task);
+    }
     if (task->is_fifo) {
-        const int rc = ei_thread_become_fifo(task->spec->priority, err);
+        const int rc = ei_thread_become_fifo(ei_course_priority(task), err);
         if (rc < 0) {
             return rc;
         }
