@@ -98,6 +98,10 @@ static int create_threads(struct ei_run *run, struct einet_error *err)
             return rc;
         }
         task->has_thread = true;
+        if (pthread_getcpuclockid(task->thread.handle, &task->watch.clock) != 0) {
+            return einet_error_set(err, EINET_E_FAULT, "task '%s' has no clock of its processor time",
+                                   task->spec->name);
+        }
     }
     return 0;
 }

@@ -42,13 +42,6 @@ static void probe_thread(void *arg)
 int ei_probes_start(struct ei_run *run, struct einet_error *err)
 {
     atomic_store(&run->is_probing, true);
-    for (int32_t i = 0; i < run->wl->task_count; i++) {
-        struct ei_live_task *task = &run->tasks[i];
-        if (task->deadline.is_on && pthread_getcpuclockid(task->thread.handle, &task->watch.clock) != 0) {
-            return einet_error_set(err, EINET_E_FAULT, "task '%s' has no clock of its processor time",
-                                   task->spec->name);
-        }
-    }
     const bool is_fifo = run->privileges.results[EI_PRIVILEGE_FIFO].got;
     for (int32_t i = 0; i < run->probe_count; i++) {
         struct ei_probe *probe = &run->probes[i];

@@ -26,7 +26,7 @@ struct ei_task_watch {
     _Atomic int64_t job_idx; /* that runs; EI_WATCH_NO_JOB = none; written by the job thread */
     atomic_bool is_demoted;
     struct ei_metrics_demotion demotion;
-    clockid_t clock;  /* live: of the thread's processor time */
+    clockid_t clock;  /* live: of the thread's processor time; since it was made */
     bool is_reported; /* the housekeeper's own: it has said so */
 };
 
