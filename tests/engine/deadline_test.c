@@ -1,8 +1,11 @@
 /* Class deadline in virtual time, against schedules and rules worked out by hand. */
+#include "engine/analyze.h"
 #include "engine/virtual_deadline.h"
+#include "rt/random.h"
 #include "tests/engine/virtual_play.h"
 #include "tests/harness/harness.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define HEAD                                                                                                           \
@@ -130,6 +133,128 @@ EI_TEST(deadline_spent_runtime_postpones_the_deadline)
     t.left_ns = 0;
     EI_TRUE(!ei_virtual_deadline_spent(&t, 45 * MS)); /* and so late that its deadline would be past */
     EI_TRUE(t.absolute_ns == 55 * MS && t.left_ns == 2 * MS);
+}
+
+/* ---- bounds: no job takes longer, on one CPU with tasks below, and on two to the limit of their test ---- */
+
+static int64_t between(struct ei_random *rng, int64_t low, int64_t high)
+{
+    return low + (int64_t)ei_random_below(rng, (uint64_t)(high - low + 1));
+}
+
+/* Density in percent; runs over its budget now and then, comes with jitter now and then. */
+static size_t say_server(char *text, size_t size, struct ei_random *rng, int number, int64_t percent, bool is_tame)
+{
+    const int64_t period_us = between(rng, 2, 20) * 500;
+    const int64_t deadline_us = ei_random_below(rng, 2) == 0 ? period_us : between(rng, period_us / 2, period_us);
+    const int64_t budget_us = deadline_us * percent / 100 + 2;
+    const bool is_over = !is_tame && ei_random_below(rng, 2) == 0,
+               has_jitter = !is_tame && ei_random_below(rng, 3) == 0;
+    const int64_t work_us = is_over ? budget_us * between(rng, 11, 30) / 10 : budget_us;
+    return (size_t)snprintf(
+        text, size,
+        "  - { name: d%d, class: deadline, deadline: %lldus, late_release: { queue: 3 }, arrival: { "
+        "model: periodic,\n      period: %lldus, offset: %lldus, jitter: %lldus },\n"
+        "      stages: [ { name: a, kind: cpu, work: { spin: %lldus }, budget: %lldus } ] }\n",
+        number, (long long)deadline_us, (long long)period_us, (long long)(is_tame ? 0 : between(rng, 0, period_us)),
+        (long long)(has_jitter ? between(rng, 1, period_us - 1) : 0), (long long)work_us, (long long)budget_us);
+}
+
+struct bounds {
+    const struct ei_analysis *analysis;
+    int64_t jobs, over, of_servers, below;
+};
+
+static void compare_with_bound(void *context, const struct ei_record *record)
+{
+    struct bounds *bounds = context;
+    if (record->kind != EI_RECORD_JOB || record->u.job.finish_ns <= record->u.job.release_ns) {
+        return;
+    }
+    const struct ei_analysis_task *task = &bounds->analysis->tasks[record->u.job.task_idx];
+    if (task->response_ns < 0) {
+        return;
+    }
+    const bool is_server = task->spec->class_ == EI_SPEC_CLASS_DEADLINE;
+    bounds->jobs++;
+    bounds->over += record->u.job.finish_ns - record->u.job.release_ns > task->response_ns;
+    bounds->of_servers += is_server;
+    bounds->below += !is_server;
+}
+
+static void check_bounds(const char *text, int32_t cpus, struct bounds *bounds)
+{
+    struct ei_workload *wl = NULL;
+    struct ei_analysis *analysis = NULL;
+    struct ei_diagnostics diag;
+    struct ei_live_result result = {0};
+    struct einet_error err = {0};
+    const struct ei_analysis_options options = {.quantile = EI_TIME_P99, .ops_ns = EI_NONE_NS, .cpus = cpus};
+    int rc = ei_workload_parse(text, strlen(text), "test.yaml", &wl, &diag);
+    rc = rc == 0 ? ei_analyze(wl, &options, &analysis, &diag) : rc;
+    EI_TRUEF(rc == 0, "%s\n%s", diag.count > 0 ? diag.items[0].text : "", text);
+    if (rc == 0) {
+        const int64_t over = bounds->over;
+        const struct ei_virtual_options run = {.cpus = cpus, .on_record = compare_with_bound, .context = bounds};
+        bounds->analysis = analysis;
+        rc = ei_virtual_run(wl, &run, &result, &err);
+        EI_TRUEF(rc == 0 || strstr(err.text, "the kernel admits") != NULL, "%s", err.text);
+        EI_TRUEF(bounds->over == over, "%lld jobs over their bounds:\n%s", (long long)(bounds->over - over), text);
+    }
+    ei_collector_destroy(result.collector);
+    ei_analysis_destroy(analysis);
+    ei_workload_destroy(wl);
+    ei_diagnostics_fini(&diag);
+}
+
+#define BOUNDS_HEAD                                                                                                    \
+    "version: 1\nname: t\nrun: { duration: 500ms, warmup: 0s, seed: 1 }\n"                                             \
+    "platform: { rt_load_cap: 1.0, watchdog: 0 }\ntasks:\n"
+
+EI_TEST(deadline_bounds_of_tasks_below_hold_on_one_cpu)
+{
+    struct bounds bounds = {0};
+    struct ei_random rng;
+    ei_random_init(&rng, 41, 0);
+    for (int set = 0; set < 300; set++) {
+        static char text[8192];
+        size_t used = (size_t)snprintf(text, sizeof text, BOUNDS_HEAD);
+        const int servers = 1 + (int)ei_random_below(&rng, 2);
+        for (int i = 0; i < servers; i++) {
+            used += say_server(text + used, sizeof text - used, &rng, i, between(&rng, 5, 60 / servers), false);
+        }
+        for (int i = 0; i < 2; i++) {
+            const int64_t period_us = between(&rng, 5, 40) * 500;
+            used += (size_t)snprintf(text + used, sizeof text - used,
+                                     "  - { name: f%d, arrival: { model: periodic, period: %lldus, offset: %lldus },\n"
+                                     "      stages: [ { name: a, kind: cpu, work: { spin: %lldus } } ] }\n",
+                                     i, (long long)period_us, (long long)between(&rng, 0, period_us),
+                                     (long long)(period_us * between(&rng, 3, 15) / 100));
+        }
+        check_bounds(text, 1, &bounds);
+    }
+    EI_EQ(bounds.over, 0);
+    EI_TRUEF(bounds.below > 10000 && bounds.of_servers > 5000, "below %lld jobs, of servers %lld",
+             (long long)bounds.below, (long long)bounds.of_servers);
+}
+
+EI_TEST(deadline_bounds_of_servers_hold_on_two_cpus)
+{
+    struct bounds bounds = {0};
+    struct ei_random rng;
+    ei_random_init(&rng, 42, 0);
+    for (int set = 0; set < 300; set++) {
+        static char text[8192];
+        size_t used = (size_t)snprintf(text, sizeof text, BOUNDS_HEAD);
+        const int servers = 3 + (int)ei_random_below(&rng, 3);
+        for (int i = 0; i < servers; i++) {
+            used += say_server(text + used, sizeof text - used, &rng, i,
+                               between(&rng, 5, ei_random_below(&rng, 2) == 0 ? 30 : 95), true);
+        }
+        check_bounds(text, 2, &bounds);
+    }
+    EI_EQ(bounds.over, 0);
+    EI_TRUEF(bounds.of_servers > 10000, "%lld jobs of servers with a bound", (long long)bounds.of_servers);
 }
 
 EI_MAIN()
