@@ -114,7 +114,7 @@ static void group_cpus(struct ei_analysis_model *model, const struct ei_cpuset *
 {
     for (int32_t i = 0; i < model->count; i++) {
         struct ei_cpuset group = cpus[i];
-        if (!is_fifo(&model->wl->tasks[i])) {
+        if (model->wl->tasks[i].class_ == EI_SPEC_CLASS_OTHER) {
             continue;
         }
         int32_t kept = 0;
@@ -180,7 +180,8 @@ static void cover_trace(const struct ei_arrival_spec *arrival, int64_t length_ns
 }
 
 /* Jobs of a chain have the period of its head, and are ready when the one before has finished. Of jobs under
- * SCHED_OTHER nobody knows when that is, so what comes after them is ready at any time: any number in a row. */
+ * SCHED_OTHER, and of class deadline here, nobody knows when that is, so what comes after them is ready at any time:
+ * any number in a row. */
 static void join_chain(struct ei_analysis_model *model, int32_t i)
 {
     const struct ei_workload *wl = model->wl;
@@ -477,7 +478,7 @@ int ei_analysis_model_build(const struct ei_workload *wl, const struct ei_analys
     }
     for (int32_t i = 0; i < wl->task_count; i++) {
         const struct ei_task_spec *spec = &wl->tasks[i];
-        if (!is_fifo(spec)) {
+        if (spec->class_ == EI_SPEC_CLASS_OTHER) {
             leave_out(out, i);
             continue;
         }
@@ -492,11 +493,14 @@ int ei_analysis_model_build(const struct ei_workload *wl, const struct ei_analys
         if (arrival_rc == 0 && spec->arrival.model == EI_ARRIVAL_AFTER) {
             join_chain(out, i);
         }
-        out->may_be_demoted[i] = may_be_demoted(out, i);
+        out->may_be_demoted[i] = is_fifo(spec) && may_be_demoted(out, i);
         if (out->is_from_release[i]) { /* arrivals may be closer than a period */
             out->tasks[i].is_cut_at_deadline = false;
         }
         result = arrival_rc < 0 ? arrival_rc : segments_rc < 0 ? segments_rc : result;
+    }
+    if (result == 0) {
+        ei_analysis_take_deadline_class(out);
     }
     return result;
 }

@@ -21,6 +21,7 @@ struct ei_analysis_model {
     bool is_from_release[EI_TASKS_MAX]; /* of a burst or trace: jitter stands for its bursts, so responses are counted
                                            from when a job was ready */
     bool may_be_demoted[EI_TASKS_MAX];  /* a job may use more than its watchdog allows, and then wait for anybody */
+    int64_t deadline_bound_ns[EI_TASKS_MAX]; /* of class deadline: of its response, or EI_ANALYSIS_NO_BOUND */
     char times[EI_TASKS_MAX][EI_ANALYSIS_TIMES_TEXT_MAX];
 };
 
@@ -41,6 +42,12 @@ int32_t ei_analysis_exits_over_limits(const struct ei_analysis_model *model, int
 /* Time of the first `exits` exits of a task's network, with all branches on the way. */
 int64_t ei_analysis_exits_ns(const struct ei_analysis_model *model, int32_t task, int32_t exits,
                              enum ei_time_quantile quantile);
+
+/* ---- analysis_deadline.c ---- */
+
+/* Tasks of class deadline, once all are filled in: what their servers ask of the CPUs above all others, and their own
+ * bounds. */
+void ei_analysis_take_deadline_class(struct ei_analysis_model *model);
 
 /* ---- analysis_depth.c ---- */
 

@@ -20,17 +20,19 @@ struct work {
 
 /* ---- priorities ---- */
 
-/* Tasks of class other have priority 0 in the model and keep it under every assignment. */
+/* Tasks of class other have priority 0 in the model, those of class deadline one above all, and keep it under every
+ * assignment. */
 static void assign_keeping_low(struct ei_rta_task *tasks, int32_t count,
                                void (*assign)(struct ei_rta_task *tasks, int32_t count, int32_t top))
 {
-    bool is_low[EI_TASKS_MAX];
+    bool is_low[EI_TASKS_MAX], is_top[EI_TASKS_MAX];
     for (int32_t i = 0; i < count; i++) {
         is_low[i] = tasks[i].priority == 0;
+        is_top[i] = tasks[i].priority > TOP_PRIORITY;
     }
     assign(tasks, count, TOP_PRIORITY);
     for (int32_t i = 0; i < count; i++) {
-        tasks[i].priority = is_low[i] ? 0 : tasks[i].priority;
+        tasks[i].priority = is_low[i] ? 0 : is_top[i] ? EI_SPEC_DEADLINE_PRIORITY : tasks[i].priority;
     }
 }
 
@@ -47,13 +49,14 @@ static void assign_deadlines(struct ei_rta_task *tasks, int32_t count)
 static void assign_searched(struct work *work)
 {
     struct ei_analysis_model *model = &work->model;
-    bool is_low[EI_TASKS_MAX];
+    bool is_low[EI_TASKS_MAX], is_top[EI_TASKS_MAX];
     for (int32_t i = 0; i < model->count; i++) {
         is_low[i] = model->tasks[i].priority == 0;
+        is_top[i] = model->tasks[i].priority > TOP_PRIORITY;
     }
     (void)ei_assign_audsley(&work->rta, model->tasks, work->states, work->bounds, model->count, TOP_PRIORITY);
     for (int32_t i = 0; i < model->count; i++) {
-        model->tasks[i].priority = is_low[i] ? 0 : model->tasks[i].priority;
+        model->tasks[i].priority = is_low[i] ? 0 : is_top[i] ? EI_SPEC_DEADLINE_PRIORITY : model->tasks[i].priority;
     }
 }
 
@@ -385,7 +388,7 @@ static void describe_task(const struct ei_analysis_model *model, int32_t i, stru
     *out = (struct ei_analysis_task){
         .spec = spec,
         .group = model->group[i],
-        .is_bounded = spec->class_ == EI_SPEC_CLASS_FIFO,
+        .is_bounded = spec->class_ != EI_SPEC_CLASS_OTHER,
         .response_ns = EI_ANALYSIS_NO_BOUND,
         .mandatory_ns = EI_ANALYSIS_NO_BOUND,
         .largest_scale_ppm = EI_ANALYSIS_NO_BOUND,
@@ -409,6 +412,20 @@ static enum ei_analysis_policy policy_of(const struct ei_workload *wl, const str
     return is_edf && options->policy == EI_ANALYSIS_FIXED_PRIORITY ? EI_ANALYSIS_EDF : options->policy;
 }
 
+/* Tasks of class deadline have bounds of their own. */
+static void take_deadline_bounds(const struct ei_analysis_model *model, struct ei_analysis *out)
+{
+    for (int32_t i = 0; i < out->task_count; i++) {
+        struct ei_analysis_task *task = &out->tasks[i];
+        if (task->spec->class_ == EI_SPEC_CLASS_DEADLINE) {
+            task->response_ns = task->mandatory_ns = model->deadline_bound_ns[i];
+            task->blocking_ns = 0;
+            task->is_schedulable = task->response_ns >= 0;
+            task->largest_scale_ppm = task->smallest_deadline_ns = EI_ANALYSIS_NO_BOUND;
+        }
+    }
+}
+
 static int analyze(struct work *work, const struct ei_analysis_options *options, struct ei_analysis *out,
                    struct ei_diagnostics *diag)
 {
@@ -424,6 +441,7 @@ static int analyze(struct work *work, const struct ei_analysis_options *options,
         return rc;
     }
     forget_unknown(&work->model, out);
+    take_deadline_bounds(&work->model, out);
     for (int32_t i = 0; i < out->task_count; i++) {
         struct ei_analysis_task *task = &out->tasks[i];
         if (task->is_bounded) {

@@ -268,7 +268,7 @@ static void build_probes(struct ei_run *run)
 {
     struct ei_cpuset watched = {0};
     for (int32_t i = 0; i < run->wl->task_count; i++) {
-        if (run->wl->tasks[i].class_ == EI_SPEC_CLASS_FIFO) {
+        if (run->wl->tasks[i].class_ != EI_SPEC_CLASS_OTHER) {
             for (int cpu = ei_cpuset_next(&run->tasks[i].cpus, 0); cpu >= 0;
                  cpu = ei_cpuset_next(&run->tasks[i].cpus, cpu + 1)) {
                 ei_cpuset_add(&watched, cpu);

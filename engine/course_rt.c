@@ -52,13 +52,14 @@ int64_t ei_course_newest_ns(const struct ei_task_progress *progress)
 
 bool ei_course_is_real_time(const struct ei_live_task *task)
 {
-    return task->spec->class_ == EI_SPEC_CLASS_FIFO &&
+    return (task->spec->class_ == EI_SPEC_CLASS_FIFO || task->deadline.is_refused) &&
            !atomic_load_explicit(&task->watch.is_demoted, memory_order_acquire);
 }
 
 int32_t ei_course_priority(const struct ei_live_task *task)
 {
-    return atomic_load_explicit(&task->watch.is_demoted, memory_order_acquire) ? 0 : task->spec->priority;
+    const int32_t own = task->deadline.is_refused ? task->spec->fallback_priority : task->spec->priority;
+    return atomic_load_explicit(&task->watch.is_demoted, memory_order_acquire) ? 0 : own;
 }
 
 int64_t ei_course_lane_deadline_ns(const struct ei_job_slot *slot)

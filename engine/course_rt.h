@@ -42,10 +42,11 @@ struct ei_course {
 EINET_RT void ei_course_job_begin(struct ei_job_slot *slot);
 EINET_RT void ei_course_job_end(struct ei_job_slot *slot);
 
-/* Whether jobs of the task are real-time ones: of class fifo, and not demoted. */
+/* Whether jobs of the task are real-time load: of class fifo (or fallen back to it), and not demoted. Class deadline has
+ * its own bandwidth, and a job of it that is throttled is no load. */
 EINET_RT bool ei_course_is_real_time(const struct ei_live_task *task);
 
-/* The thread's own priority: its task's, 0 when that was demoted. */
+/* The thread's own priority: its task's, its fallback when SCHED_DEADLINE was refused, 0 when it was demoted. */
 EINET_RT int32_t ei_course_priority(const struct ei_live_task *task);
 
 /* The deadline by which the job asks for lanes: a demoted task's has none there. */

@@ -48,8 +48,10 @@ int ei_run_settle_cpus(struct ei_run *run, struct einet_error *err)
             snprintf(what, sizeof what, "task '%s'", spec->name);
             return blame(err, run, spec->cpus_place.line > 0 ? spec->cpus_place : spec->place, what, &spec->cpus);
         }
-        const struct ei_cpuset *fallback =
-            spec->class_ == EI_SPEC_CLASS_OTHER ? &run->housekeeping_cpus : &run->task_cpus;
+        const struct ei_cpuset *fallback = spec->class_ == EI_SPEC_CLASS_OTHER ? &run->housekeeping_cpus
+                                           : spec->class_ == EI_SPEC_CLASS_DEADLINE
+                                               ? &run->machine.allowed_cpus /* the kernel takes no fewer */
+                                               : &run->task_cpus;
         task->cpus = ei_cpuset_is_empty(&spec->cpus) ? *fallback : spec->cpus;
     }
     return 0;

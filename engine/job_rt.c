@@ -174,6 +174,10 @@ static void finish(struct ei_job_slot *slot, int rc)
 {
     ei_job_record_finish(&slot->record, rc, ei_mono_now().ns);
     ei_activity_cut(slot, slot->record.finish_ns);
+    if (slot->task->deadline.is_on &&
+        ei_thread_used_ns() - slot->woken_used_ns > ei_task_deadline_bandwidth(slot->task).runtime_ns) {
+        slot->record.flags |= EI_JOB_THROTTLED;
+    }
 }
 
 /* In its place: after the job before it has. */

@@ -31,9 +31,10 @@ static int acquire_privileges(struct ei_run *run, struct einet_error *err)
     };
     for (int32_t i = 0; i < run->wl->task_count; i++) {
         const struct ei_task_spec *spec = &run->wl->tasks[i];
-        if (spec->class_ == EI_SPEC_CLASS_FIFO) {
-            ask.top_priority = 99; /* the noise probes outrank all tasks */
+        if (spec->class_ != EI_SPEC_CLASS_OTHER) {
+            ask.top_priority = 99; /* the noise probes outrank all tasks of class fifo */
         }
+        ask.deadline_threads += spec->class_ == EI_SPEC_CLASS_DEADLINE;
         for (int cpu = ei_cpuset_next(&run->tasks[i].cpus, 0); cpu >= 0;
              cpu = ei_cpuset_next(&run->tasks[i].cpus, cpu + 1)) {
             ei_cpuset_add(&ask.cpus, cpu);
@@ -82,6 +83,10 @@ static int create_threads(struct ei_run *run, struct einet_error *err)
             return rc;
         }
         slot->has_thread = true;
+        if (pthread_getcpuclockid(slot->thread.handle, &slot->watch.clock) != 0) {
+            return einet_error_set(err, EINET_E_FAULT, "task '%s' has no clock of its processor time",
+                                   slot->task->spec->name);
+        }
     }
     return 0;
 }
@@ -132,6 +137,9 @@ static int start(struct ei_run *run, struct ei_drain *drain, struct ei_collector
     if (rc == 0) {
         ei_start_open(&run->start, EI_START_MEASURE);
         rc = ei_start_await(&run->start, err);
+    }
+    if (rc == 0) {
+        rc = ei_run_settle_deadline_class(run, err);
     }
     if (rc == 0) {
         rc = ei_run_admit(run, err); /* block times are measured now */

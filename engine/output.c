@@ -186,8 +186,11 @@ struct ei_metrics_task ei_task_describe(const struct ei_live_task *task)
     const struct ei_task_spec *spec = task->spec;
     struct ei_metrics_task out = {
         .name = spec->name,
-        .priority = spec->priority,
+        .priority = ei_course_priority(task),
         .is_fifo = task->is_fifo,
+        .class_name = task->deadline.is_on ? "deadline"
+                      : task->is_fifo      ? "fifo"
+                                           : "other",
         .deadline_ns = spec->deadline_ns == EI_NONE_NS ? INT64_MAX : spec->deadline_ns,
         .period_ns = least_distance_ns(&task->run->wl->tasks[ei_workload_chain_head(task->run->wl, task->idx)].arrival),
         .exits = task->nn.et.exits,

@@ -1,6 +1,7 @@
 /* The noise probe: one thread per task CPU above all tasks. It wakes every 250 us, half a period out of phase with t0,
  * and records how late it woke: time in which no task of ours held the CPU, since it outranks them all. Why so often:
- * ADR 5.
+ * ADR 5. Tasks of class deadline outrank the probe; what their threads used since it woke last, on whatever CPU, is
+ * taken off its lateness, so that what is left was none of ours.
  */
 #include "engine/run_state.h"
 
@@ -20,14 +21,19 @@ static void probe_thread(void *arg)
 {
     struct ei_probe *probe = arg;
     struct ei_run *run = probe->run;
-    int64_t expected_ns = next_wake_ns(run, ei_mono_now().ns);
+    int64_t expected_ns = next_wake_ns(run, ei_mono_now().ns), used_ns = ei_run_deadline_used_ns(run);
     while (atomic_load_explicit(&run->is_probing, memory_order_relaxed)) {
         ei_mono_sleep_until((struct ei_mono){expected_ns});
         const int64_t actual_ns = ei_mono_now().ns;
+        const int64_t now_used_ns = ei_run_deadline_used_ns(run);
+        const int64_t since_ns = expected_ns + (now_used_ns > used_ns ? now_used_ns - used_ns : 0);
         const struct ei_record record = {
             .kind = EI_RECORD_GAP,
-            .u.gap = {.cpu = probe->cpu, .expected_ns = expected_ns, .actual_ns = actual_ns},
+            .u.gap = {.cpu = probe->cpu,
+                      .expected_ns = since_ns < actual_ns ? since_ns : actual_ns,
+                      .actual_ns = actual_ns},
         };
+        used_ns = now_used_ns;
         (void)ei_spsc_ring_push(&probe->ring, &record);
         expected_ns = next_wake_ns(run, actual_ns);
     }

@@ -12,6 +12,7 @@
 #include "engine/chain_rt.h"
 #include "engine/course_rt.h"
 #include "engine/cpu_load_rt.h"
+#include "engine/deadline_class.h"
 #include "engine/external_rt.h"
 #include "engine/lane_gate_rt.h"
 #include "engine/live.h"
@@ -99,6 +100,7 @@ struct ei_job_slot {
     float *logits;               /* [classes] of the branch that ran last */
     float *probabilities;        /* [classes], of the softmax stage */
     int32_t cpu;                 /* where its activity is counted, EI_CPU_LOAD_NONE = not counted now */
+    int64_t woken_used_ns;       /* class deadline: processor time used when it woke */
     int64_t log_job_idx;         /* the job whose append_file operations are under way */
     int32_t log_next;            /* index in `logs` of its next one */
     struct ei_slot_watch watch;
@@ -111,7 +113,8 @@ struct ei_live_task {
     struct ei_run *run;
     int32_t idx;
     struct ei_cpuset cpus;
-    bool is_fifo;              /* asked for and got */
+    bool is_fifo; /* asked for and got */
+    struct ei_task_deadline deadline;
     struct ei_job_slot *slots; /* of the run's */
     int32_t slot_count;
     struct ei_spsc_ring ring;

@@ -269,6 +269,7 @@ static bool take_next(struct ei_job_slot *slot, bool was_run, struct ei_release 
 static void run_jobs(struct ei_job_slot *slot, struct ei_release job)
 {
     bool has_job = true;
+    slot->woken_used_ns = slot->task->deadline.is_on ? ei_thread_used_ns() : 0;
     while (has_job) {
         const bool has_waited = ei_slots_await_first_stage(slot);
         const int64_t awake_ns = ei_mono_now().ns;
@@ -288,14 +289,14 @@ static void run_jobs(struct ei_job_slot *slot, struct ei_release job)
 
 static void enter_section(const struct ei_live_task *task)
 {
-    if (task->spec->class_ == EI_SPEC_CLASS_FIFO) {
+    if (task->spec->class_ != EI_SPEC_CLASS_OTHER) {
         ei_rt_section_enter();
     }
 }
 
 static void leave_section(const struct ei_live_task *task)
 {
-    if (task->spec->class_ == EI_SPEC_CLASS_FIFO) {
+    if (task->spec->class_ != EI_SPEC_CLASS_OTHER) {
         ei_rt_section_leave();
     }
 }
@@ -377,8 +378,11 @@ static int set_up(struct ei_job_slot *slot, struct einet_error *err)
 static int become_real_time(struct ei_job_slot *slot, struct einet_error *err)
 {
     struct ei_live_task *task = slot->task;
+    if (task->spec->class_ == EI_SPEC_CLASS_DEADLINE) {
+        ei_task_become_deadline(task);
+    }
     if (task->is_fifo) {
-        const int rc = ei_thread_become_fifo(task->spec->priority, err);
+        const int rc = ei_thread_become_fifo(ei_course_priority(task), err);
         if (rc < 0) {
             return rc;
         }

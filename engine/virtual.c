@@ -425,18 +425,22 @@ static void look_around(struct virtual_run *v)
 static int run_events(struct virtual_run *v)
 {
     for (int rc = 0; rc == 0;) {
-        int64_t due_ns;
+        int64_t due_ns, timer_ns;
         const int32_t due = ei_virtual_next_due(&v->cpus, &due_ns);
+        const bool has_timer = ei_virtual_next_timer(&v->cpus, &timer_ns);
         look_for_stop(v);
         while (v->heap_count > 0 && v->run.is_cancelled && !ei_virtual_is_within_run(v, &v->tasks[v->heap[0].task])) {
             (void)ei_virtual_pop_release(v);
         }
         const int64_t release_ns = v->heap_count > 0 ? v->heap[0].release_ns : INT64_MAX;
-        if (due == EI_VIRTUAL_NOBODY && v->heap_count == 0) {
+        if (due == EI_VIRTUAL_NOBODY && v->heap_count == 0 && !has_timer) {
             return 0;
         }
-        if (v->next_look_ns < due_ns && v->next_look_ns < release_ns) {
+        if (v->next_look_ns < due_ns && v->next_look_ns < release_ns && v->next_look_ns < timer_ns) {
             look_around(v);
+        } else if (has_timer && timer_ns < due_ns && timer_ns <= release_ns) {
+            v->cpus.now_ns = timer_ns;
+            ei_virtual_timer(&v->cpus);
         } else if (due != EI_VIRTUAL_NOBODY && due_ns <= release_ns) {
             v->cpus.now_ns = due_ns;
             ei_virtual_compute(&v->cpus, due, 0);
@@ -463,6 +467,12 @@ static int build_task(struct virtual_run *v, struct virtual_task *vt, struct ein
         thread->cpus = task->cpus.bits[0];
         thread->cpu = ei_cpuset_next(&task->cpus, 0);
         thread->priority = thread->base = task->spec->priority;
+    }
+    if (task->spec->class_ == EI_SPEC_CLASS_DEADLINE) {
+        const struct ei_deadline_bandwidth bandwidth = ei_task_deadline_bandwidth(task);
+        ei_virtual_set_deadline(&v->cpus, task->slots->idx, bandwidth.runtime_ns, bandwidth.deadline_ns,
+                                bandwidth.period_ns);
+        task->deadline.is_on = true;
     }
     task->cpu_profile_ns = ei_task_cpu_profile_ns(task->spec);
     task->is_fifo = task->spec->class_ == EI_SPEC_CLASS_FIFO;
@@ -543,6 +553,9 @@ static int prepare(struct virtual_run *v, const struct ei_workload *wl, const st
         v->slots[i].slot = &v->run.slots[i];
     }
     rc = ei_run_settle_cpus(&v->run, err);
+    if (rc == 0) {
+        rc = ei_virtual_admit_deadline_class(&v->run, err);
+    }
     for (int32_t i = 0; rc == 0 && i < wl->task_count; i++) {
         rc = build_task(v, &v->tasks[i], err);
     }

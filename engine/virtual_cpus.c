@@ -1,6 +1,8 @@
 /* See virtual_cpus.h. */
 #include "engine/virtual_cpus.h"
 
+#include "engine/virtual_deadline.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -9,7 +11,8 @@ int ei_virtual_cpus_init(struct ei_virtual_cpus *v, int32_t cpu_count, int32_t t
     *v = (struct ei_virtual_cpus){.cpu_count = cpu_count, .thread_count = thread_count};
     v->cpus = calloc((size_t)cpu_count, sizeof *v->cpus);
     v->threads = calloc((size_t)thread_count, sizeof *v->threads);
-    if (v->cpus == NULL || v->threads == NULL) {
+    v->deadline_threads = calloc((size_t)thread_count, sizeof *v->deadline_threads);
+    if (v->cpus == NULL || v->threads == NULL || v->deadline_threads == NULL) {
         ei_virtual_cpus_fini(v);
         return -ENOMEM;
     }
@@ -26,6 +29,7 @@ void ei_virtual_cpus_fini(struct ei_virtual_cpus *v)
 {
     free(v->cpus);
     free(v->threads);
+    free(v->deadline_threads);
     *v = (struct ei_virtual_cpus){0};
 }
 
@@ -78,6 +82,9 @@ void ei_virtual_count(struct ei_virtual_cpus *v, int32_t thread)
         count_running(v, t);
     } else if (t->state == EI_VIRTUAL_READY) {
         count_waiting(v, t);
+    } else if (t->state == EI_VIRTUAL_THROTTLED) {
+        t->throttled_ns += v->now_ns - t->mark_ns;
+        t->mark_ns = v->now_ns;
     }
 }
 
@@ -85,7 +92,7 @@ void ei_virtual_count_begin(struct ei_virtual_cpus *v, int32_t thread)
 {
     struct ei_virtual_thread *t = &v->threads[thread];
     ei_virtual_count(v, thread);
-    t->ran_ns = t->waited_ns = t->below_ns = 0;
+    t->ran_ns = t->waited_ns = t->below_ns = t->throttled_ns = 0;
 }
 
 /* ---- queues ---- */
@@ -97,6 +104,10 @@ static void enqueue(struct ei_virtual_cpus *v, int32_t thread, int32_t cpu, bool
     const int32_t p = t->priority;
     t->state = EI_VIRTUAL_READY;
     t->cpu = cpu;
+    if (t->is_deadline) { /* in no queue: there are few of them */
+        mark_waiting(v, t);
+        return;
+    }
     t->before = at_head ? EI_VIRTUAL_NOBODY : c->tail[p];
     t->after = at_head ? c->head[p] : EI_VIRTUAL_NOBODY;
     if (t->before != EI_VIRTUAL_NOBODY) {
@@ -119,6 +130,9 @@ static void dequeue(struct ei_virtual_cpus *v, int32_t thread)
     struct ei_virtual_cpu *c = &v->cpus[t->cpu];
     const int32_t p = t->priority;
     count_waiting(v, t);
+    if (t->is_deadline) {
+        return;
+    }
     if (t->before != EI_VIRTUAL_NOBODY) {
         v->threads[t->before].after = t->after;
     } else {
@@ -166,11 +180,41 @@ static int32_t take_off(struct ei_virtual_cpus *v, int32_t cpu)
     const int32_t thread = v->cpus[cpu].running;
     struct ei_virtual_thread *t = &v->threads[thread];
     count_running(v, t);
+    t->left_ns -= v->now_ns - t->since_ns;
     t->rest_ns -= v->now_ns - t->since_ns;
     t->used_ns += v->now_ns - t->since_ns;
     t->since_ns = v->now_ns;
     v->cpus[cpu].running = EI_VIRTUAL_NOBODY;
     return thread;
+}
+
+/* The CPU that runs the latest deadline, if that is later than the thread's; all run class deadline. */
+static int32_t later_cpu(const struct ei_virtual_cpus *v, const struct ei_virtual_thread *t)
+{
+    int32_t best = EI_VIRTUAL_NOBODY;
+    int64_t latest_ns = t->absolute_ns;
+    for (uint64_t allowed = t->cpus; allowed != 0; allowed &= allowed - 1) {
+        const int32_t cpu = __builtin_ctzll(allowed);
+        if (v->threads[v->cpus[cpu].running].absolute_ns > latest_ns) {
+            latest_ns = v->threads[v->cpus[cpu].running].absolute_ns;
+            best = cpu;
+        }
+    }
+    return best;
+}
+
+/* The ready thread of class deadline that goes first. */
+static int32_t earliest_for(const struct ei_virtual_cpus *v, int32_t cpu)
+{
+    int32_t best = EI_VIRTUAL_NOBODY;
+    for (int32_t i = 0; i < v->deadline_count; i++) {
+        const struct ei_virtual_thread *t = &v->threads[v->deadline_threads[i]];
+        if (t->state == EI_VIRTUAL_READY && (t->cpus >> cpu & 1) != 0 &&
+            (best == EI_VIRTUAL_NOBODY || ei_virtual_deadline_is_before(t, &v->threads[best]))) {
+            best = v->deadline_threads[i];
+        }
+    }
+    return best;
 }
 
 /* The allowed CPU that runs the lowest priority below the thread's; its last one among equals, so that it stays where
@@ -186,12 +230,13 @@ static int32_t lower_cpu(const struct ei_virtual_cpus *v, const struct ei_virtua
             best_priority = p;
         }
     }
-    return best;
+    return best == EI_VIRTUAL_NOBODY && t->is_deadline ? later_cpu(v, t) : best;
 }
 
 /* Find a place for a thread that is on no CPU and in no queue; whom it displaces looks for one, too. */
 static void place(struct ei_virtual_cpus *v, int32_t thread, bool at_head)
 {
+    v->threads[thread].turn = at_head ? v->threads[thread].turn : ++v->last_turn;
     for (;;) {
         struct ei_virtual_thread *t = &v->threads[thread];
         const int32_t cpu = lower_cpu(v, t);
@@ -213,7 +258,11 @@ static void place(struct ei_virtual_cpus *v, int32_t thread, bool at_head)
 /* The highest thread that may run on this CPU, of its own queues before those of others. */
 static int32_t highest_for(const struct ei_virtual_cpus *v, int32_t cpu)
 {
+    const int32_t earliest = v->deadline_count > 0 ? earliest_for(v, cpu) : EI_VIRTUAL_NOBODY;
     int32_t best = EI_VIRTUAL_NOBODY, best_priority = top_waiting(&v->cpus[cpu]);
+    if (earliest != EI_VIRTUAL_NOBODY) {
+        return earliest;
+    }
     if (best_priority >= 0) {
         best = v->cpus[cpu].head[best_priority];
     }
@@ -247,15 +296,94 @@ static void refill(struct ei_virtual_cpus *v, int32_t cpu)
 
 /* ---- what the engine calls ---- */
 
+void ei_virtual_set_deadline(struct ei_virtual_cpus *v, int32_t thread, int64_t runtime_ns, int64_t deadline_ns,
+                             int64_t period_ns)
+{
+    struct ei_virtual_thread *t = &v->threads[thread];
+    t->is_deadline = true;
+    t->runtime_ns = runtime_ns;
+    t->relative_ns = deadline_ns;
+    t->period_ns = period_ns;
+    t->priority = t->base = EI_VIRTUAL_DEADLINE_PRIORITY;
+    v->deadline_threads[v->deadline_count++] = thread;
+}
+
+static void throttle(struct ei_virtual_cpus *v, struct ei_virtual_thread *t)
+{
+    t->state = EI_VIRTUAL_THROTTLED;
+    t->mark_ns = v->now_ns;
+}
+
+bool ei_virtual_next_timer(const struct ei_virtual_cpus *v, int64_t *out_ns)
+{
+    int64_t next_ns = INT64_MAX;
+    for (int32_t i = 0; i < v->deadline_count; i++) {
+        const struct ei_virtual_thread *t = &v->threads[v->deadline_threads[i]];
+        const int64_t at_ns = t->state == EI_VIRTUAL_RUNNING     ? t->since_ns + t->left_ns
+                              : t->state == EI_VIRTUAL_THROTTLED ? t->timer_ns
+                                                                 : INT64_MAX;
+        next_ns = at_ns < next_ns ? at_ns : next_ns;
+    }
+    *out_ns = next_ns;
+    return next_ns < INT64_MAX;
+}
+
+/* The thread of this CPU has used up its runtime. */
+static void spend(struct ei_virtual_cpus *v, int32_t cpu)
+{
+    const int32_t thread = take_off(v, cpu);
+    struct ei_virtual_thread *t = &v->threads[thread];
+    if (ei_virtual_deadline_spent(t, v->now_ns)) {
+        throttle(v, t);
+        refill(v, cpu);
+        return;
+    }
+    const int32_t earliest = earliest_for(v, cpu);
+    if (earliest != EI_VIRTUAL_NOBODY && ei_virtual_deadline_is_before(&v->threads[earliest], t)) {
+        dequeue(v, earliest);
+        run_on(v, earliest, cpu);
+        place(v, thread, false);
+    } else {
+        run_on(v, thread, cpu);
+    }
+}
+
+void ei_virtual_timer(struct ei_virtual_cpus *v)
+{
+    for (int32_t cpu = 0; cpu < v->cpu_count; cpu++) {
+        const int32_t thread = v->cpus[cpu].running;
+        if (thread != EI_VIRTUAL_NOBODY && v->threads[thread].is_deadline &&
+            v->threads[thread].since_ns + v->threads[thread].left_ns <= v->now_ns) {
+            spend(v, cpu);
+            return;
+        }
+    }
+    for (int32_t i = 0; i < v->deadline_count; i++) {
+        const int32_t thread = v->deadline_threads[i];
+        struct ei_virtual_thread *t = &v->threads[thread];
+        if (t->state == EI_VIRTUAL_THROTTLED && t->timer_ns <= v->now_ns) {
+            ei_virtual_count(v, thread);
+            ei_virtual_deadline_replenish(t, v->now_ns);
+            place(v, thread, false);
+            return;
+        }
+    }
+}
+
 void ei_virtual_wake(struct ei_virtual_cpus *v, int32_t thread, int64_t rest_ns)
 {
     v->threads[thread].rest_ns = rest_ns;
+    if (v->threads[thread].is_deadline && !ei_virtual_deadline_wake(&v->threads[thread], v->now_ns)) {
+        throttle(v, &v->threads[thread]);
+        return;
+    }
     place(v, thread, false);
 }
 
 void ei_virtual_compute(struct ei_virtual_cpus *v, int32_t thread, int64_t rest_ns)
 {
     v->threads[thread].rest_ns = rest_ns;
+    v->threads[thread].left_ns -= v->now_ns - v->threads[thread].since_ns;
     v->threads[thread].used_ns += v->now_ns - v->threads[thread].since_ns;
     v->threads[thread].since_ns = v->now_ns;
 }

@@ -6,7 +6,9 @@
  * priority, a lowered one at the head (sched_setscheduler). Priority 0 stands for ordinary threads: they run, in
  * order, when no FIFO thread wants the CPU. Decisions and switches take no time.
  *
- *     IDLE --wake--> READY <--> RUNNING --block--> IDLE
+ *     IDLE --wake--> READY <--> RUNNING --block--> IDLE        THROTTLED: class deadline, until its next period
+ *
+ * Threads of class deadline (ei_virtual_set_deadline) run above all: virtual_deadline.h.
  *
  * A thread has a rest of processor time to compute; it is due when that is used up. Pure, no allocation after init; one
  * owner. All times in ns on the virtual clock.
@@ -21,7 +23,9 @@
 #define EI_VIRTUAL_PRIORITIES 100
 #define EI_VIRTUAL_NOBODY (-1)
 
-enum ei_virtual_state { EI_VIRTUAL_IDLE, EI_VIRTUAL_READY, EI_VIRTUAL_RUNNING };
+#define EI_VIRTUAL_DEADLINE_PRIORITY 100 /* of every thread of class deadline, above all queues */
+
+enum ei_virtual_state { EI_VIRTUAL_IDLE, EI_VIRTUAL_READY, EI_VIRTUAL_RUNNING, EI_VIRTUAL_THROTTLED };
 
 struct ei_virtual_thread {
     uint64_t cpus;    /* where it may run: bit c = CPU c */
@@ -39,6 +43,15 @@ struct ei_virtual_thread {
     int64_t mark_ns, below_mark_ns;
     int64_t used_ns; /* processor time, as of since_ns when it runs */
     bool is_demoted; /* to priority 0 for good */
+    /* class deadline */
+    bool is_deadline;
+    bool has_period;                            /* it has woken before */
+    int64_t runtime_ns, relative_ns, period_ns; /* relative_ns: its deadline from the begin of a period */
+    int64_t left_ns;                            /* of the runtime of its present period, as of since_ns when it runs */
+    int64_t absolute_ns;                        /* deadline of its present period */
+    int64_t timer_ns;                           /* throttled until then */
+    int64_t turn;                               /* its place among equal deadlines */
+    int64_t throttled_ns;                       /* since ei_virtual_count_begin */
 };
 
 struct ei_virtual_cpu {
@@ -54,6 +67,9 @@ struct ei_virtual_cpus {
     struct ei_virtual_thread *threads;
     int32_t cpu_count, thread_count;
     int64_t now_ns;
+    int32_t *deadline_threads; /* [deadline_count], by number; owned */
+    int32_t deadline_count;
+    int64_t last_turn;
 };
 
 /* cpu_count: 1..EI_VIRTUAL_CPUS_MAX. Threads are idle, of priority 0 and without CPUs until the caller fills in
@@ -61,6 +77,10 @@ struct ei_virtual_cpus {
  */
 int ei_virtual_cpus_init(struct ei_virtual_cpus *v, int32_t cpu_count, int32_t thread_count);
 void ei_virtual_cpus_fini(struct ei_virtual_cpus *v);
+
+/* Make an idle thread one of class deadline, threads in the order of their numbers, before it first wakes. */
+void ei_virtual_set_deadline(struct ei_virtual_cpus *v, int32_t thread, int64_t runtime_ns, int64_t deadline_ns,
+                             int64_t period_ns);
 
 /* An idle thread wants to compute rest_ns (>= 0; with 0 it is due as soon as it runs). */
 void ei_virtual_wake(struct ei_virtual_cpus *v, int32_t thread, int64_t rest_ns);
@@ -82,6 +102,11 @@ void ei_virtual_demote(struct ei_virtual_cpus *v, int32_t thread);
 
 /* Processor time that the thread has used until now. */
 int64_t ei_virtual_used_ns(const struct ei_virtual_cpus *v, int32_t thread);
+
+/* When a thread of class deadline next has used up its runtime or gets a new one; false = none does. */
+bool ei_virtual_next_timer(const struct ei_virtual_cpus *v, int64_t *out_ns);
+/* That happens now: of those that used up theirs the one on the lowest CPU, else of those that get one the lowest. */
+void ei_virtual_timer(struct ei_virtual_cpus *v);
 
 /* The thread that is due next and when (>= now); EI_VIRTUAL_NOBODY when nobody runs. Ties go to the lower CPU. */
 int32_t ei_virtual_next_due(const struct ei_virtual_cpus *v, int64_t *out_ns);

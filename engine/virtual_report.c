@@ -21,6 +21,35 @@ int ei_virtual_create_collector(const struct ei_run *run, int32_t cpu_count, con
                                run->wl->outputs.jobs == EI_SPEC_JOBS_CSV, out, err);
 }
 
+#define ADMITTED_SHARE 0.95 /* kernel.sched_rt_runtime_us of a second, by default */
+
+int ei_virtual_admit_deadline_class(const struct ei_run *run, struct einet_error *err)
+{
+    const int cpus = ei_cpuset_count(&run->machine.allowed_cpus);
+    double share = 0;
+    for (int32_t i = 0; i < run->wl->task_count; i++) {
+        const struct ei_task_spec *spec = &run->wl->tasks[i];
+        if (spec->class_ != EI_SPEC_CLASS_DEADLINE) {
+            continue;
+        }
+        const struct ei_deadline_bandwidth bandwidth = ei_task_deadline_bandwidth(&run->tasks[i]);
+        share += (double)bandwidth.runtime_ns / (double)bandwidth.period_ns;
+        if (ei_cpuset_count(&run->tasks[i].cpus) != cpus) {
+            return einet_error_set_at(err, EINET_E_FILE, run->wl->file, spec->cpus_place.line, spec->cpus_place.column,
+                                      "task '%s' of class deadline may use %d of %d CPUs, the kernel wants all of "
+                                      "them: leave cpus out",
+                                      spec->name, ei_cpuset_count(&run->tasks[i].cpus), cpus);
+        }
+        if (share > ADMITTED_SHARE * cpus) {
+            return einet_error_set_at(err, EINET_E_FILE, run->wl->file, spec->place.line, spec->place.column,
+                                      "the tasks of class deadline up to '%s' ask for %.2f CPUs, the kernel admits "
+                                      "%.2f: shorten budgets or lengthen periods",
+                                      spec->name, share, ADMITTED_SHARE * cpus);
+        }
+    }
+    return 0;
+}
+
 void ei_virtual_parts_begin(struct ei_virtual_cpus *cpus, struct ei_job_slot *slot)
 {
     slot->record.ready_ns = cpus->now_ns;
@@ -38,4 +67,5 @@ void ei_virtual_parts_end(struct ei_virtual_cpus *cpus, struct ei_job_slot *slot
     record->part_ns[EI_PART_BLOCKING] += t->below_ns;
     record->part_ns[EI_PART_INTERFERENCE] += t->waited_ns - t->below_ns;
     record->part_ns[EI_PART_EXECUTION] += t->ran_ns;
+    record->part_ns[EI_PART_THROTTLED] += t->throttled_ns;
 }

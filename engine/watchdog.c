@@ -115,13 +115,6 @@ int ei_watchdog_start(struct ei_run *run, struct einet_error *err)
     for (int32_t i = 0; i < run->wl->task_count; i++) {
         has_fifo |= run->tasks[i].is_fifo;
     }
-    for (int32_t i = 0; i < run->slot_count; i++) {
-        struct ei_job_slot *slot = &run->slots[i];
-        if (pthread_getcpuclockid(slot->thread.handle, &slot->watch.clock) != 0) {
-            return einet_error_set(err, EINET_E_FAULT, "task '%s' has no clock of its processor time",
-                                   slot->task->spec->name);
-        }
-    }
     if (!has_fifo || run->wl->platform.watchdog == 0) {
         return 0;
     }

@@ -10,8 +10,8 @@
 
 const char *ei_miss_cause_name(int cause)
 {
-    static const char *const names[EI_MISS_CAUSES] = {"release_delay", "blocking",    "interference", "execution",
-                                                      "lane_queue",    "unexplained", "machine"};
+    static const char *const names[EI_MISS_CAUSES] = {"release_delay", "blocking",  "interference", "execution",
+                                                      "lane_queue",    "throttled", "unexplained",  "machine"};
     return cause >= 0 && cause < EI_MISS_CAUSES ? names[cause] : "";
 }
 
@@ -78,6 +78,20 @@ static void count_stretch(struct search *s, const struct ei_activity_record *own
     s->gap_run_ns += not_below_zero(gaps_ns(s, own->cpu, from_ns, own->end_ns) - rest_ns);
 }
 
+/* When the kernel stops a thread that has used up its runtime, nobody writes that down: what neither others nor gaps
+ * account for is that. */
+static void count_throttled(const struct search *s, const struct ei_job_record *job)
+{
+    const struct ei_activity_record *own = ei_activity_history_of_job(s->activities, job, 0);
+    int64_t rest_ns = job->finish_ns - job->release_ns;
+    for (int i = 0; i < EI_PARTS; i++) {
+        rest_ns -= s->part_ns[i];
+    }
+    if (own != NULL && rest_ns > 0) {
+        s->part_ns[EI_PART_THROTTLED] = rest_ns - least(rest_ns, gaps_ns(s, own->cpu, job->release_ns, job->finish_ns));
+    }
+}
+
 static void complete(struct search *s, const struct ei_job_record *job)
 {
     const struct ei_activity_record *own;
@@ -89,6 +103,9 @@ static void complete(struct search *s, const struct ei_job_record *job)
             from_ns = job->awake_ns;
         }
         count_stretch(s, own, from_ns);
+    }
+    if ((job->flags & EI_JOB_THROTTLED) != 0) {
+        count_throttled(s, job);
     }
 }
 

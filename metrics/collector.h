@@ -47,6 +47,7 @@ struct ei_metrics_task {
     const char *name;
     int32_t priority; /* 0 for a task outside SCHED_FIFO */
     bool is_fifo;
+    const char *class_name; /* scheduling class as it runs: "fifo", "deadline", "other"; static; NULL = by is_fifo */
     int64_t deadline_ns;            /* relative, D; INT64_MAX = none */
     int64_t period_ns;              /* T, or least inter-arrival; 0 = none */
     int32_t exits;                  /* 0..EI_METRICS_EXITS_MAX; 0 = no network */

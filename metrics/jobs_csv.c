@@ -10,7 +10,7 @@ static const char head[] =
     "answer_ns,"
     "lane_wait_ns,lane_busy_ns,planned_exit_idx,exit_idx,exits_mask,confidence,sample_idx,label,answer_label,"
     "is_correct,preemptions,preempted_by,replans,late_replans,gap_ns,is_machine_explained,is_degraded,"
-    "release_delay_ns,blocking_ns,interference_ns,execution_ns,lane_queue_ns,unexplained_ns,profiled_ns,miss_cause,"
+    "release_delay_ns,blocking_ns,interference_ns,execution_ns,lane_queue_ns,throttled_ns,unexplained_ns,profiled_ns,miss_cause,"
     "over_profile\n";
 
 const char *ei_job_outcome_name(int outcome)
@@ -75,7 +75,7 @@ static void write_index(FILE *out, int32_t value)
 static void write_split(FILE *out, const struct ei_job_record *job, const struct ei_jobs_csv_context *context)
 {
     if (job->outcome != EI_JOB_COMPLETED && job->outcome != EI_JOB_ABORTED) {
-        fputs(",,,,,,,,,", out);
+        fputs(",,,,,,,,,,", out);
         return;
     }
     for (int i = 0; i < EI_PARTS; i++) {

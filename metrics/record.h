@@ -21,6 +21,7 @@ enum ei_part {
     EI_PART_INTERFERENCE,  /* a job of higher or equal priority held the processor */
     EI_PART_EXECUTION,     /* it ran itself */
     EI_PART_LANE_QUEUE,    /* a job of higher or equal priority held the lane */
+    EI_PART_THROTTLED,     /* class deadline: it had used up the runtime of its period */
     EI_PART_UNEXPLAINED,   /* none of these: the machine, as far as the noise probe saw a gap */
     EI_PARTS
 };
@@ -54,7 +55,8 @@ enum {
     EI_JOB_LABELLED = 1 << 3, /* label is known */
     EI_JOB_HAS_NN = 1 << 4,   /* the task has a network stage, so coverage and exits apply */
     EI_JOB_SPLIT = 1 << 5,    /* part_ns is complete; without it the collector finds the rest in activities and gaps */
-    EI_JOB_OVERRUN = 1 << 6   /* a stage went over its budget or timeout */
+    EI_JOB_OVERRUN = 1 << 6,  /* a stage went over its budget or timeout */
+    EI_JOB_THROTTLED = 1 << 7 /* its thread used more than the runtime of its class since it woke */
 };
 
 struct ei_job_record {

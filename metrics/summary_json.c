@@ -262,6 +262,8 @@ static json_t *task_json(const struct ei_collector *collector, int32_t task_idx,
     set(object, "miss_causes", miss_causes(task, rc), rc);
     set(object, "over_profile", over_profile(task, rc), rc);
     set(object, "external", external(task, rc), rc);
+    const char *by_fifo = task->spec.is_fifo ? "fifo" : "other";
+    set(object, "class", json_string(task->spec.class_name != NULL ? task->spec.class_name : by_fifo), rc);
     return object;
 }
 

@@ -17,7 +17,7 @@
 #define LOCK_ALL_BYTES ((size_t)1 << 30)
 #define LOCK_RT_BYTES ((size_t)64 << 20)
 
-static const char *const names[EI_PRIVILEGE_COUNT] = {"fifo", "memory", "affinity", "cpu_dma_latency"};
+static const char *const names[EI_PRIVILEGE_COUNT] = {"fifo", "memory", "affinity", "cpu_dma_latency", "deadline"};
 
 const char *ei_privilege_name(enum ei_privilege privilege)
 {
@@ -284,6 +284,12 @@ int ei_privileges_acquire(const struct ei_privilege_ask *ask, struct ei_privileg
     probe_memory(ask, &p->results[EI_PRIVILEGE_MEMORY], program);
     probe_affinity(ask, &p->results[EI_PRIVILEGE_AFFINITY]);
     probe_dma_latency(ask, &p->results[EI_PRIVILEGE_DMA_LATENCY], &p->dma_latency_fd);
+    if (ask->deadline_threads > 0) {
+        p->results[EI_PRIVILEGE_DEADLINE].asked = true;
+        snprintf(p->results[EI_PRIVILEGE_DEADLINE].asked_text, EI_PRIVILEGE_TEXT_MAX, "SCHED_DEADLINE for %d threads",
+                 ask->deadline_threads);
+        got(&p->results[EI_PRIVILEGE_DEADLINE]);
+    }
     const int rc = verdict(p, err);
     if (rc < 0) {
         ei_privileges_release(p);

@@ -21,12 +21,14 @@ enum ei_privilege {
     EI_PRIVILEGE_MEMORY,      /* lock memory */
     EI_PRIVILEGE_AFFINITY,    /* run on the CPUs that the workload names */
     EI_PRIVILEGE_DMA_LATENCY, /* hold /dev/cpu_dma_latency */
+    EI_PRIVILEGE_DEADLINE,    /* SCHED_DEADLINE: the threads try themselves, ei_privileges_refused says who may not */
     EI_PRIVILEGE_COUNT
 };
 
 struct ei_privilege_ask {
     enum ei_privilege_mode mode;
-    int top_priority; /* highest FIFO priority of the run, 1..99; 0 = no FIFO thread */
+    int top_priority;     /* highest FIFO priority of the run, 1..99; 0 = no FIFO thread */
+    int deadline_threads; /* that will ask for SCHED_DEADLINE */
     enum ei_memory_lock_mode lock_memory;
     size_t lock_bytes;          /* how much the run will lock; 0 = 1 GiB for ALL, 64 MiB for RT_ONLY */
     struct ei_cpuset cpus;      /* union of all task and lane CPUs; empty = not asked */
@@ -55,7 +57,7 @@ struct ei_privileges {
     int dma_latency_fd;                                      /* open while the latency is held, else -1 */
 };
 
-/* "fifo", "memory", "affinity", "cpu_dma_latency". */
+/* "fifo", "memory", "affinity", "cpu_dma_latency", "deadline". */
 const char *ei_privilege_name(enum ei_privilege privilege);
 
 /* Probe all that is asked. The probes leave nothing behind but the held /dev/cpu_dma_latency: threads become FIFO and

@@ -14,6 +14,8 @@
 
 #define FIFO_FIX "sudo setcap cap_sys_nice,cap_ipc_lock+ep on the program, or an rtprio limit (ulimit -r 99)"
 
+#define POLICY_DEADLINE 6 /* SCHED_DEADLINE, which the C library does not name */
+
 struct birth {
     const struct ei_thread_attr *attr;
     ei_thread_fn fn;
@@ -53,7 +55,8 @@ static void *thread_main(void *arg)
 
 static bool is_sensible(const struct ei_thread_attr *attr)
 {
-    return attr->policy == EI_THREAD_FIFO ? attr->priority >= 1 && attr->priority <= 99 : attr->priority == 0;
+    return attr->policy == EI_THREAD_FIFO ? attr->priority >= 1 && attr->priority <= 99
+                                          : attr->policy == EI_THREAD_OTHER && attr->priority == 0;
 }
 
 static int init_pthread_attr(pthread_attr_t *out, const struct ei_thread_attr *attr)
@@ -165,6 +168,8 @@ int ei_thread_read(pid_t tid, struct ei_thread_state *out_state)
     if ((policy & ~SCHED_RESET_ON_FORK) == SCHED_FIFO) {
         out_state->policy = EI_THREAD_FIFO;
         out_state->priority = param.sched_priority;
+    } else if ((policy & ~SCHED_RESET_ON_FORK) == POLICY_DEADLINE) {
+        out_state->policy = EI_THREAD_DEADLINE;
     }
     for (int cpu = 0; cpu < CPU_SETSIZE && cpu < EI_CPU_MAX; cpu++) {
         if (CPU_ISSET((size_t)cpu, &cpus)) {

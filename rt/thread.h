@@ -15,11 +15,11 @@
 #define EI_THREAD_NAME_MAX 16 /* with the terminating 0; the kernel keeps no more */
 #define EI_THREAD_STACK_DEFAULT_BYTES ((size_t)256 * 1024)
 
-enum ei_thread_policy { EI_THREAD_OTHER, EI_THREAD_FIFO };
+enum ei_thread_policy { EI_THREAD_OTHER, EI_THREAD_FIFO, EI_THREAD_DEADLINE };
 
 struct ei_thread_attr {
     const char *name;             /* borrowed until create returns; cut to 15 bytes; NULL = as the parent */
-    enum ei_thread_policy policy; /* at its first instruction */
+    enum ei_thread_policy policy; /* at its first instruction; DEADLINE it can only become (rt/deadline.h) */
     int priority;                 /* 1..99 with FIFO, 0 with OTHER */
     struct ei_cpuset cpus;        /* empty = inherit the creating thread's */
     size_t stack_bytes;           /* 0 = EI_THREAD_STACK_DEFAULT_BYTES; rounded up to pages and the system's minimum */
@@ -27,8 +27,8 @@ struct ei_thread_attr {
 
 /* What the kernel says a thread has. */
 struct ei_thread_state {
-    enum ei_thread_policy policy; /* EI_THREAD_OTHER stands for every policy but FIFO */
-    int priority;                 /* 0 with OTHER */
+    enum ei_thread_policy policy; /* EI_THREAD_OTHER stands for every policy but these two */
+    int priority;                 /* 0 without FIFO */
     struct ei_cpuset cpus;
 };
 

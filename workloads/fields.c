@@ -86,7 +86,8 @@ static const struct ei_word dist_words[] = {{"exponential", EI_ARRIVAL_EXPONENTI
                                             {"uniform", EI_ARRIVAL_UNIFORM},
                                             {"lognormal", EI_ARRIVAL_LOGNORMAL},
                                             END};
-static const struct ei_word class_words[] = {{"fifo", EI_SPEC_CLASS_FIFO}, {"other", EI_SPEC_CLASS_OTHER}, END};
+static const struct ei_word class_words[] = {{"fifo", EI_SPEC_CLASS_FIFO}, {"other", EI_SPEC_CLASS_OTHER},
+                                             {"deadline", EI_SPEC_CLASS_DEADLINE}, END};
 static const struct ei_word late_words[] = {{"skip", EI_SPEC_LATE_SKIP}, END};
 static const struct ei_word drop_words[] = {
     {"oldest", EI_SPEC_LATE_DROP_OLDEST}, {"newest", EI_SPEC_LATE_DROP_NEWEST}, END};
@@ -273,9 +274,10 @@ const struct ei_field ei_fields[] = {
     {TASK_AT(cpus), .key = "cpus", .type = EI_FIELD_CPUS, .none_text = "auto",
      .computed = "the CPUs of its lane; auto without a lane",
      .doc = "CPUs that the job thread may use; with an nn stage inside those of its lane. auto is all that the process "
-            "may use but the housekeeping ones, or all if none is left."},
+            "may use but the housekeeping ones, or all if none is left; with class deadline it is all."},
     {TASK_AT(class_), .key = "class", .type = EI_FIELD_WORD, .words = class_words, .default_text = "fifo",
-     .doc = "Scheduling class: fifo is SCHED_FIFO, other is SCHED_OTHER without a priority."},
+     .doc = "Scheduling class: fifo is SCHED_FIFO, other is SCHED_OTHER without a priority, deadline is SCHED_DEADLINE, "
+            "above all of class fifo, see CLASS DEADLINE."},
     {TASK_AT(late_release), .key = "late_release", .type = EI_FIELD_LATE, .words = late_words,
      .child = EI_CONTEXT_LATE, .default_text = "skip",
      .doc = "A release that finds the previous job still active (with overlap: as many jobs as may be): skip it, or queue "

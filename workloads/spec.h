@@ -194,7 +194,8 @@ struct ei_arrival_spec {
     int32_t after_idx;            /* its index; of the other models EI_NONE_IDX */
 };
 
-enum ei_spec_class { EI_SPEC_CLASS_FIFO, EI_SPEC_CLASS_OTHER };
+enum ei_spec_class { EI_SPEC_CLASS_FIFO, EI_SPEC_CLASS_OTHER, EI_SPEC_CLASS_DEADLINE };
+#define EI_SPEC_DEADLINE_PRIORITY 100 /* of class deadline: above all of class fifo and what helps them */
 enum ei_spec_late { EI_SPEC_LATE_SKIP, EI_SPEC_LATE_DROP_OLDEST, EI_SPEC_LATE_DROP_NEWEST };
 enum ei_spec_on_preempt {
     EI_SPEC_ON_PREEMPT_EXIT,
@@ -273,7 +274,8 @@ struct ei_task_spec {
     char name[EI_SPEC_NAME_MAX];
     struct ei_arrival_spec arrival;
     int64_t deadline_ns;        /* relative to the nominal release (after: of the chain's head); EI_NONE_NS = none */
-    int32_t priority;           /* 1..98; 0 with class other */
+    int32_t priority;           /* 1..98; 0 with class other; EI_SPEC_DEADLINE_PRIORITY with class deadline */
+    int32_t fallback_priority;  /* class deadline: SCHED_FIFO 1..98 where the kernel refuses SCHED_DEADLINE; else 0 */
     struct ei_cpuset cpus;      /* of an nn task with auto: its lane's. Empty = auto, as in struct ei_lane_spec */
     struct ei_place cpus_place; /* {0, 0} when the file does not give cpus */
     enum ei_spec_class class_;
@@ -344,6 +346,13 @@ int ei_workload_parse(const char *text, size_t length_bytes, const char *name, s
 /* The first task of the chain that the task belongs to: the one whose arrival is not `after`, itself when it is in
  * none. Its releases number and date the jobs of the whole chain. Thread: any; real-time safe. */
 EINET_RT int32_t ei_workload_chain_head(const struct ei_workload *wl, int32_t task_idx);
+
+/* Of a task of class deadline, as the kernel and its model take it: processor time in each period, the period, and the
+ * deadline within it. The period is 0 with arrivals that have none. Thread: any. */
+struct ei_bandwidth {
+    int64_t runtime_ns, deadline_ns, period_ns;
+};
+struct ei_bandwidth ei_task_bandwidth(const struct ei_task_spec *task);
 
 /* Free it; NULL is fine. */
 void ei_workload_destroy(struct ei_workload *wl);

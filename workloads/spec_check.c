@@ -78,7 +78,7 @@ static void assign_priorities(struct ei_workload *wl)
         int64_t best_ns = INT64_MAX;
         for (int32_t i = 0; i < wl->task_count; i++) {
             const int64_t ns = rank_ns(wl, i);
-            if (!is_done[i] && wl->tasks[i].class_ == EI_SPEC_CLASS_FIFO && (best < 0 || ns < best_ns)) {
+            if (!is_done[i] && wl->tasks[i].class_ != EI_SPEC_CLASS_OTHER && (best < 0 || ns < best_ns)) {
                 best = i;
                 best_ns = ns;
             }
@@ -87,8 +87,28 @@ static void assign_priorities(struct ei_workload *wl)
             return;
         }
         is_done[best] = true;
-        wl->tasks[best].priority = priority;
+        if (wl->tasks[best].class_ == EI_SPEC_CLASS_DEADLINE) {
+            wl->tasks[best].fallback_priority = priority;
+        } else {
+            wl->tasks[best].priority = priority;
+        }
     }
+}
+
+/* Beside given priorities: that of the highest task whose deadline is not shorter, else the least. */
+static void insert_fallback(struct ei_workload *wl, struct ei_task_spec *task)
+{
+    int32_t highest = 0, least = PRIORITY_TOP;
+    for (int32_t i = 0; i < wl->task_count; i++) {
+        const struct ei_task_spec *other = &wl->tasks[i];
+        if (other->class_ != EI_SPEC_CLASS_FIFO || other->priority < 1) {
+            continue;
+        }
+        const bool is_longer = other->deadline_ns == EI_NONE_NS || other->deadline_ns >= task->deadline_ns;
+        highest = is_longer && other->priority > highest ? other->priority : highest;
+        least = other->priority < least ? other->priority : least;
+    }
+    task->fallback_priority = highest > 0 ? highest : least;
 }
 
 static void warn_ties(struct ei_spec_reader *rd)
@@ -96,7 +116,8 @@ static void warn_ties(struct ei_spec_reader *rd)
     const struct ei_workload *wl = rd->wl;
     for (int32_t i = 0; i < wl->task_count; i++) {
         for (int32_t j = 0; j < i; j++) {
-            if (wl->tasks[i].priority > 0 && wl->tasks[i].priority == wl->tasks[j].priority) {
+            if (wl->tasks[i].class_ == EI_SPEC_CLASS_FIFO && wl->tasks[i].priority > 0 &&
+                wl->tasks[i].priority == wl->tasks[j].priority) {
                 ei_spec_warn(rd, task_node(rd, i, "priority"), "equal priorities do not preempt each other",
                              "tasks '%s' and '%s' have the same priority %d", wl->tasks[j].name, wl->tasks[i].name,
                              wl->tasks[i].priority);
@@ -114,6 +135,14 @@ static void check_priorities(struct ei_spec_reader *rd)
     int32_t fifo = 0;
     for (int32_t i = 0; i < wl->task_count; i++) {
         const int32_t node = task_node(rd, i, "priority");
+        if (wl->tasks[i].class_ == EI_SPEC_CLASS_DEADLINE) {
+            wl->tasks[i].priority = EI_SPEC_DEADLINE_PRIORITY;
+            if (node >= 0) {
+                ei_spec_error(rd, node, "leave it out: it runs above all of class fifo",
+                              "task '%s' of class deadline has no priority", wl->tasks[i].name);
+            }
+            continue;
+        }
         if (wl->tasks[i].class_ == EI_SPEC_CLASS_OTHER) {
             wl->tasks[i].priority = 0;
             if (node >= 0) {
@@ -131,6 +160,11 @@ static void check_priorities(struct ei_spec_reader *rd)
     if (given == 0 || is_assigned) {
         assign_priorities(wl);
         return;
+    }
+    for (int32_t i = 0; i < wl->task_count; i++) {
+        if (wl->tasks[i].class_ == EI_SPEC_CLASS_DEADLINE) {
+            insert_fallback(wl, &wl->tasks[i]);
+        }
     }
     for (int32_t i = 0; i < wl->task_count && given < fifo; i++) {
         if (wl->tasks[i].class_ == EI_SPEC_CLASS_FIFO && task_node(rd, i, "priority") < 0) {

@@ -537,4 +537,5 @@ void ei_spec_check_task(struct ei_spec_reader *rd, int32_t task_idx)
     check_stages(&s);
     check_cpus(&s);
     check_slo(&s);
+    ei_spec_check_deadline_class(s.rd, task_idx);
 }

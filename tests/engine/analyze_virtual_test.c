@@ -178,6 +178,25 @@ static void put_task(struct draw *d, int idx)
     put(tasks, " ] }\n");
 }
 
+/* One of class deadline, whose runtime may be less than it takes. */
+static void put_deadline_task(struct draw *d, int idx)
+{
+    const int period_us = 4000 + below(d->rng, 30000),
+              deadline_us = period_us - below(d->rng, 2) * below(d->rng, period_us / 2);
+    const int work_us = 100 + below(d->rng, period_us / 8), budget_us = work_us - work_us / 3 + below(d->rng, work_us);
+    put(&d->tasks, "  - { name: d%d, class: deadline, deadline: %dus, late_release: %s, ", idx, deadline_us,
+        below(d->rng, 2) == 0 ? "skip" : "{ queue: 3, drop: newest }");
+    if (below(d->rng, 4) > 0) {
+        put(&d->tasks, "arrival: { model: periodic, period: %dus, jitter: %dus }", period_us,
+            below(d->rng, 3) == 0 ? below(d->rng, period_us / 2) : 0);
+    } else {
+        put(&d->tasks, "arrival: { model: sporadic, min_interarrival: %dus, mean: %dus }", period_us,
+            period_us * 3 / 2);
+    }
+    put(&d->tasks, ", stages: [ { name: a, kind: cpu, work: { spin: %dus }, budget: %dus } ] }\n", work_us,
+        budget_us < deadline_us ? budget_us : deadline_us);
+}
+
 /* Every other workload is of policy edf. */
 static void draw_workload(struct ei_random *rng, struct text *out)
 {
@@ -197,6 +216,9 @@ static void draw_workload(struct ei_random *rng, struct text *out)
     put(&d.models, "  spare: { emulate: { blocks: [ { conv: 1us, branch: 1us, score: 0.5 } ] } }\n");
     for (int i = 0; i < d.count; i++) {
         put_task(&d, i);
+    }
+    for (int i = below(rng, 3) == 0 ? 1 + below(rng, 3) : 0; i > 0; i--) {
+        put_deadline_task(&d, i);
     }
     out->length = 0;
     put(out,
@@ -236,6 +258,7 @@ static void look(void *context, const struct ei_record *record)
 
 struct tally {
     int64_t workloads, jobs, over, tasks, bounded, chained; /* chained: tasks behind others that have a bound */
+    int64_t of_deadline, below_deadline; /* bounded tasks of class deadline; bounded ones of class fifo below such */
     double tightness;
 };
 
@@ -272,6 +295,9 @@ static void play(struct ei_random *rng, int64_t number, struct tally *tallies)
             if (bound_ns > 0) {
                 tally->bounded++;
                 tally->chained += wl->tasks[i].arrival.model == EI_ARRIVAL_AFTER;
+                tally->of_deadline += wl->tasks[i].class_ == EI_SPEC_CLASS_DEADLINE;
+                tally->below_deadline += wl->tasks[i].class_ == EI_SPEC_CLASS_FIFO &&
+                                         wl->tasks[wl->task_count - 1].class_ == EI_SPEC_CLASS_DEADLINE;
                 tally->tightness += (double)watch.worst_ns[i] / (double)bound_ns;
             }
         }
@@ -304,4 +330,9 @@ EI_TEST(analyze_bounds_hold_in_virtual_time)
         EI_TRUE(tally->bounded > tally->tasks / 2);
         EI_IN(tally->tightness / (double)tally->bounded, 0.5, 1.0);
     }
+    EI_TRUEF(tallies[0].of_deadline + tallies[1].of_deadline > sets / 5 &&
+                 tallies[0].below_deadline + tallies[1].below_deadline > sets / 5,
+             "of class deadline %lld bounded tasks, below them %lld",
+             (long long)(tallies[0].of_deadline + tallies[1].of_deadline),
+             (long long)(tallies[0].below_deadline + tallies[1].below_deadline));
 }

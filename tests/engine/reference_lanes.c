@@ -174,6 +174,12 @@ static int64_t whole_job_ns(const struct ref_task *task)
     return sum_ns;
 }
 
+/* What a job costs one that it shares a CPU or lane with: class deadline has all CPUs, so each gets its part. */
+static int64_t cost_ns(const struct ref_task *task)
+{
+    return task->is_deadline ? whole_job_ns(task) / REF_CPUS : whole_job_ns(task);
+}
+
 static bool has_common_lane(const struct ref_task *a, const struct ref_task *b)
 {
     bool has = false;
@@ -241,10 +247,11 @@ static bool can_resume(const struct world *w, int32_t i)
     int64_t next[REF_TASKS_MAX];
     for (int32_t h = 0; h < w->task_count; h++) {
         const struct ref_task *other = &w->system->tasks[h];
-        const bool is_sharing = other->cpu == t->task->cpu || (other->blocks > 0 && has_common_lane(other, t->task));
+        const bool is_sharing =
+            other->is_deadline || other->cpu == t->task->cpu || (other->blocks > 0 && has_common_lane(other, t->task));
         next[h] = -1;
         if (other->priority > t->task->priority && is_sharing) {
-            length_ns += under_way(w, h) * whole_job_ns(other);
+            length_ns += under_way(w, h) * cost_ns(other);
             next[h] = 0;
         }
     }
@@ -253,7 +260,7 @@ static bool can_resume(const struct world *w, int32_t i)
         for (int32_t h = 0; h < w->task_count && !has_grown; h++) {
             const struct ref_task *other = &w->system->tasks[h];
             if (next[h] >= 0 && to_come(w, h, next[h]) <= w->now_ns + length_ns) {
-                length_ns += whole_job_ns(other);
+                length_ns += cost_ns(other);
                 next[h]++;
                 has_grown = true;
             }

@@ -150,15 +150,17 @@ static bool may_begin(const struct world *w, int32_t i, enum work work)
     return may;
 }
 
-static int32_t runs_on(struct world *w, int32_t cpu);
-
 static void make_ready(struct world *w, int32_t i)
 {
     struct thread *t = &w->threads[i];
+    if (t->task->is_deadline) {
+        ref_deadline_wake(w, i);
+        return;
+    }
     t->state = READY;
     t->was_running = false;
     t->place = ++w->tail;
-    (void)runs_on(w, t->task->cpu);
+    (void)ref_runs_on(w, t->task->cpu);
 }
 
 /* A job of the task has ended a stage, or itself: whoever lined up behind it goes on. */
@@ -180,7 +182,7 @@ static bool line_up(struct world *w, int32_t i, enum work work)
     }
     t->work = work;
     t->state = LINES_UP;
-    (void)runs_on(w, t->task->cpu);
+    (void)ref_runs_on(w, t->task->cpu);
     return false;
 }
 
@@ -250,7 +252,11 @@ static void end_job(struct world *w, int32_t i)
         (void)line_up(w, i, PRE);
     } else {
         t->state = SLEEPS;
-        (void)runs_on(w, t->task->cpu);
+        if (t->task->is_deadline) {
+            ref_deadline_leave(w, i);
+        } else {
+            (void)ref_runs_on(w, t->task->cpu);
+        }
     }
     release_successors(w, t->task_idx);
 }
@@ -337,24 +343,25 @@ static bool step(struct world *w, int32_t i)
         ref_give_lane(w, i);
         t->is_network_over = true;
         t->ends_stage = has_post(task);
-        return runs_on(w, task->cpu) == i;
+        return ref_runs_on(w, task->cpu) == i;
     case END:
         if (!line_up(w, i, END)) {
             return false;
         }
         end_job(w, i);
-        return runs_on(w, task->cpu) == i;
+        return task->is_deadline ? t->on_cpu >= 0 : ref_runs_on(w, task->cpu) == i;
     }
     return false;
 }
 
 /* The thread that a CPU runs; the one that ran before stays ahead of its equals, since it queues at their head. */
-static int32_t runs_on(struct world *w, int32_t cpu)
+int32_t ref_runs_on(struct world *w, int32_t cpu)
 {
+    const int32_t above = ref_deadline_on(w, cpu);
     int32_t best = -1;
     for (int32_t i = 0; i < w->count; i++) {
         const struct thread *t = &w->threads[i];
-        if (t->task->cpu != cpu || t->state != READY) {
+        if (t->task->is_deadline || t->task->cpu != cpu || t->state != READY || above >= 0) {
             continue;
         }
         const struct thread *b = best >= 0 ? &w->threads[best] : NULL;
@@ -365,23 +372,14 @@ static int32_t runs_on(struct world *w, int32_t cpu)
     }
     for (int32_t i = 0; i < w->count; i++) {
         struct thread *t = &w->threads[i];
-        if (t->task->cpu == cpu) {
+        if (!t->task->is_deadline && t->task->cpu == cpu) {
             if (t->was_running && i != best && t->state == READY) {
                 t->place = --w->head; /* preempted */
             }
             t->was_running = i == best;
         }
     }
-    return best;
-}
-
-static int32_t highest_cpu(const struct world *w)
-{
-    int32_t highest = 0;
-    for (int32_t i = 0; i < w->count; i++) {
-        highest = w->threads[i].task->cpu > highest ? w->threads[i].task->cpu : highest;
-    }
-    return highest;
+    return above >= 0 ? above : best;
 }
 
 /* Everything that takes no time at this instant, lowest CPU first, until nothing is left. */
@@ -389,8 +387,8 @@ static void settle(struct world *w)
 {
     for (bool is_moving = true; is_moving;) {
         is_moving = false;
-        for (int32_t cpu = 0; cpu <= highest_cpu(w) && !is_moving; cpu++) {
-            const int32_t i = runs_on(w, cpu);
+        for (int32_t cpu = 0; cpu < REF_CPUS && !is_moving; cpu++) {
+            const int32_t i = ref_runs_on(w, cpu);
             if (i >= 0 && w->threads[i].rest_ns == 0) {
                 while (step(w, i)) {
                 }
@@ -411,13 +409,15 @@ static void count_parts(struct world *w, int64_t until_ns)
 {
     for (int32_t i = 0; i < w->count; i++) {
         struct thread *t = &w->threads[i];
-        const int32_t runs = runs_on(w, t->task->cpu);
+        const int32_t runs = t->task->is_deadline ? (t->on_cpu >= 0 ? i : -1) : ref_runs_on(w, t->task->cpu);
         enum ref_part part = REF_RAN;
         if (t->state == SLEEPS) {
             continue;
         }
         if (t->state == LINES_UP) {
             part = REF_DELAYED;
+        } else if (t->task->is_deadline) {
+            part = t->state == THROTTLED ? REF_THROTTLED : runs == i ? REF_RAN : REF_INTERFERED;
         } else if (t->state == WAITS) {
             const struct thread *holder = &w->threads[w->lanes[t->lane].holder];
             part = holder->claim < t->claim ? REF_BLOCKED : REF_QUEUED;
@@ -450,6 +450,9 @@ void ref_assign_priorities(struct ref_system *system)
         }
         system->tasks[i].priority = 80 - before;
     }
+    for (int32_t i = 0; i < system->task_count; i++) {
+        system->tasks[i].priority = system->tasks[i].is_deadline ? 100 : system->tasks[i].priority;
+    }
 }
 
 /* The most that a job may use, INT64_MAX = anything. */
@@ -468,6 +471,9 @@ static int32_t look(struct world *w, int32_t watchdog)
     int32_t demoted = 0;
     for (int32_t i = 0; i < w->count; i++) {
         struct thread *t = &w->threads[i];
+        if (t->task->is_deadline) {
+            continue;
+        }
         const int64_t job = t->state != SLEEPS && t->job.start_ns >= 0 ? t->job.job_idx : -1;
         if (job != t->found_job) {
             t->found_job = job;
@@ -476,7 +482,7 @@ static int32_t look(struct world *w, int32_t watchdog)
             for (int32_t k = w->jobs[t->task_idx].first, n = 0; n < w->jobs[t->task_idx].count; n++, k++) {
                 ref_set_priority(w, k, 0);
                 w->threads[k].is_demoted = true;
-                (void)runs_on(w, t->task->cpu);
+                (void)ref_runs_on(w, t->task->cpu);
             }
             demoted++;
         }
@@ -496,16 +502,21 @@ int32_t ref_simulate(const struct ref_system *system, struct ref_job *out, int32
     for (int32_t i = 0; i < task_count; i++) {
         w.jobs[i] = (struct jobs){.first = w.count, .count = tasks[i].overlap, .begun_ns = INT64_MIN};
         for (int32_t k = 0; k < tasks[i].overlap; k++) {
-            w.threads[w.count++] = (struct thread){
-                .task = &tasks[i], .task_idx = i, .priority = tasks[i].priority, .wait_since_ns = -1, .found_job = -1};
+            w.threads[w.count++] = (struct thread){.task = &tasks[i],
+                                                   .task_idx = i,
+                                                   .priority = tasks[i].priority,
+                                                   .wait_since_ns = -1,
+                                                   .on_cpu = -1,
+                                                   .had_cpu = 0,
+                                                   .found_job = -1};
         }
     }
     int64_t next_look_ns = watchdog > 0 ? LOOK_NS : INT64_MAX;
     *out_demoted = 0;
     for (;;) {
         int64_t next_ns = INT64_MAX;
-        for (int32_t cpu = 0; cpu <= highest_cpu(&w); cpu++) {
-            const int32_t i = runs_on(&w, cpu);
+        for (int32_t cpu = 0; cpu < REF_CPUS; cpu++) {
+            const int32_t i = ref_runs_on(&w, cpu);
             if (i >= 0 && w.now_ns + w.threads[i].rest_ns < next_ns) {
                 next_ns = w.now_ns + w.threads[i].rest_ns;
             }
@@ -519,23 +530,28 @@ int32_t ref_simulate(const struct ref_system *system, struct ref_job *out, int32
                 released = i;
             }
         }
-        if (next_ns == INT64_MAX && released < 0) {
+        const int64_t server_ns = ref_deadline_event_ns(&w);
+        if (next_ns == INT64_MAX && released < 0 && server_ns == INT64_MAX) {
             return w.out_count;
         }
-        const int64_t event_ns = next_ns <= release_ns ? next_ns : release_ns;
+        const int64_t own_ns = next_ns <= release_ns ? next_ns : release_ns;
+        const int64_t event_ns = server_ns < own_ns ? server_ns : own_ns;
         const int64_t until_ns = next_look_ns < event_ns ? next_look_ns : event_ns;
         count_parts(&w, until_ns);
-        for (int32_t cpu = 0; cpu <= highest_cpu(&w); cpu++) {
-            const int32_t i = runs_on(&w, cpu);
+        for (int32_t cpu = 0; cpu < REF_CPUS; cpu++) {
+            const int32_t i = ref_runs_on(&w, cpu);
             if (i >= 0) {
                 w.threads[i].rest_ns -= until_ns - w.now_ns;
                 w.threads[i].total_ns += until_ns - w.now_ns;
+                w.threads[i].server_rest_ns -= w.threads[i].task->is_deadline ? until_ns - w.now_ns : 0;
             }
         }
         w.now_ns = until_ns;
         if (next_look_ns < event_ns) {
             next_look_ns += LOOK_NS;
             *out_demoted += look(&w, watchdog);
+        } else if (server_ns < next_ns && server_ns <= release_ns) {
+            ref_deadline_event(&w);
         } else if (next_ns <= release_ns) {
             settle(&w);
         } else {

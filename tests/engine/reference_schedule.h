@@ -38,6 +38,8 @@ struct ref_task {
     int32_t after;    /* predecessor, or REF_FIRST: released by the clock */
     int32_t priority; /* REF_FIXED; else ref_assign_priorities */
     int32_t cpu;
+    bool
+        is_deadline; /* class deadline: on any CPU, above all others; its runtime is the budget of `pre`, all it does */
     int64_t pre_ns, post_ns;
     int32_t blocks;                           /* 0 = no network; the plan is always all exits */
     bool is_kernel_lane;                      /* its network runs without a lane to hold */
@@ -57,6 +59,17 @@ struct ref_task {
      * it, its network when its thread goes on behind it. */
     int32_t overlap;
 };
+
+/* Class deadline, on REF_CPUS CPUs. Its server has a begin, from which its deadline and its next period count, and a
+ * rest of its runtime. On waking: a first period, or one with the runtime used up, is as below; one that is behind its
+ * deadline but not at its next period (only when they differ) waits for that without a rest; one behind its deadline
+ * begins anew now, as does one whose rest x deadline exceeds the time until its deadline x runtime (each in 1024 ns),
+ * but when period and deadline differ it then keeps its begin and its rest becomes that time's share of the runtime (of
+ * a share in 2^-20). Without rest it is throttled until its next period, which has the runtime again, and begins anew
+ * now if its deadline were past. The earliest deadlines run, equal ones in the order of becoming ready. One that
+ * becomes ready takes the CPU with the lowest priority, of equals the one it had, else the first; else that of the
+ * latest deadline, if that is later. Watchdogs do not look at them. */
+#define REF_CPUS 2
 
 /* A watchdog looks every 10 ms, after all else that happens then: a job that has used more than `watchdog` times the
  * budgets of its task, all of them given, since the look that first found it, is demoted. It and all later jobs of its
@@ -79,7 +92,8 @@ enum ref_part {
     REF_BLOCKED,    /* it wants its CPU or the lane, and a task of lower priority has it */
     REF_INTERFERED, /* it wants its CPU, and one of higher or equal priority has it */
     REF_RAN,
-    REF_QUEUED, /* it wants the lane, and a task of higher or equal priority has it */
+    REF_QUEUED,    /* it wants the lane, and a task of higher or equal priority has it */
+    REF_THROTTLED, /* class deadline: until its next period */
     REF_PARTS
 };
 

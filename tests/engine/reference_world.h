@@ -9,7 +9,7 @@
 #define REF_THREADS_MAX (REF_TASKS_MAX * REF_OVERLAP_MAX)
 
 /* A thread without a job sleeps; WAITS: for a lane, LINES_UP: for a stage, or the end, of its task. */
-enum state { SLEEPS, READY, WAITS, LINES_UP };
+enum state { SLEEPS, READY, WAITS, LINES_UP, THROTTLED };
 enum work { PRE, TAKE, BLOCK, GIVE, POST, END };
 
 /* What became of a predecessor's job. */
@@ -44,6 +44,10 @@ struct thread {
     int64_t total_ns;                /* processor time so far */
     int64_t found_job, found_ns;     /* by the watchdog: the job, and total_ns then; -1 = none */
     bool is_demoted;
+    /* class deadline */
+    int32_t on_cpu, had_cpu; /* -1 = none */
+    bool has_begun;
+    int64_t period_begin_ns, server_rest_ns, turn;
 };
 
 /* What the threads of a task share. */
@@ -70,7 +74,7 @@ struct world {
     int32_t task_count;
     struct thread threads[REF_THREADS_MAX];
     int32_t count;
-    int64_t now_ns, end_ns, tail, head;
+    int64_t now_ns, end_ns, tail, head, turns;
     struct lane lanes[REF_LANES_MAX];
     struct ref_job *out;
     int32_t out_count, out_max;
@@ -87,6 +91,20 @@ void ref_judge_stage(struct world *w, struct thread *t, struct ref_limit limit);
 
 /* What is left of a stage's limits, the less; negative = over. */
 int64_t ref_left_of(const struct world *w, const struct thread *t, struct ref_limit limit);
+
+/* The thread that a CPU runs, -1 = none. */
+int32_t ref_runs_on(struct world *w, int32_t cpu);
+
+/* ---- reference_deadline.c ---- */
+
+/* A thread of class deadline becomes ready, or is throttled; it leaves its CPU, to sleep or throttled. */
+void ref_deadline_wake(struct world *w, int32_t i);
+void ref_deadline_leave(struct world *w, int32_t i);
+/* The one on this CPU; -1 = none. */
+int32_t ref_deadline_on(const struct world *w, int32_t cpu);
+/* When next a rest is used up or a period begins; INT64_MAX = never. Then: that happens. */
+int64_t ref_deadline_event_ns(const struct world *w);
+void ref_deadline_event(struct world *w);
 
 /* ---- reference_lanes.c ---- */
 

@@ -52,16 +52,21 @@ static void write_task(char *text, size_t *used, const struct ref_system *system
         say(text, used, "    arrival: { model: after, task: t%d }\n", (int)t->after);
     }
     say(text, used,
-        "    deadline: %lldns\n    cpus: \"%d\"\n    on_preempt: %s\n    max_preemptions: %d\n    on_deadline: %s\n"
+        "    deadline: %lldns\n    on_preempt: %s\n    max_preemptions: %d\n    on_deadline: %s\n"
         "    on_overrun: %s\n"
         "    planner: { search: all, first_exit: %s }\n",
-        (long long)t->deadline_ns, (int)t->cpu, preempt_words[t->on_preempt], (int)t->max_preemptions,
+        (long long)t->deadline_ns, preempt_words[t->on_preempt], (int)t->max_preemptions,
         deadline_words[t->on_deadline], overrun_words[t->on_overrun],
         t->is_first_exit_mandatory ? "mandatory" : "optional");
+    if (t->is_deadline) {
+        say(text, used, "    class: deadline\n");
+    } else {
+        say(text, used, "    cpus: \"%d\"\n", (int)t->cpu);
+    }
     if (t->max_blocking_ns > 0) {
         say(text, used, "    max_blocking: %lldns\n", (long long)t->max_blocking_ns);
     }
-    if (system->policy == REF_FIXED) {
+    if (system->policy == REF_FIXED && !t->is_deadline) {
         say(text, used, "    priority: %d\n", (int)t->priority);
     }
     if (t->late == REF_SKIP) {
@@ -189,6 +194,28 @@ static void draw_lanes(struct ei_random *rng, struct ref_task *t)
     t->is_kernel_lane = t->lane_count == 1 && ei_random_below(rng, 4) == 0;
 }
 
+/* Some tasks without a network are of class deadline, with more or less runtime than they take, as long as the kernel
+ * admits them. */
+static void draw_deadline(struct ei_random *rng, struct ref_system *system)
+{
+    int64_t used_ppm = 0;
+    for (int32_t i = 0; i < system->task_count; i++) {
+        struct ref_task *t = &system->tasks[i];
+        const int64_t steps = 2 * t->pre_ns / 100000 + 1;
+        const int64_t runtime_ns = 100000 + (int64_t)ei_random_below(rng, (uint64_t)steps) * 100000;
+        const int64_t ppm = runtime_ns * 1000000 / t->period_ns;
+        if (ei_random_below(rng, 3) == 0 || t->blocks > 0 || t->after != REF_FIRST || runtime_ns > t->deadline_ns ||
+            runtime_ns > t->period_ns || used_ppm + ppm > 1800000) {
+            continue;
+        }
+        used_ppm += ppm;
+        t->is_deadline = true;
+        t->overlap = 1;
+        t->pre.budget_ns = runtime_ns;
+        t->deadline_ns = ei_random_below(rng, 2) == 0 || t->deadline_ns > t->period_ns ? t->period_ns : t->deadline_ns;
+    }
+}
+
 /* Some tasks are released from outside: at random, in bursts, too early or after the end. */
 static void draw_external(struct ei_random *rng, struct ref_task *t)
 {
@@ -229,6 +256,7 @@ static bool play_system(const char *text, int64_t stop_after, const struct ref_s
 static void draw_system(struct ei_random *rng, struct ref_system *system)
 {
     *system = (struct ref_system){.policy = (enum ref_policy)ei_random_below(rng, 4), .end_ns = 600 * MS};
+    const bool has_deadline = ei_random_below(rng, 3) == 0;
     const bool has_external = ei_random_below(rng, 3) == 0;
     system->watchdog = (int32_t)ei_random_below(rng, 4);
     system->task_count = 2 + (int32_t)ei_random_below(rng, REF_TASKS_MAX - 1);
@@ -245,7 +273,8 @@ static void draw_system(struct ei_random *rng, struct ref_system *system)
             .cpu = (int32_t)ei_random_below(rng, 2),
             .pre_ns = draw_ns(rng, 0, 30),
             .post_ns = draw_ns(rng, 0, ei_random_below(rng, 3) == 0 ? 40 : 5),
-            .blocks = (int32_t)ei_random_below(rng, REF_BLOCKS_MAX + 1),
+            .blocks =
+                has_deadline && ei_random_below(rng, 2) == 0 ? 0 : (int32_t)ei_random_below(rng, REF_BLOCKS_MAX + 1),
             .on_preempt = (enum ref_preempt)ei_random_below(rng, 5),
             .on_deadline = (enum ref_deadline)ei_random_below(rng, 3),
             .is_first_exit_mandatory = ei_random_below(rng, 2) == 0,
@@ -279,6 +308,9 @@ static void draw_system(struct ei_random *rng, struct ref_system *system)
     if (ei_random_below(rng, 2) == 0) {
         draw_limits(rng, system->tasks, system->task_count);
     }
+    if (has_deadline) {
+        draw_deadline(rng, system);
+    }
     ref_assign_priorities(system);
 }
 
@@ -299,11 +331,10 @@ static bool is_same_job(const struct ei_job_record *a, const struct ref_job *b)
     if (b->outcome == REF_SKIPPED || b->outcome == REF_DROPPED) {
         return true;
     }
-    static const enum ei_part parts[REF_PARTS] = {[REF_DELAYED] = EI_PART_RELEASE_DELAY,
-                                                  [REF_BLOCKED] = EI_PART_BLOCKING,
-                                                  [REF_INTERFERED] = EI_PART_INTERFERENCE,
-                                                  [REF_RAN] = EI_PART_EXECUTION,
-                                                  [REF_QUEUED] = EI_PART_LANE_QUEUE};
+    static const enum ei_part parts[REF_PARTS] = {
+        [REF_DELAYED] = EI_PART_RELEASE_DELAY,   [REF_BLOCKED] = EI_PART_BLOCKING,
+        [REF_INTERFERED] = EI_PART_INTERFERENCE, [REF_RAN] = EI_PART_EXECUTION,
+        [REF_QUEUED] = EI_PART_LANE_QUEUE,       [REF_THROTTLED] = EI_PART_THROTTLED};
     bool is_same = a->part_ns[EI_PART_UNEXPLAINED] == 0;
     for (int i = 0; i < REF_PARTS; i++) {
         is_same = is_same && a->part_ns[parts[i]] == b->part_ns[i];
@@ -357,7 +388,7 @@ EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
     const int64_t sets = asked != NULL ? strtoll(asked, NULL, 10) : 600;
     int64_t jobs = 0, preemptions = 0, unrun = 0, blocked_ns = 0, queued_ns = 0;
     int64_t chained = 0, pipelined = 0, upstream = 0, overruns = 0, ended_by_overrun = 0, demotions = 0;
-    int64_t external = 0, held_back = 0;
+    int64_t external = 0, held_back = 0, of_deadline = 0, throttled = 0;
     for (int64_t set = 0; set < sets; set++) {
         struct ref_system system;
         struct ei_random rng;
@@ -390,6 +421,8 @@ EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
             preemptions += expected[i].preemptions;
             blocked_ns += expected[i].part_ns[REF_BLOCKED];
             queued_ns += expected[i].part_ns[REF_QUEUED];
+            of_deadline += system.tasks[expected[i].task_idx].is_deadline;
+            throttled += expected[i].part_ns[REF_THROTTLED] > 0;
             external += system.tasks[expected[i].task_idx].is_external;
             held_back += system.tasks[expected[i].task_idx].is_external && expected[i].job_idx > 0 &&
                          seen.jobs[i].release_ns > system.tasks[expected[i].task_idx].asked_ns[expected[i].job_idx];
@@ -408,6 +441,8 @@ EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
     EI_TRUEF(pipelined > sets, "only %lld jobs ran beside the one before them", (long long)pipelined);
     EI_TRUEF(external > sets * 10 && held_back > sets * 5, "of external tasks %lld jobs, %lld held back",
              (long long)external, (long long)held_back);
+    EI_TRUEF(of_deadline > sets * 10 && throttled > sets * 2, "of class deadline %lld jobs, %lld throttled",
+             (long long)of_deadline, (long long)throttled);
     EI_TRUEF(chained > sets && upstream > sets && overruns > sets && ended_by_overrun > sets && demotions > sets / 40,
              "of chains %lld, for want of a predecessor %lld, overruns %lld, ended by them %lld, demotions %lld",
              (long long)chained, (long long)upstream, (long long)overruns, (long long)ended_by_overrun,

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char text[] = "version: 1\nname: outside\nrun: { duration: 1s, start_delay: 50ms, seed: 3 }\ntasks:\n"
+static const char text[] = "version: 1\nname: outside\nrun: { duration: 2s, start_delay: 50ms, seed: 3 }\ntasks:\n"
                            "  - { name: door, arrival: { model: external, min_interarrival: 10ms }, late_release: { "
                            "queue: 64, drop: newest },\n"
                            "      stages: [ { name: w, kind: cpu, work: { spin: 200us } } ] }\n"

@@ -108,7 +108,7 @@ EI_TEST(degraded_is_said_in_every_output)
                     "einet)\n# DEGRADED: memory is not locked\ntask,",
                     strlen("# DEGRADED: SCHED_FIFO refused")) == 0);
     EI_CONTAINS(csv, "\n# DEGRADED: memory is not locked\ntask,job_idx,");
-    EI_CONTAINS(csv, "control,0,0,completed,plan_done,1,0,0,15,20,900,2000000,,0,0,,,,,,,,,0,,,,0,0,1,0,0,0,0,0,900,,,\n");
+    EI_CONTAINS(csv, "control,0,0,completed,plan_done,1,0,0,15,20,900,2000000,,0,0,,,,,,,,,0,,,,0,0,1,0,0,0,0,0,0,900,,,\n");
     EI_CONTAINS(json, "\"reason\": \"SCHED_FIFO refused: tasks run under SCHED_OTHER\"");
     EI_CONTAINS(json, "\"fix\": null");
     EI_CONTAINS(text, "\nDEGRADED: SCHED_FIFO refused: tasks run under SCHED_OTHER   fix: sudo setcap");
