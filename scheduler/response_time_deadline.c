@@ -50,10 +50,9 @@ struct spread {
     int64_t before_ns; /* work on lanes that goes before relevant jobs due later than the one in question */
 };
 
-/* Bases first_ns..last_ns, none of which lets the job finish later than finish_ns after t0; first_finish_ns: the same
- * of the first alone. */
+/* Bases first_ns..last_ns, none of which lets the job finish later than finish_ns after t0. */
 struct cell {
-    int64_t first_ns, last_ns, first_finish_ns, finish_ns;
+    int64_t first_ns, last_ns, finish_ns;
 };
 
 static int64_t least(int64_t a, int64_t b)
@@ -383,9 +382,7 @@ static int64_t cut_of(const struct inquiry *q, const struct cell *cell)
 
 static struct cell cell_of(struct inquiry *q, int64_t first_ns, int64_t last_ns)
 {
-    struct cell cell = {.first_ns = first_ns, .last_ns = last_ns, .first_finish_ns = finish_of(q, first_ns, first_ns)};
-    cell.finish_ns = first_ns == last_ns ? cell.first_finish_ns : finish_of(q, first_ns, last_ns);
-    return cell;
+    return (struct cell){.first_ns = first_ns, .last_ns = last_ns, .finish_ns = finish_of(q, first_ns, last_ns)};
 }
 
 static int64_t response_of(const struct inquiry *q, const struct cell *cell, bool is_own)
@@ -407,7 +404,8 @@ static int64_t longest_response(struct inquiry *q, int64_t latest_ns, bool is_ow
             worst = response_of(q, &cells[c], is_own) > response_of(q, &cells[worst], is_own) ? c : worst;
         }
         const struct cell cell = cells[worst];
-        if (cell.first_finish_ns == cell.finish_ns || count == CELLS_MAX) {
+        if (cell.first_ns == cell.last_ns || count == CELLS_MAX ||
+            finish_of(q, cell.first_ns, cell.first_ns) == cell.finish_ns) {
             return response_of(q, &cell, is_own);
         }
         const int64_t cut_ns = cut_of(q, &cell);
@@ -416,7 +414,8 @@ static int64_t longest_response(struct inquiry *q, int64_t latest_ns, bool is_ow
     }
 }
 
-struct ei_rta_window ei_rta_deadline_bound(struct ei_rta *rta, int32_t i, int32_t to, bool is_mandatory)
+struct ei_rta_window ei_rta_deadline_bound(struct ei_rta *rta, int32_t i, int32_t to, bool is_mandatory,
+                                           bool is_own_asked)
 {
     struct ei_rta_window window = {.finish_ns = EI_RTA_INFINITE, .own_ns = EI_RTA_INFINITE};
     struct inquiry q;
@@ -427,8 +426,7 @@ struct ei_rta_window ei_rta_deadline_bound(struct ei_rta *rta, int32_t i, int32_
     if (ready_ns < EI_RTA_INFINITE) {
         const int64_t latest_ns = greatest(ready_ns - q.early_ns, -q.late_ns);
         window.finish_ns = longest_response(&q, latest_ns, false);
-        window.own_ns = to == rta->states[i].leg_count - 1 && !is_mandatory ? longest_response(&q, latest_ns, true)
-                                                                            : EI_RTA_INFINITE;
+        window.own_ns = is_own_asked ? longest_response(&q, latest_ns, true) : EI_RTA_INFINITE;
     }
     return window;
 }

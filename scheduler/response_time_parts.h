@@ -76,7 +76,8 @@ int64_t ei_rta_jobs_within(int64_t span_ns, int64_t period_ns);
 
 /* The same question, answered for lanes by deadline from all work that is due before: for legs 0..to of a task whose
  * whole CPU is analysed as one, with its lanes; EI_RTA_INFINITE where it is not. */
-struct ei_rta_window ei_rta_deadline_bound(struct ei_rta *rta, int32_t i, int32_t to, bool is_mandatory);
+struct ei_rta_window ei_rta_deadline_bound(struct ei_rta *rta, int32_t i, int32_t to, bool is_mandatory,
+                                           bool is_own_asked);
 
 /* a + b and a * b for values >= 0, at most EI_RTA_INFINITE. */
 int64_t ei_rta_add(int64_t a, int64_t b);
