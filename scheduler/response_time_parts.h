@@ -70,7 +70,10 @@ bool ei_rta_collect_streams(struct ei_rta *rta, int32_t i, const struct ei_rta_r
 int64_t ei_rta_interference(const struct ei_rta *rta, int64_t window_ns);
 
 /* Most arrivals, a period apart, in a half-open interval. */
-int64_t ei_rta_jobs_within(int64_t span_ns, int64_t period_ns);
+static inline int64_t ei_rta_jobs_within(int64_t span_ns, int64_t period_ns)
+{
+    return span_ns <= 0 ? 0 : (span_ns - 1) / period_ns + 1;
+}
 
 /* ---- response_time_deadline.c ---- */
 
