@@ -167,7 +167,6 @@ static void find_sensitivity(struct work *work, struct ei_analysis *out)
         .rta = &work->rta,
         .tasks = work->model.tasks,
         .states = work->states,
-        .bounds = work->trial_bounds,
         .count = work->model.count,
         .lane_order = order_of(out->policy),
         .assign = assign_of(out->policy),

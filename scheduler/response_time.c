@@ -6,6 +6,7 @@
 #include "scheduler/response_time_parts.h"
 
 #include <errno.h>
+#include <stddef.h>
 
 #define ROUNDS_MAX 1000
 #define LIMIT_PERIODS 16 /* of the longest period or deadline: where the search for a bound ends */
@@ -248,7 +249,8 @@ static int64_t greatest(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-/* Finish of each leg when jobs may queue behind earlier jobs of the task: one window over all legs so far. */
+/* Finish of each leg when jobs may queue behind earlier jobs of the task: one window over all legs so far. out_last: of
+ * the last leg, NULL = not asked for. */
 static void bound_queued(struct ei_rta *rta, int32_t i, bool is_mandatory, int64_t *out_finish_ns,
                          struct ei_rta_window *out_last)
 {
@@ -263,13 +265,17 @@ static void bound_queued(struct ei_rta *rta, int32_t i, bool is_mandatory, int64
             .best_arrival_ns = state->best_arrival_ns,
             .carried_ns = -1,
         };
-        *out_last = ei_rta_window_bound(rta, &query);
+        struct ei_rta_window window = ei_rta_window_bound(rta, &query);
         if (rta->lane_order == EI_RTA_LANES_BY_DEADLINE) {
-            const struct ei_rta_window by_deadline = ei_rta_deadline_bound(rta, i, s, is_mandatory);
-            out_last->finish_ns = least(out_last->finish_ns, by_deadline.finish_ns);
-            out_last->own_ns = least(out_last->own_ns, by_deadline.own_ns);
+            const bool is_own_asked = out_last != NULL && s == state->leg_count - 1;
+            const struct ei_rta_window by_deadline = ei_rta_deadline_bound(rta, i, s, is_mandatory, is_own_asked);
+            window.finish_ns = least(window.finish_ns, by_deadline.finish_ns);
+            window.own_ns = least(window.own_ns, by_deadline.own_ns);
         }
-        out_finish_ns[s] = out_last->finish_ns;
+        out_finish_ns[s] = window.finish_ns;
+        if (out_last != NULL) {
+            *out_last = window;
+        }
     }
 }
 
@@ -309,8 +315,7 @@ static void bound_legs(struct ei_rta *rta, int32_t i, int64_t *out_finish_ns)
 {
     const struct ei_rta_state *state = &rta->states[i];
     int64_t alone_ns[EI_RTA_LEGS_MAX];
-    struct ei_rta_window last;
-    bound_queued(rta, i, false, out_finish_ns, &last);
+    bound_queued(rta, i, false, out_finish_ns, NULL);
     for (int32_t s = 0; s < state->leg_count; s++) {
         alone_ns[s] = out_finish_ns[s];
     }
@@ -322,6 +327,17 @@ static void bound_legs(struct ei_rta *rta, int32_t i, int64_t *out_finish_ns)
     }
 }
 
+/* The bounds by deadline alone, which cost less than the others, are no longer than what is known already. */
+static bool is_settled(struct ei_rta *rta, int32_t i)
+{
+    const struct ei_rta_state *state = &rta->states[i];
+    bool is_no_longer = rta->lane_order == EI_RTA_LANES_BY_DEADLINE;
+    for (int32_t s = 0; is_no_longer && s < state->leg_count; s++) {
+        is_no_longer = ei_rta_deadline_bound(rta, i, s, false, false).finish_ns <= state->finish_ns[s];
+    }
+    return is_no_longer;
+}
+
 /* New bounds of one task; true when one grew. */
 static bool improve(struct ei_rta *rta, int32_t i)
 {
@@ -330,6 +346,9 @@ static bool improve(struct ei_rta *rta, int32_t i)
     const int64_t arrival_ns = greatest(state->arrival_ns, latest_arrival(rta, i));
     bool has_grown = arrival_ns > state->arrival_ns;
     state->arrival_ns = arrival_ns;
+    if (is_settled(rta, i)) {
+        return has_grown;
+    }
     if (state->leg_count > 0) {
         bound_legs(rta, i, finish_ns);
     }
@@ -365,7 +384,21 @@ bool ei_rta_holds_if_others_do(struct ei_rta *rta, int32_t i)
     return finish_ns[state->leg_count - 1] <= rta->tasks[i].deadline_ns;
 }
 
-static void iterate(struct ei_rta *rta)
+/* Who has no deadline has nothing to miss. */
+static bool is_kept(int64_t bound_ns, int64_t deadline_ns)
+{
+    return deadline_ns == INT64_MAX || (bound_ns < EI_RTA_INFINITE && bound_ns <= deadline_ns);
+}
+
+static bool may_miss(const struct ei_rta *rta, int32_t i)
+{
+    const struct ei_rta_state *state = &rta->states[i];
+    const int64_t finish_ns = state->leg_count > 0 ? state->finish_ns[state->leg_count - 1] : state->arrival_ns;
+    return !is_kept(finish_ns, rta->tasks[i].deadline_ns);
+}
+
+/* Bounds only grow, so that one above its deadline stays there. Returns false when that ended the search. */
+static bool iterate(struct ei_rta *rta, bool is_ended_by_miss)
 {
     start_low(rta);
     bool is_growing = true;
@@ -373,7 +406,11 @@ static void iterate(struct ei_rta *rta)
         is_growing = false;
         for (int32_t place = 0; place < rta->count; place++) {
             const int32_t i = rta->states[place].rank;
-            if (!improve(rta, i)) {
+            const bool has_grown = improve(rta, i);
+            if (is_ended_by_miss && may_miss(rta, i)) {
+                return false;
+            }
+            if (!has_grown) {
                 continue;
             }
             is_growing = true;
@@ -384,6 +421,7 @@ static void iterate(struct ei_rta *rta)
             }
         }
     }
+    return true;
 }
 
 /* What is left of a job behind its deadline when it is cut there: the block in progress, or one after it came back to
@@ -444,8 +482,7 @@ static int64_t bound_mandatory(struct ei_rta *rta, int32_t i)
         last_leg--;
     }
     int64_t finish_ns[EI_RTA_LEGS_MAX];
-    struct ei_rta_window last;
-    bound_queued(rta, i, true, finish_ns, &last);
+    bound_queued(rta, i, true, finish_ns, NULL);
     if (is_alone(state, state->finish_ns[state->leg_count - 1])) {
         bound_alone(rta, i, true, state->finish_ns, finish_ns);
     }
@@ -455,12 +492,6 @@ static int64_t bound_mandatory(struct ei_rta *rta, int32_t i)
 static int64_t published(int64_t ns)
 {
     return ns >= EI_RTA_INFINITE ? EI_RTA_NO_BOUND : ns;
-}
-
-/* Who has no deadline has nothing to miss. */
-static bool is_kept(int64_t bound_ns, int64_t deadline_ns)
-{
-    return deadline_ns == INT64_MAX || (bound_ns < EI_RTA_INFINITE && bound_ns <= deadline_ns);
 }
 
 static struct ei_rta_bound bound_of(struct ei_rta *rta, int32_t i)
@@ -490,11 +521,20 @@ static struct ei_rta_bound bound_of(struct ei_rta *rta, int32_t i)
 
 bool ei_rta_solve(struct ei_rta *rta, struct ei_rta_bound *out_bounds)
 {
-    iterate(rta);
+    (void)iterate(rta, false);
     bool is_schedulable = true;
     for (int32_t i = 0; i < rta->count; i++) {
         out_bounds[i] = bound_of(rta, i);
         is_schedulable = is_schedulable && out_bounds[i].is_schedulable;
+    }
+    return is_schedulable;
+}
+
+bool ei_rta_is_schedulable(struct ei_rta *rta)
+{
+    bool is_schedulable = iterate(rta, true);
+    for (int32_t i = 0; is_schedulable && i < rta->count; i++) {
+        is_schedulable = !may_miss(rta, i);
     }
     return is_schedulable;
 }

@@ -137,6 +137,9 @@ int ei_rta_init(struct ei_rta *rta, const struct ei_rta_task *tasks, struct ei_r
 /* Bounds of all tasks into out_bounds[count]. Returns true when every task is schedulable. */
 bool ei_rta_solve(struct ei_rta *rta, struct ei_rta_bound *out_bounds);
 
+/* The same answer alone, at less cost. */
+bool ei_rta_is_schedulable(struct ei_rta *rta);
+
 /* Utilisation in parts per million, rounded up; compare with EI_RTA_LOAD_CAP_PPM. A segment on a lane of a CPU counts
  * for both. out_cpu_ppm[EI_RTA_CPUS_MAX], out_lane_ppm[EI_RTA_LANES_MAX]. */
 void ei_rta_utilisation(const struct ei_rta *rta, int64_t *out_cpu_ppm, int64_t *out_lane_ppm);

@@ -30,6 +30,10 @@ struct rival {
     int64_t longer_ns;         /* its relative deadline is so much longer; INT64_MAX = it has none */
     int64_t lane_ns, chunk_ns; /* its work on lanes, and its longest block */
     int64_t deadline_jitter_ns, finish_ns;
+    /* For the bases at hand. */
+    int64_t due;        /* jobs of a lower task due by the last of them */
+    bool is_surely_due; /* some by the first */
+    int64_t end_jobs;   /* jobs of a higher task that get the lane at the end */
 };
 
 struct inquiry {
@@ -50,10 +54,9 @@ struct spread {
     int64_t before_ns; /* work on lanes that goes before relevant jobs due later than the one in question */
 };
 
-/* Bases first_ns..last_ns, none of which lets the job finish later than finish_ns after t0; first_finish_ns: the same
- * of the first alone. */
+/* Bases first_ns..last_ns, none of which lets the job finish later than finish_ns after t0. */
 struct cell {
-    int64_t first_ns, last_ns, first_finish_ns, finish_ns;
+    int64_t first_ns, last_ns, finish_ns;
 };
 
 static int64_t least(int64_t a, int64_t b)
@@ -193,14 +196,32 @@ static int64_t ready_jobs(const struct rival *rival, int64_t window_ns)
     return ei_rta_jobs_within(window_ns + rival->late_ns - rival->early_ns, rival->period_ns);
 }
 
-/* Jobs of a lower task that are ready from t0 on and due no later than the job in question. */
-static int64_t relevant_jobs(const struct rival *rival, int64_t base_ns, int64_t window_ns)
+/* Jobs of a lower task that are ready from t0 on and due by the base and the deadline of the job in question. */
+static int64_t due_jobs(const struct rival *rival, int64_t base_ns)
 {
-    if (rival->longer_ns == INT64_MAX) {
-        return 0;
+    return rival->longer_ns == INT64_MAX
+               ? 0
+               : ei_rta_jobs_within(base_ns - rival->longer_ns + rival->late_ns + 1, rival->period_ns);
+}
+
+static int64_t relevant_jobs(const struct rival *rival, int64_t window_ns)
+{
+    return rival->due == 0 ? 0 : least(rival->due, ready_jobs(rival, window_ns));
+}
+
+/* What does not depend on the length of the window. */
+static void set_bases(struct inquiry *q, int64_t first_ns, int64_t last_ns)
+{
+    for (int32_t r = 0; r < q->rival_count; r++) {
+        struct rival *rival = &q->rivals[r];
+        if (rival->is_higher) {
+            const int64_t span_ns = last_ns + rival->end_until_ns + rival->late_ns + 1;
+            rival->end_jobs = rival->end_ns > 0 ? ei_rta_jobs_within(span_ns, rival->period_ns) : 0;
+        } else {
+            rival->due = due_jobs(rival, last_ns);
+            rival->is_surely_due = due_jobs(rival, first_ns) > 0;
+        }
     }
-    const int64_t due = ei_rta_jobs_within(base_ns - rival->longer_ns + rival->late_ns + 1, rival->period_ns);
-    return least(due, ready_jobs(rival, window_ns));
 }
 
 static void add_jobs(struct spread *spread, int64_t jobs, int64_t work_ns, int64_t requests)
@@ -212,10 +233,8 @@ static void add_jobs(struct spread *spread, int64_t jobs, int64_t work_ns, int64
 static void add_higher(const struct rival *rival, struct spread *spread)
 {
     const int64_t jobs = ready_jobs(rival, spread->window_ns);
-    const int64_t end_span_ns = spread->last_ns + rival->end_until_ns + rival->late_ns + 1;
     add_jobs(spread, jobs, rival->wcet_ns, rival->requests);
-    add_jobs(spread, least(jobs, ei_rta_jobs_within(end_span_ns, rival->period_ns)), rival->end_ns,
-             rival->end_requests);
+    add_jobs(spread, least(jobs, rival->end_jobs), rival->end_ns, rival->end_requests);
     if (rival->before_ns > 0) {
         const int64_t after_ns = greatest(spread->first_ns + rival->after_ns, -rival->late_ns - 1);
         const int64_t until_ns = least(spread->window_ns, ei_rta_add(spread->last_ns + 1, rival->ask_until_ns));
@@ -238,8 +257,7 @@ static struct runners find_runners(const struct inquiry *q, const struct spread 
     int32_t equals = 0;
     for (int32_t r = 0; r < q->rival_count; r++) {
         const struct rival *rival = &q->rivals[r];
-        if (!rival->is_higher && rival->priority < out.lowest &&
-            relevant_jobs(rival, spread->last_ns, spread->window_ns) > 0) {
+        if (!rival->is_higher && rival->priority < out.lowest && rival->due > 0) {
             out.lowest = rival->priority;
         }
     }
@@ -261,15 +279,13 @@ static int64_t later_jobs(const struct rival *rival, const struct spread *spread
 {
     const int64_t longer_ns =
         rival->longer_ns == INT64_MAX ? INT64_MAX : rival->longer_ns + rival->deadline_jitter_ns - spread->first_ns;
-    const bool is_none_before =
-        rival->deadline_jitter_ns == 0 && relevant_jobs(rival, spread->first_ns, spread->window_ns) > 0;
+    const bool is_none_before = rival->deadline_jitter_ns == 0 && rival->is_surely_due;
     const int64_t before_ns = is_none_before ? 0 : least(rival->finish_ns, longer_ns);
     const int64_t since_ns = greatest(rival->late_ns + 1, before_ns);
     if (since_ns >= EI_RTA_INFINITE) {
         return EI_RTA_INFINITE;
     }
-    return greatest(ei_rta_jobs_within(ready_ns + since_ns, rival->period_ns) -
-                        relevant_jobs(rival, spread->last_ns, spread->window_ns),
+    return greatest(ei_rta_jobs_within(ready_ns + since_ns, rival->period_ns) - relevant_jobs(rival, spread->window_ns),
                     0);
 }
 
@@ -309,7 +325,7 @@ static int64_t demand(const struct inquiry *q, const struct spread *own)
         if (rival->is_higher) {
             add_higher(rival, &spread);
         } else {
-            add_jobs(&spread, relevant_jobs(rival, spread.last_ns, spread.window_ns), rival->wcet_ns, rival->requests);
+            add_jobs(&spread, relevant_jobs(rival, spread.window_ns), rival->wcet_ns, rival->requests);
         }
     }
     return ei_rta_add(spread.work_ns, later_work(q, &spread));
@@ -321,6 +337,7 @@ static int64_t finish_of(struct inquiry *q, int64_t first_ns, int64_t last_ns)
     add_jobs(&own, (last_ns + q->late_ns) / q->period_ns, q->each_ns, q->each_requests);
     add_jobs(&own, 1, q->question_ns, q->question_requests);
     own.window_ns = greatest(own.work_ns, 1);
+    set_bases(q, first_ns, last_ns);
     while (own.window_ns <= q->rta->limit_ns && ++q->steps <= STEPS_MAX) {
         const int64_t next_ns = demand(q, &own);
         if (next_ns <= own.window_ns) {
@@ -336,6 +353,7 @@ static int64_t finish_of(struct inquiry *q, int64_t first_ns, int64_t last_ns)
 static int64_t latest_ready(struct inquiry *q)
 {
     int64_t w_ns = 1;
+    set_bases(q, -q->late_ns, EI_RTA_INFINITE);
     while (w_ns <= q->rta->limit_ns && ++q->steps <= STEPS_MAX) {
         struct spread own = {.first_ns = -q->late_ns, .last_ns = EI_RTA_INFINITE, .window_ns = w_ns};
         add_jobs(&own, ei_rta_jobs_within(w_ns + q->late_ns, q->period_ns), q->each_ns, q->each_requests);
@@ -383,9 +401,7 @@ static int64_t cut_of(const struct inquiry *q, const struct cell *cell)
 
 static struct cell cell_of(struct inquiry *q, int64_t first_ns, int64_t last_ns)
 {
-    struct cell cell = {.first_ns = first_ns, .last_ns = last_ns, .first_finish_ns = finish_of(q, first_ns, first_ns)};
-    cell.finish_ns = first_ns == last_ns ? cell.first_finish_ns : finish_of(q, first_ns, last_ns);
-    return cell;
+    return (struct cell){.first_ns = first_ns, .last_ns = last_ns, .finish_ns = finish_of(q, first_ns, last_ns)};
 }
 
 static int64_t response_of(const struct inquiry *q, const struct cell *cell, bool is_own)
@@ -407,7 +423,8 @@ static int64_t longest_response(struct inquiry *q, int64_t latest_ns, bool is_ow
             worst = response_of(q, &cells[c], is_own) > response_of(q, &cells[worst], is_own) ? c : worst;
         }
         const struct cell cell = cells[worst];
-        if (cell.first_finish_ns == cell.finish_ns || count == CELLS_MAX) {
+        if (cell.first_ns == cell.last_ns || count == CELLS_MAX ||
+            finish_of(q, cell.first_ns, cell.first_ns) == cell.finish_ns) {
             return response_of(q, &cell, is_own);
         }
         const int64_t cut_ns = cut_of(q, &cell);
@@ -416,7 +433,8 @@ static int64_t longest_response(struct inquiry *q, int64_t latest_ns, bool is_ow
     }
 }
 
-struct ei_rta_window ei_rta_deadline_bound(struct ei_rta *rta, int32_t i, int32_t to, bool is_mandatory)
+struct ei_rta_window ei_rta_deadline_bound(struct ei_rta *rta, int32_t i, int32_t to, bool is_mandatory,
+                                           bool is_own_asked)
 {
     struct ei_rta_window window = {.finish_ns = EI_RTA_INFINITE, .own_ns = EI_RTA_INFINITE};
     struct inquiry q;
@@ -427,8 +445,7 @@ struct ei_rta_window ei_rta_deadline_bound(struct ei_rta *rta, int32_t i, int32_
     if (ready_ns < EI_RTA_INFINITE) {
         const int64_t latest_ns = greatest(ready_ns - q.early_ns, -q.late_ns);
         window.finish_ns = longest_response(&q, latest_ns, false);
-        window.own_ns = to == rta->states[i].leg_count - 1 && !is_mandatory ? longest_response(&q, latest_ns, true)
-                                                                            : EI_RTA_INFINITE;
+        window.own_ns = is_own_asked ? longest_response(&q, latest_ns, true) : EI_RTA_INFINITE;
     }
     return window;
 }

@@ -70,13 +70,17 @@ bool ei_rta_collect_streams(struct ei_rta *rta, int32_t i, const struct ei_rta_r
 int64_t ei_rta_interference(const struct ei_rta *rta, int64_t window_ns);
 
 /* Most arrivals, a period apart, in a half-open interval. */
-int64_t ei_rta_jobs_within(int64_t span_ns, int64_t period_ns);
+static inline int64_t ei_rta_jobs_within(int64_t span_ns, int64_t period_ns)
+{
+    return span_ns <= 0 ? 0 : (span_ns - 1) / period_ns + 1;
+}
 
 /* ---- response_time_deadline.c ---- */
 
 /* The same question, answered for lanes by deadline from all work that is due before: for legs 0..to of a task whose
  * whole CPU is analysed as one, with its lanes; EI_RTA_INFINITE where it is not. */
-struct ei_rta_window ei_rta_deadline_bound(struct ei_rta *rta, int32_t i, int32_t to, bool is_mandatory);
+struct ei_rta_window ei_rta_deadline_bound(struct ei_rta *rta, int32_t i, int32_t to, bool is_mandatory,
+                                           bool is_own_asked);
 
 /* a + b and a * b for values >= 0, at most EI_RTA_INFINITE. */
 int64_t ei_rta_add(int64_t a, int64_t b);

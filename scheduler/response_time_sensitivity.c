@@ -12,7 +12,7 @@ static bool is_schedulable(const struct ei_rta_trial *trial)
         return false;
     }
     trial->rta->lane_order = trial->lane_order;
-    return ei_rta_solve(trial->rta, trial->bounds);
+    return ei_rta_is_schedulable(trial->rta);
 }
 
 static void keep_priorities(const struct ei_rta_trial *trial, int32_t *priorities)

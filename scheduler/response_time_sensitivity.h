@@ -12,12 +12,11 @@
 /* Sets the priorities anew after a change, for policies that derive them; NULL in a trial leaves them alone. */
 typedef void (*ei_rta_assign_fn)(struct ei_rta_task *tasks, int32_t count);
 
-/* All borrowed. tasks are changed during a call and as before when it returns; rta, states and bounds are room. */
+/* All borrowed. tasks are changed during a call and as before when it returns; rta and states are room. */
 struct ei_rta_trial {
     struct ei_rta *rta;
     struct ei_rta_task *tasks;   /* count */
     struct ei_rta_state *states; /* count */
-    struct ei_rta_bound *bounds; /* count */
     int32_t count;
     enum ei_rta_lane_order lane_order;
     ei_rta_assign_fn assign;

@@ -252,11 +252,6 @@ bool ei_rta_collect_streams(struct ei_rta *rta, int32_t i, const struct ei_rta_r
     return is_ok;
 }
 
-int64_t ei_rta_jobs_within(int64_t span_ns, int64_t period_ns)
-{
-    return span_ns <= 0 ? 0 : (span_ns - 1) / period_ns + 1;
-}
-
 /* Work on lanes of lower tasks that goes before somebody: each job that waits lets through what is left of jobs due no
  * later, and together they let through no more than there is. */
 static int64_t lower_work(const struct ei_rta *rta, int64_t window_ns)

@@ -204,7 +204,7 @@ EI_TEST(response_time_sensitivity_is_sharp)
     const struct ei_rta_segment net[] = {{.cpu = 0, .lane = NO, .wcet_ns = 900000},
                                          {.cpu = 0, .lane = 0, .wcet_ns = 9000000, .max_nonpreemptive_ns = 1100000}};
     struct ei_rta_task tasks[] = {task(80, 5000000, law, 1), task(60, 50000000, net, 2), task(50, 33333000, net, 2)};
-    const struct ei_rta_trial trial = {.rta = &rta, .tasks = tasks, .states = states, .bounds = bounds, .count = 3};
+    const struct ei_rta_trial trial = {.rta = &rta, .tasks = tasks, .states = states, .count = 3};
     EI_TRUE(solve(tasks, 3));
     const int64_t response_ns = bounds[2].response_ns;
     EI_EQ(ei_rta_smallest_deadline_ns(&trial, 2, tasks[2].deadline_ns), response_ns);

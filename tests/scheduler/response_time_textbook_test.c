@@ -38,7 +38,7 @@ static bool solve(const struct row *rows, int32_t count)
     return ei_rta_solve(&rta, bounds);
 }
 
-static const struct ei_rta_trial trial = {.rta = &rta, .tasks = tasks, .states = states, .bounds = bounds, .count = 2};
+static const struct ei_rta_trial trial = {.rta = &rta, .tasks = tasks, .states = states, .count = 2};
 
 /* Liu, Layland 1973, "Scheduling algorithms for multiprogramming in a hard-real-time environment", section 4, figure 2:
  * T = 2 and 5, C = 1 and 1. With the rate-monotonic order C2 can grow to 2 and no further; with the other order nothing
