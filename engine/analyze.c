@@ -281,6 +281,7 @@ static void forget_unknown(const struct ei_analysis_model *model, struct ei_anal
     for (int32_t i = 0; i < out->task_count; i++) {
         struct ei_analysis_task *task = &out->tasks[i];
         if (is_unknown[i]) {
+            task->may_overlap = may_overlap(model, out, i);
             task->response_ns = task->mandatory_ns = EI_ANALYSIS_NO_BOUND;
             task->is_schedulable = is_kept(task, EI_ANALYSIS_NO_BOUND);
             task->is_unknown = true;
@@ -503,8 +504,10 @@ void ei_analysis_explain(const struct ei_analysis *analysis, int32_t task, char 
         snprintf(out_text, size_bytes,
                  "task '%s' may finish late: no bound of its response was found, its deadline is %.3f ms%s",
                  t->spec->name, deadline_ms,
-                 t->is_unknown
-                     ? " (it shares a CPU or lane with a task of several lanes, or one that the watchdog may demote)"
+                 t->may_overlap ? " (two of its jobs may be in flight, and no bound within its period was found)"
+                 : t->is_unknown
+                     ? " (it shares a CPU or lane with a task of several lanes, one whose jobs may overlap, "
+                       "or one that the watchdog may demote)"
                      : "");
     }
 }

@@ -47,6 +47,7 @@ struct ei_analysis_task {
     int64_t mandatory_ns;     /* the same when it ends at its first exit; without a network, response_ns */
     int64_t blocking_ns;      /* the part of it that is lower-priority blocks at its own requests */
     bool is_unknown;          /* it has no bound because a task that can delay it does what the bounds do not know */
+    bool may_overlap;         /* or it does so itself: two of its jobs may be in flight */
     bool is_schedulable;      /* response_ns <= deadline */
     bool is_guaranteed;       /* or, for an elastic task, mandatory_ns <= deadline: an answer in time */
     int32_t exits;            /* 0 = no network */

@@ -360,11 +360,21 @@ EI_TEST(analyze_says_what_it_does_not_know)
     EI_REQUIRE(r.rc == 0);
     char text[256];
     ei_analysis_explain(r.analysis, 1, text, sizeof text);
-    EI_STREQ(text,
-             "task 'one' may finish late: no bound of its response was found, its deadline is 30.000 ms (it shares "
-             "a CPU or lane with a task of several lanes, or one that the watchdog may demote)");
+    EI_STREQ(
+        text,
+        "task 'one' may finish late: no bound of its response was found, its deadline is 30.000 ms (it shares "
+        "a CPU or lane with a task of several lanes, one whose jobs may overlap, or one that the watchdog may demote)");
     EI_EQ(r.analysis->tasks[0].response_ns, EI_ANALYSIS_NO_BOUND);
     EI_EQ(r.analysis->tasks[2].response_ns, 1 * MS);
+    end(&r);
+    r = run(
+        "version: 1\nname: test\ntasks:\n"
+        "  - { name: two, arrival: { model: periodic, period: 10ms }, deadline: 20ms, overlap: 2, cpus: \"0\", stages: "
+        "[ { name: a, kind: cpu, work: { spin: 8ms } }, { name: b, kind: cpu, work: { spin: 8ms } } ] }\n",
+        &usual);
+    EI_REQUIRE(r.rc == 0);
+    ei_analysis_explain(r.analysis, 0, text, sizeof text);
+    EI_CONTAINS(text, "(two of its jobs may be in flight, and no bound within its period was found)");
     end(&r);
 }
 
