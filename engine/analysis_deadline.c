@@ -64,6 +64,7 @@ void ei_analysis_take_deadline_class(struct ei_analysis_model *model)
                 (struct ei_rta_segment){.cpu = model->group[i], .lane = EI_RTA_NOWHERE, .wcet_ns = server.runtime_ns};
             model->segments[i][0].mandatory_ns = server.runtime_ns;
             task->segment_count = 1;
+            task->period_ns = server.period_ns;
             task->jitter_ns = 2 * server.period_ns;
         }
         task->deadline_ns = INT64_MAX; /* its own bound is not that of fixed priorities */

@@ -348,7 +348,10 @@ int ei_workload_parse(const char *text, size_t length_bytes, const char *name, s
 EINET_RT int32_t ei_workload_chain_head(const struct ei_workload *wl, int32_t task_idx);
 
 /* Of a task of class deadline, as the kernel and its model take it: processor time in each period, the period, and the
- * deadline within it. The period is 0 with arrivals that have none. Thread: any. */
+ * deadline within it. The period is a 32nd shorter than the task's, though not below the deadline: a thread that woke
+ * late once, or used more than it has, would else find its period begun that much too late for ever, and wait for it in
+ * each job. The time is 2 us more than the budgets: one whose runtime is used up to the last ns does not begin a period
+ * when it wakes, but goes on with the old ones. The period is 0 with arrivals that have none. Thread: any. */
 struct ei_bandwidth {
     int64_t runtime_ns, deadline_ns, period_ns;
 };

@@ -3,10 +3,20 @@
  */
 #include "workloads/spec_read.h"
 
+/* Of a period, so much shorter is the server's. */
+#define SLACK_SHARE 32
+/* More than the budgets: two units in which the kernel counts. */
+#define MARGIN_NS 2048
+
 struct ei_bandwidth ei_task_bandwidth(const struct ei_task_spec *task)
 {
-    struct ei_bandwidth bandwidth = {.deadline_ns = task->deadline_ns,
-                                     .period_ns = ei_spec_interarrival_ns(&task->arrival)};
+    const int64_t arrival_ns = ei_spec_interarrival_ns(&task->arrival),
+                  period_ns = arrival_ns - arrival_ns / SLACK_SHARE;
+    struct ei_bandwidth bandwidth = {
+        .runtime_ns = MARGIN_NS,
+        .deadline_ns = task->deadline_ns,
+        .period_ns = task->deadline_ns > period_ns && task->deadline_ns <= arrival_ns ? task->deadline_ns : period_ns,
+    };
     for (int32_t i = 0; i < task->stage_count; i++) {
         bandwidth.runtime_ns += task->stages[i].budget_ns > 0 ? task->stages[i].budget_ns : 0;
     }
@@ -36,13 +46,12 @@ static void check_arrival(struct ei_spec_reader *rd, const struct ei_task_spec *
 
 static void check_limits(struct ei_spec_reader *rd, const struct ei_task_spec *task, int32_t node)
 {
-    const struct ei_bandwidth bandwidth = ei_task_bandwidth(task);
+    const int64_t period_ns = ei_spec_interarrival_ns(&task->arrival);
     const int32_t deadline = ei_spec_node(rd, node, "deadline", NULL);
     char text[EI_DURATION_TEXT_MAX], hint[EI_DIAGNOSTIC_TEXT_MAX];
-    if (deadline >= 0 &&
-        (task->deadline_ns == EI_NONE_NS || (bandwidth.period_ns > 0 && task->deadline_ns > bandwidth.period_ns))) {
-        snprintf(hint, sizeof hint, "at most %s, its period", ei_duration_format(bandwidth.period_ns, text));
-        ei_spec_error(rd, deadline, bandwidth.period_ns > 0 ? hint : NULL,
+    if (deadline >= 0 && (task->deadline_ns == EI_NONE_NS || (period_ns > 0 && task->deadline_ns > period_ns))) {
+        snprintf(hint, sizeof hint, "at most %s, its period", ei_duration_format(period_ns, text));
+        ei_spec_error(rd, deadline, period_ns > 0 ? hint : NULL,
                       "class deadline of task '%s' needs a deadline within its period", task->name);
     }
     for (int32_t i = 0; i < task->stage_count; i++) {

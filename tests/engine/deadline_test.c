@@ -43,12 +43,12 @@ EI_TEST(deadline_job_over_its_runtime_is_throttled_until_the_next_period)
                  "  - { name: low, arrival: { model: periodic, period: 20ms }, cpus: \"0\",\n"
                  "      stages: [ { name: w, kind: cpu, work: { spin: 5ms } } ] }\n",
                  0));
-    /* 3 ms at 0, 20 and 1 ms at 40 ms */
-    EI_EQ(job_of(0, 0)->finish_ns, 41 * MS);
-    EI_EQ(job_of(0, 0)->part_ns[EI_PART_THROTTLED], 34 * MS);
+    /* a little more than 3 ms at 0 and 19.375, the rest at 38.75 ms */
+    EI_EQ(job_of(0, 0)->finish_ns, 38750000 + 1 * MS - 2 * 2048);
+    EI_EQ(job_of(0, 0)->part_ns[EI_PART_THROTTLED], 31750000 + 1 * MS - 2 * 2048);
     EI_EQ(job_of(0, 0)->part_ns[EI_PART_EXECUTION], 7 * MS);
     EI_TRUE((job_of(0, 0)->flags & EI_JOB_OVERRUN) != 0);
-    EI_EQ(job_of(1, 0)->finish_ns, 8 * MS); /* the others have the CPU meanwhile */
+    EI_EQ(job_of(1, 0)->finish_ns, 8 * MS + 2048); /* the others have the CPU meanwhile */
     EI_EQ(seen.demoted, 0);                 /* no watchdog looks at it */
 }
 
@@ -119,6 +119,42 @@ EI_TEST(deadline_within_its_period_is_never_given_more_than_its_share)
     EI_TRUE(t.absolute_ns == 14 * MS && t.left_ns == 2 * MS);
     EI_TRUE(ei_virtual_deadline_wake(&t, 30 * MS));
     EI_EQ(t.absolute_ns, 34 * MS);
+}
+
+/* A job every 10 ms, of which the second wakes 3 ms late. Returns how many later ones wait for their period, the last
+ * one how long. */
+static int32_t wait_after_late_wake(int64_t period_ns, int64_t *out_last_ns)
+{
+    struct ei_virtual_thread t = server(2 * MS, 5 * MS, period_ns);
+    int32_t waits = 0;
+    EI_TRUE(ei_virtual_deadline_wake(&t, 0));
+    EI_TRUE(ei_virtual_deadline_wake(&t, 13 * MS));
+    for (int32_t job = 2; job < 52; job++) {
+        *out_last_ns = 0;
+        if (!ei_virtual_deadline_wake(&t, job * 10 * MS)) {
+            *out_last_ns = t.timer_ns - job * 10 * MS;
+            ei_virtual_deadline_replenish(&t, t.timer_ns);
+            waits++;
+        }
+    }
+    return waits;
+}
+
+EI_TEST(deadline_period_of_the_server_is_shorter_so_that_a_late_job_delays_few)
+{
+    struct ei_task_spec spec = {.stage_count = 1, .stages = {{.budget_ns = 2 * MS}}, .deadline_ns = 5 * MS};
+    spec.arrival = (struct ei_arrival_spec){.model = EI_ARRIVAL_PERIODIC, .period_ns = 10 * MS};
+    int64_t last_ns;
+    const struct ei_bandwidth bandwidth = ei_task_bandwidth(&spec);
+    EI_TRUE(bandwidth.runtime_ns == 2002048 && bandwidth.deadline_ns == 5 * MS && bandwidth.period_ns == 9687500);
+    EI_EQ(wait_after_late_wake(bandwidth.period_ns, &last_ns), 9); /* 3 ms / 0.3125 ms, rounded down */
+    EI_EQ(last_ns, 0);
+    EI_EQ(wait_after_late_wake(10 * MS, &last_ns), 50);
+    EI_EQ(last_ns, 3 * MS);
+    spec.deadline_ns = 9900000;
+    EI_EQ(ei_task_bandwidth(&spec).period_ns, 9900000);
+    spec.deadline_ns = 10 * MS;
+    EI_EQ(ei_task_bandwidth(&spec).period_ns, 10 * MS);
 }
 
 EI_TEST(deadline_spent_runtime_postpones_the_deadline)

@@ -6,23 +6,35 @@ static int64_t deadline_of(const struct thread *t)
     return t->period_begin_ns + t->task->deadline_ns;
 }
 
+/* A little more than the budget, so that a job that needs all of it leaves a rest. */
+static int64_t runtime_of(const struct thread *t)
+{
+    return t->task->pre.budget_ns + 2048;
+}
+
+static int64_t period_of(const struct thread *t)
+{
+    const int64_t shorter_ns = t->task->period_ns - t->task->period_ns / 32;
+    return t->task->deadline_ns > shorter_ns ? t->task->deadline_ns : shorter_ns;
+}
+
 static int64_t next_period_of(const struct thread *t)
 {
-    return t->period_begin_ns + t->task->period_ns;
+    return t->period_begin_ns + period_of(t);
 }
 
 static void begin_anew(struct world *w, struct thread *t)
 {
     t->period_begin_ns = w->now_ns;
-    t->server_rest_ns = t->task->pre.budget_ns;
+    t->server_rest_ns = runtime_of(t);
     t->has_begun = true;
 }
 
 /* A period later, with the runtime again. */
 static void begin_next(struct world *w, struct thread *t)
 {
-    t->period_begin_ns += t->task->period_ns;
-    t->server_rest_ns = t->task->pre.budget_ns;
+    t->period_begin_ns += period_of(t);
+    t->server_rest_ns = runtime_of(t);
     if (deadline_of(t) < w->now_ns) {
         begin_anew(w, t);
     }
@@ -104,8 +116,8 @@ static void throttle_or_go_on(struct world *w, int32_t i)
 void ref_deadline_wake(struct world *w, int32_t i)
 {
     struct thread *t = &w->threads[i];
-    const int64_t runtime_ns = t->task->pre.budget_ns, until_ns = deadline_of(t) - w->now_ns;
-    const bool differ = t->task->deadline_ns != t->task->period_ns;
+    const int64_t runtime_ns = runtime_of(t), until_ns = deadline_of(t) - w->now_ns;
+    const bool differ = t->task->deadline_ns != period_of(t);
     if (!t->has_begun) {
         begin_anew(w, t);
     } else if (t->server_rest_ns == 0 || (differ && until_ns < 0 && w->now_ns < next_period_of(t))) {

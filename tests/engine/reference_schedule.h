@@ -60,8 +60,9 @@ struct ref_task {
     int32_t overlap;
 };
 
-/* Class deadline, on REF_CPUS CPUs. Its server has a begin, from which its deadline and its next period count, and a
- * rest of its runtime. On waking: a first period, or one with the runtime used up, is as below; one that is behind its
+/* Class deadline, on REF_CPUS CPUs. Its server has a begin, from which its deadline and its next period (a
+ * 32nd shorter than the task's, but not below the deadline) count, and a
+ * rest of its runtime (2048 ns more than the budget). On waking: a first period, or one with the runtime used up, is as below; one that is behind its
  * deadline but not at its next period (only when they differ) waits for that without a rest; one behind its deadline
  * begins anew now, as does one whose rest x deadline exceeds the time until its deadline x runtime (each in 1024 ns),
  * but when period and deadline differ it then keeps its begin and its rest becomes that time's share of the runtime (of
