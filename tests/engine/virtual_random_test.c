@@ -1,6 +1,6 @@
 /* The virtual engine against an independent simulator, job for job, and against itself.
  *
- * EINET_TEST_SETS=N plays N task sets.
+ * EINET_TEST_SETS=N plays N task sets, EINET_TEST_SEED=S others.
  */
 #include "rt/random.h"
 #include "tests/engine/reference_schedule.h"
@@ -384,15 +384,16 @@ EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
 {
     static struct ref_job expected[JOBS_MAX];
     static char text[TEXT_BYTES];
-    const char *const asked = getenv("EINET_TEST_SETS");
+    const char *const asked = getenv("EINET_TEST_SETS"), *const seeded = getenv("EINET_TEST_SEED");
     const int64_t sets = asked != NULL ? strtoll(asked, NULL, 10) : 600;
+    const uint64_t seed = seeded != NULL ? strtoull(seeded, NULL, 10) : 77;
     int64_t jobs = 0, preemptions = 0, unrun = 0, blocked_ns = 0, queued_ns = 0;
     int64_t chained = 0, pipelined = 0, upstream = 0, overruns = 0, ended_by_overrun = 0, demotions = 0;
     int64_t external = 0, held_back = 0, of_deadline = 0, throttled = 0;
     for (int64_t set = 0; set < sets; set++) {
         struct ref_system system;
         struct ei_random rng;
-        ei_random_init(&rng, 77, (uint64_t)set);
+        ei_random_init(&rng, seed, (uint64_t)set);
         int32_t demoted;
         draw_system(&rng, &system);
         write_workload(text, &system);
