@@ -65,7 +65,7 @@ static inline dnnl_status_t append_relu(dnnl_post_ops_t ops)
 static inline int32_t md_block(md_ref md)
 {
     int dims = 0, blocks = 0;
-    dnnl_dims_t shape, padded, strides, sizes, indices;
+    dnnl_dims_t *shape, *padded, *strides, *sizes, *indices; /* borrowed from md */
     dnnl_format_kind_t kind;
     if (dnnl_memory_desc_query(md, dnnl_query_format_kind, &kind) != dnnl_success || kind != dnnl_blocked ||
         dnnl_memory_desc_query(md, dnnl_query_ndims_s32, &dims) != dnnl_success ||
@@ -77,15 +77,15 @@ static inline int32_t md_block(md_ref md)
                          dnnl_memory_desc_query(md, dnnl_query_inner_idxs, &indices) != dnnl_success))) {
         return 0;
     }
-    const dnnl_dim_t block = blocks == 1 ? sizes[0] : 1;
-    if (blocks == 1 && indices[0] != 1) {
+    const dnnl_dim_t block = blocks == 1 ? (*sizes)[0] : 1;
+    if (blocks == 1 && (*indices)[0] != 1) {
         return 0;
     }
     if (dims == 2) {
         return block == 1 ? 1 : 0;
     }
-    const bool is_dense = strides[3] == block && strides[2] == block * shape[3] &&
-                          (padded[1] == block || strides[1] == block * shape[3] * shape[2]);
+    const bool is_dense = (*strides)[3] == block && (*strides)[2] == block * (*shape)[3] &&
+                          ((*padded)[1] == block || (*strides)[1] == block * (*shape)[3] * (*shape)[2]);
     return is_dense ? (int32_t)block : 0;
 }
 

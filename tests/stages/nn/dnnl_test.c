@@ -132,8 +132,9 @@ static void write_everything(struct ei_program *p)
     ei_write_batch_norm(&w);
     ei_write_add(&w, 0);
     ei_write_relu(&w);
-    ei_writer_move(&w, 2, 3, 22, 12); /* 3 = conv(2) + 2, while 2 lives on */
+    ei_writer_move(&w, 2, 3, 22, 12); /* 3 = conv(conv(2)) + 2, while 2 lives on */
     ei_write_conv(&w, 22, 3, 1, true);
+    ei_write_conv(&w, 22, 1, 1, true);
     ei_write_add(&w, 2);
     ei_writer_move(&w, 3, 3, 22, 12);
     ei_write_max_pool(&w, 2);
@@ -172,7 +173,11 @@ static void write_everything(struct ei_program *p)
     ei_write_dropout(&w, 0.3F);
     ei_write_linear(&w, 33);
     ei_write_relu(&w);
-    w = ei_writer_branch(p, 3, 33, 0);
+    w = ei_writer_branch(p, 3, 33, 0); /* long enough for its memory to come round */
+    for (int32_t i = 0; i < 4; i++) {
+        ei_write_linear(&w, 33);
+        ei_write_relu(&w);
+    }
     ei_write_linear(&w, CLASSES);
 }
 
