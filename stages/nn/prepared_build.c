@@ -1,18 +1,17 @@
 /* From fused steps to runs: asks oneDNN for each step, puts a reorder where what is there lies otherwise, and notes
  * which run needs which buffer. Set-up only.
  */
+#include "stages/nn/prepared_fold.h"
 #include "stages/nn/prepared_parts.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct builder {
     struct ei_prepared *net;
-    const float *const *params;
+    struct ei_program_numbers numbers;
     enum ei_dnnl_type type;
-    int32_t first_param[EI_PROGRAM_OPS_MAX];
     int32_t own_place[EI_FUSED_VALUES_MAX]; /* of each value; -1 = not yet */
     int32_t part;                           /* being built */
     struct einet_error *err;
@@ -221,53 +220,6 @@ static int place_result(struct builder *b, int32_t value, int32_t reused, enum e
     return place < 0 ? place : buffer;
 }
 
-/* ---- weights ---- */
-
-/* Weights and bias of a step with its batch norm folded in. scaled: NULL = the program's own numbers serve. */
-struct folded {
-    const float *weight, *bias;
-    float *scaled, *shifted;
-};
-
-/* y = x * scale + shift of a batch norm. */
-static void norm_of(const struct builder *b, int32_t norm_idx, int32_t channel, double *scale, double *shift)
-{
-    const struct ei_op *op = &b->net->program.ops[norm_idx];
-    const float *const *p = &b->params[b->first_param[norm_idx]]; /* weight, bias, running mean, running variance */
-    *scale = (double)p[0][channel] / sqrt((double)p[3][channel] + (double)op->eps);
-    *shift = (double)p[1][channel] - (double)p[2][channel] * *scale;
-}
-
-static int fold(const struct builder *b, const struct ei_fused_step *step, struct folded *out)
-{
-    const struct ei_op *op = &b->net->program.ops[step->op_idx];
-    const float *const *p = &b->params[b->first_param[step->op_idx]];
-    *out = (struct folded){.weight = p[0], .bias = op->bias ? p[1] : NULL};
-    if (step->norm_idx < 0) {
-        return 0;
-    }
-    const size_t row =
-        (size_t)op->in_channels * (op->kind == EI_OP_CONV2D ? (size_t)op->kernel_px * (size_t)op->kernel_px : 1);
-    out->scaled = malloc((size_t)op->out_channels * row * sizeof *out->scaled);
-    out->shifted = malloc((size_t)op->out_channels * sizeof *out->shifted);
-    if (out->scaled == NULL || out->shifted == NULL) {
-        free(out->scaled);
-        free(out->shifted);
-        return no_memory(b);
-    }
-    for (int32_t c = 0; c < op->out_channels; c++) {
-        double scale, shift;
-        norm_of(b, step->norm_idx, c, &scale, &shift);
-        for (size_t i = 0; i < row; i++) {
-            out->scaled[(size_t)c * row + i] = (float)((double)p[0][(size_t)c * row + i] * scale);
-        }
-        out->shifted[c] = (float)((op->bias ? (double)p[1][c] : 0.0) * scale + shift);
-    }
-    out->weight = out->scaled;
-    out->bias = out->shifted;
-    return 0;
-}
-
 /* ---- steps ---- */
 
 static bool is_logits(const struct builder *b, int32_t value)
@@ -289,16 +241,15 @@ static int create_weighted(struct builder *b, struct ei_dnnl_step_config *config
     return api->step_create(config, out);
 }
 
-static int build_weighted(struct builder *b, const struct ei_fused_step *step)
+/* The step of a convolution or linear layer with its weights. in: where its input lies. */
+static int prepare_weighted(struct builder *b, const struct ei_fused_step *step, const struct ei_prepared_place *in,
+                            enum ei_dnnl_type *out_type, struct ei_dnnl_step **out)
 {
-    const struct ei_dnnl_api *api = b->net->api;
     const struct ei_op *op = &b->net->program.ops[step->op_idx];
     const bool is_conv = op->kind == EI_OP_CONV2D;
-    const struct ei_prepared_place in = *own_place(b, step->in);
-    struct folded folded;
-    int rc = fold(b, step, &folded);
-    if (rc != 0) {
-        return rc;
+    struct ei_folded folded;
+    if (ei_fold(&b->numbers, step, &folded) != 0) {
+        return no_memory(b);
     }
     struct ei_dnnl_step_config config = {
         .kind = is_conv ? EI_DNNL_CONV : EI_DNNL_LINEAR,
@@ -306,7 +257,7 @@ static int build_weighted(struct builder *b, const struct ei_fused_step *step)
         .out = shape_of(b, step->out),
         .type = b->type,
         .out_type = is_logits(b, step->out) ? EI_DNNL_FLOAT32 : b->type,
-        .in_layout = is_conv || in.type != b->type ? NULL : in.layout,
+        .in_layout = is_conv || in->type != b->type ? NULL : in->layout,
         .kernel_px = op->kernel_px,
         .stride_px = op->stride_px,
         .padding_px = op->padding_px,
@@ -315,34 +266,47 @@ static int build_weighted(struct builder *b, const struct ei_fused_step *step)
         .has_relu = step->has_relu ? 1 : 0,
         .has_sum = step->has_sum ? 1 : 0,
     };
-    int32_t reused = -1;
     if (step->has_sum) {
         config.out_layout = own_place(b, step->in2)->layout;
         config.out_type = own_place(b, step->in2)->type;
     }
+    *out_type = config.out_type;
+    const int rc = create_weighted(b, &config, out);
+    ei_folded_fini(&folded);
+    return rc != 0 ? refused(b, step->op_idx, rc) : 0;
+}
+
+/* Buffer onto whose numbers a sum is added: that of in2, or a copy of it where somebody needs in2 later. */
+static int32_t place_sum(struct builder *b, const struct ei_fused_step *step)
+{
+    const struct ei_prepared_place added = *own_place(b, step->in2);
+    if (step->may_overwrite) {
+        return added.buffer;
+    }
+    const int32_t copy = add_buffer(b, b->part, b->net->api->layout_bytes(added.layout));
+    const int rc = copy < 0 ? copy : add_reorder(b, &added, copy, added.layout);
+    return rc < 0 ? rc : copy;
+}
+
+static int build_weighted(struct builder *b, const struct ei_fused_step *step)
+{
+    const struct ei_dnnl_api *api = b->net->api;
+    const struct ei_prepared_place in = *own_place(b, step->in);
     struct ei_prepared_item run = {.op_idx = step->op_idx,
                                    .norm_idx = step->norm_idx,
                                    .has_relu = step->has_relu,
                                    .has_sum = step->has_sum,
                                    .in2_buffer = -1};
-    rc = create_weighted(b, &config, &run.step);
-    free(folded.scaled);
-    free(folded.shifted);
+    enum ei_dnnl_type out_type = b->type;
+    int rc = prepare_weighted(b, step, &in, &out_type, &run.step);
     if (rc != 0) {
-        return refused(b, step->op_idx, rc);
+        return rc;
     }
     run.in_buffer = want(b, step->in, api->step_layout(run.step, EI_DNNL_IN), b->type);
-    rc = run.in_buffer < 0 ? run.in_buffer : 0;
-    if (rc == 0 && step->has_sum) {
-        const struct ei_prepared_place added = *own_place(b, step->in2);
-        reused = added.buffer;
-        if (!step->may_overwrite) { /* somebody needs it later: the sum goes on in a copy */
-            reused = add_buffer(b, b->part, api->layout_bytes(added.layout));
-            rc = reused < 0 ? reused : add_reorder(b, &added, reused, added.layout);
-        }
-    }
+    const int32_t reused = run.in_buffer >= 0 && step->has_sum ? place_sum(b, step) : -1;
+    rc = run.in_buffer < 0 ? run.in_buffer : step->has_sum && reused < 0 ? reused : 0;
     if (rc == 0) {
-        run.out_buffer = place_result(b, step->out, reused, config.out_type, api->step_layout(run.step, EI_DNNL_OUT));
+        run.out_buffer = place_result(b, step->out, reused, out_type, api->step_layout(run.step, EI_DNNL_OUT));
         rc = run.out_buffer < 0 ? run.out_buffer : add_run(b, &run);
     }
     if (rc != 0) {
@@ -459,7 +423,7 @@ static int build_kernel(struct builder *b, const struct ei_fused_step *step, enu
         run.shift = malloc((size_t)channels * sizeof *run.shift);
         for (int32_t c = 0; run.scale != NULL && run.shift != NULL && c < channels; c++) {
             double scale, shift;
-            norm_of(b, step->op_idx, c, &scale, &shift);
+            ei_norm_of_channel(&b->numbers, step->op_idx, c, &scale, &shift);
             run.scale[c] = (float)scale;
             run.shift[c] = (float)shift;
         }
@@ -529,20 +493,6 @@ static int build_input(struct builder *b)
     return rc;
 }
 
-static void find_params(struct builder *b)
-{
-    const struct ei_program *program = &b->net->program;
-    struct ei_param of_op[EI_PROGRAM_PARAMS_PER_OP_MAX];
-    int32_t next = 0;
-    for (int32_t part = 0; part < 2 * program->block_count; part++) {
-        const struct ei_program_part *ops = ei_program_part(program, part / 2, part % 2 != 0);
-        for (int32_t i = 0; i < ops->op_count; i++) {
-            b->first_param[ops->first_op + i] = next;
-            next += ei_program_op_params(program, part / 2, part % 2 != 0, i, of_op);
-        }
-    }
-}
-
 int ei_prepared_build(struct ei_prepared *net, const float *const *params, enum ei_dnnl_type type,
                       struct einet_error *err)
 {
@@ -550,11 +500,11 @@ int ei_prepared_build(struct ei_prepared *net, const float *const *params, enum 
     if (b == NULL) {
         return einet_error_set(err, -ENOMEM, "no memory for a network");
     }
-    *b = (struct builder){.net = net, .params = params, .type = type, .part = -1, .err = err};
+    *b = (struct builder){.net = net, .type = type, .part = -1, .err = err};
+    ei_program_numbers_find(&net->program, params, &b->numbers);
     for (int32_t v = 0; v < EI_FUSED_VALUES_MAX; v++) {
         b->own_place[v] = -1;
     }
-    find_params(b);
     int rc = build_input(b);
     for (int32_t part = 0; rc == 0 && part < 2 * net->program.block_count; part++) {
         const struct ei_program_part *steps = &net->fused.parts[part];
