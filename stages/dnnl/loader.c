@@ -1,6 +1,7 @@
 /* A mutex guards the one global, the table that was found; not for real-time threads. */
 #include "stages/dnnl/loader.h"
 
+#include "rt/memory.h"
 #include "stages/plugin_file.h"
 
 #include <dlfcn.h>
@@ -39,6 +40,7 @@ int ei_dnnl_load(const struct ei_dnnl_api **out_api, struct einet_error *err)
     int rc = 0;
     pthread_mutex_lock(&load_lock);
     if (loaded == NULL) {
+        (void)ei_memory_tune_malloc();
         rc = load_locked(err);
     }
     if (rc == 0) {

@@ -12,6 +12,7 @@
 #include "tests/stages/nn/reference.h"
 
 #include <malloc.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
@@ -418,6 +419,49 @@ EI_TEST(trained_networks_match_libtorch)
     expect_same_on_both("models/pretrained/b-alexnet-cifar10.safetensors", "b-alexnet");
     expect_same_on_both("models/pretrained/b-alexnet-mnist.safetensors", "b-alexnet");
     expect_same_on_both("models/pretrained/msdnet-21-light-cifar10.safetensors", "msdnet-21-light");
+}
+
+struct runner {
+    struct ei_network *net;
+    float input[32 * 32], expected[30];
+    int differences;
+};
+
+static void *run_many(void *context)
+{
+    struct runner *r = context;
+    r->differences += ei_network_thread_enter(r->net) != 0;
+    for (int i = 0; i < 100; i++) {
+        float logits[30] = {0};
+        run_network(r->net, r->input, logits);
+        r->differences += memcmp(logits, r->expected, sizeof logits) != 0;
+    }
+    return NULL;
+}
+
+/* Prepared here, run there, two at once: oneDNN shares the kernels of equal layers. */
+EI_TEST(networks_run_in_parallel)
+{
+    (void)dnnl_or_skip();
+    static struct runner runners[2];
+    pthread_t threads[2];
+    for (int i = 0; i < 2; i++) {
+        struct runner *r = &runners[i];
+        r->net = open_file("models/pretrained/b-alexnet-mnist.safetensors", "b-alexnet", EI_NETWORK_DNNL,
+                           EI_NETWORK_FLOAT32);
+        float *input = draw(20 + (uint64_t)i, sizeof r->input / sizeof *r->input);
+        memcpy(r->input, input, sizeof r->input);
+        free(input);
+        run_network(r->net, r->input, r->expected);
+    }
+    for (int i = 0; i < 2; i++) {
+        EI_EQ(pthread_create(&threads[i], NULL, run_many, &runners[i]), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+        EI_EQ(runners[i].differences, 0);
+        ei_network_destroy(runners[i].net);
+    }
 }
 
 static _Thread_local int submits;
