@@ -30,6 +30,8 @@ static const char help[] =
     "  --data DIR         folder of the real data sets (default: environment EINET_DATA, else data)\n"
     "  --model NAME       network (default: as the weights say). NAME-classic, the single-exit network, runs on\n"
     "                     the weights of NAME, too\n"
+    "  --backend B        aten (libtorch), dnnl (oneDNN) or auto: dnnl where it is installed and knows every layer,\n"
+    "                     else aten, as a lane does; default auto\n"
     "  --precision P      fp32 or bf16: of weights and activations, default fp32\n"
     "  --runs N           measured inferences of the times, default 1000\n"
     "  --cold             empty the caches before every part: the time after a preemption, not in sequence\n"
@@ -52,6 +54,7 @@ enum option_id {
     OPT_OUT,
     OPT_DATA,
     OPT_MODEL,
+    OPT_BACKEND,
     OPT_PRECISION,
     OPT_RUNS,
     OPT_COLD,
@@ -70,6 +73,7 @@ static const struct option options[] = {
     {"out", required_argument, NULL, OPT_OUT},
     {"data", required_argument, NULL, OPT_DATA},
     {"model", required_argument, NULL, OPT_MODEL},
+    {"backend", required_argument, NULL, OPT_BACKEND},
     {"precision", required_argument, NULL, OPT_PRECISION},
     {"runs", required_argument, NULL, OPT_RUNS},
     {"cold", no_argument, NULL, OPT_COLD},
@@ -114,6 +118,11 @@ static bool apply_option(struct request *r, int id, const char *value)
     case OPT_PRECISION:
         r->job.precision = strcmp(value, "bf16") == 0 ? EI_NETWORK_BFLOAT16 : EI_NETWORK_FLOAT32;
         return strcmp(value, "bf16") == 0 || strcmp(value, "fp32") == 0;
+    case OPT_BACKEND:
+        r->job.backend = strcmp(value, "aten") == 0   ? EI_NETWORK_ATEN
+                         : strcmp(value, "dnnl") == 0 ? EI_NETWORK_DNNL
+                                                      : EI_NETWORK_AUTO;
+        return strcmp(value, "aten") == 0 || strcmp(value, "dnnl") == 0 || strcmp(value, "auto") == 0;
     case OPT_PRIORITY:
         return parse_count(value, 1, EI_PROFILE_PRIORITY_MAX, &r->job.et.priority);
     case OPT_CPU:
@@ -197,7 +206,8 @@ static int parse_arguments(int argc, char **argv, struct request *r)
 int einet_profile_command(int argc, char **argv)
 {
     struct request r = {
-        .job = {.et = {.mode = EI_ET_SEQUENTIAL, .runs = 1000, .threads = 1, .priority = PRIORITY_DEFAULT, .cpu = -1},
+        .job = {.backend = EI_NETWORK_AUTO,
+                .et = {.mode = EI_ET_SEQUENTIAL, .runs = 1000, .threads = 1, .priority = PRIORITY_DEFAULT, .cpu = -1},
                 .measure_et = true,
                 .measure_cs = true}};
     const int status = parse_arguments(argc, argv, &r);

@@ -36,6 +36,18 @@ static int open_emulated(struct ei_live_task *task, const struct ei_model_spec *
     return ei_network_open_emulate(&config, &task->nn.net, err);
 }
 
+/* As the task's lane says; all lanes that a task may use say the same. */
+static enum ei_network_backend_kind backend_of(const struct ei_live_task *task)
+{
+    static const enum ei_network_backend_kind backends[] = {
+        [EI_SPEC_BACKEND_AUTO] = EI_NETWORK_AUTO,
+        [EI_SPEC_BACKEND_ATEN] = EI_NETWORK_ATEN,
+        [EI_SPEC_BACKEND_DNNL] = EI_NETWORK_DNNL,
+    };
+    const struct ei_stage_spec *stage = &task->spec->stages[task->spec->nn_stage_idx];
+    return backends[task->run->wl->lanes[stage->lane_idx].backend];
+}
+
 static int open_zoo(struct ei_live_task *task, const struct ei_model_spec *model, struct einet_error *err)
 {
     const struct ei_network_zoo_config config = {
@@ -43,13 +55,14 @@ static int open_zoo(struct ei_live_task *task, const struct ei_model_spec *model
         .weights_path = model->weights,
         .dataset = model->dataset,
         .threads = 1,
+        .backend = backend_of(task),
     };
     return ei_network_open_zoo(&config, &task->nn.net, err);
 }
 
 static int open_bundle(struct ei_live_task *task, const struct ei_model_spec *model, struct einet_error *err)
 {
-    const struct ei_network_bundle_config config = {.dir = model->bundle, .threads = 1};
+    const struct ei_network_bundle_config config = {.dir = model->bundle, .threads = 1, .backend = backend_of(task)};
     return ei_network_open_bundle(&config, &task->nn.net, err);
 }
 

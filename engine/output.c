@@ -1,5 +1,6 @@
 /* Where results go and what the report is told about the run. */
 #include "engine/run_state.h"
+#include "stages/dnnl/loader.h"
 #include "stages/torch/loader.h"
 
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #define DEGRADED_TEXT_MAX (3 * EI_PRIVILEGE_TEXT_MAX + 32) /* "asked for X, got Y: why" */
+#define BACKENDS_TEXT_MAX 4096
 #define DEGRADED_MAX (EI_PRIVILEGE_COUNT + 2)
 #define WORKLOAD_FILE "workload.yaml"
 #define PARTIAL ".partial"
@@ -239,6 +241,37 @@ static const char *libtorch_version(const struct ei_run *run)
     return NULL;
 }
 
+/* Version of oneDNN when a network of this run computes with it, else NULL. */
+static const char *dnnl_version(const struct ei_run *run)
+{
+    const struct ei_dnnl_api *api = NULL;
+    for (int32_t i = 0; i < run->wl->task_count; i++) {
+        const struct ei_network *net = run->tasks[i].nn.net;
+        if (net != NULL && strcmp(ei_network_info(net)->backend, "dnnl") == 0) {
+            return ei_dnnl_load(&api, NULL) == 0 ? api->version : NULL;
+        }
+    }
+    return NULL;
+}
+
+/* "camera: dnnl; driver: aten (why not dnnl)": what computes the networks that have weights. */
+static void list_backends(const struct ei_run *run, char *out, size_t size_bytes)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (int32_t i = 0; i < run->wl->task_count && used < size_bytes; i++) {
+        const struct ei_network *net = run->tasks[i].nn.net;
+        if (net == NULL || strcmp(ei_network_info(net)->backend, "emulate") == 0) {
+            continue;
+        }
+        const char *note = ei_network_info(net)->backend_note;
+        const int more =
+            snprintf(out + used, size_bytes - used, "%s%s: %s%s%s%s", used > 0 ? "; " : "", run->wl->tasks[i].name,
+                     ei_network_info(net)->backend, note[0] != '\0' ? " (" : "", note, note[0] != '\0' ? ")" : "");
+        used += more > 0 ? (size_t)more : 0;
+    }
+}
+
 int ei_run_create_collector(struct ei_run *run, struct ei_collector **out, struct einet_error *err)
 {
     struct ei_metrics_task tasks[EI_TASKS_MAX];
@@ -251,7 +284,11 @@ int ei_run_create_collector(struct ei_run *run, struct ei_collector **out, struc
     (void)gethostname(host, sizeof host - 1);
     snprintf(asked_throttle, sizeof asked_throttle, "%lld of %lld us", (long long)run->machine.rt_runtime_us,
              (long long)run->machine.rt_period_us);
-    const struct ei_metrics_pair more[] = {{"preemption", run->machine.preemption},
+    char backends[BACKENDS_TEXT_MAX];
+    list_backends(run, backends, sizeof backends);
+    const struct ei_metrics_pair more[] = {{"onednn", dnnl_version(run)},
+                                           {"backends", backends[0] != '\0' ? backends : NULL},
+                                           {"preemption", run->machine.preemption},
                                            {"hypervisor", run->machine.hypervisor},
                                            {"rt_throttling", asked_throttle}};
     const struct ei_metrics_run description = {

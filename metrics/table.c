@@ -337,6 +337,16 @@ static void print_task_notes(const struct ei_collector *collector, int32_t task_
     paragraph_end(paragraph);
 }
 
+/* What computed the networks, when some had weights. */
+static void print_backends(const struct ei_collector *collector, struct paragraph *paragraph)
+{
+    const char *backends = json_string_value(json_object_get(collector->machine, "backends"));
+    if (backends != NULL) {
+        paragraph_item(paragraph, EI_COLOUR_NONE, "computed by %s", backends);
+        paragraph_end(paragraph);
+    }
+}
+
 static void print_degraded(const struct ei_collector *collector, struct paragraph *paragraph)
 {
     const size_t count = json_array_size(collector->degraded);
@@ -388,6 +398,7 @@ int ei_collector_print_table(const struct ei_collector *collector, FILE *out, bo
     }
     print_slos(collector, &paragraph);
     print_noise(collector, &paragraph);
+    print_backends(collector, &paragraph);
     print_degraded(collector, &paragraph);
     if (ferror(out)) {
         return errno != 0 ? -errno : -EIO;

@@ -59,7 +59,7 @@ static int open_network(const struct ei_profile_job *job, struct ei_network **ou
 {
     if (job->bundle_dir != NULL) {
         const struct ei_network_bundle_config config = {
-            .dir = job->bundle_dir, .dataset = job->dataset, .threads = job->et.threads};
+            .dir = job->bundle_dir, .dataset = job->dataset, .threads = job->et.threads, .backend = job->backend};
         return job->precision == EI_NETWORK_FLOAT32
                    ? ei_network_open_bundle(&config, out, err)
                    : einet_error_set(err, EINET_E_USAGE,
@@ -71,7 +71,8 @@ static int open_network(const struct ei_profile_job *job, struct ei_network **ou
                                                  .weights_path = job->weights_path,
                                                  .dataset = job->dataset,
                                                  .threads = job->et.threads,
-                                                 .precision = job->precision};
+                                                 .precision = job->precision,
+                                                 .backend = job->backend};
     return rc == 0 ? ei_network_open_zoo(&config, out, err) : rc;
 }
 

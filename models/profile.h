@@ -56,6 +56,7 @@ struct ei_profile_job {
     const char *weights_path, *zoo; /* zoo NULL = as the weights say */
     const char *bundle_dir;         /* a bundle in place of weights; NULL = none */
     enum ei_network_precision precision;
+    enum ei_network_backend_kind backend;
     const char *dataset, *data_root; /* data_root NULL = environment EINET_DATA, else "data" */
     const char *out_prefix;          /* PREFIX.et.csv and PREFIX.cs are written */
     struct ei_profile_et_config et;

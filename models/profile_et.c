@@ -12,6 +12,7 @@
 #include "rt/memory.h"
 #include "rt/thread.h"
 #include "rt/topology.h"
+#include "stages/dnnl/loader.h"
 #include "stages/post/class_ops.h"
 #include "stages/torch/loader.h"
 
@@ -179,12 +180,19 @@ static void describe_network(const struct et_run *r, struct ei_et_profile *out)
 {
     const struct ei_network_info *info = r->bench.info;
     const struct ei_torch_api *api = NULL;
+    const struct ei_dnnl_api *dnnl = NULL;
     snprintf(out->network, sizeof out->network, "%s", info->name);
     snprintf(out->weights_sha256, sizeof out->weights_sha256, "%s", info->weights_sha256);
     snprintf(out->lane, sizeof out->lane, "cpu");
     const bool is_torch = strcmp(info->backend, "aten") == 0 && ei_torch_load(&api, NULL) == 0;
-    snprintf(out->backend, sizeof out->backend, "%s%s%.64s", info->backend, is_torch ? ", libtorch " : "",
-             is_torch ? api->version : "");
+    const bool is_dnnl = strcmp(info->backend, "dnnl") == 0 && ei_dnnl_load(&dnnl, NULL) == 0;
+    snprintf(out->backend, sizeof out->backend, "%s%s%.64s", info->backend,
+             is_torch  ? ", libtorch "
+             : is_dnnl ? ", oneDNN "
+                       : "",
+             is_torch  ? api->version
+             : is_dnnl ? dnnl->version
+                       : "");
     out->exits = info->exits;
     out->precision = info->precision == EI_NETWORK_BFLOAT16 ? EI_PROFILE_BFLOAT16 : EI_PROFILE_FLOAT32;
 }

@@ -23,6 +23,8 @@ static const struct ei_word lock_words[] = {
 static const struct ei_word lane_words[] = {{"cpu", EI_SPEC_LANE_CPU}, {"cuda", EI_WORD_ABSENT}, END};
 static const struct ei_word preempt_words[] = {
     {"block", EI_SPEC_LANE_PREEMPT_BLOCK}, {"kernel", EI_SPEC_LANE_PREEMPT_KERNEL}, END};
+static const struct ei_word backend_words[] = {
+    {"auto", EI_SPEC_BACKEND_AUTO}, {"aten", EI_SPEC_BACKEND_ATEN}, {"dnnl", EI_SPEC_BACKEND_DNNL}, END};
 /* As stages/nn/zoo.h has them; a test compares. */
 static const struct ei_word zoo_words[] = {{"b-alexnet", 0},
                                            {"b-alexnet-classic", 0},
@@ -192,6 +194,9 @@ const struct ei_field ei_fields[] = {
     {LANE_AT(preempt), .key = "preempt", .type = EI_FIELD_WORD, .words = preempt_words, .default_text = "block",
      .doc = "When a higher job goes first; block: it gets the lane at the next block boundary, as on an accelerator; "
             "kernel: nobody holds the lane, each job computes in its own thread, and SCHED_FIFO preempts in mid-block."},
+    {LANE_AT(backend), .key = "backend", .type = EI_FIELD_WORD, .words = backend_words, .default_text = "auto",
+     .doc = "Library that computes networks with weights; aten: libtorch; dnnl: oneDNN, prepared once, for networks of "
+            "layers; auto: dnnl where it is installed and knows every layer, else aten."},
     ABSENT(LANE, "device"), ABSENT(LANE, "wait"), ABSENT(LANE, "fallback"),
 
     {MODEL_AT(zoo), .key = "zoo", .type = EI_FIELD_CHOICE, .words = zoo_words, .only = BIT(EI_SPEC_MODEL_ZOO),

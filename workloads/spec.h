@@ -64,6 +64,7 @@ struct ei_platform_spec {
 
 enum ei_spec_lane_kind { EI_SPEC_LANE_CPU };
 enum ei_spec_lane_preempt { EI_SPEC_LANE_PREEMPT_BLOCK, EI_SPEC_LANE_PREEMPT_KERNEL };
+enum ei_spec_backend { EI_SPEC_BACKEND_AUTO, EI_SPEC_BACKEND_ATEN, EI_SPEC_BACKEND_DNNL };
 
 struct ei_lane_spec {
     struct ei_place place;
@@ -71,6 +72,7 @@ struct ei_lane_spec {
     enum ei_spec_lane_kind kind;
     struct ei_cpuset cpus; /* empty = auto: all CPUs of the process but the housekeeping ones (all, if none is left) */
     enum ei_spec_lane_preempt preempt;
+    enum ei_spec_backend backend; /* of networks with weights; the same for all lanes of a list */
 };
 
 enum ei_emulated_kind { EI_EMULATED_CONSTANT, EI_EMULATED_LOGNORMAL };

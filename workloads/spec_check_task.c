@@ -486,6 +486,12 @@ static void check_cpus(struct subject *s)
                           "give both the CPUs of both: a job's thread does not move with its lane",
                           "lanes '%s' and '%s' of task '%s' have different cpus", lane->name, other->name, task->name);
         }
+        if (other->backend != lane->backend) {
+            ei_spec_error(s->rd, ei_spec_node(s->rd, stage_node(s, task->nn_stage_idx), "lane", NULL),
+                          "give both the same: a network is prepared once",
+                          "lanes '%s' and '%s' of task '%s' have different backends", lane->name, other->name,
+                          task->name);
+        }
     }
     if (ei_cpuset_is_empty(&task->cpus)) {
         task->cpus = lane->cpus;

@@ -1,6 +1,7 @@
-/* A bundle as a network on the `aten` backend; see network.h. */
+/* A bundle as a network on the backend asked for; see network.h. */
 #include "stages/nn/bundle.h"
 #include "stages/nn/network_aten.h"
+#include "stages/nn/network_dnnl.h"
 #include "stages/torch/loader.h"
 
 #include <errno.h>
@@ -35,21 +36,27 @@ static int check_expected(const struct ei_network_bundle_config *config, const s
     return 0;
 }
 
-static int load_weights(const char *dir, struct ei_exec *exec, struct einet_error *err)
+struct bundle_source {
+    const char *dir;
+    const struct ei_program *program;
+};
+
+static int load_weights(void *context, const struct ei_param_sink *sink, struct einet_error *err)
 {
+    const struct bundle_source *b = context;
     char path[EI_BUNDLE_PATH_MAX];
     struct ei_safetensors *file;
-    if (ei_exec_param_count(exec) == 0) {
+    if (ei_program_param_count(b->program) == 0) {
         return 0;
     }
-    int rc = ei_bundle_path(dir, EI_BUNDLE_WEIGHTS, path, err);
+    int rc = ei_bundle_path(b->dir, EI_BUNDLE_WEIGHTS, path, err);
     if (rc == 0) {
         rc = ei_safetensors_open(path, &file, err);
     }
     if (rc != 0) {
         return rc;
     }
-    rc = ei_network_load_params(exec, file, path, err);
+    rc = ei_network_load_params(b->program, sink, file, path, err);
     ei_safetensors_close(file);
     return rc;
 }
@@ -84,27 +91,24 @@ static void fill_info(const struct ei_bundle *bundle, struct ei_network_info *ou
     memcpy(out->exit_accuracy, bundle->exit_accuracy, sizeof bundle->exit_accuracy);
 }
 
-static int open_bundle(const struct ei_network_bundle_config *config, struct ei_bundle *bundle, struct ei_network **out,
-                       struct einet_error *err)
+static int open_aten(const struct ei_network_bundle_config *config, struct ei_bundle *bundle, const char *note,
+                     struct ei_network **out, struct einet_error *err)
 {
     const struct ei_torch_api *api = NULL;
     struct ei_exec *exec = NULL;
     struct ei_network_info info;
-    int rc = ei_bundle_read(config->dir, bundle, err);
-    if (rc == 0) {
-        rc = check_expected(config, bundle, err);
-    }
-    if (rc == 0) {
-        rc = ei_torch_load(&api, err);
-    }
+    struct bundle_source bundled = {config->dir, &bundle->program};
+    const struct ei_param_source source = {load_weights, &bundled};
+    int rc = ei_torch_load(&api, err);
     if (rc == 0) {
         rc = ei_bundle_exec(config->dir, api, bundle, &exec, err);
     }
     if (rc == 0) {
-        rc = load_weights(config->dir, exec, err);
+        rc = ei_network_aten_load(exec, &source, err);
     }
     if (rc == 0) {
         fill_info(bundle, &info);
+        snprintf(info.backend_note, sizeof info.backend_note, "%.199s", note);
         rc = ei_bundle_sha256(config->dir, &bundle->program, info.weights_sha256, err);
     }
     if (rc == 0) {
@@ -118,6 +122,51 @@ static int open_bundle(const struct ei_network_bundle_config *config, struct ei_
         return rc;
     }
     return ei_network_aten_create(api, exec, &info, config->threads, out, err);
+}
+
+static int open_dnnl(const struct ei_network_bundle_config *config, struct ei_bundle *bundle, struct ei_network **out,
+                     struct einet_error *err)
+{
+    struct ei_network_info info;
+    struct bundle_source bundled = {config->dir, &bundle->program};
+    const struct ei_param_source source = {load_weights, &bundled};
+    if (bundle->program.script_count > 0) {
+        return einet_error_set(err, EINET_E_USAGE, "oneDNN does not run %s: %.64s is a TorchScript part",
+                               bundle->program.name, bundle->program.scripts[0]);
+    }
+    char manifest[EI_BUNDLE_PATH_MAX];
+    struct einet_error why = {0};
+    int rc = ei_bundle_path(config->dir, EI_BUNDLE_MANIFEST, manifest, err);
+    if (rc == 0 && ei_program_resolve(&bundle->program, NULL, &why) != 0) {
+        rc = einet_error_set_at(err, EINET_E_MISMATCH, manifest, 0, 0, "%s", why.text);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    fill_info(bundle, &info);
+    rc = ei_bundle_sha256(config->dir, &bundle->program, info.weights_sha256, err);
+    return rc != 0 ? rc : ei_network_dnnl_create(&bundle->program, &info, config->threads, &source, out, err);
+}
+
+static int open_bundle(const struct ei_network_bundle_config *config, struct ei_bundle *bundle, struct ei_network **out,
+                       struct einet_error *err)
+{
+    int rc = ei_bundle_read(config->dir, bundle, err);
+    if (rc == 0) {
+        rc = check_expected(config, bundle, err);
+    }
+    if (rc != 0 || config->backend == EI_NETWORK_ATEN) {
+        return rc != 0 ? rc : open_aten(config, bundle, "", out, err);
+    }
+    struct einet_error why = {0};
+    rc = open_dnnl(config, bundle, out, &why);
+    if (ei_network_may_fall_back(config->backend, rc)) {
+        return open_aten(config, bundle, why.text, out, err);
+    }
+    if (rc != 0 && err != NULL) {
+        *err = why;
+    }
+    return rc;
 }
 
 int ei_network_open_bundle(const struct ei_network_bundle_config *config, struct ei_network **out,

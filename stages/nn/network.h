@@ -5,8 +5,9 @@
  * Conv parts run in order; a branch may run after its own conv part and before the next one, or be left out. `end` may
  * come at any point and drops the job's activations. One instance serves one job at a time; calls of one instance are
  * serialised by its owner (the lane), but may come from several threads over time, each of which calls thread_enter
- * once first. Several instances run in parallel. Backends: `aten` (zoo and bundles on libtorch, fp32) and `emulate`
- * (burns the profiled time and answers right with the profiled probability; no library needed).
+ * once first. Several instances run in parallel. Backends: `aten` (any network, on libtorch), `dnnl` (networks of
+ * layers, prepared once on oneDNN: faster, and without libtorch) and `emulate` (burns the profiled time and answers
+ * right with the profiled probability; no library needed).
  */
 #ifndef STAGES_NN_NETWORK_H
 #define STAGES_NN_NETWORK_H
@@ -24,6 +25,10 @@ struct ei_network; /* opaque */
  * (8 bits of mantissa): half the memory, less time, another rounding. Logits are float32 in any case. */
 enum ei_network_precision { EI_NETWORK_FLOAT32, EI_NETWORK_BFLOAT16 };
 
+/* What computes a network of the zoo or a bundle. AUTO: dnnl where it can, else aten; info.backend says which it was.
+ */
+enum ei_network_backend_kind { EI_NETWORK_ATEN, EI_NETWORK_DNNL, EI_NETWORK_AUTO };
+
 struct ei_network_block_info {
     int64_t conv_params, conv_macs;     /* of the conv part */
     int64_t branch_params, branch_macs; /* of the exit */
@@ -31,7 +36,8 @@ struct ei_network_block_info {
 
 struct ei_network_info {
     char name[32];           /* "b-alexnet", or "emulate" */
-    char backend[16];        /* "aten", "emulate" */
+    char backend[16];        /* "aten", "dnnl", "emulate" */
+    char backend_note[200];  /* why AUTO took aten; "" else */
     char dataset[32];        /* it was trained on; "" unknown */
     char weights_sha256[65]; /* hexadecimal; "" for emulate */
     enum ei_network_precision precision;
@@ -52,21 +58,24 @@ struct ei_network_zoo_config {
     int32_t channels;         /* expected, 1 or 3; 0 = as the weights say */
     int32_t threads;          /* inside an operation, >= 1; 1 unless the workers were placed on purpose */
     enum ei_network_precision precision; /* a thread runs networks of one precision: that of its last thread_enter */
+    enum ei_network_backend_kind backend;
 };
 
 /* Load a network of the zoo. The weights become fp32 or bfloat16 and stay in memory; the first inference still warms
- * caches inside libtorch, so run one before real time starts. Returns 0; EINET_E_USAGE (no such network); EINET_E_FILE
- * (weights unreadable or malformed, the error names the file); EINET_E_MISMATCH (weights of another network, data set,
- * class count or shape, named); EINET_E_BACKEND (libtorch or the plug-in missing: the error says which package to
- * install); -ENOMEM. Thread: any, not real-time safe. */
+ * caches inside libtorch, so run one before real time starts. On dnnl the calling thread's OpenMP work is set to
+ * `threads` from then on, since oneDNN fixes it when it prepares. Returns 0; EINET_E_USAGE (no such network);
+ * EINET_E_FILE (weights unreadable or malformed, the error names the file); EINET_E_MISMATCH (weights of another
+ * network, data set, class count or shape, named); EINET_E_BACKEND (libtorch, oneDNN or the plug-in missing: the error
+ * says which package to install); -ENOMEM. Thread: any, not real-time safe. */
 int ei_network_open_zoo(const struct ei_network_zoo_config *config, struct ei_network **out, struct einet_error *err);
 
 struct ei_network_bundle_config {
-    const char *dir;     /* folder with manifest.json (docs/bundles.md) */
-    const char *dataset; /* the bundle must have been trained on it; NULL = any */
-    int32_t classes;     /* expected; 0 = as the manifest says */
-    int32_t channels;    /* expected; 0 = as the manifest says */
-    int32_t threads;     /* inside an operation, >= 1; 1 unless the workers were placed on purpose */
+    const char *dir;                      /* folder with manifest.json (docs/bundles.md) */
+    const char *dataset;                  /* the bundle must have been trained on it; NULL = any */
+    int32_t classes;                      /* expected; 0 = as the manifest says */
+    int32_t channels;                     /* expected; 0 = as the manifest says */
+    int32_t threads;                      /* inside an operation, >= 1; 1 unless the workers were placed on purpose */
+    enum ei_network_backend_kind backend; /* a bundle with TorchScript parts runs on aten */
 };
 
 /* Load a bundle: a network that a user brought, of layers, TorchScript parts or both. The parts are run once on zeros

@@ -146,6 +146,17 @@ static int narrow_params(struct aten *a, struct einet_error *err)
     return 0;
 }
 
+static int set_param(void *context, int32_t idx, const float *numbers, struct einet_error *err)
+{
+    return ei_exec_param_set(context, idx, numbers, err);
+}
+
+int ei_network_aten_load(struct ei_exec *exec, const struct ei_param_source *source, struct einet_error *err)
+{
+    const struct ei_param_sink sink = {set_param, exec};
+    return source->load(source->context, &sink, err);
+}
+
 int ei_network_aten_create(const struct ei_torch_api *api, struct ei_exec *exec, const struct ei_network_info *info,
                            int32_t threads, struct ei_network **out, struct einet_error *err)
 {

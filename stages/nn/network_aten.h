@@ -6,18 +6,15 @@
 
 #include "stages/nn/exec.h"
 #include "stages/nn/network.h"
-#include "stages/nn/safetensors.h"
+#include "stages/nn/network_params.h"
 
 /* A network around an executor whose parameters and scripts are set. exec is taken over, also on error; info is copied.
  * Returns 0, EINET_E_USAGE (threads), EINET_E_BACKEND or -ENOMEM. */
 int ei_network_aten_create(const struct ei_torch_api *api, struct ei_exec *exec, const struct ei_network_info *info,
                            int32_t threads, struct ei_network **out, struct einet_error *err);
 
-/* Give every parameter of exec its numbers from file, whose path is for errors. Returns 0, EINET_E_MISMATCH (a tensor
- * is missing, too many or of another shape, named), EINET_E_FILE (a value that is no number), EINET_E_BACKEND, -ENOMEM.
- */
-int ei_network_load_params(struct ei_exec *exec, const struct ei_safetensors *file, const char *path,
-                           struct einet_error *err);
+/* Give every parameter of exec its numbers. Returns what source returned. */
+int ei_network_aten_load(struct ei_exec *exec, const struct ei_param_source *source, struct einet_error *err);
 
 /* Name, shape and cost of a program as a network's facts; data set, hash, normalisation and accuracies are left. */
 void ei_network_describe(const struct ei_program *program, struct ei_network_info *out);

@@ -1,5 +1,6 @@
-/* Loading a network of the zoo: weights with their metadata, the zoo's program, the `aten` backend. */
+/* Loading a network of the zoo: weights with their metadata, the zoo's program, the backend asked for. */
 #include "stages/nn/network_aten.h"
+#include "stages/nn/network_dnnl.h"
 
 #include "stages/nn/weights_map.h"
 #include "stages/nn/zoo.h"
@@ -71,57 +72,68 @@ static void shape_text(const int64_t *shape, int32_t dims, char *out, size_t siz
     }
 }
 
+/* Where parameters go to and what is said when they do not fit. */
+struct loading {
+    const char *network; /* for errors */
+    const struct ei_param_sink *sink;
+    const struct ei_safetensors *file;
+    const char *path;
+};
+
 /* name: of the parameter in the file. */
-static int load_param(struct ei_exec *exec, const struct ei_safetensors *file, const char *path, int32_t idx,
-                      const char *name, struct einet_error *err)
+static int load_param(const struct loading *l, const struct ei_param *param, int32_t idx, const char *name,
+                      struct einet_error *err)
 {
-    const struct ei_param *param = ei_exec_param(exec, idx);
-    const struct ei_safetensors_tensor *tensor = ei_safetensors_find(file, name);
+    const struct ei_safetensors_tensor *tensor = ei_safetensors_find(l->file, name);
     if (tensor == NULL) {
-        return einet_error_set_at(err, EINET_E_MISMATCH, path, 0, 0, "has no tensor %s, which %s needs", name,
-                                  ei_exec_program(exec)->name);
+        return einet_error_set_at(err, EINET_E_MISMATCH, l->path, 0, 0, "has no tensor %s, which %s needs", name,
+                                  l->network);
     }
     if (tensor->dims != param->dims ||
         memcmp(tensor->shape, param->shape, (size_t)param->dims * sizeof(int64_t)) != 0) {
         char has[96], wanted[96];
         shape_text(tensor->shape, tensor->dims, has, sizeof has);
         shape_text(param->shape, param->dims, wanted, sizeof wanted);
-        return einet_error_set_at(err, EINET_E_MISMATCH, path, 0, 0, "%s has the shape %s, %s needs %s", name, has,
-                                  ei_exec_program(exec)->name, wanted);
+        return einet_error_set_at(err, EINET_E_MISMATCH, l->path, 0, 0, "%s has the shape %s, %s needs %s", name, has,
+                                  l->network, wanted);
     }
     float *numbers = malloc((size_t)tensor->count * sizeof *numbers);
     if (numbers == NULL) {
-        return einet_error_set(err, -ENOMEM, "no memory for the weights of %s", path);
+        return einet_error_set(err, -ENOMEM, "no memory for the weights of %s", l->path);
     }
     ei_safetensors_to_f32(tensor, numbers);
     int rc = 0;
     for (int64_t i = 0; rc == 0 && i < tensor->count; i++) {
         if (!isfinite(numbers[i])) {
-            rc = einet_error_set_at(err, EINET_E_FILE, path, 0, 0, "%s holds a value that is no number", name);
+            rc = einet_error_set_at(err, EINET_E_FILE, l->path, 0, 0, "%s holds a value that is no number", name);
         }
     }
     if (rc == 0) {
-        rc = ei_exec_param_set(exec, idx, numbers, err);
+        rc = l->sink->set(l->sink->context, idx, numbers, err);
     }
     free(numbers);
     return rc;
 }
 
-int ei_network_load_params(struct ei_exec *exec, const struct ei_safetensors *file, const char *path,
-                           struct einet_error *err)
+int ei_network_load_params(const struct ei_program *program, const struct ei_param_sink *sink,
+                           const struct ei_safetensors *file, const char *path, struct einet_error *err)
 {
-    const int32_t count = ei_exec_param_count(exec);
-    for (int32_t i = 0; i < count; i++) {
-        const int rc = load_param(exec, file, path, i, ei_exec_param(exec, i)->name, err);
-        if (rc != 0) {
-            return rc;
-        }
+    const struct loading l = {program->name, sink, file, path};
+    const int32_t count = ei_program_param_count(program);
+    struct ei_param *params = malloc((size_t)(count + 1) * sizeof *params);
+    int rc = params != NULL ? 0 : einet_error_set(err, -ENOMEM, "no memory for a network");
+    if (rc == 0) {
+        ei_weights_params(program, params);
     }
-    if (ei_safetensors_count(file) != count) {
+    for (int32_t i = 0; rc == 0 && i < count; i++) {
+        rc = load_param(&l, &params[i], i, params[i].name, err);
+    }
+    free(params);
+    if (rc == 0 && ei_safetensors_count(file) != count) {
         return einet_error_set_at(err, EINET_E_MISMATCH, path, 0, 0, "holds %d tensors, %s has %d",
-                                  ei_safetensors_count(file), ei_exec_program(exec)->name, count);
+                                  ei_safetensors_count(file), program->name, count);
     }
-    return 0;
+    return rc;
 }
 
 void ei_network_describe(const struct ei_program *program, struct ei_network_info *out)
@@ -167,27 +179,33 @@ static int fill_info(struct ei_network_info *info, const struct ei_program *prog
 }
 
 /* Load the parameters of a network from the file of another one that has them all, as a single-exit network from its
- * multi-exit one. names: [parameters of held]. */
-static int load_params_of(struct ei_exec *exec, const struct ei_program *held, const struct ei_safetensors *file,
-                          const char *path, struct einet_error *err)
+ * multi-exit one. */
+static int load_params_of(const struct ei_program *program, const struct ei_program *held,
+                          const struct ei_param_sink *sink, const struct ei_safetensors *file, const char *path,
+                          struct einet_error *err)
 {
-    const struct ei_program *program = ei_exec_program(exec);
-    const int32_t count = ei_exec_param_count(exec), held_count = ei_program_param_count(held);
-    int32_t *from = malloc((size_t)count * sizeof *from);
-    struct ei_param *params = malloc((size_t)(held_count + 1) * sizeof *params);
-    int rc = from != NULL && params != NULL ? 0 : einet_error_set(err, -ENOMEM, "no memory for a network");
+    const struct loading l = {program->name, sink, file, path};
+    const int32_t count = ei_program_param_count(program), held_count = ei_program_param_count(held);
+    int32_t *from = malloc((size_t)(count + 1) * sizeof *from);
+    struct ei_param *params = malloc((size_t)(count + 1) * sizeof *params);
+    struct ei_param *held_params = malloc((size_t)(held_count + 1) * sizeof *held_params);
+    int rc = from != NULL && params != NULL && held_params != NULL
+                 ? 0
+                 : einet_error_set(err, -ENOMEM, "no memory for a network");
     if (rc == 0) {
-        ei_weights_params(held, params);
+        ei_weights_params(program, params);
+        ei_weights_params(held, held_params);
         rc = ei_weights_map(held, program, from, NULL) == count
                  ? 0
                  : einet_error_set_at(err, EINET_E_MISMATCH, path, 0, 0, "holds weights of %s, not of %s", held->name,
                                       program->name);
     }
     for (int32_t i = 0; rc == 0 && i < count; i++) {
-        rc = load_param(exec, file, path, i, params[from[i]].name, err);
+        rc = load_param(&l, &params[i], i, held_params[from[i]].name, err);
     }
     free(from);
     free(params);
+    free(held_params);
     return rc;
 }
 
@@ -208,33 +226,64 @@ static int find_programs(const struct ei_network_zoo_config *config, const struc
     return rc;
 }
 
-static int open_file(const struct ei_network_zoo_config *config, const struct ei_safetensors *file,
-                     struct ei_program programs[2], struct ei_network **out, struct einet_error *err)
+struct zoo_source {
+    const struct ei_program *programs; /* as of find_programs */
+    const struct ei_safetensors *file;
+    const char *path;
+};
+
+static int load_zoo(void *context, const struct ei_param_sink *sink, struct einet_error *err)
 {
-    struct ei_network_info info;
+    const struct zoo_source *z = context;
+    const bool is_own = strcmp(z->programs[0].name, z->programs[1].name) == 0;
+    return is_own ? ei_network_load_params(&z->programs[0], sink, z->file, z->path, err)
+                  : load_params_of(&z->programs[0], &z->programs[1], sink, z->file, z->path, err);
+}
+
+static int open_aten(const struct ei_network_zoo_config *config, const struct ei_program *program,
+                     const struct ei_network_info *info, const struct ei_param_source *source, struct ei_network **out,
+                     struct einet_error *err)
+{
     const struct ei_torch_api *api = NULL;
     struct ei_exec *exec = NULL;
-    int rc = find_programs(config, file, programs, err);
-    const bool is_own = rc == 0 && strcmp(programs[0].name, programs[1].name) == 0;
+    int rc = ei_torch_load(&api, err);
     if (rc == 0) {
-        rc = fill_info(&info, &programs[0], programs[1].block_count, file, config->weights_path, err);
-        info.precision = config->precision;
+        rc = ei_exec_create(api, program, &exec, err);
     }
     if (rc == 0) {
-        rc = ei_torch_load(&api, err);
-    }
-    if (rc == 0) {
-        rc = ei_exec_create(api, &programs[0], &exec, err);
-    }
-    if (rc == 0) {
-        rc = is_own ? ei_network_load_params(exec, file, config->weights_path, err)
-                    : load_params_of(exec, &programs[1], file, config->weights_path, err);
+        rc = ei_network_aten_load(exec, source, err);
     }
     if (rc != 0) {
         ei_exec_destroy(exec);
         return rc;
     }
-    return ei_network_aten_create(api, exec, &info, config->threads, out, err);
+    return ei_network_aten_create(api, exec, info, config->threads, out, err);
+}
+
+static int open_file(const struct ei_network_zoo_config *config, const struct ei_safetensors *file,
+                     struct ei_program programs[2], struct ei_network **out, struct einet_error *err)
+{
+    struct ei_network_info info;
+    struct zoo_source zoo = {programs, file, config->weights_path};
+    const struct ei_param_source source = {load_zoo, &zoo};
+    int rc = find_programs(config, file, programs, err);
+    if (rc == 0) {
+        rc = fill_info(&info, &programs[0], programs[1].block_count, file, config->weights_path, err);
+        info.precision = config->precision;
+    }
+    if (rc != 0 || config->backend == EI_NETWORK_ATEN) {
+        return rc != 0 ? rc : open_aten(config, &programs[0], &info, &source, out, err);
+    }
+    struct einet_error why = {0};
+    rc = ei_network_dnnl_create(&programs[0], &info, config->threads, &source, out, &why);
+    if (ei_network_may_fall_back(config->backend, rc)) {
+        snprintf(info.backend_note, sizeof info.backend_note, "%.199s", why.text);
+        return open_aten(config, &programs[0], &info, &source, out, err);
+    }
+    if (rc != 0 && err != NULL) {
+        *err = why;
+    }
+    return rc;
 }
 
 int ei_network_open_zoo(const struct ei_network_zoo_config *config, struct ei_network **out, struct einet_error *err)

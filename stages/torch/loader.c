@@ -1,6 +1,8 @@
 /* dlopen of the plug-in. A mutex guards the one global, the table that was found; not for real-time threads. */
 #include "stages/torch/loader.h"
 
+#include "stages/plugin_file.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
@@ -18,57 +20,10 @@
 static pthread_mutex_t load_lock = PTHREAD_MUTEX_INITIALIZER;
 static const struct ei_torch_api *loaded;
 
-/* Path of the plug-in beside the executable; "" when it cannot be known. */
-static void path_beside_executable(char *out, size_t size_bytes)
-{
-    char self[PATH_MAX];
-    const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-    out[0] = '\0';
-    if (length <= 0) {
-        return;
-    }
-    self[length] = '\0';
-    char *slash = strrchr(self, '/');
-    if (slash == NULL) {
-        return;
-    }
-    *slash = '\0';
-    const int needed = snprintf(out, size_bytes, "%s/" PLUGIN_FILE, self);
-    if (needed < 0 || (size_t)needed >= size_bytes) {
-        out[0] = '\0';
-    }
-}
-
-static void *open_first(char *fault, size_t fault_bytes)
-{
-    char beside[PATH_MAX];
-    const char *chosen = getenv("EINET_TORCH_PLUGIN");
-    path_beside_executable(beside, sizeof beside);
-    const char *const candidates[] = {chosen, beside, EINET_PLUGIN_DIR "/" PLUGIN_FILE};
-    snprintf(fault, fault_bytes, "no " PLUGIN_FILE " found");
-    for (size_t i = 0; i < sizeof candidates / sizeof candidates[0]; i++) {
-        if (candidates[i] == NULL || candidates[i][0] == '\0') {
-            continue;
-        }
-        /* A named file must be right: falling through to another one would hide the mistake. */
-        if (i > 0 && access(candidates[i], R_OK) != 0) {
-            continue;
-        }
-        void *handle = dlopen(candidates[i], RTLD_NOW | RTLD_LOCAL);
-        if (handle == NULL) {
-            snprintf(fault, fault_bytes, "%s", dlerror());
-        }
-        if (handle != NULL || i == 0) {
-            return handle;
-        }
-    }
-    return NULL;
-}
-
 static int load_locked(struct einet_error *err)
 {
     char fault[300];
-    void *handle = open_first(fault, sizeof fault);
+    void *handle = ei_plugin_open(PLUGIN_FILE, "EINET_TORCH_PLUGIN", fault, sizeof fault);
     if (handle == NULL) {
         return einet_error_set(err, EINET_E_BACKEND,
                                "the libtorch plug-in is missing (%.200s): apt-get install libtorch-dev "

@@ -55,10 +55,15 @@ static void draw_part(struct fixture_weights *w, int32_t block, bool branch, str
 
 void fixture_draw_zoo(struct fixture_weights *w, const char *zoo, int32_t channels, int32_t classes, uint64_t seed)
 {
+    EI_EQ(ei_zoo_program(zoo, channels, classes, &w->program, NULL), 0);
+    fixture_draw_program(w, seed);
+}
+
+void fixture_draw_program(struct fixture_weights *w, uint64_t seed)
+{
     struct ei_random rng;
     ei_random_init(&rng, seed, 0);
     w->count = 0;
-    EI_EQ(ei_zoo_program(zoo, channels, classes, &w->program, NULL), 0);
     const size_t params = (size_t)ei_program_param_count(&w->program);
     w->params = calloc(params + EI_PROGRAM_PARAMS_PER_OP_MAX, sizeof *w->params);
     w->numbers = calloc(params + EI_PROGRAM_PARAMS_PER_OP_MAX, sizeof(float *));

@@ -21,6 +21,7 @@ const struct ei_torch_api *fixture_torch_or_skip(void);
 /* Draw weights from the seed: of a b-alexnet, or of any network of the zoo. Freed by fixture_free. */
 void fixture_draw(struct fixture_weights *w, int32_t channels, int32_t classes, uint64_t seed);
 void fixture_draw_zoo(struct fixture_weights *w, const char *zoo, int32_t channels, int32_t classes, uint64_t seed);
+void fixture_draw_program(struct fixture_weights *w, uint64_t seed); /* of w->program, checked */
 void fixture_free(struct fixture_weights *w);
 
 /* Metadata that the file gets; NULL fields are left out. */

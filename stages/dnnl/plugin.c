@@ -1,0 +1,467 @@
+/* Prepared steps on oneDNN's C API, versions 2 and 3. They differ in how memory descriptors are held and how a
+ * primitive is described; both are bridged in the first section, and nothing behind it asks for the version.
+ *
+ * The plug-in's only state is oneDNN's CPU engine, made once by the entry, which the loader calls under its lock.
+ */
+#include "stages/dnnl/dnnl.h"
+#include "stages/dnnl/versions.h"
+
+#include <einet/error.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ERROR_TEXT_MAX 160
+#define ARGS_MAX 6
+
+/* Of the OpenMP runtime that oneDNN brought along, if it did. */
+extern void omp_set_num_threads(int) __attribute__((weak));
+
+static dnnl_engine_t engine;
+static _Thread_local char last_error[ERROR_TEXT_MAX];
+
+/* Keep what was being done when oneDNN refused. Returns 0, EINET_E_BACKEND or -ENOMEM. */
+static int check(dnnl_status_t status, const char *doing)
+{
+    static const char *const texts[] = {"success",      "out of memory", "invalid arguments", "unimplemented",
+                                        "nothing left", "runtime error", "not required"};
+    if (status == dnnl_success) {
+        return 0;
+    }
+    const char *text = (unsigned)status < sizeof texts / sizeof texts[0] ? texts[(unsigned)status] : "failed";
+    snprintf(last_error, sizeof last_error, "%s: %s", doing, text);
+    return status == dnnl_out_of_memory ? -ENOMEM : EINET_E_BACKEND;
+}
+
+/* ---- layouts ---- */
+
+static dnnl_data_type_t type_of(enum ei_dnnl_type type)
+{
+    return type == EI_DNNL_BFLOAT16 ? dnnl_bf16 : dnnl_f32;
+}
+
+/* Dimensions of a picture or of features. */
+static int dims_of(const struct ei_dnnl_shape *shape, dnnl_dims_t out)
+{
+    out[0] = 1;
+    out[1] = shape->channels;
+    out[2] = shape->height_px;
+    out[3] = shape->width_px;
+    return shape->height_px > 0 ? 4 : 2;
+}
+
+static dnnl_status_t init_any(struct ei_dnnl_layout *out, const struct ei_dnnl_shape *shape, enum ei_dnnl_type type)
+{
+    dnnl_dims_t dims;
+    const int count = dims_of(shape, dims);
+    return md_init(out, count, dims, type_of(type), dnnl_format_tag_any);
+}
+
+static int layout_create(const struct ei_dnnl_shape *shape, enum ei_dnnl_type type, int32_t block,
+                         struct ei_dnnl_layout **out)
+{
+    dnnl_dims_t dims;
+    const int count = dims_of(shape, dims);
+    const dnnl_format_tag_t tag = count == 2    ? dnnl_ab
+                                  : block == 16 ? dnnl_aBcd16b
+                                  : block == 8  ? dnnl_aBcd8b
+                                  : block == 4  ? dnnl_aBcd4b
+                                                : dnnl_abcd;
+    struct ei_dnnl_layout *layout = calloc(1, sizeof *layout);
+    if (layout == NULL) {
+        return -ENOMEM;
+    }
+    const int rc = check(md_init(layout, count, dims, type_of(type), tag), "describing a layout");
+    if (rc != 0) {
+        free(layout);
+        return rc;
+    }
+    *out = layout;
+    return 0;
+}
+
+static void layout_destroy(struct ei_dnnl_layout *layout)
+{
+    if (layout != NULL) {
+        md_fini(layout);
+        free(layout);
+    }
+}
+
+static int layout_is_equal(const struct ei_dnnl_layout *a, const struct ei_dnnl_layout *b)
+{
+    return dnnl_memory_desc_equal(ref_of(a), ref_of(b));
+}
+
+static int64_t layout_bytes(const struct ei_dnnl_layout *layout)
+{
+    return (int64_t)dnnl_memory_desc_get_size(ref_of(layout));
+}
+
+static int32_t layout_block(const struct ei_dnnl_layout *layout)
+{
+    return md_block(ref_of(layout));
+}
+
+/* ---- steps ---- */
+
+enum { MEMORY_WEIGHT = 3, MEMORY_BIAS, MEMORY_SCRATCH, MEMORY_COUNT };
+
+struct ei_dnnl_step {
+    struct plan plan;
+    dnnl_primitive_t primitive;
+    dnnl_stream_t stream;
+    struct ei_dnnl_layout layouts[3]; /* in, in2, out */
+    dnnl_memory_t memory[MEMORY_COUNT];
+    int64_t scratch_bytes, weight_bytes;
+    int32_t arg_count;
+    dnnl_exec_arg_t args[ARGS_MAX];
+};
+
+static void step_destroy(struct ei_dnnl_step *step)
+{
+    if (step == NULL) {
+        return;
+    }
+    for (int i = 0; i < MEMORY_COUNT; i++) {
+        if (step->memory[i] != NULL) {
+            (void)dnnl_memory_destroy(step->memory[i]);
+        }
+    }
+    for (int i = 0; i < 3; i++) {
+        md_fini(&step->layouts[i]);
+    }
+    if (step->primitive != NULL) {
+        (void)dnnl_primitive_destroy(step->primitive);
+    }
+    if (step->plan.pd != NULL) {
+        (void)dnnl_primitive_desc_destroy(step->plan.pd);
+    }
+    if (step->plan.attr != NULL) {
+        (void)dnnl_primitive_attr_destroy(step->plan.attr);
+    }
+    if (step->stream != NULL) {
+        (void)dnnl_stream_destroy(step->stream);
+    }
+    free(step);
+}
+
+static int set_attributes(struct ei_dnnl_step *step, const struct ei_dnnl_step_config *config)
+{
+    dnnl_post_ops_t ops = NULL;
+    dnnl_status_t rc = dnnl_primitive_attr_create(&step->plan.attr);
+    if (rc == dnnl_success) {
+        rc = dnnl_primitive_attr_set_scratchpad_mode(step->plan.attr, dnnl_scratchpad_mode_user);
+    }
+    if (rc == dnnl_success) {
+        rc = dnnl_post_ops_create(&ops);
+    }
+    if (rc == dnnl_success && config->has_sum != 0) {
+        rc = append_sum(ops);
+    }
+    if (rc == dnnl_success && config->has_relu != 0) {
+        rc = append_relu(ops);
+    }
+    if (rc == dnnl_success) {
+        rc = dnnl_primitive_attr_set_post_ops(step->plan.attr, ops);
+    }
+    if (ops != NULL) {
+        (void)dnnl_post_ops_destroy(ops);
+    }
+    return check(rc, "setting a step's attributes");
+}
+
+/* Padding behind the picture that gives the wanted size. */
+static dnnl_dim_t far_padding(const struct ei_dnnl_step_config *config, int32_t in_px, int32_t out_px)
+{
+    const int32_t wanted = (out_px - 1) * config->stride_px + config->kernel_px - in_px - config->padding_px;
+    return wanted > config->padding_px ? wanted : config->padding_px;
+}
+
+/* The weights as the program has them, in float32. */
+static dnnl_status_t init_weight(struct ei_dnnl_layout *out, const struct ei_dnnl_step_config *config,
+                                 enum ei_dnnl_type type, bool is_any)
+{
+    const bool is_conv = config->kind == EI_DNNL_CONV;
+    const dnnl_dims_t dims = {config->out.channels, config->in.channels,
+                              is_conv ? config->kernel_px : config->in.height_px,
+                              is_conv ? config->kernel_px : config->in.width_px};
+    const int count = is_conv || config->in.height_px > 0 ? 4 : 2;
+    return md_init(out, count, dims, type_of(type), is_any ? dnnl_format_tag_any : count == 4 ? dnnl_abcd : dnnl_ab);
+}
+
+static int plan_weighted(struct ei_dnnl_step *step, const struct ei_dnnl_step_config *config)
+{
+    struct ei_dnnl_layout in = {0}, out = {0}, weight = {0}, bias = {0};
+    const dnnl_dims_t strides = {config->stride_px, config->stride_px};
+    const dnnl_dims_t pad_begin = {config->padding_px, config->padding_px};
+    const dnnl_dims_t pad_end = {far_padding(config, config->in.height_px, config->out.height_px),
+                                 far_padding(config, config->in.width_px, config->out.width_px)};
+    const dnnl_dims_t channels = {config->out.channels};
+    dnnl_status_t rc = init_any(&in, &config->in, config->type);
+    if (rc == dnnl_success) {
+        rc = init_any(&out, &config->out, config->out_type);
+    }
+    if (rc == dnnl_success) {
+        rc = init_weight(&weight, config, config->type, true);
+    }
+    if (rc == dnnl_success) {
+        rc = md_init(&bias, 1, channels, dnnl_f32, dnnl_a);
+    }
+    const md_ref in_md = config->in_layout != NULL ? ref_of(config->in_layout) : ref_of(&in);
+    const md_ref out_md = config->out_layout != NULL ? ref_of(config->out_layout) : ref_of(&out);
+    const md_ref bias_md = config->bias != NULL ? ref_of(&bias) : NULL;
+    if (rc == dnnl_success) {
+        rc = config->kind == EI_DNNL_CONV
+                 ? plan_conv(&step->plan, in_md, ref_of(&weight), bias_md, out_md, strides, pad_begin, pad_end)
+                 : plan_linear(&step->plan, in_md, ref_of(&weight), bias_md, out_md);
+    }
+    md_fini(&in);
+    md_fini(&out);
+    md_fini(&weight);
+    md_fini(&bias);
+    return check(rc, config->kind == EI_DNNL_CONV ? "preparing a convolution" : "preparing a linear layer");
+}
+
+static int plan_pooled(struct ei_dnnl_step *step, const struct ei_dnnl_step_config *config)
+{
+    struct ei_dnnl_layout out = {0};
+    const dnnl_dims_t strides = {config->stride_px, config->stride_px};
+    const bool is_whole = config->kernel_px == 0;
+    const dnnl_dims_t kernel = {is_whole ? config->in.height_px : config->kernel_px,
+                                is_whole ? config->in.width_px : config->kernel_px};
+    const dnnl_dims_t pad_begin = {config->padding_px, config->padding_px};
+    const dnnl_dims_t pad_end = {far_padding(config, config->in.height_px, config->out.height_px),
+                                 far_padding(config, config->in.width_px, config->out.width_px)};
+    const bool is_max = config->kind == EI_DNNL_MAX_POOL;
+    dnnl_status_t rc = init_any(&out, &config->out, config->out_type);
+    if (rc == dnnl_success) {
+        rc = plan_pool(&step->plan, is_max ? dnnl_pooling_max : dnnl_pooling_avg_include_padding,
+                       ref_of(config->in_layout), ref_of(&out), strides, kernel, pad_begin, pad_end);
+    }
+    md_fini(&out);
+    return check(rc, "preparing a pool");
+}
+
+static int plan_step(struct ei_dnnl_step *step, const struct ei_dnnl_step_config *config)
+{
+    switch (config->kind) {
+    case EI_DNNL_CONV:
+    case EI_DNNL_LINEAR:
+        return plan_weighted(step, config);
+    case EI_DNNL_MAX_POOL:
+    case EI_DNNL_AVG_POOL:
+        return plan_pooled(step, config);
+    case EI_DNNL_RELU:
+        return check(plan_relu(&step->plan, ref_of(config->in_layout)), "preparing a ReLU");
+    case EI_DNNL_ADD:
+        return check(plan_add(&step->plan, ref_of(config->in_layout), ref_of(config->in2_layout)),
+                     "preparing an addition");
+    case EI_DNNL_REORDER:
+        return check(dnnl_reorder_primitive_desc_create(&step->plan.pd, ref_of(config->in_layout), engine,
+                                                        ref_of(config->out_layout), engine, step->plan.attr),
+                     "preparing a reorder");
+    }
+    return EINET_E_BACKEND;
+}
+
+static dnnl_status_t add_memory(struct ei_dnnl_step *step, int which, md_ref md, int arg, void *handle)
+{
+    const dnnl_status_t rc = dnnl_memory_create(&step->memory[which], md, engine, handle);
+    if (rc == dnnl_success) {
+        step->args[step->arg_count++] = (dnnl_exec_arg_t){arg, step->memory[which]};
+    }
+    return rc;
+}
+
+/* Bring the program's weights into the order that the primitive wants. */
+static dnnl_status_t pack_weight(struct ei_dnnl_step *step, const struct ei_dnnl_step_config *config)
+{
+    struct ei_dnnl_layout plain = {0};
+    dnnl_memory_t from = NULL;
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_primitive_t reorder = NULL;
+    const md_ref packed = pd_md(&step->plan, dnnl_query_weights_md, 0);
+    dnnl_status_t rc = init_weight(&plain, config, EI_DNNL_FLOAT32, false);
+    if (rc == dnnl_success) {
+        rc = add_memory(step, MEMORY_WEIGHT, packed, DNNL_ARG_WEIGHTS, DNNL_MEMORY_ALLOCATE);
+        step->weight_bytes = (int64_t)dnnl_memory_desc_get_size(packed);
+    }
+    if (rc == dnnl_success) {
+        void *weight;
+        memcpy(&weight, &config->weight, sizeof weight); /* only read */
+        rc = dnnl_memory_create(&from, ref_of(&plain), engine, weight);
+    }
+    if (rc == dnnl_success) {
+        rc = dnnl_reorder_primitive_desc_create(&pd, ref_of(&plain), engine, packed, engine, NULL);
+    }
+    if (rc == dnnl_success) {
+        rc = dnnl_primitive_create(&reorder, pd);
+    }
+    if (rc == dnnl_success) {
+        const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, step->memory[MEMORY_WEIGHT]}};
+        rc = dnnl_primitive_execute(reorder, step->stream, 2, args);
+    }
+    if (rc == dnnl_success) {
+        rc = dnnl_stream_wait(step->stream);
+    }
+    if (reorder != NULL) {
+        (void)dnnl_primitive_destroy(reorder);
+    }
+    if (pd != NULL) {
+        (void)dnnl_primitive_desc_destroy(pd);
+    }
+    if (from != NULL) {
+        (void)dnnl_memory_destroy(from);
+    }
+    md_fini(&plain);
+    return rc;
+}
+
+static dnnl_status_t copy_bias(struct ei_dnnl_step *step, const struct ei_dnnl_step_config *config)
+{
+    void *handle = NULL;
+    dnnl_status_t rc = add_memory(step, MEMORY_BIAS, pd_md(&step->plan, dnnl_query_weights_md, 1), DNNL_ARG_BIAS,
+                                  DNNL_MEMORY_ALLOCATE);
+    if (rc == dnnl_success) {
+        rc = dnnl_memory_get_data_handle(step->memory[MEMORY_BIAS], &handle);
+    }
+    if (rc == dnnl_success) {
+        memcpy(handle, config->bias, (size_t)config->out.channels * sizeof *config->bias);
+    }
+    return rc;
+}
+
+static int make_step(struct ei_dnnl_step *step, const struct ei_dnnl_step_config *config)
+{
+    const md_ref in = pd_md(&step->plan, dnnl_query_src_md, 0), out = pd_md(&step->plan, dnnl_query_dst_md, 0);
+    const md_ref scratch = pd_md(&step->plan, dnnl_query_scratchpad_md, 0);
+    dnnl_status_t rc = dnnl_primitive_create(&step->primitive, step->plan.pd);
+    if (rc == dnnl_success) {
+        rc = dnnl_stream_create(&step->stream, engine, dnnl_stream_default_flags);
+    }
+    if (rc == dnnl_success) {
+        rc = md_copy(&step->layouts[EI_DNNL_IN], in);
+    }
+    if (rc == dnnl_success) {
+        rc = md_copy(&step->layouts[EI_DNNL_OUT], out);
+    }
+    if (rc == dnnl_success) {
+        rc = add_memory(step, EI_DNNL_IN, in, DNNL_ARG_SRC, DNNL_MEMORY_NONE);
+    }
+    if (rc == dnnl_success && config->kind == EI_DNNL_ADD) {
+        const md_ref in2 = pd_md(&step->plan, dnnl_query_src_md, 1);
+        rc = md_copy(&step->layouts[EI_DNNL_IN2], in2);
+        rc = rc != dnnl_success ? rc : add_memory(step, EI_DNNL_IN2, in2, DNNL_ARG_SRC_1, DNNL_MEMORY_NONE);
+    }
+    if (rc == dnnl_success) {
+        rc = add_memory(step, EI_DNNL_OUT, out, DNNL_ARG_DST, DNNL_MEMORY_NONE);
+    }
+    step->scratch_bytes = scratch != NULL ? (int64_t)dnnl_memory_desc_get_size(scratch) : 0;
+    if (rc == dnnl_success && step->scratch_bytes > 0) {
+        rc = add_memory(step, MEMORY_SCRATCH, scratch, DNNL_ARG_SCRATCHPAD, DNNL_MEMORY_NONE);
+    }
+    if (rc == dnnl_success && config->weight != NULL) {
+        rc = pack_weight(step, config);
+    }
+    if (rc == dnnl_success && config->bias != NULL) {
+        rc = copy_bias(step, config);
+    }
+    return check(rc, "making a step");
+}
+
+static int step_create(const struct ei_dnnl_step_config *config, struct ei_dnnl_step **out)
+{
+    last_error[0] = '\0';
+    struct ei_dnnl_step *step = calloc(1, sizeof *step);
+    int rc = -ENOMEM;
+    if (step != NULL) {
+        step->plan.engine = engine;
+        rc = set_attributes(step, config);
+    }
+    if (rc == 0) {
+        rc = plan_step(step, config);
+    }
+    if (rc == 0) {
+        rc = make_step(step, config);
+    }
+    if (rc != 0) {
+        step_destroy(step);
+        return rc;
+    }
+    *out = step;
+    return 0;
+}
+
+static const struct ei_dnnl_layout *step_layout(const struct ei_dnnl_step *step, enum ei_dnnl_memory which)
+{
+    return &step->layouts[which];
+}
+
+static int64_t step_scratch_bytes(const struct ei_dnnl_step *step)
+{
+    return step->scratch_bytes;
+}
+
+static int64_t step_weight_bytes(const struct ei_dnnl_step *step)
+{
+    return step->weight_bytes;
+}
+
+static const char *step_kernel(const struct ei_dnnl_step *step)
+{
+    const char *name = NULL;
+    return dnnl_primitive_desc_query(step->plan.pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success ? name : "";
+}
+
+static int step_bind(struct ei_dnnl_step *step, void *in, void *in2, void *out, void *scratch)
+{
+    void *const handles[] = {[EI_DNNL_IN] = in, [EI_DNNL_IN2] = in2, [EI_DNNL_OUT] = out, [MEMORY_SCRATCH] = scratch};
+    dnnl_status_t rc = dnnl_success;
+    for (int i = 0; rc == dnnl_success && i < MEMORY_COUNT; i++) {
+        if (i != MEMORY_WEIGHT && i != MEMORY_BIAS && step->memory[i] != NULL) {
+            rc = dnnl_memory_set_data_handle(step->memory[i], handles[i]);
+        }
+    }
+    return check(rc, "binding a step to memory");
+}
+
+static int step_run(const struct ei_dnnl_step *step)
+{
+    return check(dnnl_primitive_execute(step->primitive, step->stream, step->arg_count, step->args), "running a step");
+}
+
+static const char *error_text(void)
+{
+    return last_error;
+}
+
+static int thread_enter(int32_t threads)
+{
+    if (omp_set_num_threads != NULL) {
+        omp_set_num_threads(threads);
+    }
+    return 0;
+}
+
+static char version[32];
+
+static const struct ei_dnnl_api api = {
+    EI_DNNL_ABI,        version,           error_text,   thread_enter, layout_create, layout_destroy,
+    layout_is_equal,    layout_bytes,      layout_block, step_create,  step_destroy,  step_layout,
+    step_scratch_bytes, step_weight_bytes, step_kernel,  step_bind,    step_run,
+};
+
+/* The plug-in's only exported symbol. NULL when oneDNN has no CPU engine. */
+const struct ei_dnnl_api *ei_dnnl_api_get(void);
+
+__attribute__((visibility("default"))) const struct ei_dnnl_api *ei_dnnl_api_get(void)
+{
+    const dnnl_version_t *v = dnnl_version();
+    snprintf(version, sizeof version, "%d.%d.%d", v->major, v->minor, v->patch);
+    if (engine == NULL && dnnl_engine_create(&engine, dnnl_cpu, 0) != dnnl_success) {
+        return NULL;
+    }
+    return &api;
+}

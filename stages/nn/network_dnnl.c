@@ -1,0 +1,207 @@
+/* The `dnnl` backend: a layer program as prepared steps on oneDNN. Activations stay in the arena between blocks, so a
+ * preempted job loses nothing. oneDNN allocates a little in every step, so every entry that runs steps is a submit
+ * section.
+ */
+#include "stages/nn/network_dnnl.h"
+
+#include "rt/section.h"
+#include "stages/dnnl/loader.h"
+#include "stages/nn/network_backend.h"
+#include "stages/nn/prepared.h"
+#include "stages/nn/weights_map.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct dnnl {
+    struct ei_network net;
+    const struct ei_dnnl_api *api;
+    struct ei_prepared *prepared;
+    size_t input_bytes;
+    int32_t threads;
+};
+
+/* Keep what oneDNN says about a failed call. */
+static int faulted(struct dnnl *d, int rc)
+{
+    if (rc != 0) {
+        snprintf(d->net.fault, sizeof d->net.fault, "%.250s", d->api->error_text());
+    }
+    return rc;
+}
+
+static int dnnl_thread_enter(struct ei_network *net)
+{
+    struct dnnl *d = (struct dnnl *)net;
+    return faulted(d, d->api->thread_enter(d->threads));
+}
+
+static int dnnl_begin(struct ei_network *net, const float *input_chw, int32_t sample_idx, int32_t label)
+{
+    (void)sample_idx;
+    (void)label;
+    struct dnnl *d = (struct dnnl *)net;
+    memcpy(ei_prepared_input(d->prepared), input_chw, d->input_bytes);
+    return 0;
+}
+
+static int dnnl_run_conv(struct ei_network *net, int32_t block_idx)
+{
+    struct dnnl *d = (struct dnnl *)net;
+    ei_rt_submit_enter();
+    const int rc = faulted(d, ei_prepared_run(d->prepared, block_idx, false));
+    ei_rt_submit_leave();
+    return rc;
+}
+
+static int run_branch(struct dnnl *d, int32_t block_idx, float *out_logits)
+{
+    const int rc = ei_prepared_run(d->prepared, block_idx, true);
+    if (rc == 0) {
+        memcpy(out_logits, ei_prepared_logits(d->prepared, block_idx),
+               (size_t)d->net.info.classes * sizeof *out_logits);
+    }
+    return faulted(d, rc);
+}
+
+static int dnnl_run_branch(struct ei_network *net, int32_t block_idx, float *out_logits)
+{
+    ei_rt_submit_enter();
+    const int rc = run_branch((struct dnnl *)net, block_idx, out_logits);
+    ei_rt_submit_leave();
+    return rc;
+}
+
+static void dnnl_end(struct ei_network *net)
+{
+    (void)net;
+}
+
+static int dnnl_run_monolithic(struct ei_network *net, const float *input_chw, float *out_logits)
+{
+    struct dnnl *d = (struct dnnl *)net;
+    int rc = dnnl_begin(net, input_chw, -1, -1);
+    ei_rt_submit_enter();
+    for (int32_t b = 0; rc == 0 && b < net->info.exits; b++) {
+        rc = faulted(d, ei_prepared_run(d->prepared, b, false));
+        if (rc == 0) {
+            rc = run_branch(d, b, out_logits + (size_t)b * (size_t)net->info.classes);
+        }
+    }
+    ei_rt_submit_leave();
+    return rc;
+}
+
+static void dnnl_destroy(struct ei_network *net)
+{
+    struct dnnl *d = (struct dnnl *)net;
+    ei_prepared_destroy(d->prepared);
+    free(d);
+}
+
+static const struct ei_network_backend dnnl_backend = {
+    dnnl_thread_enter, dnnl_begin, dnnl_run_conv, dnnl_run_branch, dnnl_end, dnnl_run_monolithic, dnnl_destroy,
+};
+
+/* ---- set-up ---- */
+
+/* All parameters, until they are packed. */
+struct weights {
+    int32_t count;
+    struct ei_param *params;
+    float **numbers;
+};
+
+static void weights_fini(struct weights *w)
+{
+    for (int32_t i = 0; w->numbers != NULL && i < w->count; i++) {
+        free(w->numbers[i]);
+    }
+    free(w->numbers);
+    free(w->params);
+}
+
+static int weights_init(struct weights *w, const struct ei_program *program, struct einet_error *err)
+{
+    w->count = ei_program_param_count(program);
+    w->params = malloc((size_t)(w->count + 1) * sizeof *w->params);
+    w->numbers = calloc((size_t)w->count + 1, sizeof *w->numbers);
+    if (w->params == NULL || w->numbers == NULL) {
+        return einet_error_set(err, -ENOMEM, "no memory for a network");
+    }
+    ei_weights_params(program, w->params);
+    return 0;
+}
+
+static int set_numbers(void *context, int32_t idx, const float *numbers, struct einet_error *err)
+{
+    struct weights *w = context;
+    const size_t bytes = (size_t)w->params[idx].count * sizeof *numbers;
+    w->numbers[idx] = malloc(bytes);
+    if (w->numbers[idx] == NULL) {
+        return einet_error_set(err, -ENOMEM, "no memory for the weights of a network");
+    }
+    memcpy(w->numbers[idx], numbers, bytes);
+    return 0;
+}
+
+static int prepare(struct dnnl *d, const struct ei_program *program, const struct ei_param_source *source,
+                   struct einet_error *err)
+{
+    struct weights w = {0};
+    const struct ei_param_sink sink = {set_numbers, &w};
+    int rc = weights_init(&w, program, err);
+    if (rc == 0) {
+        rc = source->load(source->context, &sink, err);
+    }
+    if (rc == 0 && d->api->thread_enter(d->threads) != 0) {
+        rc = einet_error_set(err, EINET_E_BACKEND, "oneDNN: %s", d->api->error_text());
+    }
+    if (rc == 0) {
+        const struct ei_prepared_config config = {
+            .program = program,
+            .params = (const float *const *)w.numbers,
+            .type = d->net.info.precision == EI_NETWORK_BFLOAT16 ? EI_DNNL_BFLOAT16 : EI_DNNL_FLOAT32};
+        rc = ei_prepared_create(d->api, &config, &d->prepared, err);
+    }
+    weights_fini(&w);
+    return rc;
+}
+
+int ei_network_dnnl_create(const struct ei_program *program, const struct ei_network_info *info, int32_t threads,
+                           const struct ei_param_source *source, struct ei_network **out, struct einet_error *err)
+{
+    const struct ei_dnnl_api *api;
+    if (threads < 1 || threads > 1024) {
+        return einet_error_set(err, EINET_E_USAGE, "a network runs with 1 to 1024 threads, not %d", threads);
+    }
+    int rc = ei_dnnl_load(&api, err);
+    if (rc != 0) {
+        return rc;
+    }
+    struct dnnl *d = calloc(1, sizeof *d);
+    if (d == NULL) {
+        return einet_error_set(err, -ENOMEM, "no memory for a network");
+    }
+    d->net.backend = &dnnl_backend;
+    d->net.next_block = -1;
+    d->net.info = *info;
+    snprintf(d->net.info.backend, sizeof d->net.info.backend, "dnnl");
+    d->api = api;
+    d->threads = threads;
+    d->input_bytes = (size_t)info->channels * (size_t)info->height_px * (size_t)info->width_px * sizeof(float);
+    rc = prepare(d, program, source, err);
+    if (rc != 0) {
+        dnnl_destroy(&d->net);
+        return rc;
+    }
+    *out = &d->net;
+    return 0;
+}
+
+bool ei_network_may_fall_back(enum ei_network_backend_kind wanted, int rc)
+{
+    return wanted == EI_NETWORK_AUTO && (rc == EINET_E_BACKEND || rc == EINET_E_USAGE);
+}

@@ -1,0 +1,20 @@
+/* The `dnnl` backend's parts, shared by the ways to load a network: network_dnnl.c (running), network_load.c (zoo) and
+ * bundle_network.c (bundles).
+ */
+#ifndef STAGES_NN_NETWORK_DNNL_H
+#define STAGES_NN_NETWORK_DNNL_H
+
+#include "stages/nn/network.h"
+#include "stages/nn/network_params.h"
+#include "stages/nn/program.h"
+
+/* A network of a checked program. source gives its parameters, which are packed and not kept. info is copied, its
+ * backend set. Returns 0, EINET_E_USAGE (threads, or an operation that oneDNN does not run, named), EINET_E_BACKEND (no
+ * oneDNN here, or it refused), what source returned, or -ENOMEM. */
+int ei_network_dnnl_create(const struct ei_program *program, const struct ei_network_info *info, int32_t threads,
+                           const struct ei_param_source *source, struct ei_network **out, struct einet_error *err);
+
+/* Whether AUTO may go on with aten after dnnl returned rc: weights that are wrong are wrong for both. */
+bool ei_network_may_fall_back(enum ei_network_backend_kind wanted, int rc);
+
+#endif

@@ -1,0 +1,53 @@
+/* A layer program as prepared steps on oneDNN: everything is decided and allocated once, a run only executes.
+ *
+ * The steps of fuse.h become primitives with packed weights, in the layouts they like; a reorder stands where two
+ * layouts differ. All activations lie in one arena: what is not needed at the same time shares memory, what a later
+ * part or a repeated branch reads is kept. One thread at a time.
+ */
+#ifndef STAGES_NN_PREPARED_H
+#define STAGES_NN_PREPARED_H
+
+#include "stages/dnnl/dnnl.h"
+#include "stages/nn/program.h"
+
+#include <einet/attributes.h>
+#include <einet/error.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct ei_prepared; /* opaque */
+
+struct ei_prepared_config {
+    const struct ei_program *program; /* checked; copied */
+    const float *const *params;       /* numbers of each parameter in walking order; copied */
+    enum ei_dnnl_type type;           /* of weights and activations; input and logits are float32 */
+};
+
+struct ei_prepared_stats {
+    int64_t arena_bytes, scratch_bytes, weight_bytes;
+    int32_t steps, reorders; /* of the whole network */
+};
+
+/* Prepare a network, for the threads of the calling thread's thread_enter. Returns 0; EINET_E_USAGE (an operation that
+ * steps cannot express, named); EINET_E_BACKEND (oneDNN refused, the operation named); -ENOMEM. */
+int ei_prepared_create(const struct ei_dnnl_api *api, const struct ei_prepared_config *config, struct ei_prepared **out,
+                       struct einet_error *err);
+
+/* Where the input goes before block 1, float [channels * height * width], channels first. */
+EINET_RT float *ei_prepared_input(struct ei_prepared *net);
+
+/* Run a part. Returns 0 or EINET_E_BACKEND; the api's error_text says why. oneDNN allocates. */
+EINET_RT_SUBMIT int ei_prepared_run(struct ei_prepared *net, int32_t block_idx, bool branch);
+
+/* Logits of the branch that ran last, float [classes]. */
+EINET_RT const float *ei_prepared_logits(const struct ei_prepared *net, int32_t block_idx);
+
+void ei_prepared_stats(const struct ei_prepared *net, struct ei_prepared_stats *out);
+
+/* What each step of a part is, one line each, "conv2d+norm+relu 64x32x32 jit:avx512_core"; for reports. idx from 0;
+ * returns false behind the last. */
+bool ei_prepared_describe(const struct ei_prepared *net, int32_t idx, char *out, size_t size_bytes);
+
+void ei_prepared_destroy(struct ei_prepared *net); /* NULL is fine */
+
+#endif

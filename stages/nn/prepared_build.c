@@ -1,0 +1,523 @@
+/* From fused steps to runs: asks oneDNN for each step, puts a reorder where what is there lies otherwise, and notes
+ * which run needs which buffer. Set-up only.
+ */
+#include "stages/nn/prepared_fold.h"
+#include "stages/nn/prepared_parts.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct builder {
+    struct ei_prepared *net;
+    struct ei_program_numbers numbers;
+    enum ei_dnnl_type type;
+    int32_t own_place[EI_FUSED_VALUES_MAX]; /* of each value; -1 = not yet */
+    int32_t part;                           /* being built */
+    struct einet_error *err;
+};
+
+/* ---- lists ---- */
+
+/* Room for one more element; *at: the list. */
+static int grow(void **at, int32_t count, int32_t *room, size_t element_bytes)
+{
+    if (count < *room) {
+        return 0;
+    }
+    const int32_t more = *room > 0 ? 2 * *room : 64;
+    void *larger = realloc(*at, (size_t)more * element_bytes);
+    if (larger == NULL) {
+        return -ENOMEM;
+    }
+    *at = larger;
+    *room = more;
+    return 0;
+}
+
+static int no_memory(const struct builder *b)
+{
+    return einet_error_set(b->err, -ENOMEM, "no memory for a network");
+}
+
+static int refused(const struct builder *b, int32_t op_idx, int rc)
+{
+    const struct ei_program *program = &b->net->program;
+    const char *text = b->net->api->error_text();
+    if (op_idx < 0) {
+        return einet_error_set(b->err, rc, "oneDNN cannot prepare %s: %s", program->name, text);
+    }
+    const int32_t first = ei_program_part(program, b->part / 2, b->part % 2 != 0)->first_op;
+    return einet_error_set(b->err, rc, "oneDNN cannot prepare block%d.%s.%d (%s) of %s: %s", b->part / 2 + 1,
+                           b->part % 2 != 0 ? "branch" : "conv", op_idx - first,
+                           ei_op_kind_name(program->ops[op_idx].kind), program->name, text);
+}
+
+/* A buffer that the next run writes. Returns its index or -ENOMEM. */
+static int32_t add_buffer(struct builder *b, int32_t part, int64_t bytes)
+{
+    struct ei_prepared *net = b->net;
+    if (grow((void **)&net->buffers, net->buffer_count, &net->buffer_room, sizeof *net->buffers) != 0) {
+        return no_memory(b);
+    }
+    net->buffers[net->buffer_count] = (struct ei_prepared_buffer){
+        .arena = {.bytes = bytes, .first = part < 0 ? -1 : net->run_count, .last = part < 0 ? -1 : net->run_count},
+        .part = part,
+        .keep_part = -1};
+    return net->buffer_count++;
+}
+
+static int32_t add_place(struct builder *b, int32_t value, int32_t buffer, enum ei_dnnl_type type,
+                         const struct ei_dnnl_layout *layout)
+{
+    struct ei_prepared *net = b->net;
+    if (grow((void **)&net->places, net->place_count, &net->place_room, sizeof *net->places) != 0) {
+        return no_memory(b);
+    }
+    net->places[net->place_count] =
+        (struct ei_prepared_place){.value = value, .buffer = buffer, .part = b->part, .type = type, .layout = layout};
+    if (b->own_place[value] < 0) {
+        b->own_place[value] = net->place_count;
+    }
+    return net->place_count++;
+}
+
+/* The run that is about to be added needs a buffer. */
+static void touch(struct builder *b, int32_t buffer_idx)
+{
+    struct ei_prepared_buffer *buffer = &b->net->buffers[buffer_idx];
+    buffer->arena.last = b->net->run_count > buffer->arena.last ? b->net->run_count : buffer->arena.last;
+    if (b->part % 2 != 0 && buffer->part != b->part) {
+        buffer->keep_part = b->part;
+    }
+}
+
+static int add_run(struct builder *b, const struct ei_prepared_item *run)
+{
+    struct ei_prepared *net = b->net;
+    if (grow((void **)&net->runs, net->run_count, &net->run_room, sizeof *net->runs) != 0) {
+        return no_memory(b);
+    }
+    touch(b, run->in_buffer);
+    touch(b, run->out_buffer);
+    if (run->in2_buffer >= 0) {
+        touch(b, run->in2_buffer);
+    }
+    if (run->step != NULL) {
+        const int64_t scratch = net->api->step_scratch_bytes(run->step);
+        net->scratch_bytes = scratch > net->scratch_bytes ? scratch : net->scratch_bytes;
+        net->weight_bytes += net->api->step_weight_bytes(run->step);
+    }
+    net->runs[net->run_count++] = *run;
+    return 0;
+}
+
+/* A layout of the network's own. */
+static int make_layout(struct builder *b, const struct ei_shape *picture, enum ei_dnnl_type type, int32_t block,
+                       const struct ei_dnnl_layout **out)
+{
+    struct ei_prepared *net = b->net;
+    const struct ei_dnnl_shape shape = {picture->channels, picture->height_px, picture->width_px};
+    struct ei_dnnl_layout *layout;
+    if (grow((void **)&net->layouts, net->layout_count, &net->layout_room, sizeof(struct ei_dnnl_layout *)) != 0) {
+        return no_memory(b);
+    }
+    const int rc = net->api->layout_create(&shape, type, block, &layout);
+    if (rc != 0) {
+        return refused(b, -1, rc);
+    }
+    net->layouts[net->layout_count++] = layout;
+    *out = layout;
+    return 0;
+}
+
+/* ---- values where they are wanted ---- */
+
+static const struct ei_shape *picture_of(const struct builder *b, int32_t value)
+{
+    return &b->net->fused.values[value].picture;
+}
+
+static struct ei_dnnl_shape shape_of(const struct builder *b, int32_t value)
+{
+    const struct ei_shape *picture = picture_of(b, value);
+    return (struct ei_dnnl_shape){picture->channels, picture->height_px, picture->width_px};
+}
+
+static const struct ei_prepared_place *own_place(const struct builder *b, int32_t value)
+{
+    return &b->net->places[b->own_place[value]];
+}
+
+static int add_reorder(struct builder *b, const struct ei_prepared_place *from, int32_t to_buffer,
+                       const struct ei_dnnl_layout *layout)
+{
+    const struct ei_dnnl_step_config config = {
+        .kind = EI_DNNL_REORDER, .in_layout = from->layout, .out_layout = layout};
+    struct ei_prepared_item run = {
+        .op_idx = -1, .norm_idx = -1, .in_buffer = from->buffer, .in2_buffer = -1, .out_buffer = to_buffer};
+    int rc = b->net->api->step_create(&config, &run.step);
+    if (rc != 0) {
+        return refused(b, -1, rc);
+    }
+    rc = add_run(b, &run);
+    if (rc != 0) {
+        b->net->api->step_destroy(run.step);
+    }
+    return rc;
+}
+
+/* Buffer in which a value lies as `layout` says; a reorder is added when there is none. Copies that a branch made are
+ * there in this branch only. Returns the buffer or a negative code. */
+static int32_t want(struct builder *b, int32_t value, const struct ei_dnnl_layout *layout, enum ei_dnnl_type type)
+{
+    struct ei_prepared *net = b->net;
+    for (int32_t i = 0; i < net->place_count; i++) {
+        const struct ei_prepared_place *place = &net->places[i];
+        if (place->value == value && (place->part % 2 == 0 || place->part < 0 || place->part == b->part) &&
+            net->api->layout_is_equal(place->layout, layout)) {
+            return place->buffer;
+        }
+    }
+    const struct ei_prepared_place from = *own_place(b, value);
+    const int32_t buffer = add_buffer(b, b->part, net->api->layout_bytes(layout));
+    int rc = buffer < 0 ? buffer : add_reorder(b, &from, buffer, layout);
+    if (rc == 0) {
+        rc = add_place(b, value, buffer, type, layout);
+    }
+    return rc < 0 ? rc : buffer;
+}
+
+/* A place of a value whose channels are in blocks that our kernels know. */
+static int want_blocked(struct builder *b, int32_t value, enum ei_dnnl_type type, struct ei_prepared_place *out)
+{
+    *out = *own_place(b, value);
+    const int32_t block = b->net->api->layout_block(out->layout);
+    if (block > 0 && out->type == type) {
+        return 0;
+    }
+    const struct ei_dnnl_layout *layout = NULL;
+    int32_t rc = make_layout(b, picture_of(b, value), type, block > 0 ? block : 1, &layout);
+    rc = rc != 0 ? rc : want(b, value, layout, type);
+    out->buffer = rc;
+    out->layout = layout;
+    out->type = type;
+    return rc < 0 ? rc : 0;
+}
+
+/* Give a step's result its buffer: reused, that of another value that ends here, or a new one. */
+static int place_result(struct builder *b, int32_t value, int32_t reused, enum ei_dnnl_type type,
+                        const struct ei_dnnl_layout *layout)
+{
+    const int64_t bytes = b->net->api->layout_bytes(layout);
+    const int32_t buffer = reused >= 0 ? reused : add_buffer(b, b->part, bytes);
+    if (buffer < 0) {
+        return buffer;
+    }
+    struct ei_arena_buffer *arena = &b->net->buffers[buffer].arena;
+    arena->bytes = bytes > arena->bytes ? bytes : arena->bytes;
+    const int32_t place = add_place(b, value, buffer, type, layout);
+    return place < 0 ? place : buffer;
+}
+
+/* ---- steps ---- */
+
+static bool is_logits(const struct builder *b, int32_t value)
+{
+    return b->part % 2 != 0 && b->net->fused.logits[b->part / 2] == value;
+}
+
+/* A linear layer reads its input as it lies where oneDNN has a fast kernel for that; else it says how it wants it. */
+static int create_weighted(struct builder *b, struct ei_dnnl_step_config *config, struct ei_dnnl_step **out)
+{
+    const struct ei_dnnl_api *api = b->net->api;
+    if (config->kind == EI_DNNL_LINEAR && config->in_layout != NULL && api->step_create(config, out) == 0) {
+        if (strncmp(api->step_kernel(*out), "ref", 3) != 0) {
+            return 0;
+        }
+        api->step_destroy(*out);
+    }
+    config->in_layout = NULL;
+    return api->step_create(config, out);
+}
+
+/* The step of a convolution or linear layer with its weights. in: where its input lies. */
+static int prepare_weighted(struct builder *b, const struct ei_fused_step *step, const struct ei_prepared_place *in,
+                            enum ei_dnnl_type *out_type, struct ei_dnnl_step **out)
+{
+    const struct ei_op *op = &b->net->program.ops[step->op_idx];
+    const bool is_conv = op->kind == EI_OP_CONV2D;
+    struct ei_folded folded;
+    if (ei_fold(&b->numbers, step, &folded) != 0) {
+        return no_memory(b);
+    }
+    struct ei_dnnl_step_config config = {
+        .kind = is_conv ? EI_DNNL_CONV : EI_DNNL_LINEAR,
+        .in = shape_of(b, step->in),
+        .out = shape_of(b, step->out),
+        .type = b->type,
+        .out_type = is_logits(b, step->out) ? EI_DNNL_FLOAT32 : b->type,
+        .in_layout = is_conv || in->type != b->type ? NULL : in->layout,
+        .kernel_px = op->kernel_px,
+        .stride_px = op->stride_px,
+        .padding_px = op->padding_px,
+        .weight = folded.weight,
+        .bias = folded.bias,
+        .has_relu = step->has_relu ? 1 : 0,
+        .has_sum = step->has_sum ? 1 : 0,
+    };
+    if (step->has_sum) {
+        config.out_layout = own_place(b, step->in2)->layout;
+        config.out_type = own_place(b, step->in2)->type;
+    }
+    *out_type = config.out_type;
+    const int rc = create_weighted(b, &config, out);
+    ei_folded_fini(&folded);
+    return rc != 0 ? refused(b, step->op_idx, rc) : 0;
+}
+
+/* Buffer onto whose numbers a sum is added: that of in2, or a copy of it where somebody needs in2 later. */
+static int32_t place_sum(struct builder *b, const struct ei_fused_step *step)
+{
+    const struct ei_prepared_place added = *own_place(b, step->in2);
+    if (step->may_overwrite) {
+        return added.buffer;
+    }
+    const int32_t copy = add_buffer(b, b->part, b->net->api->layout_bytes(added.layout));
+    const int rc = copy < 0 ? copy : add_reorder(b, &added, copy, added.layout);
+    return rc < 0 ? rc : copy;
+}
+
+static int build_weighted(struct builder *b, const struct ei_fused_step *step)
+{
+    const struct ei_dnnl_api *api = b->net->api;
+    const struct ei_prepared_place in = *own_place(b, step->in);
+    struct ei_prepared_item run = {.op_idx = step->op_idx,
+                                   .norm_idx = step->norm_idx,
+                                   .has_relu = step->has_relu,
+                                   .has_sum = step->has_sum,
+                                   .in2_buffer = -1};
+    enum ei_dnnl_type out_type = b->type;
+    int rc = prepare_weighted(b, step, &in, &out_type, &run.step);
+    if (rc != 0) {
+        return rc;
+    }
+    run.in_buffer = want(b, step->in, api->step_layout(run.step, EI_DNNL_IN), b->type);
+    const int32_t reused = run.in_buffer >= 0 && step->has_sum ? place_sum(b, step) : -1;
+    rc = run.in_buffer < 0 ? run.in_buffer : step->has_sum && reused < 0 ? reused : 0;
+    if (rc == 0) {
+        run.out_buffer = place_result(b, step->out, reused, out_type, api->step_layout(run.step, EI_DNNL_OUT));
+        rc = run.out_buffer < 0 ? run.out_buffer : add_run(b, &run);
+    }
+    if (rc != 0) {
+        api->step_destroy(run.step);
+    }
+    return rc;
+}
+
+static int build_simple(struct builder *b, const struct ei_fused_step *step, enum ei_dnnl_kind kind)
+{
+    const struct ei_dnnl_api *api = b->net->api;
+    const struct ei_op *op = &b->net->program.ops[step->op_idx];
+    const struct ei_prepared_place in = *own_place(b, step->in);
+    const bool is_global = op->kind == EI_OP_GLOBAL_AVG_POOL;
+    struct ei_dnnl_step_config config = {
+        .kind = kind,
+        .in = shape_of(b, step->in),
+        .out = shape_of(b, step->out),
+        .type = in.type,
+        .out_type = in.type,
+        .in_layout = in.layout,
+        .in2_layout = in.layout,
+        .kernel_px = is_global ? 0 : op->kernel_px,
+        .stride_px = is_global ? 1 : op->stride_px,
+        .padding_px = is_global ? 0 : op->padding_px,
+        .has_relu = kind == EI_DNNL_ADD && step->has_relu ? 1 : 0,
+    };
+    struct ei_prepared_item run = {
+        .op_idx = step->op_idx, .norm_idx = -1, .has_relu = step->has_relu, .in_buffer = in.buffer, .in2_buffer = -1};
+    int rc = api->step_create(&config, &run.step);
+    if (rc != 0) {
+        return refused(b, step->op_idx, rc);
+    }
+    if (kind == EI_DNNL_ADD) {
+        run.in2_buffer = want(b, step->in2, in.layout, in.type);
+        rc = run.in2_buffer < 0 ? run.in2_buffer : 0;
+    }
+    if (rc == 0) {
+        run.out_buffer = place_result(b, step->out, -1, in.type, api->step_layout(run.step, EI_DNNL_OUT));
+        rc = run.out_buffer < 0 ? run.out_buffer : add_run(b, &run);
+    }
+    if (rc != 0) {
+        api->step_destroy(run.step);
+    }
+    return rc;
+}
+
+static struct ei_kernel_picture kernel_picture(const struct builder *b, int32_t value,
+                                               const struct ei_prepared_place *place)
+{
+    const struct ei_shape *picture = picture_of(b, value);
+    const int32_t area = picture->height_px > 0 ? picture->height_px * picture->width_px : 1;
+    return (struct ei_kernel_picture){picture->channels, area, b->net->api->layout_block(place->layout)};
+}
+
+static int build_concat(struct builder *b, const struct ei_fused_step *step)
+{
+    struct ei_prepared_place in;
+    const enum ei_dnnl_type type = own_place(b, step->in)->type;
+    const int32_t own_buffer = own_place(b, step->in)->buffer;
+    const struct ei_dnnl_layout *in2_layout = NULL, *out_layout = NULL;
+    int rc = want_blocked(b, step->in, type, &in);
+    if (rc != 0) {
+        return rc;
+    }
+    struct ei_prepared_item run = {.kind = EI_RUN_CONCAT,
+                                   .op_idx = step->op_idx,
+                                   .norm_idx = -1,
+                                   .picture = kernel_picture(b, step->in, &in),
+                                   .b_channels = picture_of(b, step->in2)->channels,
+                                   .element_bytes = type == EI_DNNL_BFLOAT16 ? 2 : 4,
+                                   .in_buffer = in.buffer};
+    rc = make_layout(b, picture_of(b, step->in2), type, run.picture.block, &in2_layout);
+    if (rc == 0) {
+        rc = make_layout(b, picture_of(b, step->out), type, run.picture.block, &out_layout);
+    }
+    if (rc == 0) {
+        run.in2_buffer = want(b, step->in2, in2_layout, type);
+        rc = run.in2_buffer < 0 ? run.in2_buffer : 0;
+    }
+    if (rc == 0) {
+        const bool is_grown = step->may_overwrite && in.buffer == own_buffer;
+        run.out_buffer = place_result(b, step->out, is_grown ? own_buffer : -1, type, out_layout);
+        rc = run.out_buffer < 0 ? run.out_buffer : add_run(b, &run);
+    }
+    return rc;
+}
+
+/* lrn and batch norm compute in float32, as libtorch does in either precision. */
+static int build_kernel(struct builder *b, const struct ei_fused_step *step, enum ei_run_kind kind)
+{
+    const struct ei_op *op = &b->net->program.ops[step->op_idx];
+    struct ei_prepared_place in;
+    int rc = want_blocked(b, step->in, EI_DNNL_FLOAT32, &in);
+    if (rc == 0 && kind == EI_RUN_LRN && picture_of(b, step->in)->channels > EI_KERNEL_CHANNELS_MAX) {
+        rc = make_layout(b, picture_of(b, step->in), EI_DNNL_FLOAT32, 1, &in.layout);
+        in.buffer = rc == 0 ? want(b, step->in, in.layout, EI_DNNL_FLOAT32) : rc;
+        rc = in.buffer < 0 ? in.buffer : 0;
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    struct ei_prepared_item run = {.kind = kind,
+                                   .op_idx = step->op_idx,
+                                   .norm_idx = -1,
+                                   .has_relu = step->has_relu,
+                                   .picture = kernel_picture(b, step->in, &in),
+                                   .lrn = {op->lrn_size, op->lrn_alpha, op->lrn_beta, op->lrn_k},
+                                   .in_buffer = in.buffer,
+                                   .in2_buffer = -1};
+    if (kind == EI_RUN_SCALE) {
+        const int32_t channels = run.picture.channels;
+        run.scale = malloc((size_t)channels * sizeof *run.scale);
+        run.shift = malloc((size_t)channels * sizeof *run.shift);
+        for (int32_t c = 0; run.scale != NULL && run.shift != NULL && c < channels; c++) {
+            double scale, shift;
+            ei_norm_of_channel(&b->numbers, step->op_idx, c, &scale, &shift);
+            run.scale[c] = (float)scale;
+            run.shift[c] = (float)shift;
+        }
+        rc = run.scale != NULL && run.shift != NULL ? 0 : no_memory(b);
+    }
+    if (rc == 0) {
+        run.out_buffer = place_result(b, step->out, -1, EI_DNNL_FLOAT32, in.layout);
+        rc = run.out_buffer < 0 ? run.out_buffer : add_run(b, &run);
+    }
+    if (rc != 0) {
+        free(run.scale);
+        free(run.shift);
+    }
+    return rc;
+}
+
+static int build_step(struct builder *b, const struct ei_fused_step *step)
+{
+    switch (b->net->program.ops[step->op_idx].kind) {
+    case EI_OP_CONV2D:
+    case EI_OP_LINEAR:
+        return build_weighted(b, step);
+    case EI_OP_MAX_POOL:
+        return build_simple(b, step, EI_DNNL_MAX_POOL);
+    case EI_OP_AVG_POOL:
+    case EI_OP_GLOBAL_AVG_POOL:
+        return build_simple(b, step, EI_DNNL_AVG_POOL);
+    case EI_OP_RELU:
+        return build_simple(b, step, EI_DNNL_RELU);
+    case EI_OP_ADD:
+        return build_simple(b, step, EI_DNNL_ADD);
+    case EI_OP_LRN:
+        return build_kernel(b, step, EI_RUN_LRN);
+    case EI_OP_BATCH_NORM:
+        return build_kernel(b, step, EI_RUN_SCALE);
+    case EI_OP_CONCAT:
+        return build_concat(b, step);
+    case EI_OP_DROPOUT:
+    case EI_OP_FLATTEN:
+    case EI_OP_SCRIPT:
+        break;
+    }
+    return refused(b, step->op_idx, EINET_E_BACKEND);
+}
+
+/* Logits leave as float32, one after the other. */
+static int build_logits(struct builder *b)
+{
+    const int32_t value = b->net->fused.logits[b->part / 2];
+    const struct ei_dnnl_layout *plain = NULL;
+    const int rc = make_layout(b, picture_of(b, value), EI_DNNL_FLOAT32, 1, &plain);
+    const int32_t buffer = rc == 0 ? want(b, value, plain, EI_DNNL_FLOAT32) : rc;
+    b->net->logits_buffer[b->part / 2] = buffer;
+    return buffer < 0 ? buffer : 0;
+}
+
+static int build_input(struct builder *b)
+{
+    const struct ei_dnnl_layout *plain = NULL;
+    int rc = make_layout(b, &b->net->program.input, EI_DNNL_FLOAT32, 1, &plain);
+    if (rc == 0) {
+        rc = add_buffer(b, -1, b->net->api->layout_bytes(plain));
+    }
+    if (rc == 0) {
+        rc = add_place(b, 0, 0, EI_DNNL_FLOAT32, plain);
+    }
+    return rc;
+}
+
+int ei_prepared_build(struct ei_prepared *net, const float *const *params, enum ei_dnnl_type type,
+                      struct einet_error *err)
+{
+    struct builder *b = calloc(1, sizeof *b);
+    if (b == NULL) {
+        return einet_error_set(err, -ENOMEM, "no memory for a network");
+    }
+    *b = (struct builder){.net = net, .type = type, .part = -1, .err = err};
+    ei_program_numbers_find(&net->program, params, &b->numbers);
+    for (int32_t v = 0; v < EI_FUSED_VALUES_MAX; v++) {
+        b->own_place[v] = -1;
+    }
+    int rc = build_input(b);
+    for (int32_t part = 0; rc == 0 && part < 2 * net->program.block_count; part++) {
+        const struct ei_program_part *steps = &net->fused.parts[part];
+        b->part = part;
+        net->parts[part].first_op = net->run_count;
+        for (int32_t s = steps->first_op; rc == 0 && s < steps->first_op + steps->op_count; s++) {
+            rc = build_step(b, &net->fused.steps[s]);
+        }
+        if (rc == 0 && part % 2 != 0) {
+            rc = build_logits(b);
+        }
+        net->parts[part].op_count = net->run_count - net->parts[part].first_op;
+    }
+    free(b);
+    return rc;
+}

@@ -1,0 +1,138 @@
+/* Our own kernels against their definitions, and the arena. No library. */
+#include "rt/random.h"
+#include "stages/nn/prepared_kernels.h"
+#include "stages/nn/prepared_memory.h"
+#include "tests/harness/harness.h"
+
+enum { AREA = 6, ROOM = 64 * AREA };
+
+static const int32_t blocks[] = {1, 4, 8, 16};
+
+static size_t at(const struct ei_kernel_picture *p, int32_t channel, int32_t pixel)
+{
+    return ((size_t)(channel / p->block) * (size_t)p->area_px + (size_t)pixel) * (size_t)p->block +
+           (size_t)(channel % p->block);
+}
+
+/* Numbers where channels are, zeros in the padding, not a number behind. */
+static void fill(const struct ei_kernel_picture *p, float first, float *out)
+{
+    const int32_t padded = (p->channels + p->block - 1) / p->block * p->block;
+    for (int32_t i = 0; i < ROOM; i++) {
+        out[i] = NAN;
+    }
+    for (int32_t c = 0; c < padded; c++) {
+        for (int32_t i = 0; i < p->area_px; i++) {
+            out[at(p, c, i)] = c < p->channels ? first + (float)(c * AREA + i) : 0.0F;
+        }
+    }
+}
+
+static void expect_concat(int32_t block, int32_t a_channels, int32_t b_channels, bool is_in_place)
+{
+    const struct ei_kernel_picture a = {a_channels, AREA, block}, b = {b_channels, AREA, block};
+    const struct ei_kernel_picture both = {a_channels + b_channels, AREA, block};
+    float a_data[ROOM], b_data[ROOM], expected[ROOM], other[ROOM];
+    fill(&a, 1.0F, a_data);
+    fill(&b, 1000.0F, b_data);
+    fill(&both, 1.0F, expected);
+    for (int32_t c = 0; c < b_channels; c++) {
+        for (int32_t i = 0; i < AREA; i++) {
+            expected[at(&both, a_channels + c, i)] = b_data[at(&b, c, i)];
+        }
+    }
+    float *out = is_in_place ? a_data : other;
+    ei_kernel_concat(&a, a_data, b_channels, b_data, (int32_t)sizeof *out, out);
+    const int32_t padded = (both.channels + block - 1) / block * block;
+    EI_TRUEF(memcmp(out, expected, (size_t)(padded * AREA) * sizeof *out) == 0, "block %d, %d and %d channels", block,
+             a_channels, b_channels);
+}
+
+EI_TEST(concat_keeps_blocks_and_padding)
+{
+    static const int32_t channels[] = {1, 3, 4, 7, 8, 15, 16, 17, 24, 31};
+    for (size_t k = 0; k < sizeof blocks / sizeof blocks[0]; k++) {
+        for (size_t a = 0; a < sizeof channels / sizeof channels[0]; a++) {
+            for (size_t b = 0; b < sizeof channels / sizeof channels[0]; b++) {
+                expect_concat(blocks[k], channels[a], channels[b], false);
+                expect_concat(blocks[k], channels[a], channels[b], true);
+            }
+        }
+    }
+}
+
+EI_TEST(lrn_is_as_defined_in_every_block)
+{
+    static const struct ei_kernel_lrn kinds[] = {
+        {3, 5e-5F, 0.75F, 2.0F}, {5, 0.1F, 0.6F, 1.0F}, {1, 0.2F, 0.75F, 1.0F}};
+    for (size_t k = 0; k < sizeof blocks / sizeof blocks[0]; k++) {
+        for (size_t kind = 0; kind < 3; kind++) {
+            const struct ei_kernel_picture p = {19, AREA, blocks[k]};
+            const struct ei_kernel_lrn *lrn = &kinds[kind];
+            float x[ROOM], y[ROOM];
+            fill(&p, -20.0F, x);
+            ei_kernel_lrn(&p, x, lrn, y);
+            for (int32_t c = 0; c < p.channels; c++) {
+                for (int32_t i = 0; i < AREA; i++) {
+                    double sum = 0.0;
+                    for (int32_t j = c - lrn->size / 2; j <= c + lrn->size / 2; j++) {
+                        const double v = j >= 0 && j < p.channels ? (double)x[at(&p, j, i)] : 0.0;
+                        sum += v * v;
+                    }
+                    const double v = (double)x[at(&p, c, i)];
+                    const double expected = v * pow((double)lrn->k + (double)lrn->alpha * sum, -(double)lrn->beta);
+                    EI_NEAR(y[at(&p, c, i)], expected, 1e-5 * fmax(1.0, fabs(expected)));
+                }
+            }
+        }
+    }
+}
+
+EI_TEST(scale_keeps_the_padding_zero)
+{
+    for (size_t k = 0; k < sizeof blocks / sizeof blocks[0]; k++) {
+        const struct ei_kernel_picture p = {9, AREA, blocks[k]};
+        float x[ROOM], y[ROOM], scale[9], shift[9];
+        fill(&p, -10.0F, x);
+        for (int32_t c = 0; c < 9; c++) {
+            scale[c] = 0.5F + (float)c;
+            shift[c] = 3.0F - (float)c;
+        }
+        ei_kernel_scale(&p, x, scale, shift, true, y);
+        for (int32_t c = 0; c < (9 + p.block - 1) / p.block * p.block; c++) {
+            for (int32_t i = 0; i < AREA; i++) {
+                const float expected = c < 9 ? fmaxf(x[at(&p, c, i)] * scale[c] + shift[c], 0.0F) : 0.0F;
+                EI_NEAR(y[at(&p, c, i)], expected, 0.0);
+            }
+        }
+    }
+}
+
+EI_TEST(what_is_needed_together_lies_apart)
+{
+    enum { BUFFERS = 120 };
+    struct ei_arena_buffer buffers[BUFFERS];
+    struct ei_random rng;
+    ei_random_init(&rng, 5, 0);
+    int64_t sum = 0;
+    for (int i = 0; i < BUFFERS; i++) {
+        const int32_t first = (int32_t)ei_random_below(&rng, 100);
+        buffers[i] = (struct ei_arena_buffer){.bytes = 1 + (int64_t)ei_random_below(&rng, 5000),
+                                              .first = first,
+                                              .last = first + (int32_t)ei_random_below(&rng, 10)};
+        sum += buffers[i].bytes;
+    }
+    const int64_t size = ei_arena_place(buffers, BUFFERS, 64);
+    EI_IN(size, 5000, sum / 3);
+    for (int i = 0; i < BUFFERS; i++) {
+        const struct ei_arena_buffer *a = &buffers[i];
+        EI_TRUE(a->offset >= 0 && a->offset % 64 == 0 && a->offset + a->bytes <= size);
+        for (int k = 0; k < i; k++) {
+            const struct ei_arena_buffer *b = &buffers[k];
+            const bool is_together = a->first <= b->last && b->first <= a->last;
+            EI_TRUE(!is_together || a->offset + a->bytes <= b->offset || b->offset + b->bytes <= a->offset);
+        }
+    }
+}
+
+EI_MAIN()
