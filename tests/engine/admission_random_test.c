@@ -239,5 +239,5 @@ EI_TEST(admitted_sets_keep_every_promise_at_load_0_9)
 
 EI_TEST(admitted_sets_answer_in_overload_and_nothing_above_them_misses)
 {
-    play_load(1.5, 0.3);
+    play_load(1.5, 0.15);
 }
