@@ -1,7 +1,7 @@
 /* Live runs whose jobs are released from outside, by calls of threads of this process. */
-#include "engine/live.h"
 #include "rt/clock.h"
 #include "rt/thread.h"
+#include "tests/engine/live_play.h"
 #include "tests/harness/harness.h"
 
 #include <errno.h>
@@ -85,18 +85,11 @@ static int print_table(const struct ei_collector *collector, FILE *out)
 
 static void run_text(const char *text, void (*on_ready)(void *context), struct outcome *out)
 {
-    struct ei_workload *wl = NULL;
-    struct ei_diagnostics diag;
+    struct ei_workload *wl;
     struct einet_error err = {0};
-    *out = (struct outcome){.rc = ei_workload_parse(text, strlen(text), "test.yaml", &wl, &diag)};
-    if (out->rc < 0) {
-        ei_diagnostics_print(&diag, stderr);
-    }
-    ei_diagnostics_fini(&diag);
-    EI_REQUIRE(out->rc == 0);
-    const struct ei_live_options options = {
-        .out_dir = ei_test_tmpdir(), .program = "test_engine_external", .on_ready = on_ready};
-    out->rc = ei_live_run(wl, &options, &out->result, &err);
+    const struct ei_live_options options = {.on_ready = on_ready};
+    *out = (struct outcome){0};
+    out->rc = live_play(text, options, &wl, &out->result, &err);
     EI_TRUEF(out->rc == 0, "%s", err.text);
     if (out->rc == 0) {
         out->json = text_of(ei_collector_print_json, out->result.collector);

@@ -1,8 +1,8 @@
 /* Jobs of one task in flight together (`overlap`), in live runs with real threads. */
-#include "engine/live.h"
 #include "rt/clock.h"
 #include "rt/thread.h"
 #include "rt/topology.h"
+#include "tests/engine/live_play.h"
 #include "tests/harness/harness.h"
 
 #include <sched.h>
@@ -21,18 +21,11 @@ struct outcome {
 
 static void run_text(const char *text, void (*on_ready)(void *context), void *context, struct outcome *out)
 {
-    struct ei_workload *wl = NULL;
-    struct ei_diagnostics diag;
+    struct ei_workload *wl;
     struct einet_error err = {0};
-    *out = (struct outcome){.rc = ei_workload_parse(text, strlen(text), "test.yaml", &wl, &diag)};
-    if (out->rc < 0) {
-        ei_diagnostics_print(&diag, stderr);
-    }
-    ei_diagnostics_fini(&diag);
-    EI_REQUIRE(out->rc == 0);
-    const struct ei_live_options options = {
-        .out_dir = ei_test_tmpdir(), .program = "test_engine_overlap", .on_ready = on_ready, .context = context};
-    out->rc = ei_live_run(wl, &options, &out->result, &err);
+    const struct ei_live_options options = {.on_ready = on_ready, .context = context};
+    *out = (struct outcome){0};
+    out->rc = live_play(text, options, &wl, &out->result, &err);
     EI_TRUEF(out->rc == 0, "%s", err.text);
     for (int32_t i = 0; out->rc == 0 && i < wl->task_count && i < 4; i++) {
         const struct ei_metrics_progress p = ei_collector_progress(out->result.collector, i);

@@ -5,6 +5,7 @@
 #include "engine/run_state.h"
 #include "rt/clock.h"
 #include "rt/topology.h"
+#include "tests/engine/live_play.h"
 #include "tests/harness/harness.h"
 
 #include <errno.h>
@@ -134,23 +135,10 @@ struct outcome {
 
 static void run_text(const char *text, void (*on_ready)(void *context), void *context, struct outcome *out)
 {
-    struct ei_workload *wl = NULL;
-    struct ei_diagnostics diag;
-    *out =
-        (struct outcome){.rc = ei_workload_parse(text, strlen(text), "test.yaml", &wl, &diag), .messages = tmpfile()};
-    const struct ei_live_options options = {.out_dir = ei_test_tmpdir(),
-                                            .program = "test_engine_live",
-                                            .messages = out->messages,
-                                            .on_ready = on_ready,
-                                            .context = context};
-    if (out->rc < 0) {
-        ei_diagnostics_print(&diag, stderr);
-    }
-    ei_diagnostics_fini(&diag);
-    if (!EI_TRUEF(out->rc == 0, "no good workload")) {
-        return;
-    }
-    out->rc = ei_live_run(wl, &options, &out->result, &out->err);
+    struct ei_workload *wl;
+    *out = (struct outcome){.messages = tmpfile()};
+    const struct ei_live_options options = {.messages = out->messages, .on_ready = on_ready, .context = context};
+    out->rc = live_play(text, options, &wl, &out->result, &out->err);
     out->said = tmpfile();
     if (out->rc == 0 && out->said != NULL) {
         EI_EQ(ei_collector_print_table(out->result.collector, out->said, false), 0);
