@@ -5,7 +5,7 @@
  *   load 1.5   the elastic tasks ask for what is not there: no miss above them, at least 95 % of their releases
  *              answered, and no job so long behind its deadline that a backlog could grow
  *
- * EINET_TEST_JOBS=N plays at least N jobs of each load.
+ * EINET_TEST_JOBS=N plays at least N jobs of each load, EINET_TEST_SEED=S others.
  */
 #include "engine/analyze.h"
 #include "engine/virtual.h"
@@ -18,7 +18,7 @@
 #include <string.h>
 
 #define JOBS 50000
-#define SEED 47
+#define SEED 38 /* in its first 50 000 jobs the reserve of the load cap (engine/load_reserve.h) is needed */
 #define RIGID_MAX 3
 #define ELASTIC_MAX 2
 #define MODEL_MAX 2048
@@ -209,19 +209,20 @@ static void play(const struct drawn *drawn, struct tally *tally)
 
 static void play_load(double load, double least_admitted)
 {
-    const char *wanted = getenv("EINET_TEST_JOBS");
+    const char *wanted = getenv("EINET_TEST_JOBS"), *seeded = getenv("EINET_TEST_SEED");
+    const uint64_t seed = seeded != NULL ? strtoull(seeded, NULL, 10) : SEED;
     const int64_t jobs = wanted != NULL ? strtoll(wanted, NULL, 10) : JOBS;
     static struct drawn drawn;
     struct ei_random rng;
     struct tally tally = {.least_answered = 1};
-    ei_random_init(&rng, SEED, (uint64_t)(100 * load));
+    ei_random_init(&rng, seed, (uint64_t)(100 * load));
     while (tally.jobs < jobs && tally.sets < jobs) {
         draw(&rng, load, &drawn);
         play(&drawn, &tally);
     }
-    printf("load %.1f: seed %d, %lld jobs of %lld admitted sets (of %lld); misses above %lld, promises broken %lld; "
+    printf("load %.1f: seed %llu, %lld jobs of %lld admitted sets (of %lld); misses above %lld, promises broken %lld; "
            "%.4f of elastic releases answered in time, %.4f of the worst task\n",
-           load, SEED, (long long)tally.jobs, (long long)tally.admitted, (long long)tally.sets,
+           load, (unsigned long long)seed, (long long)tally.jobs, (long long)tally.admitted, (long long)tally.sets,
            (long long)tally.high_misses, (long long)tally.broken, (double)tally.answered / (double)tally.elastic_jobs,
            tally.least_answered);
     EI_TRUE(tally.jobs >= jobs);
