@@ -158,6 +158,12 @@ static int open_bundle(const struct ei_network_bundle_config *config, struct ei_
     if (rc != 0 || config->backend == EI_NETWORK_ATEN) {
         return rc != 0 ? rc : open_aten(config, bundle, "", out, err);
     }
+    if (config->backend == EI_NETWORK_CUDA) {
+        return einet_error_set(err, EINET_E_USAGE,
+                               "backend cuda runs emulated networks only, not bundle %.200s: use a "
+                               "lane of kind cpu",
+                               config->dir);
+    }
     struct einet_error why = {0};
     rc = open_dnnl(config, bundle, out, &why);
     if (ei_network_may_fall_back(config->backend, rc)) {

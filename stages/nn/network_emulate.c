@@ -101,6 +101,9 @@ int ei_network_open_emulate(const struct ei_network_emulate_config *config, stru
     if (rc != 0) {
         return rc;
     }
+    if (config->is_on_cuda) {
+        return einet_error_set(err, EINET_E_USAGE, "an emulated network runs on the CPU: use a lane of kind cpu");
+    }
     struct emulated *e = calloc(1, sizeof *e);
     if (e == NULL) {
         return einet_error_set(err, -ENOMEM, "no memory for an emulated network");

@@ -274,6 +274,12 @@ static int open_file(const struct ei_network_zoo_config *config, const struct ei
     if (rc != 0 || config->backend == EI_NETWORK_ATEN) {
         return rc != 0 ? rc : open_aten(config, &programs[0], &info, &source, out, err);
     }
+    if (config->backend == EI_NETWORK_CUDA) {
+        return einet_error_set(err, EINET_E_USAGE,
+                               "backend cuda runs emulated networks only, not %.64s: use a lane of "
+                               "kind cpu",
+                               config->zoo);
+    }
     struct einet_error why = {0};
     rc = ei_network_dnnl_create(&programs[0], &info, config->threads, &source, out, &why);
     if (ei_network_may_fall_back(config->backend, rc)) {
