@@ -87,7 +87,7 @@ struct ei_network_bundle_config {
     int32_t classes;                      /* expected; 0 = as the manifest says */
     int32_t channels;                     /* expected; 0 = as the manifest says */
     int32_t threads;                      /* inside an operation, >= 1; 1 unless the workers were placed on purpose */
-    enum ei_network_backend_kind backend; /* a bundle with TorchScript parts runs on aten */
+    enum ei_network_backend_kind backend; /* with TorchScript parts: aten or cuda */
     struct ei_network_cuda_settings cuda; /* backend CUDA alone */
 };
 
