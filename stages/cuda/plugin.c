@@ -1,6 +1,5 @@
 /* Devices, creation and destruction of parts, and the table of cuda.h. A parts object whose device is lost is kept for
  * ever, since the device may still write to its memory and freeing would wait for it.
- * ever, since the device may still write to its memory and freeing would wait for it.
  */
 #include "stages/cuda/parts.h"
 

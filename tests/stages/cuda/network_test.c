@@ -215,4 +215,51 @@ EI_TEST(devices_do_not_wait_for_each_other)
     EI_EQ(lane_fake()->objects(), 0);
 }
 
+EI_TEST(emulated_times_pass_on_the_device)
+{
+    static const struct ei_network_emulate_config config = {.exits = 4,
+                                                            .classes = 10,
+                                                            .channels = 3,
+                                                            .height_px = 32,
+                                                            .width_px = 32,
+                                                            .conv_ns = {900 * US, 20 * US, 20 * US, 400 * US},
+                                                            .branch_ns = {30 * US, 30 * US, 30 * US, 30 * US},
+                                                            .conv_p99_ns = {1500 * US},
+                                                            .score = {0.3F, 0.5F, 0.7F, 0.9F},
+                                                            .seed = 7};
+    struct ei_network *nets[2] = {NULL, NULL};
+    for (int32_t depth = 1; depth <= 2; depth++) {
+        struct ei_network_emulate_config on_device = config;
+        on_device.is_on_cuda = true;
+        on_device.cuda = base;
+        on_device.cuda.depth = depth;
+        on_device.cuda.merge_below_ns = 0;
+        reset(1, 0);
+        EI_REQUIRE(ei_network_open_emulate(&config, &nets[0], NULL) == 0);
+        EI_REQUIRE(ei_network_open_emulate(&on_device, &nets[1], NULL) == 0);
+        EI_STREQ(ei_network_info(nets[1])->backend, "emulate on cuda");
+        EI_TRUE(ei_network_part_ns(nets[1], 0, false) >= 900 * US);
+        EI_TRUE(ei_network_part_ns(nets[1], 1, false) >= 20 * US);
+        EI_EQ(ei_network_part_ns(nets[0], 0, false), -1);
+        for (int32_t sample = 0; sample < 10; sample++) {
+            float logits[2][10];
+            for (int32_t n = 0; n < 2; n++) {
+                EI_EQ(ei_network_begin(nets[n], NULL, sample, sample % 10), 0);
+            }
+            for (int32_t b = 0; b < 4; b++) {
+                for (int32_t n = 0; n < 2; n++) {
+                    EI_EQ(ei_network_run_conv(nets[n], b), 0);
+                    EI_EQ(ei_network_run_branch(nets[n], b, logits[n]), 0);
+                }
+                EI_TRUE(memcmp(logits[0], logits[1], sizeof logits[0]) == 0);
+            }
+        }
+        float all[40];
+        EI_EQ(ei_network_run_monolithic(nets[1], NULL, all), 0);
+        ei_network_destroy(nets[0]);
+        ei_network_destroy(nets[1]);
+        EI_EQ(lane_fake()->objects(), 0);
+    }
+}
+
 EI_MAIN()
