@@ -68,6 +68,7 @@ int cuda_enter(int32_t device_idx, void *stream) noexcept
         const int32_t count = static_cast<int32_t>(c10::cuda::device_count_ensure_non_zero());
         TORCH_CHECK(device_idx >= 0 && device_idx < count, "there is no CUDA device ", device_idx, ", only ", count);
         const auto idx = static_cast<c10::DeviceIndex>(device_idx);
+        at::globalContext().lazyInitDevice(at::kCUDA);
         settle_context();
         c10::cuda::set_device(idx);
         c10::cuda::setCurrentCUDAStream(stream != nullptr
@@ -94,6 +95,8 @@ void cuda_pool_destroy(ei_torch_cuda_pool *pool) noexcept
 int capture_begin(ei_torch_cuda_pool *pool, ei_torch_capture **out) noexcept
 {
     return guarded([&] {
+        /* libtorch keeps tensors of the random generator across captures, which must not belong to either mode. */
+        const c10::InferenceMode off(false);
         auto capture = std::make_unique<ei_torch_capture>();
         at::cuda::clearCublasWorkspaces();
         capture->graph.capture_begin(pool->id, cudaStreamCaptureModeThreadLocal);
@@ -106,6 +109,7 @@ int capture_end(ei_torch_capture *capture, void **out_graph) noexcept
 {
     return guarded([&] {
         TORCH_CHECK(capture->is_open, "this capture has ended");
+        const c10::InferenceMode off(false);
         capture->is_open = false;
         capture->graph.capture_end();
         at::cuda::clearCublasWorkspaces();

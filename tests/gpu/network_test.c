@@ -18,19 +18,20 @@ static const struct ei_network_cuda_settings base = {.device_idx = 0,
                                                      .hang_ns = INT64_C(5000000000),
                                                      .merge_below_ns = 1};
 
+/* The plug-in first: it says so at once, where loading libtorch takes seconds. */
 static void require_gpu(void)
 {
     const struct ei_cuda_api *cuda = NULL;
     struct einet_error err = {0};
     int32_t count = 0;
-    if (fixture_torch_or_skip()->cuda_device_count(&count) != 0) {
-        ei_test_skip("no GPU for libtorch: %s", fixture_torch_or_skip()->error_text());
-    }
     if (ei_cuda_load(&cuda, &err) != 0) {
         ei_test_skip("no GPU: %s", err.text);
     }
     if (cuda->device_count(&count) != 0) {
         ei_test_skip("no GPU: %s", cuda->error_text());
+    }
+    if (fixture_torch_or_skip()->cuda_device_count(&count) != 0) {
+        ei_test_skip("no GPU for libtorch: %s", fixture_torch_or_skip()->error_text());
     }
 }
 
@@ -100,27 +101,42 @@ static void check_exits(const char *what, int32_t exits, const float *expected, 
     }
 }
 
-static void check_network(const char *zoo, enum ei_network_precision precision, double tolerance)
+/* The same network on both; takes them over. */
+static void compare(struct ei_network *cpu, struct ei_network *gpu, double tolerance)
 {
     float input[PIXELS], expected[LOGITS], got[LOGITS], whole[LOGITS];
-    require_gpu();
-    const char *path = write_weights(zoo);
-    struct ei_network *cpu = open_network(zoo, path, EI_NETWORK_ATEN, precision, &base);
-    struct ei_network *gpu = open_network(zoo, path, EI_NETWORK_CUDA, precision, &base);
     EI_REQUIRE(cpu != NULL && gpu != NULL);
-    const int32_t exits = ei_network_info(gpu)->exits;
-    EI_STREQ(ei_network_info(gpu)->backend, "cuda");
+    const struct ei_network_info *info = ei_network_info(gpu);
+    EI_STREQ(info->backend, "cuda");
     for (uint64_t seed = 1; seed <= 3; seed++) {
         draw_input(seed, input);
         EI_EQ(ei_network_thread_enter(cpu), 0); /* opening the other one left the thread in float32 */
         EI_EQ(run_all(cpu, input, expected), 0);
         EI_TRUEF(run_all(gpu, input, got) == 0, "%s", ei_network_fault_text(gpu));
-        check_exits(zoo, exits, expected, got, tolerance);
+        check_exits(info->name, info->exits, expected, got, tolerance);
         EI_EQ(ei_network_run_monolithic(gpu, input, whole), 0);
-        check_exits("monolithic", exits, got, whole, 1e-5);
+        check_exits("monolithic", info->exits, got, whole, 1e-5);
     }
     ei_network_destroy(cpu);
     ei_network_destroy(gpu);
+}
+
+static void check_network(const char *zoo, enum ei_network_precision precision, double tolerance)
+{
+    require_gpu();
+    const char *path = write_weights(zoo);
+    struct ei_network *cpu = open_network(zoo, path, EI_NETWORK_ATEN, precision, &base);
+    compare(cpu, open_network(zoo, path, EI_NETWORK_CUDA, precision, &base), tolerance);
+}
+
+static struct ei_network *open_bundle(const char *dir, enum ei_network_backend_kind backend)
+{
+    struct ei_network *net = NULL;
+    struct einet_error err = {0};
+    const struct ei_network_bundle_config config = {.dir = dir, .threads = 1, .backend = backend, .cuda = base};
+    EI_TRUEF(ei_network_open_bundle(&config, &net, &err) == 0, "%s", err.text);
+    EI_TRUE(net != NULL && ei_network_thread_enter(net) == 0);
+    return net;
 }
 
 EI_TEST(b_alexnet_equals_libtorch)
@@ -162,6 +178,21 @@ EI_TEST(msdnet_40_light_equals_libtorch)
 EI_TEST(b_alexnet_in_bfloat16_is_close)
 {
     check_network("b-alexnet", EI_NETWORK_BFLOAT16, 5e-2);
+}
+
+EI_TEST(bundle_of_torchscript_equals_libtorch)
+{
+    char dir[512], command[700];
+    require_gpu();
+    const char *python = getenv("PYTHON");
+    snprintf(dir, sizeof dir, "%s/bundle", ei_test_tmpdir());
+    snprintf(command, sizeof command, "%.100s examples/bundle/make_bundle.py '%s'", python != NULL ? python : "python3",
+             dir);
+    if (system(command) != 0) {
+        ei_test_skip("%s failed; it needs PyTorch", command);
+    }
+    struct ei_network *cpu = open_bundle(dir, EI_NETWORK_ATEN);
+    compare(cpu, open_bundle(dir, EI_NETWORK_CUDA), 1e-4);
 }
 
 EI_TEST(waits_depths_and_merging_change_nothing)
