@@ -19,7 +19,8 @@ struct recorder {
     struct ei_exec *exec;
     int32_t device_idx;
     enum ei_network_precision precision;
-    struct ei_torch_tensor *input; /* [1, c, h, w] */
+    struct ei_torch_tensor *input;  /* [1, c, h, w] */
+    struct ei_torch_tensor *unread; /* see run_part */
     /* What conv part b leaves in the slots that carry the trunk: trunk[b * trunk_slots + slot]. */
     struct ei_torch_tensor *trunk[EI_NETWORK_BLOCKS_MAX * EI_PROGRAM_SLOTS_MAX];
     struct ei_torch_tensor *logits[EI_NETWORK_BLOCKS_MAX];
@@ -114,12 +115,26 @@ static int hold_logits(struct recorder *r, int32_t block_idx)
     return rc == 0 ? r->api->tensor_data(logits, &r->logits_data[block_idx]) : rc;
 }
 
+/* Parts that only rename their input, such as a flatten, launch no kernel. A graph of nothing is one that libtorch
+ * warns of and that CUDA has no use for, so such a part gets a kernel whose result nobody reads. */
+static int run_part(struct recorder *r, int32_t block_idx, int32_t is_branch)
+{
+    const struct ei_program *program = ei_exec_program(r->exec);
+    const struct ei_program_part *part = ei_program_part(program, block_idx, is_branch != 0);
+    bool has_kernel = false;
+    for (int32_t i = part->first_op; i < part->first_op + part->op_count; i++) {
+        has_kernel = has_kernel || (program->ops[i].kind != EI_OP_DROPOUT && program->ops[i].kind != EI_OP_FLATTEN);
+    }
+    const int rc = has_kernel ? 0 : r->api->relu(r->input, r->unread);
+    return rc == 0 ? ei_exec_run(r->exec, block_idx, is_branch != 0, false) : rc;
+}
+
 static int record_part(struct recorder *r, int32_t block_idx, int32_t is_branch, void **out_graph)
 {
     struct ei_torch_capture **capture = &r->capture[r->next];
     int rc = r->api->capture_begin(is_branch != 0 ? r->branch_pool : r->conv_pool, capture);
     if (rc == 0) {
-        rc = ei_exec_run(r->exec, block_idx, is_branch != 0, false);
+        rc = run_part(r, block_idx, is_branch);
     }
     if (rc == 0) {
         rc = is_branch != 0 ? hold_logits(r, block_idx) : hold_trunk(r, block_idx);
@@ -185,6 +200,7 @@ static void free_recorder(struct recorder *r)
         r->api->tensor_destroy(r->logits[i]);
     }
     r->api->tensor_destroy(r->input);
+    r->api->tensor_destroy(r->unread);
     for (size_t i = 0; i < sizeof r->capture / sizeof r->capture[0]; i++) {
         r->api->capture_destroy(r->capture[i]);
     }
@@ -216,6 +232,9 @@ static int create_tensors(struct recorder *r, const struct ei_network_info *info
 {
     const struct ei_program *program = ei_exec_program(r->exec);
     int rc = create_input(r, info);
+    if (rc == 0) {
+        rc = r->api->tensor_create(&r->unread);
+    }
     for (int32_t i = 0; rc == 0 && i < program->block_count * program->trunk_slots; i++) {
         rc = r->api->tensor_create(&r->trunk[i]);
     }

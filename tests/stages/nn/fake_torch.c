@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CELLS = 1 << 14, NODES = 512, ORDINARY = 0 };
+enum { CELLS = 1 << 14, NODES = 512, ORDINARY = 0, KERNEL_NS = 10000 };
 
 struct cell {
-    uint64_t value;
+    uint64_t value; /* first: what tensor_data points to */
+    float *numbers; /* [count]; NULL: the value stands for itself */
+    int64_t count;
     int32_t references, pool; /* pool -1: never used */
 };
 
@@ -42,6 +44,7 @@ static struct cell cells[CELLS];
 static int32_t next_pool, open_pool;
 static struct ei_torch_capture *open_capture;
 static int64_t fail_at;
+static const struct fake_cuda_control *runtime;
 static enum ei_torch_precision wanted_precision;
 
 static int fails(void)
@@ -68,6 +71,8 @@ static struct cell *take_cell(int32_t pool)
 {
     for (int32_t i = 0; i < CELLS; i++) {
         if (cells[i].references == 0 && (cells[i].pool == pool || cells[i].pool < 0)) {
+            free(cells[i].numbers);
+            cells[i].numbers = NULL;
             cells[i].pool = pool;
             return &cells[i];
         }
@@ -86,9 +91,29 @@ static void refer(struct ei_torch_tensor *t, struct cell *cell)
     t->cell = cell;
 }
 
+uint64_t fake_torch_hash(const float *numbers, int64_t count)
+{
+    uint64_t hash = (uint64_t)count;
+    for (int64_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &numbers[i], sizeof bits);
+        hash = mixed(11, hash, bits);
+    }
+    return hash;
+}
+
 static uint64_t value_of(const struct cell *cell)
 {
-    return cell != NULL ? cell->value : 0;
+    if (cell == NULL) {
+        return 0;
+    }
+    return cell->numbers != NULL ? fake_torch_hash(cell->numbers, cell->count) : cell->value;
+}
+
+static void run_node(void *context)
+{
+    const struct node *n = context;
+    n->out->value = mixed(n->op, value_of(n->in), value_of(n->in2));
 }
 
 static int compute(uint64_t op, ei_torch_in x, ei_torch_in y, ei_torch_out out)
@@ -109,7 +134,11 @@ static int compute(uint64_t op, ei_torch_in x, ei_torch_in y, ei_torch_out out)
         if (graph->count == NODES) {
             return -ENOMEM;
         }
-        graph->nodes[graph->count++] = (struct node){op, x->cell, in2, result};
+        struct node *node = &graph->nodes[graph->count++];
+        *node = (struct node){op, x->cell, in2, result};
+        if (runtime != NULL && runtime->kernel(fake_torch.stream, KERNEL_NS, run_node, node) != 0) {
+            return EINET_E_BACKEND;
+        }
         fake_torch.captured_ops++;
     } else {
         result->value = mixed(op, value_of(x->cell), value_of(in2));
@@ -145,14 +174,19 @@ static void fake_tensor_clear(ei_torch_out t)
 
 static int fake_tensor_from_f32(ei_torch_out out, const float *data, const int64_t *shape, int32_t dims)
 {
-    (void)data;
-    (void)shape;
-    (void)dims;
     if (fails() != 0) {
         return EINET_E_BACKEND;
     }
     refer(out, take_cell(ORDINARY));
     out->cell->value = 0;
+    if (runtime != NULL) {
+        out->cell->count = 1;
+        for (int32_t i = 0; i < dims; i++) {
+            out->cell->count *= shape[i];
+        }
+        out->cell->numbers = malloc((size_t)out->cell->count * sizeof *data);
+        memcpy(out->cell->numbers, data, (size_t)out->cell->count * sizeof *data);
+    }
     return 0;
 }
 
@@ -285,7 +319,8 @@ static void fake_pool_destroy(struct ei_torch_cuda_pool *pool)
 
 static int fake_capture_begin(struct ei_torch_cuda_pool *pool, struct ei_torch_capture **out)
 {
-    if (fails() != 0 || open_capture != NULL || fake_torch.stream == NULL) {
+    if (fails() != 0 || open_capture != NULL || fake_torch.stream == NULL ||
+        (runtime != NULL && runtime->capture_begin(fake_torch.stream) != 0)) {
         return EINET_E_BACKEND;
     }
     *out = open_capture = calloc(1, sizeof **out);
@@ -300,10 +335,14 @@ static int fake_capture_end(struct ei_torch_capture *capture, void **out_graph)
     if (fails() != 0 || capture != open_capture) {
         return EINET_E_BACKEND;
     }
-    struct graph *graph = malloc(sizeof *graph);
-    *graph = capture->graph;
     capture->is_open = 0;
     open_capture = NULL;
+    fake_torch.empty_graphs += capture->graph.count == 0;
+    if (runtime != NULL) {
+        return runtime->capture_end(fake_torch.stream, out_graph) == 0 ? 0 : EINET_E_BACKEND;
+    }
+    struct graph *graph = malloc(sizeof *graph);
+    *graph = capture->graph;
     *out_graph = graph;
     fake_torch.graphs++;
     return 0;
@@ -332,7 +371,7 @@ static int fake_tensor_data(ei_torch_in in, void **out_data)
     if (fails() != 0 || in->cell == NULL) {
         return EINET_E_BACKEND;
     }
-    *out_data = in->cell;
+    *out_data = in->cell->numbers != NULL ? (void *)in->cell->numbers : in->cell;
     return 0;
 }
 
@@ -375,13 +414,20 @@ const struct ei_torch_api *fake_torch_reset(int64_t first_failing_call, enum ei_
 {
     memset(&fake_torch, 0, sizeof fake_torch);
     for (int32_t i = 0; i < CELLS; i++) {
+        free(cells[i].numbers);
         cells[i] = (struct cell){.pool = -1};
     }
     next_pool = 0;
+    runtime = NULL;
     open_capture = NULL;
     fail_at = first_failing_call;
     wanted_precision = wanted;
     return &fake_api;
+}
+
+void fake_torch_use_device(const struct fake_cuda_control *control)
+{
+    runtime = control;
 }
 
 uint64_t fake_torch_read(const void *data)
@@ -398,8 +444,8 @@ void fake_torch_run(const void *graph)
 {
     const struct graph *g = graph;
     for (int32_t i = 0; i < g->count; i++) {
-        const struct node *n = &g->nodes[i];
-        n->out->value = mixed(n->op, value_of(n->in), value_of(n->in2));
+        struct node node = g->nodes[i];
+        run_node(&node);
     }
 }
 

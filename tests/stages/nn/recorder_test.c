@@ -134,6 +134,7 @@ static void check_network(const char *zoo, enum ei_network_precision precision)
     EI_REQUIRE(create(api, precision, &r) == 0);
     EI_REQUIRE(capture_all(&r) == 0);
     EI_EQ(fake_torch.misplaced_ops, 0);
+    EI_EQ(fake_torch.empty_graphs, 0);
     EI_EQ(fake_torch.eager_ops_after_capture, 0);
     EI_TRUE(fake_torch.eager_ops >= 2 * fake_torch.captured_ops - 2 * r.blocks && fake_torch.captured_ops > 0);
     EI_EQ(fake_torch.is_synchronized, 1);
