@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define POLL_NS 50000
+#define HANG_NS INT64_C(1000000000)
+
 static int measure_and_write(const struct ei_profile_job *job, struct ei_network *net, const struct ei_dataset *dataset,
                              const struct ei_profile_progress *progress, struct einet_error *err)
 {
@@ -18,7 +21,8 @@ static int measure_and_write(const struct ei_profile_job *job, struct ei_network
         rc = et == NULL ? einet_error_set(err, -ENOMEM, "no memory for a profile")
                         : ei_profile_measure_et(net, dataset, &job->et, progress, et, err);
         if (rc == 0) {
-            snprintf(path, sizeof path, "%.4080s.et.csv", job->out_prefix);
+            snprintf(path, sizeof path, "%.4080s%s", job->out_prefix,
+                     job->backend == EI_NETWORK_CUDA ? ".cuda.et.csv" : ".et.csv");
             rc = ei_et_profile_write(path, et, err);
         }
         free(et);
@@ -55,11 +59,26 @@ static int zoo_name(const struct ei_profile_job *job, char *out, size_t size_byt
                                              "does not say of which network it is; name it with --model");
 }
 
+/* As a lane has it, but for merging: a profile is of single blocks. */
+static struct ei_network_cuda_settings cuda_settings(const struct ei_profile_job *job)
+{
+    return (struct ei_network_cuda_settings){.device_idx = job->et.device_idx,
+                                             .priority = job->et.priority,
+                                             .depth = 1,
+                                             .wait = job->wait,
+                                             .poll_ns = POLL_NS,
+                                             .hang_ns = HANG_NS,
+                                             .merge_below_ns = 1};
+}
+
 static int open_network(const struct ei_profile_job *job, struct ei_network **out, struct einet_error *err)
 {
     if (job->bundle_dir != NULL) {
-        const struct ei_network_bundle_config config = {
-            .dir = job->bundle_dir, .dataset = job->dataset, .threads = job->et.threads, .backend = job->backend};
+        const struct ei_network_bundle_config config = {.dir = job->bundle_dir,
+                                                        .dataset = job->dataset,
+                                                        .threads = job->et.threads,
+                                                        .backend = job->backend,
+                                                        .cuda = cuda_settings(job)};
         return job->precision == EI_NETWORK_FLOAT32
                    ? ei_network_open_bundle(&config, out, err)
                    : einet_error_set(err, EINET_E_USAGE,
@@ -72,7 +91,8 @@ static int open_network(const struct ei_profile_job *job, struct ei_network **ou
                                                  .dataset = job->dataset,
                                                  .threads = job->et.threads,
                                                  .precision = job->precision,
-                                                 .backend = job->backend};
+                                                 .backend = job->backend,
+                                                 .cuda = cuda_settings(job)};
     return rc == 0 ? ei_network_open_zoo(&config, out, err) : rc;
 }
 

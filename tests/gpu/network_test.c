@@ -1,4 +1,6 @@
 /* Networks of the zoo on a real GPU against libtorch on the CPU, with the same random weights. */
+#include "models/profile.h"
+#include "planner/profile_file.h"
 #include "rt/random.h"
 #include "stages/cuda/loader.h"
 #include "stages/nn/network.h"
@@ -45,17 +47,23 @@ static void draw_input(uint64_t seed, float *out)
 }
 
 /* Random weights of a network of the zoo, in a file of this case. */
-static const char *write_weights(const char *zoo)
+static const char *write_weights_of(const char *zoo, const char *dataset)
 {
     static char path[512];
     struct fixture_weights w;
     struct fixture_metadata metadata = fixture_metadata_cifar;
     metadata.zoo = zoo;
+    metadata.dataset = dataset;
     snprintf(path, sizeof path, "%s/%s.safetensors", ei_test_tmpdir(), zoo);
     fixture_draw_zoo(&w, zoo, 3, CLASSES, 1);
     fixture_write(&w, path, &metadata, -1);
     fixture_free(&w);
     return path;
+}
+
+static const char *write_weights(const char *zoo)
+{
+    return write_weights_of(zoo, "cifar10");
 }
 
 static struct ei_network *open_network(const char *zoo, const char *path, enum ei_network_backend_kind backend,
@@ -305,6 +313,29 @@ EI_TEST(two_tasks_at_once_answer_right)
     }
     for (int32_t i = 0; i < 2; i++) {
         ei_network_destroy(tasks[i].net);
+    }
+}
+
+EI_TEST(profile_says_which_device_it_is_of)
+{
+    char prefix[512], path[600];
+    static struct ei_et_profile et;
+    struct einet_error err = {0};
+    require_gpu();
+    snprintf(prefix, sizeof prefix, "%s/p", ei_test_tmpdir());
+    const struct ei_profile_job job = {.weights_path = write_weights_of("b-alexnet", "generated"),
+                                       .backend = EI_NETWORK_CUDA,
+                                       .dataset = "generated",
+                                       .out_prefix = prefix,
+                                       .et = {.runs = 50, .threads = 1, .priority = 50, .cpu = -1},
+                                       .measure_et = true};
+    EI_TRUEF(ei_profile_run(&job, NULL, &err) == 0, "%s", err.text);
+    snprintf(path, sizeof path, "%s.cuda.et.csv", prefix);
+    EI_TRUEF(ei_et_profile_read(path, &et, &err) == 0, "%s", err.text);
+    EI_STREQ(et.lane, "cuda:0");
+    EI_TRUE(strncmp(et.backend, "cuda, libtorch ", 15) == 0);
+    for (int32_t b = 0; b < et.exits; b++) {
+        EI_TRUE(et.conv[b].p50_ns > 0 && et.branch[b].p50_ns > 0);
     }
 }
 
