@@ -131,7 +131,7 @@ static json_t *report_both(const struct ei_bench_cuda *bench, const struct ei_ne
                                   whole = ei_bench_figures(whole_ns, bench->turns);
     const double ratio = whole.p50_us / blocks.p50_us;
     printf("  %-22s %2d conv parts in %2d launches   blocks p50 %8.1f us   monolithic p50 %8.1f us   "
-           "throughput %5.1f %% (%.1f .. %.1f)\n",
+           "throughput %5.1f %% (%.1f .. %.1f) of it\n",
            name, exits, launches, blocks.p50_us, whole.p50_us, 100.0 * ratio, 100.0 * lowest, 100.0 * highest);
     return json_pack("{s:s,s:i,s:i,s:o,s:o,s:f,s:f,s:f}", "variant", name, "conv_parts", exits, "launches", launches,
                      "blocks", ei_bench_figures_json(blocks), "monolithic", ei_bench_figures_json(whole), "throughput",
