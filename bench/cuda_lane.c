@@ -70,7 +70,7 @@ struct ei_network *ei_bench_cuda_open(const struct ei_bench_cuda *bench, const c
         rc = open_stand_in(settings, &net, &err);
     } else {
         snprintf(path, sizeof path, "%s/%s.safetensors", bench->folder, zoo);
-        rc = ei_bench_random_weights(zoo, path, &err);
+        rc = bench_write_random_weights(zoo, path);
         const struct ei_network_zoo_config config = {
             .zoo = zoo, .weights_path = path, .threads = 1, .backend = EI_NETWORK_CUDA, .cuda = *settings};
         if (rc == 0) {

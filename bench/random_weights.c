@@ -1,4 +1,3 @@
-/* See random_weights.h. Seeded: every run has the same weights. */
 #include "bench/random_weights.h"
 
 #include "rt/random.h"
@@ -6,69 +5,61 @@
 #include "stages/nn/weights_map.h"
 #include "stages/nn/zoo.h"
 
-#include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-static float draw(const struct ei_param *param, struct ei_random *rng)
+int bench_write_random_weights(const char *zoo, const char *path)
 {
-    const double x = ei_random_normal(rng);
-    if (param->role == EI_PARAM_RUNNING_VAR || (param->role == EI_PARAM_WEIGHT && param->fan_in == 0)) {
-        return (float)(1.0 + 0.02 * x);
-    }
-    return (float)(param->fan_in > 0 ? sqrt(2.0 / (double)param->fan_in) * x : 0.1 * x);
-}
-
-static int fill(const struct ei_param *params, int32_t count, struct ei_safetensors_entry *entries)
-{
+    static const struct ei_safetensors_pair facts[] = {
+        {"dataset", "cifar10"}, {"classes", "10"}, {"channels", "3"}, {"norm_mean", "0,0,0"}, {"norm_std", "1,1,1"}};
+    struct ei_safetensors_pair pairs[6] = {{"zoo", zoo}};
+    struct einet_error err = {0};
     struct ei_random rng;
+    struct ei_program *program = calloc(1, sizeof *program);
+    int rc = program != NULL ? ei_zoo_program(zoo, 3, 10, program, &err) : -1;
+    const int32_t count = rc == 0 ? ei_program_param_count(program) : 0;
+    struct ei_param *params = calloc((size_t)count + 1, sizeof *params);
+    struct ei_safetensors_entry *entries = calloc((size_t)count + 1, sizeof *entries);
+    rc = rc == 0 && (params == NULL || entries == NULL) ? -1 : rc;
     ei_random_init(&rng, 1, 1);
-    for (int32_t i = 0; i < count; i++) {
+    if (rc == 0) {
+        ei_weights_params(program, params);
+    }
+    for (int32_t i = 0; rc == 0 && i < count; i++) {
+        const bool is_scale =
+            params[i].role == EI_PARAM_RUNNING_VAR || (params[i].role == EI_PARAM_WEIGHT && params[i].fan_in == 0);
+        const double spread = params[i].fan_in > 0 ? sqrt(2.0 / (double)params[i].fan_in) : 0.1;
         float *numbers = malloc((size_t)params[i].count * sizeof *numbers);
-        if (numbers == NULL) {
-            return -ENOMEM;
-        }
-        for (int64_t n = 0; n < params[i].count; n++) {
-            numbers[n] = draw(&params[i], &rng);
+        for (int64_t n = 0; numbers != NULL && n < params[i].count; n++) {
+            numbers[n] = (float)((is_scale ? 1.0 : 0.0) + (is_scale ? 0.02 : spread) * ei_random_normal(&rng));
         }
         entries[i] = (struct ei_safetensors_entry){
             .name = params[i].name, .dtype = EI_DTYPE_F32, .dims = params[i].dims, .data = numbers};
-        for (int32_t d = 0; d < params[i].dims; d++) {
-            entries[i].shape[d] = params[i].shape[d];
-        }
+        memcpy(entries[i].shape, params[i].shape, sizeof params[i].shape);
+        rc = numbers != NULL ? 0 : -1;
     }
-    return 0;
-}
-
-static int write_program(const struct ei_program *program, const char *zoo, const char *path, struct einet_error *err)
-{
-    const struct ei_safetensors_pair pairs[] = {{"zoo", zoo},      {"dataset", "cifar10"}, {"classes", "10"},
-                                                {"channels", "3"}, {"norm_mean", "0,0,0"}, {"norm_std", "1,1,1"}};
-    const int32_t count = ei_program_param_count(program);
-    struct ei_param *params = calloc((size_t)count + 1, sizeof *params);
-    struct ei_safetensors_entry *entries = calloc((size_t)count + 1, sizeof *entries);
-    int rc = params != NULL && entries != NULL ? 0 : -ENOMEM;
-    if (rc == 0) {
-        ei_weights_params(program, params);
-        rc = fill(params, count, entries);
-    }
-    rc = rc == 0 ? ei_safetensors_write(path, entries, count, pairs, 6, err)
-                 : einet_error_set(err, rc, "no memory for the weights of %s", zoo);
+    memcpy(pairs + 1, facts, sizeof facts);
+    rc = rc == 0 ? ei_safetensors_write(path, entries, count, pairs, 6, &err) : rc;
     for (int32_t i = 0; entries != NULL && i < count; i++) {
         free((void *)(uintptr_t)entries[i].data);
     }
+    if (rc != 0) {
+        fprintf(stderr, "benchmark: %s\n", err.text);
+    }
     free(entries);
     free(params);
+    free(program);
     return rc;
 }
 
-int ei_bench_random_weights(const char *zoo, const char *path, struct einet_error *err)
+bool bench_is_of_zoo(const char *name)
 {
-    struct ei_program *program = calloc(1, sizeof *program);
-    int rc = program != NULL ? ei_zoo_program(zoo, 3, 10, program, err) : -ENOMEM;
-    if (rc == 0) {
-        rc = write_program(program, zoo, path, err);
+    for (int32_t i = 0; ei_zoo_name(i) != NULL; i++) {
+        if (strncmp(name, ei_zoo_name(i), strlen(ei_zoo_name(i))) == 0) {
+            return true;
+        }
     }
-    free(program);
-    return rc;
+    return false;
 }

@@ -1,11 +1,14 @@
-/* A weight file for a network of the zoo without training it: benchmarks time the same whatever the numbers are. */
+/* Weight files for benchmarks of networks whose trained weights are not at hand. */
 #ifndef BENCH_RANDOM_WEIGHTS_H
 #define BENCH_RANDOM_WEIGHTS_H
 
-#include <einet/error.h>
+#include <stdbool.h>
 
-/* Draw weights for [3, 32, 32] pictures and 10 classes, scaled so that signals neither fade nor explode, and write them
- * to path. Returns 0, EINET_E_USAGE (no such network), -ENOMEM or -errno. */
-int ei_bench_random_weights(const char *zoo, const char *path, struct einet_error *err);
+/* Whether a name is one of the zoo's, or its classic. */
+bool bench_is_of_zoo(const char *name);
+
+/* Write random weights of a network of the zoo (ten classes, three channels), scaled so that signals neither fade nor
+ * explode. Returns 0 or -1, which stderr explains. */
+int bench_write_random_weights(const char *zoo, const char *path);
 
 #endif

@@ -184,20 +184,16 @@ static void describe_backend(const struct et_run *r, char *out, size_t size_byte
     const struct ei_torch_api *torch = NULL;
     const struct ei_dnnl_api *dnnl = NULL;
     const struct ei_cuda_api *cuda = NULL;
-    const char *backend = r->bench.info->backend, *library = "", *version = "";
-    const bool is_device = ei_network_cuda_parts(r->net) != NULL;
+    const char *backend = r->bench.info->backend;
+    const bool is_dnnl = strstr(backend, "dnnl") != NULL && ei_dnnl_load(&dnnl, NULL) == 0;
+    const bool has_torch = strstr(backend, "aten") != NULL || strcmp(backend, "cuda") == 0;
+    const bool is_torch = has_torch && ei_torch_load(&torch, NULL) == 0;
     char name[64] = "";
-    if ((strcmp(backend, "aten") == 0 || strcmp(backend, "cuda") == 0) && ei_torch_load(&torch, NULL) == 0) {
-        library = ", libtorch ";
-        version = torch->version;
-    } else if (strcmp(backend, "dnnl") == 0 && ei_dnnl_load(&dnnl, NULL) == 0) {
-        library = ", oneDNN ";
-        version = dnnl->version;
-    }
-    if (is_device && ei_cuda_load(&cuda, NULL) == 0) {
+    if (ei_network_cuda_parts(r->net) != NULL && ei_cuda_load(&cuda, NULL) == 0) {
         (void)cuda->device_name(r->config->device_idx, name, sizeof name);
     }
-    snprintf(out, size_bytes, "%s%s%.32s%s%s", backend, library, version, name[0] != '\0' ? ", " : "", name);
+    snprintf(out, size_bytes, "%s%s%.20s%s%.20s%s%s", backend, is_dnnl ? ", oneDNN " : "", is_dnnl ? dnnl->version : "",
+             is_torch ? ", libtorch " : "", is_torch ? torch->version : "", name[0] != '\0' ? ", " : "", name);
 }
 
 static void describe_network(const struct et_run *r, struct ei_et_profile *out)
