@@ -284,9 +284,14 @@ static dnnl_status_t pack_weight(struct ei_dnnl_step *step, const struct ei_dnnl
     dnnl_primitive_t reorder = NULL;
     const md_ref packed = pd_md(&step->plan, dnnl_query_weights_md, 0);
     dnnl_status_t rc = init_weight(&plain, config, EI_DNNL_FLOAT32, false);
+    step->weight_bytes = (int64_t)dnnl_memory_desc_get_size(packed);
+    void *held = DNNL_MEMORY_ALLOCATE;
+    if (rc == dnnl_success && config->store != NULL) {
+        held = config->store->take(config->store->context, step->weight_bytes);
+        rc = held != NULL ? rc : dnnl_out_of_memory;
+    }
     if (rc == dnnl_success) {
-        rc = add_memory(step, MEMORY_WEIGHT, packed, DNNL_ARG_WEIGHTS, DNNL_MEMORY_ALLOCATE);
-        step->weight_bytes = (int64_t)dnnl_memory_desc_get_size(packed);
+        rc = add_memory(step, MEMORY_WEIGHT, packed, DNNL_ARG_WEIGHTS, held);
     }
     if (rc == dnnl_success) {
         void *weight;

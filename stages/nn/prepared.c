@@ -35,21 +35,25 @@ static int place_buffers(struct ei_prepared *net, struct einet_error *err)
     return 0;
 }
 
-/* Zeroed and thereby in memory before the first job. */
-static char *aligned_zeros(int64_t bytes)
+static void *take_pages(void *context, int64_t bytes)
 {
-    const size_t size = ((size_t)bytes / EI_DNNL_ALIGN_BYTES + 1) * EI_DNNL_ALIGN_BYTES;
-    char *memory = aligned_alloc(EI_DNNL_ALIGN_BYTES, size);
+    return ei_pages_take(context, bytes);
+}
+
+/* In memory before the first job. */
+static char *take_zeros(struct ei_prepared *net, int64_t bytes)
+{
+    char *memory = ei_pages_take(&net->pages, bytes);
     if (memory != NULL) {
-        memset(memory, 0, size);
+        memset(memory, 0, (size_t)bytes);
     }
     return memory;
 }
 
 static int bind_runs(struct ei_prepared *net, struct einet_error *err)
 {
-    net->arena = aligned_zeros(net->arena_bytes);
-    net->scratch = aligned_zeros(net->scratch_bytes);
+    net->arena = take_zeros(net, net->arena_bytes);
+    net->scratch = take_zeros(net, net->scratch_bytes);
     if (net->arena == NULL || net->scratch == NULL) {
         return einet_error_set(err, -ENOMEM, "no memory for the activations of %s", net->program.name);
     }
@@ -76,6 +80,7 @@ int ei_prepared_create(const struct ei_dnnl_api *api, const struct ei_prepared_c
         return einet_error_set(err, -ENOMEM, "no memory for a network");
     }
     net->api = api;
+    net->store = (struct ei_dnnl_store){take_pages, &net->pages};
     net->program = *config->program;
     int rc = ei_fuse(&net->program, &net->fused, err);
     if (rc == 0) {
@@ -177,7 +182,6 @@ void ei_prepared_destroy(struct ei_prepared *net)
     free(net->buffers);
     free(net->places);
     free(net->layouts);
-    free(net->arena);
-    free(net->scratch);
+    ei_pages_fini(&net->pages);
     free(net);
 }

@@ -263,6 +263,7 @@ static int prepare_weighted(struct builder *b, const struct ei_fused_step *step,
         .padding_px = op->padding_px,
         .weight = folded.weight,
         .bias = folded.bias,
+        .store = &b->net->store,
         .has_relu = step->has_relu ? 1 : 0,
         .has_sum = step->has_sum ? 1 : 0,
     };

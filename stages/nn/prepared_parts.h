@@ -2,6 +2,7 @@
 #ifndef STAGES_NN_PREPARED_PARTS_H
 #define STAGES_NN_PREPARED_PARTS_H
 
+#include "rt/pages.h"
 #include "stages/nn/fuse.h"
 #include "stages/nn/prepared.h"
 #include "stages/nn/prepared_kernels.h"
@@ -53,6 +54,8 @@ struct ei_prepared {
     int32_t layout_count, layout_room;
     struct ei_dnnl_layout **layouts; /* owned */
     int32_t logits_buffer[EI_PROGRAM_BLOCKS_MAX];
+    struct ei_pages pages; /* of weights, activations and scratch */
+    struct ei_dnnl_store store;
     char *arena, *scratch;
     int64_t arena_bytes, scratch_bytes, weight_bytes;
 };
