@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Our backends beside what else runs the same network: batch 1, one thread, every exit, the same weights.
 
-usage: bench_rivals.py [--turns N] [--burst N] [--cpu N] [--bf16] [--only NAME,...]
+usage: bench_rivals.py [--turns N] [--burst N] [--cpu N] [--bf16] [--tune LEVEL] [--only NAME,...]
                        [--torch-python EXE] [--onnx-python EXE] NETWORK...
 
 Every contender is a process of its own with the libraries and the environment that it brings. They run in lock-step on
@@ -10,6 +10,7 @@ before, in an order that is drawn anew (seed 1), while the others wait. A turn's
 over the mean of dnnl's in the same turn; printed are the median and its 95 % interval (order statistics).
 
   dnnl, aten        ours (bench_serve): oneDNN prepared at load; libtorch operation by operation with our environment
+  dnnl tuned        with --tune: kernels chosen by measuring at load (exact, winograd or bf16)
   eager             PyTorch's modules under inference_mode, as pip or apt leaves them
   torchscript       the same, traced, frozen, optimize_for_inference
   onnxruntime, opencv   the same as ONNX; both need Python packages: onnx, onnxruntime, opencv-python-headless
@@ -303,6 +304,8 @@ def commands(args, folder):
     narrow = ["--bf16"] if args.bf16 else []
     worker = [os.path.abspath(__file__), "--worker"]
     found = {"dnnl": [serve, folder, "dnnl"] + narrow, "aten": [serve, folder, "aten"] + narrow}
+    if args.tune:
+        found["dnnl tuned"] = found["dnnl"] + ["--tune", args.tune]
     for name in ("eager", "torchscript"):
         found[name] = [args.torch_python] + worker + [name, folder] + narrow
     if args.bf16:  # what the gain over float32 is measured against; ONNX's runtimes have no bfloat16 here
@@ -353,6 +356,7 @@ def main():
     parser.add_argument("--burst", type=int, default=3)
     parser.add_argument("--cpu", type=int, default=max(os.sched_getaffinity(0)))
     parser.add_argument("--bf16", action="store_true")
+    parser.add_argument("--tune", choices=("exact", "winograd", "bf16"))
     parser.add_argument("--only", help="contenders beside dnnl, with commas")
     parser.add_argument("--serve", help="bench_serve (default: beside this script)")
     parser.add_argument("--torch-python", default="/usr/bin/python3")

@@ -1,7 +1,7 @@
 /* One of our backends as a contender of bench_rivals.py: runs inferences when it is told to.
  *
  * usage: bench_serve --write DIR NETWORK      NETWORK: a weight file, or a name of the zoo, with random weights
- *        bench_serve DIR aten|dnnl [--bf16]
+ *        bench_serve DIR aten|dnnl [--bf16] [--tune exact|winograd|bf16]
  *
  * --write leaves manifest.json (docs/bundles.md), weights.safetensors and input.f32 in DIR, for all contenders. Serving
  * answers each line `N` on standard input with a line of N times in ns: one inference that is not counted, then N,
@@ -123,14 +123,15 @@ static int run_once(struct server *s, int64_t *out_ns)
 }
 
 static int open_server(struct server *s, const char *dir, enum ei_network_backend_kind backend,
-                       enum ei_network_precision precision, struct einet_error *err)
+                       enum ei_network_precision precision, enum ei_network_tune tune, struct einet_error *err)
 {
     char path[PATH_MAX_BYTES], zoo[64];
     int32_t classes;
     snprintf(path, sizeof path, "%s/weights.safetensors", dir);
     int rc = zoo_of(path, zoo, sizeof zoo, &classes, err);
+    const struct ei_network_choice choice = {.tune = tune};
     const struct ei_network_zoo_config config = {
-        .zoo = zoo, .weights_path = path, .threads = 1, .precision = precision, .backend = backend};
+        .zoo = zoo, .weights_path = path, .threads = 1, .precision = precision, .backend = backend, .choice = &choice};
     rc = rc == 0 ? ei_network_open_zoo(&config, &s->net, err) : rc;
     rc = rc == 0 ? ei_network_thread_enter(s->net) : rc;
     if (rc != 0) {
@@ -148,6 +149,17 @@ static int open_server(struct server *s, const char *dir, enum ei_network_backen
         fclose(input);
     }
     return is_read ? 0 : einet_error_set_at(err, EINET_E_FILE, path, 0, 0, "cannot be read");
+}
+
+/* What was chosen, for people. */
+static void print_kernels(const struct ei_network *net)
+{
+    static struct ei_network_kernel kernels[EI_PROGRAM_OPS_MAX];
+    const int32_t count = ei_network_kernels(net, kernels, EI_PROGRAM_OPS_MAX);
+    for (int32_t i = 0; i < count; i++) {
+        fprintf(stderr, "block%d.%s.%d %s\n", kernels[i].block_idx + 1, kernels[i].branch != 0 ? "branch" : "conv",
+                kernels[i].op_idx, kernels[i].name);
+    }
 }
 
 static int serve(struct server *s)
@@ -187,16 +199,28 @@ int main(int argc, char **argv)
         return write_files(argv[2], argv[3]);
     }
     if (argc < 3 || (strcmp(argv[2], "aten") != 0 && strcmp(argv[2], "dnnl") != 0)) {
-        fprintf(stderr, "usage: bench_serve --write DIR NETWORK\n       bench_serve DIR aten|dnnl [--bf16]\n");
+        fprintf(stderr,
+                "usage: bench_serve --write DIR NETWORK\n       bench_serve DIR aten|dnnl [--bf16] [--tune LEVEL]\n");
         return 1;
     }
     (void)ei_torch_environment_apply(argv);
     (void)ei_memory_tune_malloc();
-    const bool is_bf16 = argc > 3 && strcmp(argv[3], "--bf16") == 0;
+    static const char *const levels[] = {"none", "exact", "winograd", "bf16"};
+    bool is_bf16 = false;
+    enum ei_network_tune tune = EI_NETWORK_TUNE_NONE;
+    for (int i = 3; i < argc; i++) {
+        is_bf16 = is_bf16 || strcmp(argv[i], "--bf16") == 0;
+        for (int level = 0; i > 3 && strcmp(argv[i - 1], "--tune") == 0 && level < 4; level++) {
+            tune = strcmp(argv[i], levels[level]) == 0 ? (enum ei_network_tune)level : tune;
+        }
+    }
     int rc = open_server(&s, argv[1], strcmp(argv[2], "dnnl") == 0 ? EI_NETWORK_DNNL : EI_NETWORK_ATEN,
-                         is_bf16 ? EI_NETWORK_BFLOAT16 : EI_NETWORK_FLOAT32, &err);
+                         is_bf16 ? EI_NETWORK_BFLOAT16 : EI_NETWORK_FLOAT32, tune, &err);
     if (rc == 0) {
         (void)ei_thread_become_fifo(PRIORITY, NULL); /* refused: slower for all contenders */
+    }
+    if (rc == 0) {
+        print_kernels(s.net);
     }
     rc = rc == 0 ? serve(&s) : fail(&err);
     ei_network_destroy(s.net);

@@ -49,7 +49,12 @@ struct ei_dnnl_step_config {
     const struct ei_dnnl_layout *in_layout, *in2_layout, *out_layout;
     /* Square; the far padding follows from the sizes. kernel_px 0: a pool over the whole picture. */
     int32_t kernel_px, stride_px, padding_px;
-    const float *weight, *bias;        /* packed by step_create; bias may be NULL */
+    const float *weight, *bias; /* packed by step_create; bias may be NULL */
+    /* Which implementation, conv and linear: by its name (step_kernel); NULL = oneDNN's first one, or, with option n >
+     * 0, the n-th of the others that may be faster, so that they can be tried. Not there: EINET_E_MISMATCH. */
+    const char *kernel;
+    int32_t option;
+    int32_t has_winograd;              /* options: also those that multiply transformed tiles, which round otherwise */
     const struct ei_dnnl_store *store; /* NULL = the step holds its weights itself */
     int32_t has_relu;                  /* conv, linear, add */
     int32_t has_sum;                   /* conv: the result is added to what `out` holds, then the ReLU */

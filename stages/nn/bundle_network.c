@@ -145,7 +145,7 @@ static int open_dnnl(const struct ei_network_bundle_config *config, struct ei_bu
     }
     fill_info(bundle, &info);
     rc = ei_bundle_sha256(config->dir, &bundle->program, info.weights_sha256, err);
-    return rc != 0 ? rc : ei_network_dnnl_create(&bundle->program, &info, config->threads, &source, out, err);
+    return rc != 0 ? rc : ei_network_dnnl_create(&bundle->program, &info, config->threads, &source, config->choice, out, err);
 }
 
 static int open_bundle(const struct ei_network_bundle_config *config, struct ei_bundle *bundle, struct ei_network **out,

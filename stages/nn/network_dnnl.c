@@ -8,6 +8,7 @@
 #include "stages/dnnl/loader.h"
 #include "stages/nn/network_backend.h"
 #include "stages/nn/prepared.h"
+#include "stages/nn/prepared_tune.h"
 #include "stages/nn/weights_map.h"
 
 #include <errno.h>
@@ -21,6 +22,8 @@ struct dnnl {
     struct ei_prepared *prepared;
     size_t input_bytes;
     int32_t threads;
+    int32_t kernel_count;
+    struct ei_network_kernel *kernels; /* owned; chosen ones */
 };
 
 /* Keep what oneDNN says about a failed call. */
@@ -98,6 +101,7 @@ static void dnnl_destroy(struct ei_network *net)
 {
     struct dnnl *d = (struct dnnl *)net;
     ei_prepared_destroy(d->prepared);
+    free(d->kernels);
     free(d);
 }
 
@@ -147,8 +151,91 @@ static int set_numbers(void *context, int32_t idx, const float *numbers, struct 
     return 0;
 }
 
+/* ---- kernels ---- */
+
+/* A choice as prepared.h takes it, kernels: [op_count]. */
+static int list_kernels(const struct ei_program *program, const struct ei_network_choice *choice,
+                        char (*kernels)[EI_PREPARED_KERNEL_MAX], struct einet_error *err)
+{
+    for (int32_t i = 0; i < choice->kernel_count; i++) {
+        const struct ei_network_kernel *k = &choice->kernels[i];
+        const bool is_block = k->block_idx >= 0 && k->block_idx < program->block_count;
+        const struct ei_program_part *part =
+            is_block ? ei_program_part(program, k->block_idx, k->branch != 0) : &(struct ei_program_part){0, 0};
+        const enum ei_op_kind kind =
+            k->op_idx >= 0 && k->op_idx < part->op_count ? program->ops[part->first_op + k->op_idx].kind : EI_OP_RELU;
+        if (kind != EI_OP_CONV2D && kind != EI_OP_LINEAR) {
+            return einet_error_set(err, EINET_E_MISMATCH,
+                                   "a kernel is chosen for block%d.%s.%d, but %s has no convolution or linear layer "
+                                   "there",
+                                   k->block_idx + 1, k->branch != 0 ? "branch" : "conv", k->op_idx, program->name);
+        }
+        snprintf(kernels[part->first_op + k->op_idx], sizeof *kernels, "%s", k->name);
+    }
+    return 0;
+}
+
+/* Remember what is not oneDNN's first choice. */
+static int note_kernels(struct dnnl *d, const struct ei_program *program)
+{
+    d->kernels = calloc((size_t)program->op_count + 1, sizeof *d->kernels);
+    for (int32_t part = 0; d->kernels != NULL && part < 2 * program->block_count; part++) {
+        const struct ei_program_part *ops = ei_program_part(program, part / 2, part % 2 != 0);
+        for (int32_t op = 0; op < ops->op_count; op++) {
+            const char *name = ei_prepared_kernel(d->prepared, ops->first_op + op);
+            struct ei_network_kernel *k = &d->kernels[d->kernel_count];
+            if (name[0] != '\0') {
+                *k = (struct ei_network_kernel){.block_idx = part / 2, .branch = part % 2, .op_idx = op};
+                snprintf(k->name, sizeof k->name, "%s", name);
+                d->kernel_count++;
+            }
+        }
+    }
+    return d->kernels != NULL ? 0 : -ENOMEM;
+}
+
+/* Prepare with the kernels of a choice, measured now where it says so. */
+static int prepare_chosen(struct dnnl *d, struct ei_prepared_config *config, const struct ei_network_choice *choice,
+                          struct einet_error *err)
+{
+    static const enum ei_prepared_allow allow[] = {
+        [EI_NETWORK_TUNE_NONE] = EI_PREPARED_EXACT,
+        [EI_NETWORK_TUNE_EXACT] = EI_PREPARED_EXACT,
+        [EI_NETWORK_TUNE_WINOGRAD] = EI_PREPARED_WINOGRAD,
+        [EI_NETWORK_TUNE_BFLOAT16] = EI_PREPARED_BFLOAT16,
+    };
+    char(*kernels)[EI_PREPARED_KERNEL_MAX] = NULL;
+    int rc = 0;
+    if (choice != NULL) {
+        kernels = calloc((size_t)config->program->op_count + 1, sizeof *kernels);
+        config->allow = allow[choice->tune];
+        rc = kernels == NULL                        ? einet_error_set(err, -ENOMEM, "no memory for a network")
+             : choice->tune != EI_NETWORK_TUNE_NONE ? ei_prepared_tune(d->api, config, kernels, err)
+                                                    : list_kernels(config->program, choice, kernels, err);
+        config->kernels = (const char(*)[EI_PREPARED_KERNEL_MAX])kernels;
+    }
+    rc = rc == 0 ? ei_prepared_create(d->api, config, &d->prepared, err) : rc;
+    free(kernels);
+    if (rc == 0 && note_kernels(d, config->program) != 0) {
+        rc = einet_error_set(err, -ENOMEM, "no memory for a network");
+    }
+    return rc;
+}
+
+int32_t ei_network_kernels(const struct ei_network *net, struct ei_network_kernel *out, int32_t room)
+{
+    if (net->backend != &dnnl_backend) {
+        return 0;
+    }
+    const struct dnnl *d = (const struct dnnl *)net;
+    for (int32_t i = 0; i < d->kernel_count && i < room; i++) {
+        out[i] = d->kernels[i];
+    }
+    return d->kernel_count;
+}
+
 static int prepare(struct dnnl *d, const struct ei_program *program, const struct ei_param_source *source,
-                   struct einet_error *err)
+                   const struct ei_network_choice *choice, struct einet_error *err)
 {
     struct weights w = {0};
     const struct ei_param_sink sink = {set_numbers, &w};
@@ -160,22 +247,29 @@ static int prepare(struct dnnl *d, const struct ei_program *program, const struc
         rc = einet_error_set(err, EINET_E_BACKEND, "oneDNN: %s", d->api->error_text());
     }
     if (rc == 0) {
-        const struct ei_prepared_config config = {
-            .program = program,
-            .params = (const float *const *)w.numbers,
-            .type = d->net.info.precision == EI_NETWORK_BFLOAT16 ? EI_DNNL_BFLOAT16 : EI_DNNL_FLOAT32};
-        rc = ei_prepared_create(d->api, &config, &d->prepared, err);
+        struct ei_prepared_config config = {.program = program,
+                                            .params = (const float *const *)w.numbers,
+                                            .type = d->net.info.precision == EI_NETWORK_BFLOAT16 ? EI_DNNL_BFLOAT16
+                                                                                                 : EI_DNNL_FLOAT32};
+        rc = prepare_chosen(d, &config, choice, err);
     }
     weights_fini(&w);
     return rc;
 }
 
 int ei_network_dnnl_create(const struct ei_program *program, const struct ei_network_info *info, int32_t threads,
-                           const struct ei_param_source *source, struct ei_network **out, struct einet_error *err)
+                           const struct ei_param_source *source, const struct ei_network_choice *choice,
+                           struct ei_network **out, struct einet_error *err)
 {
     const struct ei_dnnl_api *api;
     if (threads < 1 || threads > 1024) {
         return einet_error_set(err, EINET_E_USAGE, "a network runs with 1 to 1024 threads, not %d", threads);
+    }
+    if (choice != NULL && choice->weights_sha256 != NULL && choice->weights_sha256[0] != '\0' &&
+        strcmp(choice->weights_sha256, info->weights_sha256) != 0) {
+        return einet_error_set(err, EINET_E_MISMATCH,
+                               "the kernels were chosen for weights %.12s..., these are %.12s...: profile them again",
+                               choice->weights_sha256, info->weights_sha256);
     }
     int rc = ei_dnnl_load(&api, err);
     if (rc != 0) {
@@ -192,7 +286,7 @@ int ei_network_dnnl_create(const struct ei_program *program, const struct ei_net
     d->api = api;
     d->threads = threads;
     d->input_bytes = (size_t)info->channels * (size_t)info->height_px * (size_t)info->width_px * sizeof(float);
-    rc = prepare(d, program, source, err);
+    rc = prepare(d, program, source, choice, err);
     if (rc != 0) {
         dnnl_destroy(&d->net);
         return rc;

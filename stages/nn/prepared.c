@@ -1,6 +1,7 @@
 /* Set-up and running; which runs there are is decided in prepared_build.c. */
 #include "stages/nn/prepared.h"
 
+#include "rt/clock.h"
 #include "stages/nn/prepared_parts.h"
 
 #include <errno.h>
@@ -84,7 +85,7 @@ int ei_prepared_create(const struct ei_dnnl_api *api, const struct ei_prepared_c
     net->program = *config->program;
     int rc = ei_fuse(&net->program, &net->fused, err);
     if (rc == 0) {
-        rc = ei_prepared_build(net, config->params, config->type, err);
+        rc = ei_prepared_build(net, config, err);
     }
     if (rc == 0) {
         rc = place_buffers(net, err);
@@ -105,31 +106,58 @@ float *ei_prepared_input(struct ei_prepared *net)
     return (float *)(void *)(net->arena + net->buffers[0].arena.offset);
 }
 
+static int execute(const struct ei_prepared *net, const struct ei_prepared_item *run)
+{
+    switch (run->kind) {
+    case EI_RUN_DNNL:
+        return net->api->step_run(run->step);
+    case EI_RUN_CONCAT:
+        ei_kernel_concat(&run->picture, run->in, run->b_channels, run->in2, run->element_bytes, run->out);
+        return 0;
+    case EI_RUN_LRN:
+        ei_kernel_lrn(&run->picture, run->in, &run->lrn, run->out);
+        return 0;
+    case EI_RUN_SCALE:
+        ei_kernel_scale(&run->picture, run->in, run->scale, run->shift, run->has_relu, run->out);
+        return 0;
+    }
+    return EINET_E_BACKEND;
+}
+
 int ei_prepared_run(struct ei_prepared *net, int32_t block_idx, bool branch)
 {
     const struct ei_program_part *part = &net->parts[ei_fused_part(block_idx, branch)];
-    for (int32_t i = part->first_op; i < part->first_op + part->op_count; i++) {
-        const struct ei_prepared_item *run = &net->runs[i];
-        int rc = 0;
-        switch (run->kind) {
-        case EI_RUN_DNNL:
-            rc = net->api->step_run(run->step);
-            break;
-        case EI_RUN_CONCAT:
-            ei_kernel_concat(&run->picture, run->in, run->b_channels, run->in2, run->element_bytes, run->out);
-            break;
-        case EI_RUN_LRN:
-            ei_kernel_lrn(&run->picture, run->in, &run->lrn, run->out);
-            break;
-        case EI_RUN_SCALE:
-            ei_kernel_scale(&run->picture, run->in, run->scale, run->shift, run->has_relu, run->out);
-            break;
-        }
-        if (rc != 0) {
-            return rc;
+    int rc = 0;
+    for (int32_t i = part->first_op; rc == 0 && i < part->first_op + part->op_count; i++) {
+        rc = execute(net, &net->runs[i]);
+    }
+    return rc;
+}
+
+int ei_prepared_run_timed(struct ei_prepared *net, int32_t block_idx, bool branch, int64_t *op_ns)
+{
+    const struct ei_program_part *part = &net->parts[ei_fused_part(block_idx, branch)];
+    int64_t last_ns = ei_mono_now().ns;
+    int rc = 0;
+    for (int32_t i = part->first_op; rc == 0 && i < part->first_op + part->op_count; i++) {
+        rc = execute(net, &net->runs[i]);
+        if (net->runs[i].op_idx >= 0) {
+            const int64_t now_ns = ei_mono_now().ns;
+            op_ns[net->runs[i].op_idx] += now_ns - last_ns;
+            last_ns = now_ns;
         }
     }
-    return 0;
+    return rc;
+}
+
+const char *ei_prepared_kernel(const struct ei_prepared *net, int32_t op_idx)
+{
+    for (int32_t i = 0; i < net->run_count; i++) {
+        if (net->runs[i].op_idx == op_idx) {
+            return net->runs[i].kernel;
+        }
+    }
+    return "";
 }
 
 const float *ei_prepared_logits(const struct ei_prepared *net, int32_t block_idx)

@@ -13,8 +13,9 @@ enum ei_run_kind { EI_RUN_DNNL, EI_RUN_CONCAT, EI_RUN_LRN, EI_RUN_SCALE };
 /* One thing to execute. Memory is set when the arena is placed. */
 struct ei_prepared_item {
     enum ei_run_kind kind;
-    struct ei_dnnl_step *step; /* owned; of EI_RUN_DNNL */
-    int32_t op_idx;            /* of the program; -1 = a reorder */
+    struct ei_dnnl_step *step;           /* owned; of EI_RUN_DNNL */
+    char kernel[EI_PREPARED_KERNEL_MAX]; /* "" = oneDNN's first one */
+    int32_t op_idx;                      /* of the program; -1 = a reorder */
     int32_t norm_idx;
     bool has_relu, has_sum;
     struct ei_kernel_picture picture; /* of `in`; the other kinds */
@@ -62,7 +63,6 @@ struct ei_prepared {
 
 /* Turn net->fused into runs, buffers and places. params as in struct ei_prepared_config. Returns like
  * ei_prepared_create. */
-int ei_prepared_build(struct ei_prepared *net, const float *const *params, enum ei_dnnl_type type,
-                      struct einet_error *err);
+int ei_prepared_build(struct ei_prepared *net, const struct ei_prepared_config *config, struct einet_error *err);
 
 #endif
