@@ -234,7 +234,7 @@ static const char *libtorch_version(const struct ei_run *run)
     const struct ei_torch_api *api = NULL;
     for (int32_t i = 0; i < run->wl->task_count; i++) {
         const struct ei_network *net = run->tasks[i].nn.net;
-        if (net != NULL && strcmp(ei_network_info(net)->backend, "aten") == 0) {
+        if (net != NULL && strstr(ei_network_info(net)->backend, "aten") != NULL) {
             return ei_torch_load(&api, NULL) == 0 ? api->version : NULL;
         }
     }
@@ -247,7 +247,7 @@ static const char *dnnl_version(const struct ei_run *run)
     const struct ei_dnnl_api *api = NULL;
     for (int32_t i = 0; i < run->wl->task_count; i++) {
         const struct ei_network *net = run->tasks[i].nn.net;
-        if (net != NULL && strcmp(ei_network_info(net)->backend, "dnnl") == 0) {
+        if (net != NULL && strstr(ei_network_info(net)->backend, "dnnl") != NULL) {
             return ei_dnnl_load(&api, NULL) == 0 ? api->version : NULL;
         }
     }

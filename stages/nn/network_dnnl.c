@@ -1,11 +1,13 @@
-/* The `dnnl` backend: a layer program as prepared steps on oneDNN. Activations stay in the arena between blocks, so a
- * preempted job loses nothing. oneDNN allocates a little in every step, so every entry that runs steps is a submit
- * section.
+/* The `dnnl` backend: a layer program as prepared steps on oneDNN, around parts that only libtorch runs
+ * (mixed_parts.h). Activations stay in the arena between blocks, so a preempted job loses nothing. oneDNN allocates a
+ * little in every step, so every entry that runs steps is a submit section.
  */
 #include "stages/nn/network_dnnl.h"
 
 #include "rt/section.h"
 #include "stages/dnnl/loader.h"
+#include "stages/nn/fuse.h"
+#include "stages/nn/mixed_parts.h"
 #include "stages/nn/network_backend.h"
 #include "stages/nn/prepared.h"
 #include "stages/nn/weights_map.h"
@@ -19,23 +21,39 @@ struct dnnl {
     struct ei_network net;
     const struct ei_dnnl_api *api;
     struct ei_prepared *prepared;
+    bool is_foreign[EI_FUSED_PARTS_MAX];
+    struct ei_mixed *mixed;    /* NULL = oneDNN runs every part */
+    const char *foreign_fault; /* of the call that is being made; NULL = it is not libtorch that failed */
     size_t input_bytes;
     int32_t threads;
 };
 
-/* Keep what oneDNN says about a failed call. */
+/* Keep what is said about a failed call. */
 static int faulted(struct dnnl *d, int rc)
 {
     if (rc != 0) {
-        snprintf(d->net.fault, sizeof d->net.fault, "%.250s", d->api->error_text());
+        snprintf(d->net.fault, sizeof d->net.fault, "%.250s",
+                 d->foreign_fault != NULL ? d->foreign_fault : d->api->error_text());
     }
+    d->foreign_fault = NULL;
     return rc;
 }
 
 static int dnnl_thread_enter(struct ei_network *net)
 {
     struct dnnl *d = (struct dnnl *)net;
-    return faulted(d, d->api->thread_enter(d->threads));
+    const int rc = d->mixed != NULL ? ei_mixed_thread_enter(d->mixed) : 0;
+    d->foreign_fault = rc != 0 ? ei_mixed_fault_text(d->mixed) : NULL;
+    return faulted(d, rc != 0 ? rc : d->api->thread_enter(d->threads));
+}
+
+/* A part of libtorch's, called back by the prepared network. */
+static int run_foreign(void *context, int32_t block_idx, bool branch, const struct ei_prepared_exchange *exchange)
+{
+    struct dnnl *d = context;
+    const int rc = ei_mixed_run(d->mixed, block_idx, branch, exchange);
+    d->foreign_fault = rc != 0 ? ei_mixed_fault_text(d->mixed) : NULL;
+    return rc;
 }
 
 static int dnnl_begin(struct ei_network *net, const float *input_chw, int32_t sample_idx, int32_t label)
@@ -98,6 +116,7 @@ static void dnnl_destroy(struct ei_network *net)
 {
     struct dnnl *d = (struct dnnl *)net;
     ei_prepared_destroy(d->prepared);
+    ei_mixed_destroy(d->mixed);
     free(d);
 }
 
@@ -147,8 +166,86 @@ static int set_numbers(void *context, int32_t idx, const float *numbers, struct 
     return 0;
 }
 
+/* Whether oneDNN is left with a convolution or a linear layer. */
+static bool has_work(const struct dnnl *d, const struct ei_program *program)
+{
+    for (int32_t part = 0; part < 2 * program->block_count; part++) {
+        const struct ei_program_part *ops = ei_program_part(program, part / 2, part % 2 != 0);
+        for (int32_t i = ops->first_op; !d->is_foreign[part] && i < ops->first_op + ops->op_count; i++) {
+            if (program->ops[i].kind == EI_OP_CONV2D || program->ops[i].kind == EI_OP_LINEAR) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Add why a part is libtorch's: "block2.conv.0 (script) of net: it is a TorchScript part". */
+static void note_foreign(struct dnnl *d, const char *why)
+{
+    char *note = d->net.info.backend_note;
+    const size_t size_bytes = sizeof d->net.info.backend_note;
+    const char *named = strstr(why, "block");
+    const size_t used = strlen(note);
+    const int more = snprintf(note + used, size_bytes - used, "%s%s",
+                              strstr(note, "aten runs ") == NULL ? used > 0 ? "; aten runs " : "aten runs " : "; ",
+                              named != NULL ? named : why);
+    if (more > 0 && used + (size_t)more >= size_bytes) {
+        snprintf(note + size_bytes - 4, 4, "...");
+    }
+}
+
+/* Prepare the network; each part that oneDNN refuses is given to libtorch, and the rest prepared anew. */
+static int prepare_parts(struct dnnl *d, const struct ei_program *program, const float *const *params,
+                         struct einet_error *err)
+{
+    const struct ei_prepared_foreign foreign = {d->is_foreign, run_foreign, d};
+    int32_t refused_part = -1;
+    const struct ei_prepared_config config = {.program = program,
+                                              .params = params,
+                                              .type = d->net.info.precision == EI_NETWORK_BFLOAT16 ? EI_DNNL_BFLOAT16
+                                                                                                   : EI_DNNL_FLOAT32,
+                                              .foreign = &foreign,
+                                              .out_refused_part = &refused_part};
+    for (;;) {
+        struct einet_error why = {0};
+        int rc = ei_prepared_create(d->api, &config, &d->prepared, &why);
+        const bool is_refused = (rc == EINET_E_USAGE || rc == EINET_E_BACKEND) && refused_part >= 0;
+        if (is_refused && !d->is_foreign[refused_part]) {
+            d->is_foreign[refused_part] = true;
+            note_foreign(d, why.text);
+            if (has_work(d, program)) {
+                continue;
+            }
+        }
+        if (rc != 0 && err != NULL) {
+            *err = why;
+        }
+        return rc;
+    }
+}
+
+/* exec is taken over. */
+static int prepare_mixed(struct dnnl *d, const struct ei_program *program, const float *const *params,
+                         struct ei_exec *exec, struct einet_error *err)
+{
+    const struct ei_mixed_config config = {.program = program,
+                                           .exec = exec,
+                                           .is_foreign = d->is_foreign,
+                                           .params = params,
+                                           .precision = d->net.info.precision,
+                                           .threads = d->threads};
+    struct einet_error why = {0};
+    const int rc = ei_mixed_create(&config, &d->mixed, &why);
+    snprintf(d->net.info.backend, sizeof d->net.info.backend, "dnnl+aten");
+    return rc == 0 ? 0
+                   : einet_error_set(err, rc, "oneDNN does not run all of %s (%s): %s", program->name,
+                                     d->net.info.backend_note, why.text);
+}
+
+/* exec: as of ei_network_dnnl_create. */
 static int prepare(struct dnnl *d, const struct ei_program *program, const struct ei_param_source *source,
-                   struct einet_error *err)
+                   struct ei_exec *exec, struct einet_error *err)
 {
     struct weights w = {0};
     const struct ei_param_sink sink = {set_numbers, &w};
@@ -160,30 +257,33 @@ static int prepare(struct dnnl *d, const struct ei_program *program, const struc
         rc = einet_error_set(err, EINET_E_BACKEND, "oneDNN: %s", d->api->error_text());
     }
     if (rc == 0) {
-        const struct ei_prepared_config config = {
-            .program = program,
-            .params = (const float *const *)w.numbers,
-            .type = d->net.info.precision == EI_NETWORK_BFLOAT16 ? EI_DNNL_BFLOAT16 : EI_DNNL_FLOAT32};
-        rc = ei_prepared_create(d->api, &config, &d->prepared, err);
+        rc = prepare_parts(d, program, (const float *const *)w.numbers, err);
+    }
+    bool is_mixed = false;
+    for (int32_t part = 0; part < EI_FUSED_PARTS_MAX; part++) {
+        is_mixed = is_mixed || d->is_foreign[part];
+    }
+    if (rc == 0 && is_mixed) {
+        rc = prepare_mixed(d, program, (const float *const *)w.numbers, exec, err);
+    } else {
+        ei_exec_destroy(exec);
     }
     weights_fini(&w);
     return rc;
 }
 
 int ei_network_dnnl_create(const struct ei_program *program, const struct ei_network_info *info, int32_t threads,
-                           const struct ei_param_source *source, struct ei_network **out, struct einet_error *err)
+                           const struct ei_param_source *source, struct ei_exec *exec, struct ei_network **out,
+                           struct einet_error *err)
 {
     const struct ei_dnnl_api *api;
-    if (threads < 1 || threads > 1024) {
-        return einet_error_set(err, EINET_E_USAGE, "a network runs with 1 to 1024 threads, not %d", threads);
-    }
-    int rc = ei_dnnl_load(&api, err);
-    if (rc != 0) {
-        return rc;
-    }
-    struct dnnl *d = calloc(1, sizeof *d);
+    int rc = threads >= 1 && threads <= 1024
+                 ? ei_dnnl_load(&api, err)
+                 : einet_error_set(err, EINET_E_USAGE, "a network runs with 1 to 1024 threads, not %d", threads);
+    struct dnnl *d = rc == 0 ? calloc(1, sizeof *d) : NULL;
     if (d == NULL) {
-        return einet_error_set(err, -ENOMEM, "no memory for a network");
+        ei_exec_destroy(exec);
+        return rc != 0 ? rc : einet_error_set(err, -ENOMEM, "no memory for a network");
     }
     d->net.backend = &dnnl_backend;
     d->net.next_block = -1;
@@ -192,7 +292,7 @@ int ei_network_dnnl_create(const struct ei_program *program, const struct ei_net
     d->api = api;
     d->threads = threads;
     d->input_bytes = (size_t)info->channels * (size_t)info->height_px * (size_t)info->width_px * sizeof(float);
-    rc = prepare(d, program, source, err);
+    rc = prepare(d, program, source, exec, err);
     if (rc != 0) {
         dnnl_destroy(&d->net);
         return rc;

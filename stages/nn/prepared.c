@@ -46,6 +46,20 @@ static char *aligned_zeros(int64_t bytes)
     return memory;
 }
 
+static void bind_exchanges(struct ei_prepared *net)
+{
+    for (int32_t part = 0; net->exchanges != NULL && part < EI_FUSED_PARTS_MAX; part++) {
+        struct ei_prepared_exchange *exchange = &net->exchanges[part];
+        const struct ei_prepared_seam *seam = &net->seams[part];
+        for (int32_t i = 0; i < exchange->in_count; i++) {
+            exchange->ins[i].numbers = (float *)(void *)(net->arena + net->buffers[seam->in_buffers[i]].arena.offset);
+        }
+        for (int32_t i = 0; i < exchange->out_count; i++) {
+            exchange->outs[i].numbers = (float *)(void *)(net->arena + net->buffers[seam->out_buffers[i]].arena.offset);
+        }
+    }
+}
+
 static int bind_runs(struct ei_prepared *net, struct einet_error *err)
 {
     net->arena = aligned_zeros(net->arena_bytes);
@@ -65,7 +79,20 @@ static int bind_runs(struct ei_prepared *net, struct einet_error *err)
             }
         }
     }
+    bind_exchanges(net);
     return 0;
+}
+
+static int take_foreign(struct ei_prepared *net, const struct ei_prepared_foreign *foreign, struct einet_error *err)
+{
+    net->refused_part = -1;
+    if (foreign == NULL) {
+        return 0;
+    }
+    net->foreign = *foreign;
+    net->exchanges = calloc(EI_FUSED_PARTS_MAX, sizeof *net->exchanges);
+    net->seams = calloc(EI_FUSED_PARTS_MAX, sizeof *net->seams);
+    return net->exchanges != NULL && net->seams != NULL ? 0 : einet_error_set(err, -ENOMEM, "no memory for a network");
 }
 
 int ei_prepared_create(const struct ei_dnnl_api *api, const struct ei_prepared_config *config, struct ei_prepared **out,
@@ -77,9 +104,17 @@ int ei_prepared_create(const struct ei_dnnl_api *api, const struct ei_prepared_c
     }
     net->api = api;
     net->program = *config->program;
-    int rc = ei_fuse(&net->program, &net->fused, err);
+    int rc = take_foreign(net, config->foreign, err);
+    if (rc == 0) {
+        rc = ei_fuse_around(&net->program, config->foreign != NULL ? config->foreign->is_foreign : NULL, &net->fused,
+                            err);
+        net->refused_part = net->fused.refused_part;
+    }
     if (rc == 0) {
         rc = ei_prepared_build(net, config->params, config->type, err);
+    }
+    if (config->out_refused_part != NULL) {
+        *config->out_refused_part = net->refused_part;
     }
     if (rc == 0) {
         rc = place_buffers(net, err);
@@ -119,6 +154,10 @@ int ei_prepared_run(struct ei_prepared *net, int32_t block_idx, bool branch)
         case EI_RUN_SCALE:
             ei_kernel_scale(&run->picture, run->in, run->scale, run->shift, run->has_relu, run->out);
             break;
+        case EI_RUN_FOREIGN:
+            rc = net->foreign.run(net->foreign.context, block_idx, branch,
+                                  &net->exchanges[ei_fused_part(block_idx, branch)]);
+            break;
         }
         if (rc != 0) {
             return rc;
@@ -156,7 +195,9 @@ bool ei_prepared_describe(const struct ei_prepared *net, int32_t idx, char *out,
     snprintf(out, size_bytes, "block%d.%s %s%s%s%s %s", part / 2 + 1, part % 2 != 0 ? "branch" : "conv",
              run->op_idx < 0 ? "reorder" : ei_op_kind_name(net->program.ops[run->op_idx].kind),
              run->norm_idx >= 0 ? "+norm" : "", run->has_sum ? "+add" : "", run->has_relu ? "+relu" : "",
-             run->kind == EI_RUN_DNNL ? net->api->step_kernel(run->step) : "own");
+             run->kind == EI_RUN_DNNL      ? net->api->step_kernel(run->step)
+             : run->kind == EI_RUN_FOREIGN ? "elsewhere"
+                                           : "own");
     return true;
 }
 
@@ -177,6 +218,8 @@ void ei_prepared_destroy(struct ei_prepared *net)
     free(net->buffers);
     free(net->places);
     free(net->layouts);
+    free(net->exchanges);
+    free(net->seams);
     free(net->arena);
     free(net->scratch);
     free(net);
