@@ -48,13 +48,19 @@ static enum ei_network_backend_kind backend_of(const struct ei_live_task *task)
     return backends[task->run->wl->lanes[stage->lane_idx].backend];
 }
 
+/* Inside a block; of all lanes that a task may use, too. */
+static int32_t threads_of(const struct ei_live_task *task)
+{
+    return task->run->wl->lanes[task->spec->stages[task->spec->nn_stage_idx].lane_idx].threads;
+}
+
 static int open_zoo(struct ei_live_task *task, const struct ei_model_spec *model, struct einet_error *err)
 {
     const struct ei_network_zoo_config config = {
         .zoo = model->zoo,
         .weights_path = model->weights,
         .dataset = model->dataset,
-        .threads = 1,
+        .threads = threads_of(task),
         .backend = backend_of(task),
     };
     return ei_network_open_zoo(&config, &task->nn.net, err);
@@ -62,7 +68,8 @@ static int open_zoo(struct ei_live_task *task, const struct ei_model_spec *model
 
 static int open_bundle(struct ei_live_task *task, const struct ei_model_spec *model, struct einet_error *err)
 {
-    const struct ei_network_bundle_config config = {.dir = model->bundle, .threads = 1, .backend = backend_of(task)};
+    const struct ei_network_bundle_config config = {
+        .dir = model->bundle, .threads = threads_of(task), .backend = backend_of(task)};
     return ei_network_open_bundle(&config, &task->nn.net, err);
 }
 
@@ -170,6 +177,10 @@ int ei_task_build_network(struct ei_live_task *task, struct einet_error *err)
     if (rc == 0) {
         rc = check_input(task, stage, err);
     }
+    if (rc < 0) {
+        return rc;
+    }
+    rc = ei_task_settle_threads(task, err);
     if (rc < 0) {
         return rc;
     }

@@ -14,7 +14,6 @@
 
 #define OURS "EINET_ENVIRONMENT" /* "NAME=VALUE NAME=VALUE": what apply set */
 #define OURS_BYTES 512
-#define RUNTIMES_MAX 4
 #define MAPPED_PATH_BYTES 1024 /* longer ones are cut, and then not found by name */
 
 /* ---- before loading ---- */
@@ -243,32 +242,61 @@ static bool is_same_file(const struct mapped *a, const struct mapped *b)
     return a->inode == b->inode && a->major == b->major && a->minor == b->minor;
 }
 
+/* Add a runtime that is not in the list yet. */
+static void add_runtime(const struct mapped *now, struct mapped *runtimes, int32_t *count)
+{
+    bool is_new = is_openmp(now->path) && *count < EI_OPENMP_MAX;
+    for (int32_t i = 0; i < *count; i++) {
+        is_new = is_new && !is_same_file(&runtimes[i], now);
+    }
+    if (is_new) {
+        runtimes[(*count)++] = *now;
+    }
+}
+
 int32_t ei_environment_check(struct ei_environment_warning out[EI_ENVIRONMENT_WARNINGS_MAX])
 {
-    struct mapped runtimes[RUNTIMES_MAX], last = {0}, now;
+    struct mapped runtimes[EI_OPENMP_MAX], last = {0}, now;
     int32_t runtime_count = 0, count = 0;
     FILE *maps = fopen("/proc/self/maps", "re");
     while (maps != NULL && next_mapped(maps, &now)) {
-        if (is_same_file(&now, &last)) {
-            continue;
-        }
+        const bool is_again = is_same_file(&now, &last);
         last = now;
-        if (count < EI_ENVIRONMENT_WARNINGS_MAX - 1 && warn_of_core(now.path, &out[count])) {
+        if (!is_again && count < EI_ENVIRONMENT_WARNINGS_MAX - 1 && warn_of_core(now.path, &out[count])) {
             count++;
         }
-        bool is_new = is_openmp(now.path) && runtime_count < RUNTIMES_MAX;
-        for (int32_t i = 0; i < runtime_count; i++) {
-            is_new = is_new && !is_same_file(&runtimes[i], &now);
-        }
-        if (is_new) {
-            runtimes[runtime_count++] = now;
-        }
+        add_runtime(&now, runtimes, &runtime_count);
     }
     if (maps != NULL) {
         fclose(maps);
     }
     if (runtime_count > 1) {
         warn_of_runtimes(runtimes, runtime_count, &out[count++]);
+    }
+    return count;
+}
+
+int32_t ei_environment_openmp(struct ei_openmp out[EI_OPENMP_MAX])
+{
+    struct mapped runtimes[EI_OPENMP_MAX], now;
+    int32_t runtime_count = 0, count = 0;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    while (maps != NULL && next_mapped(maps, &now)) {
+        add_runtime(&now, runtimes, &runtime_count);
+    }
+    if (maps != NULL) {
+        fclose(maps);
+    }
+    for (int32_t i = 0; i < runtime_count; i++) {
+        void *handle = dlopen(runtimes[i].path, RTLD_NOW | RTLD_NOLOAD | RTLD_LOCAL); /* kept: its functions are used */
+        struct ei_openmp found = {0};
+        if (handle != NULL) {
+            *(void **)&found.parallel = dlsym(handle, "GOMP_parallel");
+            *(void **)&found.thread_num = dlsym(handle, "omp_get_thread_num");
+        }
+        if (found.parallel != NULL && found.thread_num != NULL) {
+            out[count++] = found;
+        }
     }
     return count;
 }

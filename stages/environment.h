@@ -10,6 +10,7 @@
 
 #define EI_ENVIRONMENT_SETTINGS_MAX 24
 #define EI_ENVIRONMENT_WARNINGS_MAX 4
+#define EI_OPENMP_MAX 4
 
 /* Set the environment that libraries read while they are loaded, by executing the program once more when something is
  * missing: OPENBLAS_NUM_THREADS=1, OMP_WAIT_POLICY=passive, GOMP_SPINCOUNT=0 and, where the processor has AVX-512,
@@ -37,5 +38,14 @@ struct ei_environment_warning {
 /* Look at what this process has loaded by now: two OpenMP runtimes, of which each has worker threads of its own, or an
  * OpenBLAS that computes for an older processor than this one. Returns the number of warnings. */
 int32_t ei_environment_check(struct ei_environment_warning out[EI_ENVIRONMENT_WARNINGS_MAX]);
+
+/* The entry points of a loaded OpenMP runtime; GNU's, LLVM's and Intel's all have them. */
+struct ei_openmp {
+    void (*parallel)(void (*run)(void *), void *context, unsigned threads, unsigned flags); /* GOMP_parallel */
+    int (*thread_num)(void);
+};
+
+/* Those that are loaded. Returns how many. */
+int32_t ei_environment_openmp(struct ei_openmp out[EI_OPENMP_MAX]);
 
 #endif

@@ -11,6 +11,7 @@
 #include "stages/nn/network_backend.h"
 #include "stages/nn/prepared.h"
 #include "stages/nn/weights_map.h"
+#include "stages/workers.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -61,6 +62,7 @@ static int dnnl_begin(struct ei_network *net, const float *input_chw, int32_t sa
     (void)sample_idx;
     (void)label;
     struct dnnl *d = (struct dnnl *)net;
+    ei_workers_keep();
     memcpy(ei_prepared_input(d->prepared), input_chw, d->input_bytes);
     return 0;
 }
