@@ -11,6 +11,7 @@
 #include "rt/random.h"
 #include "rt/thread.h"
 #include "stages/dnnl/loader.h"
+#include "stages/environment.h"
 #include "stages/nn/network.h"
 #include "stages/nn/safetensors.h"
 #include "stages/torch/loader.h"
@@ -274,7 +275,7 @@ int main(int argc, char **argv)
 {
     struct request r = {.threads = 1, .turns = TURNS_DEFAULT};
     struct einet_error err = {0};
-    (void)ei_torch_environment_apply(argv);
+    (void)ei_environment_apply(argv);
     int i = 1;
     for (; i < argc && argv[i][0] == '-'; i++) {
         if (strcmp(argv[i], "--bf16") == 0) {

@@ -14,6 +14,7 @@
 #include "rt/random.h"
 #include "rt/thread.h"
 #include "stages/nn/bundle.h"
+#include "stages/environment.h"
 #include "stages/nn/network.h"
 #include "stages/nn/safetensors.h"
 #include "stages/nn/zoo.h"
@@ -203,7 +204,7 @@ int main(int argc, char **argv)
                 "usage: bench_serve --write DIR NETWORK\n       bench_serve DIR aten|dnnl [--bf16] [--tune LEVEL]\n");
         return 1;
     }
-    (void)ei_torch_environment_apply(argv);
+    (void)ei_environment_apply(argv);
     (void)ei_memory_tune_malloc();
     static const char *const levels[] = {"none", "exact", "winograd", "bf16"};
     bool is_bf16 = false;

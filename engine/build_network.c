@@ -48,6 +48,12 @@ static enum ei_network_backend_kind backend_of(const struct ei_live_task *task)
     return backends[task->run->wl->lanes[stage->lane_idx].backend];
 }
 
+/* Inside a block; of all lanes that a task may use, too. */
+static int32_t threads_of(const struct ei_live_task *task)
+{
+    return task->run->wl->lanes[task->spec->stages[task->spec->nn_stage_idx].lane_idx].threads;
+}
+
 static int open_zoo(const struct ei_live_task *task, const struct ei_model_spec *model,
                     const struct ei_network_choice *choice, struct ei_network **out, struct einet_error *err)
 {
@@ -55,7 +61,7 @@ static int open_zoo(const struct ei_live_task *task, const struct ei_model_spec 
         .zoo = model->zoo,
         .weights_path = model->weights,
         .dataset = model->dataset,
-        .threads = 1,
+        .threads = threads_of(task),
         .backend = backend_of(task),
         .choice = choice,
     };
@@ -66,7 +72,7 @@ static int open_bundle(const struct ei_live_task *task, const struct ei_model_sp
                        const struct ei_network_choice *choice, struct ei_network **out, struct einet_error *err)
 {
     const struct ei_network_bundle_config config = {
-        .dir = model->bundle, .threads = 1, .backend = backend_of(task), .choice = choice};
+        .dir = model->bundle, .threads = threads_of(task), .backend = backend_of(task), .choice = choice};
     return ei_network_open_bundle(&config, out, err);
 }
 
@@ -203,6 +209,10 @@ int ei_task_build_network(struct ei_live_task *task, struct einet_error *err)
     if (rc == 0) {
         rc = check_input(task, stage, err);
     }
+    if (rc < 0) {
+        return rc;
+    }
+    rc = ei_task_settle_threads(task, err);
     if (rc < 0) {
         return rc;
     }

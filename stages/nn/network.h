@@ -25,8 +25,8 @@ struct ei_network; /* opaque */
  * (8 bits of mantissa): half the memory, less time, another rounding. Logits are float32 in any case. */
 enum ei_network_precision { EI_NETWORK_FLOAT32, EI_NETWORK_BFLOAT16 };
 
-/* What computes a network of the zoo or a bundle. AUTO: dnnl where it can, else aten; info.backend says which it was.
- */
+/* What computes a network of the zoo or a bundle. DNNL: oneDNN, and libtorch for the parts that oneDNN does not run.
+ * AUTO: that where it can, else aten. info.backend says which it was. */
 enum ei_network_backend_kind { EI_NETWORK_ATEN, EI_NETWORK_DNNL, EI_NETWORK_AUTO };
 
 struct ei_network_block_info {
@@ -36,8 +36,8 @@ struct ei_network_block_info {
 
 struct ei_network_info {
     char name[32];           /* "b-alexnet", or "emulate" */
-    char backend[16];        /* "aten", "dnnl", "emulate" */
-    char backend_note[200];  /* why AUTO took aten; "" else */
+    char backend[16];        /* "aten", "dnnl", "dnnl+aten" (some parts on each), "emulate" */
+    char backend_note[400];  /* why AUTO took aten; which parts aten runs and why; which scripts became layers; or "" */
     char dataset[32];        /* it was trained on; "" unknown */
     char weights_sha256[65]; /* hexadecimal; "" for emulate */
     enum ei_network_precision precision;
@@ -98,12 +98,12 @@ struct ei_network_zoo_config {
 int ei_network_open_zoo(const struct ei_network_zoo_config *config, struct ei_network **out, struct einet_error *err);
 
 struct ei_network_bundle_config {
-    const char *dir;                        /* folder with manifest.json (docs/bundles.md) */
-    const char *dataset;                    /* the bundle must have been trained on it; NULL = any */
-    int32_t classes;                        /* expected; 0 = as the manifest says */
-    int32_t channels;                       /* expected; 0 = as the manifest says */
-    int32_t threads;                        /* inside an operation, >= 1; 1 unless the workers were placed on purpose */
-    enum ei_network_backend_kind backend;   /* a bundle with TorchScript parts runs on aten */
+    const char *dir;     /* folder with manifest.json (docs/bundles.md) */
+    const char *dataset; /* the bundle must have been trained on it; NULL = any */
+    int32_t classes;     /* expected; 0 = as the manifest says */
+    int32_t channels;    /* expected; 0 = as the manifest says */
+    int32_t threads;     /* inside an operation, >= 1; 1 unless the workers were placed on purpose */
+    enum ei_network_backend_kind backend;
     const struct ei_network_choice *choice; /* as of zoo_config */
 };
 

@@ -51,6 +51,20 @@ static char *take_zeros(struct ei_prepared *net, int64_t bytes)
     return memory;
 }
 
+static void bind_exchanges(struct ei_prepared *net)
+{
+    for (int32_t part = 0; net->exchanges != NULL && part < EI_FUSED_PARTS_MAX; part++) {
+        struct ei_prepared_exchange *exchange = &net->exchanges[part];
+        const struct ei_prepared_seam *seam = &net->seams[part];
+        for (int32_t i = 0; i < exchange->in_count; i++) {
+            exchange->ins[i].numbers = (float *)(void *)(net->arena + net->buffers[seam->in_buffers[i]].arena.offset);
+        }
+        for (int32_t i = 0; i < exchange->out_count; i++) {
+            exchange->outs[i].numbers = (float *)(void *)(net->arena + net->buffers[seam->out_buffers[i]].arena.offset);
+        }
+    }
+}
+
 static int bind_runs(struct ei_prepared *net, struct einet_error *err)
 {
     net->arena = take_zeros(net, net->arena_bytes);
@@ -70,7 +84,20 @@ static int bind_runs(struct ei_prepared *net, struct einet_error *err)
             }
         }
     }
+    bind_exchanges(net);
     return 0;
+}
+
+static int take_foreign(struct ei_prepared *net, const struct ei_prepared_foreign *foreign, struct einet_error *err)
+{
+    net->refused_part = -1;
+    if (foreign == NULL) {
+        return 0;
+    }
+    net->foreign = *foreign;
+    net->exchanges = calloc(EI_FUSED_PARTS_MAX, sizeof *net->exchanges);
+    net->seams = calloc(EI_FUSED_PARTS_MAX, sizeof *net->seams);
+    return net->exchanges != NULL && net->seams != NULL ? 0 : einet_error_set(err, -ENOMEM, "no memory for a network");
 }
 
 int ei_prepared_create(const struct ei_dnnl_api *api, const struct ei_prepared_config *config, struct ei_prepared **out,
@@ -83,9 +110,17 @@ int ei_prepared_create(const struct ei_dnnl_api *api, const struct ei_prepared_c
     net->api = api;
     net->store = (struct ei_dnnl_store){take_pages, &net->pages};
     net->program = *config->program;
-    int rc = ei_fuse(&net->program, &net->fused, err);
+    int rc = take_foreign(net, config->foreign, err);
+    if (rc == 0) {
+        rc = ei_fuse_around(&net->program, config->foreign != NULL ? config->foreign->is_foreign : NULL, &net->fused,
+                            err);
+        net->refused_part = net->fused.refused_part;
+    }
     if (rc == 0) {
         rc = ei_prepared_build(net, config, err);
+    }
+    if (config->out_refused_part != NULL) {
+        *config->out_refused_part = net->refused_part;
     }
     if (rc == 0) {
         rc = place_buffers(net, err);
@@ -106,7 +141,7 @@ float *ei_prepared_input(struct ei_prepared *net)
     return (float *)(void *)(net->arena + net->buffers[0].arena.offset);
 }
 
-static int execute(const struct ei_prepared *net, const struct ei_prepared_item *run)
+static int execute(const struct ei_prepared *net, const struct ei_prepared_item *run, int32_t block_idx, bool branch)
 {
     switch (run->kind) {
     case EI_RUN_DNNL:
@@ -120,6 +155,9 @@ static int execute(const struct ei_prepared *net, const struct ei_prepared_item 
     case EI_RUN_SCALE:
         ei_kernel_scale(&run->picture, run->in, run->scale, run->shift, run->has_relu, run->out);
         return 0;
+    case EI_RUN_FOREIGN:
+        return net->foreign.run(net->foreign.context, block_idx, branch,
+                                &net->exchanges[ei_fused_part(block_idx, branch)]);
     }
     return EINET_E_BACKEND;
 }
@@ -129,7 +167,7 @@ int ei_prepared_run(struct ei_prepared *net, int32_t block_idx, bool branch)
     const struct ei_program_part *part = &net->parts[ei_fused_part(block_idx, branch)];
     int rc = 0;
     for (int32_t i = part->first_op; rc == 0 && i < part->first_op + part->op_count; i++) {
-        rc = execute(net, &net->runs[i]);
+        rc = execute(net, &net->runs[i], block_idx, branch);
     }
     return rc;
 }
@@ -140,7 +178,7 @@ int ei_prepared_run_timed(struct ei_prepared *net, int32_t block_idx, bool branc
     int64_t last_ns = ei_mono_now().ns;
     int rc = 0;
     for (int32_t i = part->first_op; rc == 0 && i < part->first_op + part->op_count; i++) {
-        rc = execute(net, &net->runs[i]);
+        rc = execute(net, &net->runs[i], block_idx, branch);
         if (net->runs[i].op_idx >= 0) {
             const int64_t now_ns = ei_mono_now().ns;
             op_ns[net->runs[i].op_idx] += now_ns - last_ns;
@@ -189,7 +227,9 @@ bool ei_prepared_describe(const struct ei_prepared *net, int32_t idx, char *out,
     snprintf(out, size_bytes, "block%d.%s %s%s%s%s %s", part / 2 + 1, part % 2 != 0 ? "branch" : "conv",
              run->op_idx < 0 ? "reorder" : ei_op_kind_name(net->program.ops[run->op_idx].kind),
              run->norm_idx >= 0 ? "+norm" : "", run->has_sum ? "+add" : "", run->has_relu ? "+relu" : "",
-             run->kind == EI_RUN_DNNL ? net->api->step_kernel(run->step) : "own");
+             run->kind == EI_RUN_DNNL      ? net->api->step_kernel(run->step)
+             : run->kind == EI_RUN_FOREIGN ? "elsewhere"
+                                           : "own");
     return true;
 }
 
@@ -210,6 +250,8 @@ void ei_prepared_destroy(struct ei_prepared *net)
     free(net->buffers);
     free(net->places);
     free(net->layouts);
+    free(net->exchanges);
+    free(net->seams);
     ei_pages_fini(&net->pages);
     free(net);
 }

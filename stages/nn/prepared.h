@@ -29,6 +29,27 @@ enum ei_prepared_allow {
     EI_PREPARED_BFLOAT16  /* 16-bit numbers */
 };
 
+/* One value at the seam: plain float32, channels first. */
+struct ei_prepared_crossing {
+    int32_t slot;          /* of the program */
+    struct ei_shape shape; /* height and width 0: features */
+    int64_t count;         /* numbers */
+    float *numbers;        /* in the arena */
+};
+
+/* What goes into a part that somebody else runs, and what comes out of it. */
+struct ei_prepared_exchange {
+    int32_t in_count, out_count;
+    struct ei_prepared_crossing ins[EI_PROGRAM_SLOTS_MAX], outs[EI_PROGRAM_SLOTS_MAX];
+};
+
+/* Parts that somebody else runs. run returns 0 or a negative code, which ei_prepared_run passes on. */
+struct ei_prepared_foreign {
+    const bool *is_foreign; /* [2 * block + (branch ? 1 : 0)] */
+    int (*run)(void *context, int32_t block_idx, bool branch, const struct ei_prepared_exchange *exchange);
+    void *context;
+};
+
 struct ei_prepared_config {
     const struct ei_program *program; /* checked; copied */
     const float *const *params;       /* numbers of each parameter in walking order; copied */
@@ -40,6 +61,8 @@ struct ei_prepared_config {
      * EI_PREPARED_OPTION_BFLOAT16. */
     int32_t option;
     enum ei_prepared_allow allow;
+    const struct ei_prepared_foreign *foreign; /* copied; NULL = all parts are run here */
+    int32_t *out_refused_part; /* may be NULL; after an error the part that it is about, as in is_foreign; -1 = none */
 };
 
 struct ei_prepared_stats {

@@ -50,6 +50,7 @@ static int refused(const struct builder *b, int32_t op_idx, int rc)
         return einet_error_set(b->err, rc, "oneDNN cannot prepare %s: %s", program->name, text);
     }
     const int32_t first = ei_program_part(program, b->part / 2, b->part % 2 != 0)->first_op;
+    b->net->refused_part = b->part;
     return einet_error_set(b->err, rc, "oneDNN cannot prepare block%d.%s.%d (%s) of %s: %s", b->part / 2 + 1,
                            b->part % 2 != 0 ? "branch" : "conv", op_idx - first,
                            ei_op_kind_name(program->ops[op_idx].kind), program->name, text);
@@ -478,8 +479,62 @@ static int build_kernel(struct builder *b, const struct ei_fused_step *step, enu
     return rc;
 }
 
+/* Buffer of a value as plain float32: one that is there, or a new one for what a foreign part writes. */
+static int32_t plain_buffer(struct builder *b, int32_t value, bool is_new)
+{
+    const struct ei_dnnl_layout *plain = NULL;
+    const int rc = make_layout(b, picture_of(b, value), EI_DNNL_FLOAT32, 1, &plain);
+    return rc != 0  ? rc
+           : is_new ? place_result(b, value, -1, EI_DNNL_FLOAT32, plain)
+                    : want(b, value, plain, EI_DNNL_FLOAT32);
+}
+
+static struct ei_prepared_crossing crossing_of(int32_t slot, const struct ei_shape *shape)
+{
+    const int64_t area = shape->height_px > 0 ? (int64_t)shape->height_px * shape->width_px : 1;
+    return (struct ei_prepared_crossing){.slot = slot, .shape = *shape, .count = shape->channels * area};
+}
+
+/* What goes in is put in order first, so that all of it is there when the part runs. */
+static int build_foreign(struct builder *b, const struct ei_fused_step *step)
+{
+    const struct ei_fused_foreign *foreign = &b->net->fused.foreign[step->part];
+    struct ei_prepared_exchange *exchange = &b->net->exchanges[step->part];
+    struct ei_prepared_seam *seam = &b->net->seams[step->part];
+    *exchange = (struct ei_prepared_exchange){.in_count = foreign->in_count, .out_count = foreign->out_count};
+    for (int32_t i = 0; i < foreign->in_count; i++) {
+        seam->in_buffers[i] = plain_buffer(b, foreign->ins[i], false);
+        if (seam->in_buffers[i] < 0) {
+            return seam->in_buffers[i];
+        }
+        exchange->ins[i] = crossing_of(foreign->in_slots[i], &foreign->in_shapes[i]);
+    }
+    for (int32_t i = 0; i < foreign->out_count; i++) {
+        seam->out_buffers[i] = plain_buffer(b, foreign->outs[i], true);
+        if (seam->out_buffers[i] < 0) {
+            return seam->out_buffers[i];
+        }
+        exchange->outs[i] = crossing_of(foreign->out_slots[i], picture_of(b, foreign->outs[i]));
+        touch(b, seam->out_buffers[i]);
+    }
+    for (int32_t i = 0; i < foreign->in_count; i++) {
+        touch(b, seam->in_buffers[i]);
+    }
+    const struct ei_prepared_item run = {.kind = EI_RUN_FOREIGN,
+                                         .op_idx = step->op_idx,
+                                         .norm_idx = -1,
+                                         .in_buffer = seam->in_buffers[0],
+                                         .in2_buffer = -1,
+                                         .out_buffer =
+                                             foreign->out_count > 0 ? seam->out_buffers[0] : seam->in_buffers[0]};
+    return add_run(b, &run);
+}
+
 static int build_step(struct builder *b, const struct ei_fused_step *step)
 {
+    if (step->is_foreign) {
+        return build_foreign(b, step);
+    }
     switch (b->net->program.ops[step->op_idx].kind) {
     case EI_OP_CONV2D:
     case EI_OP_LINEAR:

@@ -8,7 +8,7 @@
 #include "stages/nn/prepared_kernels.h"
 #include "stages/nn/prepared_memory.h"
 
-enum ei_run_kind { EI_RUN_DNNL, EI_RUN_CONCAT, EI_RUN_LRN, EI_RUN_SCALE };
+enum ei_run_kind { EI_RUN_DNNL, EI_RUN_CONCAT, EI_RUN_LRN, EI_RUN_SCALE, EI_RUN_FOREIGN };
 
 /* One thing to execute. Memory is set when the arena is placed. */
 struct ei_prepared_item {
@@ -41,6 +41,11 @@ struct ei_prepared_place {
     const struct ei_dnnl_layout *layout;
 };
 
+/* Where a foreign part's values lie. */
+struct ei_prepared_seam {
+    int32_t in_buffers[EI_PROGRAM_SLOTS_MAX], out_buffers[EI_PROGRAM_SLOTS_MAX];
+};
+
 struct ei_prepared {
     const struct ei_dnnl_api *api;
     struct ei_program program;
@@ -57,6 +62,10 @@ struct ei_prepared {
     int32_t logits_buffer[EI_PROGRAM_BLOCKS_MAX];
     struct ei_pages pages; /* of weights, activations and scratch */
     struct ei_dnnl_store store;
+    struct ei_prepared_foreign foreign;     /* its is_foreign is not kept */
+    struct ei_prepared_exchange *exchanges; /* [parts]; NULL = no part is foreign */
+    struct ei_prepared_seam *seams;
+    int32_t refused_part;
     char *arena, *scratch;
     int64_t arena_bytes, scratch_bytes, weight_bytes;
 };
