@@ -10,8 +10,8 @@
 #include "rt/clock.h"
 #include "rt/memory.h"
 #include "rt/thread.h"
+#include "stages/environment.h"
 #include "stages/nn/zoo.h"
-#include "stages/torch/loader.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -266,7 +266,7 @@ int main(int argc, char **argv)
     struct request r = {.bench = {.turns = TURNS_DEFAULT}, .high = "b-alexnet", .low = "vgg-16"};
     struct einet_error err = {0};
     char folder[] = "/tmp/bench_cuda.XXXXXX";
-    (void)ei_torch_environment_apply(argv);
+    (void)ei_environment_apply(argv);
     if (parse(argc, argv, &r) != 0) {
         return usage();
     }
