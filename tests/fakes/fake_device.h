@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #define FAKE_STICKY_FAULT cudaErrorIllegalAddress
-#define FAKE_NODES_MAX 512
+#define FAKE_NODES_MAX 2048
 
 enum fake_node_kind { FAKE_KERNEL, FAKE_COPY, FAKE_HOST };
 
@@ -68,7 +68,7 @@ struct fake_state {
     pthread_cond_t changed;
     struct fake_cuda_config config;
     struct fake_device device[FAKE_CUDA_DEVICES_MAX];
-    int64_t calls, launches, graphs, objects, seq;
+    int64_t calls, launches, graphs, counted, objects, seq;
     int32_t streams;
     struct fake_cuda_event log[FAKE_CUDA_LOG_MAX];
     int64_t log_count;

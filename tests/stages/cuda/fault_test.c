@@ -282,7 +282,7 @@ EI_TEST(answer_survives_a_hang)
     int64_t calls, graphs;
     count(settings, (struct fake_cuda_config){0}, &calls, &graphs);
     const int64_t before_jobs = graphs - 2 * EXITS * (JOBS + 1) - 1;
-    settings.hang_ns = 200 * MS;
+    settings.hang_ns = 1500 * MS;
     settings.device_idx = 1;
     lane_fake()->reset(&(struct fake_cuda_config){.devices = 2, .hang_graph = before_jobs + 3});
     EI_REQUIRE(lane_open(EXITS, durations, &settings, NULL, &net, NULL, NULL) == 0);
@@ -295,7 +295,7 @@ EI_TEST(answer_survives_a_hang)
     EI_TRUE(lane_is_right(input, 0, logits));
     EI_TRUE(ei_network_is_lost(net));
     EI_CONTAINS(ei_network_fault_text(net),
-                "CUDA device 1 (Fake device 1) is lost: it hangs: a part took longer than 200");
+                "CUDA device 1 (Fake device 1) is lost: it hangs: a part took longer than 1500 ms");
     EI_EQ(ei_network_begin(net, input, -1, -1), EINET_E_BACKEND);
     ei_network_destroy(net); /* waits for nothing */
 
