@@ -57,7 +57,7 @@ struct fake_cuda_control {
     /* Let everything that hangs go on. */
     void (*release)(void);
     int64_t (*calls)(void);  /* since reset, those that can fail */
-    int64_t (*graphs)(void); /* that ran since reset */
+    int64_t (*graphs)(void); /* that ran since reset; of fault_device, if any */
     int64_t (*log_count)(void);
     int64_t (*log_read)(int64_t first, struct fake_cuda_event *out, int64_t most); /* returns how many */
     void (*log_clear)(void);

@@ -125,8 +125,7 @@ static bool run_locked(struct fake_device *d)
 {
     struct CUstream_st *stream = d->running;
     const int32_t only = fake.config.fault_device;
-    const int64_t number = only == 0 || d == &fake.device[only - 1] ? ++fake.counted : -1;
-    fake.graphs++;
+    const int64_t number = only == 0 || d == &fake.device[only - 1] ? ++fake.graphs : -1;
     if (number == fake.config.hang_graph) {
         d->is_hung = true;
         while (!fake.is_released && !fake.config.is_stepped) {
@@ -227,7 +226,7 @@ void fake_device_reset_locked(const struct fake_cuda_config *config)
     fake.config = *config;
     fake.config.devices = config->devices > 0 ? config->devices : 1;
     fake.config.fail_error = config->fail_error != 0 ? config->fail_error : 1;
-    fake.calls = fake.launches = fake.graphs = fake.counted = fake.log_count = 0;
+    fake.calls = fake.launches = fake.graphs = fake.log_count = 0;
     fake.is_released = false;
     for (int32_t i = 0; i < FAKE_CUDA_DEVICES_MAX; i++) {
         struct fake_device *d = &fake.device[i];

@@ -68,7 +68,7 @@ struct fake_state {
     pthread_cond_t changed;
     struct fake_cuda_config config;
     struct fake_device device[FAKE_CUDA_DEVICES_MAX];
-    int64_t calls, launches, graphs, counted, objects, seq;
+    int64_t calls, launches, graphs, objects, seq;
     int32_t streams;
     struct fake_cuda_event log[FAKE_CUDA_LOG_MAX];
     int64_t log_count;
