@@ -195,8 +195,11 @@ const struct ei_field ei_fields[] = {
      .doc = "When a higher job goes first; block: it gets the lane at the next block boundary, as on an accelerator; "
             "kernel: nobody holds the lane, each job computes in its own thread, and SCHED_FIFO preempts in mid-block."},
     {LANE_AT(backend), .key = "backend", .type = EI_FIELD_WORD, .words = backend_words, .default_text = "auto",
-     .doc = "Library that computes networks with weights; aten: libtorch; dnnl: oneDNN, prepared once, for networks of "
-            "layers; auto: dnnl where it is installed and knows every layer, else aten."},
+     .doc = "Library that computes networks with weights; aten: libtorch; dnnl: oneDNN, prepared once, and libtorch for "
+            "the parts that oneDNN does not know; auto: dnnl where it is installed and knows some part, else aten."},
+    {LANE_AT(threads), .key = "threads", .type = EI_FIELD_INT, .default_text = "1", .lo = 1, .hi = 64,
+     .doc = "Threads inside a block of a network with weights, one on each of the lane's first CPUs, which must be as many; "
+            "a job's own thread is on the first. More than 1: not for einet analyze, einet simulate and admission."},
     ABSENT(LANE, "device"), ABSENT(LANE, "wait"), ABSENT(LANE, "fallback"),
 
     {MODEL_AT(zoo), .key = "zoo", .type = EI_FIELD_CHOICE, .words = zoo_words, .only = BIT(EI_SPEC_MODEL_ZOO),

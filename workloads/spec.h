@@ -73,6 +73,7 @@ struct ei_lane_spec {
     struct ei_cpuset cpus; /* empty = auto: all CPUs of the process but the housekeeping ones (all, if none is left) */
     enum ei_spec_lane_preempt preempt;
     enum ei_spec_backend backend; /* of networks with weights; the same for all lanes of a list */
+    int32_t threads; /* inside a block of such a network, each on a CPU of its own; the same for all lanes of a list */
 };
 
 enum ei_emulated_kind { EI_EMULATED_CONSTANT, EI_EMULATED_LOGNORMAL };

@@ -79,6 +79,8 @@ EI_TEST(spec_holds_every_value_of_the_fullest_file)
     EI_EQ(wl->platform.watchdog, 7);
     EI_EQ(wl->lane_count, 2);
     EI_STREQ(wl->lanes[1].name, "on");
+    EI_EQ(wl->lanes[0].threads, 1);
+    EI_EQ(wl->lanes[1].threads, 2);
     EI_EQ(wl->lanes[0].place.line, 14);
     EI_EQ(wl->lanes[0].place.column, 3);
     EI_STREQ(wl->models[0].weights, "w \"x\".safetensors");
