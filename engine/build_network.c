@@ -54,7 +54,8 @@ static int32_t threads_of(const struct ei_live_task *task)
     return task->run->wl->lanes[task->spec->stages[task->spec->nn_stage_idx].lane_idx].threads;
 }
 
-static int open_zoo(struct ei_live_task *task, const struct ei_model_spec *model, struct einet_error *err)
+static int open_zoo(const struct ei_live_task *task, const struct ei_model_spec *model,
+                    const struct ei_network_choice *choice, struct ei_network **out, struct einet_error *err)
 {
     const struct ei_network_zoo_config config = {
         .zoo = model->zoo,
@@ -62,26 +63,57 @@ static int open_zoo(struct ei_live_task *task, const struct ei_model_spec *model
         .dataset = model->dataset,
         .threads = threads_of(task),
         .backend = backend_of(task),
+        .choice = choice,
     };
-    return ei_network_open_zoo(&config, &task->nn.net, err);
+    return ei_network_open_zoo(&config, out, err);
 }
 
-static int open_bundle(struct ei_live_task *task, const struct ei_model_spec *model, struct einet_error *err)
+static int open_bundle(const struct ei_live_task *task, const struct ei_model_spec *model,
+                       const struct ei_network_choice *choice, struct ei_network **out, struct einet_error *err)
 {
     const struct ei_network_bundle_config config = {
-        .dir = model->bundle, .threads = threads_of(task), .backend = backend_of(task)};
-    return ei_network_open_bundle(&config, &task->nn.net, err);
+        .dir = model->bundle, .threads = threads_of(task), .backend = backend_of(task), .choice = choice};
+    return ei_network_open_bundle(&config, out, err);
+}
+
+/* With the kernels that a profile beside it chose, where they hold here. */
+static int open_weights(struct ei_live_task *task, const struct ei_model_spec *model, struct einet_error *err)
+{
+    const bool is_zoo = model->kind == EI_SPEC_MODEL_ZOO;
+    char path[EI_SPEC_PATH_MAX + 16];
+    struct ei_kernels kernels = {.list = NULL};
+    struct einet_error refused = {0};
+    if (backend_of(task) != EI_NETWORK_ATEN) {
+        ei_model_file_beside(model, ".et.csv", path, sizeof path);
+        ei_kernels_find(path, is_zoo ? model->zoo : NULL, &kernels);
+    }
+    int rc = EINET_E_MISMATCH;
+    if (kernels.choice.kernel_count > 0) {
+        rc = is_zoo ? open_zoo(task, model, &kernels.choice, &task->nn.net, &refused)
+                    : open_bundle(task, model, &kernels.choice, &task->nn.net, &refused);
+        if (rc == EINET_E_MISMATCH) {
+            snprintf(kernels.note, sizeof kernels.note, "kernels not taken: %.150s", refused.text);
+        } else if (rc != 0 && err != NULL) {
+            *err = refused;
+        }
+    }
+    if (rc == EINET_E_MISMATCH) {
+        rc = is_zoo ? open_zoo(task, model, NULL, &task->nn.net, err)
+                    : open_bundle(task, model, NULL, &task->nn.net, err);
+    }
+    snprintf(task->nn.kernels_note, sizeof task->nn.kernels_note, "%s", kernels.note);
+    ei_kernels_fini(&kernels);
+    return rc;
 }
 
 static int open_network(struct ei_live_task *task, const struct ei_model_spec *model, struct einet_error *err)
 {
     switch (model->kind) {
     case EI_SPEC_MODEL_ZOO:
-        return open_zoo(task, model, err);
+    case EI_SPEC_MODEL_BUNDLE:
+        return open_weights(task, model, err);
     case EI_SPEC_MODEL_EMULATE:
         return open_emulated(task, model, err);
-    case EI_SPEC_MODEL_BUNDLE:
-        return open_bundle(task, model, err);
     }
     return -EINVAL;
 }

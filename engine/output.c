@@ -267,7 +267,8 @@ static void list_backends(const struct ei_run *run, char *out, size_t size_bytes
         if (net == NULL || strcmp(ei_network_info(net)->backend, "emulate") == 0) {
             continue;
         }
-        const char *note = ei_network_info(net)->backend_note;
+        const char *why = ei_network_info(net)->backend_note;
+        const char *note = why[0] != '\0' ? why : run->tasks[i].nn.kernels_note;
         const int more =
             snprintf(out + used, size_bytes - used, "%s%s: %s%s%s%s", used > 0 ? "; " : "", run->wl->tasks[i].name,
                      ei_network_info(net)->backend, note[0] != '\0' ? " (" : "", note, note[0] != '\0' ? ")" : "");

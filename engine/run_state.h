@@ -14,6 +14,7 @@
 #include "engine/cpu_load_rt.h"
 #include "engine/deadline_class.h"
 #include "engine/external_rt.h"
+#include "engine/kernels.h"
 #include "engine/lane_gate_rt.h"
 #include "engine/live.h"
 #include "engine/planning.h"
@@ -49,6 +50,7 @@ struct ei_run;
 /* The network part of a task. */
 struct ei_task_network {
     struct ei_network *net;                   /* NULL: no network stage */
+    char kernels_note[EI_KERNELS_NOTE_MAX];   /* of a choice beside its weights; "" = none */
     struct ei_lane_gate *gate;                /* that the job in this stage holds or asks for */
     struct ei_lane_gate *gates[EI_LANES_MAX]; /* that it may use, in the order in which they are tried */
     int32_t gate_count;

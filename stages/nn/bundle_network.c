@@ -150,7 +150,9 @@ static int open_layers_only(const struct ei_network_bundle_config *config, struc
     }
     fill_info(bundle, &info);
     rc = ei_bundle_sha256(config->dir, &bundle->program, info.weights_sha256, err);
-    return rc != 0 ? rc : ei_network_dnnl_create(&bundle->program, &info, config->threads, &source, NULL, out, err);
+    return rc != 0 ? rc
+                   : ei_network_dnnl_create(&bundle->program, &info, config->threads, &source, config->choice, NULL,
+                                            out, err);
 }
 
 struct layers_source {
@@ -215,7 +217,7 @@ static int open_mixed(const struct ei_network_bundle_config *config, const struc
     if (layers != NULL) {
         note_layers(layers, info.backend_note, sizeof info.backend_note);
     }
-    rc = ei_network_dnnl_create(&open->program, &info, config->threads, &source, exec, out, err);
+    rc = ei_network_dnnl_create(&open->program, &info, config->threads, &source, config->choice, exec, out, err);
     free(open);
     return rc;
 }

@@ -275,7 +275,7 @@ static int open_file(const struct ei_network_zoo_config *config, const struct ei
         return rc != 0 ? rc : open_aten(config, &programs[0], &info, &source, out, err);
     }
     struct einet_error why = {0};
-    rc = ei_network_dnnl_create(&programs[0], &info, config->threads, &source, NULL, out, &why);
+    rc = ei_network_dnnl_create(&programs[0], &info, config->threads, &source, config->choice, NULL, out, &why);
     if (ei_network_may_fall_back(config->backend, rc)) {
         snprintf(info.backend_note, sizeof info.backend_note, "%.199s", why.text);
         return open_aten(config, &programs[0], &info, &source, out, err);
