@@ -1,6 +1,7 @@
 /* What a lane keeps up: memory over many inferences, two lanes at once beside one, two threads in a block beside one.
  *
- * usage: bench_sustain growth|pair|threads WEIGHTS [--backend aten|dnnl] [--runs N] [--rounds N] [--cpus A,B]
+ * usage: bench_sustain growth|pair|threads NETWORK [--backend aten|dnnl] [--runs N] [--rounds N] [--cpus A,B]
+ *        NETWORK: a weight file, or a name of the zoo, which then gets random weights
  *
  * growth   page faults and heap of N inferences (default 100000) after 200 to warm up
  * pair     two lanes on CPUs A and B (default 0,1): each alone, then both at once, in turns; the sum of their speeds
@@ -10,6 +11,7 @@
  * Turns are of about 150 ms each, so that what else the machine does falls on all alike. Of each side a turn's value is
  * its median inference, of a round the best turn's; ratios are of these, over all rounds lowest to highest.
  */
+#include "bench/random_weights.h"
 #include "rt/clock.h"
 #include "rt/memory.h"
 #include "rt/random.h"
@@ -27,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define WARM_UP_RUNS 200
 #define TURN_NS (150 * EI_NS_PER_MS)
@@ -313,15 +316,25 @@ int main(int argc, char **argv)
     const bool is_read = read_request(argc, argv, &r);
     (void)ei_memory_tune_malloc();
     int rc = -1;
+    char path[64];
+    snprintf(path, sizeof path, "bench_sustain.%d.safetensors", (int)getpid());
+    const bool is_random = is_read && bench_is_of_zoo(r.weights);
+    if (is_random && bench_write_random_weights(r.weights, path) != 0) {
+        return 2;
+    }
+    r.weights = is_random ? path : r.weights;
     if (is_read && strcmp(r.mode, "growth") == 0) {
         rc = measure_growth(&r);
     } else if (is_read && (strcmp(r.mode, "pair") == 0 || strcmp(r.mode, "threads") == 0)) {
         rc = measure_turns(&r, strcmp(r.mode, "pair") == 0);
     } else {
         fprintf(stderr,
-                "usage: bench_sustain growth|pair|threads WEIGHTS [--backend aten|dnnl] [--runs N] [--rounds N] "
+                "usage: bench_sustain growth|pair|threads NETWORK [--backend aten|dnnl] [--runs N] [--rounds N] "
                 "[--cpus A,B]\n");
-        return 1;
+        rc = -1;
+    }
+    if (is_random) {
+        (void)unlink(path);
     }
     return rc == 0 ? 0 : 5;
 }
