@@ -129,7 +129,7 @@ EI_TEST(any_part_may_be_somebody_elses)
 {
     static struct fixture_weights w;
     fixture_draw_everything(&w);
-    expect_any_split(&w, 60, 11);
+    expect_any_split(&w, 40, 11);
     fixture_free(&w);
 }
 
