@@ -1,6 +1,8 @@
 /* The network of a task: its instance, its place at the lane's gate, its boundary policy. */
 #include "engine/run_state.h"
 
+#include "planner/profile_file.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -97,6 +99,30 @@ void ei_model_file_beside(const struct ei_model_spec *model, const char *ending,
     }
 }
 
+int ei_model_read_times(const struct ei_model_spec *model, const struct ei_lane_spec *lane, struct ei_et_profile *out,
+                        struct einet_error *err)
+{
+    char path[EI_SPEC_PATH_MAX + 16];
+    const bool is_cuda = lane->kind == EI_SPEC_LANE_CUDA;
+    ei_model_file_beside(model, is_cuda ? ".cuda.et.csv" : ".et.csv", path, sizeof path);
+    const int rc = ei_et_profile_read(path, out, err);
+    if (rc < 0) {
+        return rc;
+    }
+    if (model->kind == EI_SPEC_MODEL_ZOO && strcmp(out->network, model->zoo) != 0) {
+        return einet_error_set_at(err, EINET_E_MISMATCH, path, 0, 0,
+                                  "is of %.64s, the workload asks for %.64s: make profiles with einet profile",
+                                  out->network, model->zoo);
+    }
+    if ((strncmp(out->lane, "cuda:", 5) == 0) != is_cuda) {
+        return einet_error_set_at(err, EINET_E_MISMATCH, path, 0, 0,
+                                  "was measured on lane %.32s, and lane '%s' is of kind %s: make a profile there with "
+                                  "einet profile",
+                                  out->lane, lane->name, is_cuda ? "cuda" : "cpu");
+    }
+    return 0;
+}
+
 /* A network and an input belong together when every picture is of a class the network knows. */
 static int check_input(const struct ei_live_task *task, const struct ei_stage_spec *stage, struct einet_error *err)
 {
@@ -160,6 +186,7 @@ void ei_task_take_seat(struct ei_live_task *task)
     nn->gate_count = 1 + stage->more_lane_count;
     nn->gate = nn->gates[0];
     nn->is_gated = task->run->wl->lanes[stage->lane_idx].preempt == EI_SPEC_LANE_PREEMPT_BLOCK;
+    nn->is_off_cpu = ei_lane_is_off_cpu(&task->run->wl->lanes[stage->lane_idx]);
 }
 
 int ei_task_build_network(struct ei_live_task *task, struct einet_error *err)

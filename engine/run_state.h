@@ -51,7 +51,8 @@ struct ei_task_network {
     struct ei_lane_gate *gate;                /* that the job in this stage holds or asks for */
     struct ei_lane_gate *gates[EI_LANES_MAX]; /* that it may use, in the order in which they are tried */
     int32_t gate_count;
-    bool is_gated; /* false: a lane with preempt: kernel, which nobody holds */
+    bool is_gated;   /* false: a lane with preempt: kernel, which nobody holds */
+    bool is_off_cpu; /* blocks run on a device, and the job leaves its CPU meanwhile */
     struct ei_boundary_policy policy;
     struct ei_elastic_config elastic;
     struct ei_et_profile et; /* measured at start on this machine */
@@ -210,6 +211,11 @@ void ei_run_demolish(struct ei_run *run);
 void ei_task_take_seat(struct ei_live_task *task);
 /* The network, its policy and its planner configuration. */
 int ei_task_build_network(struct ei_live_task *task, struct einet_error *err);
+/* The profile of block times that belongs to the model's weights or bundle on such a lane: NAME.et.csv of a CPU,
+ * NAME.cuda.et.csv of a device. Returns 0; EINET_E_FILE; EINET_E_MISMATCH (of another network, or another kind of
+ * lane). */
+int ei_model_read_times(const struct ei_model_spec *model, const struct ei_lane_spec *lane, struct ei_et_profile *out,
+                        struct einet_error *err);
 /* The file that belongs to a model's weights or bundle by its name: "x.safetensors" or "x/" -> "x" and the ending; ""
  * when the model has neither. */
 void ei_model_file_beside(const struct ei_model_spec *model, const char *ending, char *out, size_t size_bytes);

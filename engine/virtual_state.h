@@ -59,12 +59,19 @@ struct sleeper {
     int32_t task;
 };
 
+/* A block that runs on a device. */
+struct device_block {
+    int64_t end_ns; /* INT64_MAX: none runs */
+    int32_t slot;
+};
+
 struct virtual_run {
     struct ei_run run;
     struct virtual_task *tasks;
     struct virtual_slot *slots;
     struct ei_virtual_cpus cpus; /* a thread for each slot, by the same number */
     struct ei_load *loads;       /* [cpu_count] */
+    struct device_block devices[EI_LANES_MAX];
     struct ei_collector *collector;
     struct sleeper *heap; /* tasks of which a slot sleeps until a release, by time and number */
     int32_t heap_count;
