@@ -48,7 +48,7 @@ struct ei_cuda_recorder {
 
 struct ei_cuda_parts_config {
     int32_t device_idx;
-    int32_t priority; /* 1 .. 99 as SCHED_FIFO's, mapped onto the stream priorities of the device */
+    int32_t priority; /* 0 .. 99: the task's of SCHED_FIFO, mapped onto the stream priorities of the device */
     enum ei_cuda_wait wait;
     int64_t poll_ns; /* POLL: look so long, >= 0 */
     int32_t depth; /* graphs of this network in the device's queue: 1, or 2, which keeps the device busy between blocks

@@ -47,7 +47,7 @@ struct ei_network_block_info {
 
 struct ei_network_info {
     char name[32];           /* "b-alexnet", or "emulate" */
-    char backend[16];        /* "aten", "dnnl", "cuda", "emulate" */
+    char backend[16];        /* "aten", "dnnl", "cuda", "emulate", "emulate on cuda" */
     char backend_note[200];  /* why AUTO took aten; "" else */
     char dataset[32];        /* it was trained on; "" unknown */
     char weights_sha256[65]; /* hexadecimal; "" for emulate */
