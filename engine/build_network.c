@@ -10,7 +10,27 @@
 #define EMULATED_CLASSES 10
 #define EMULATED_SIDE_PX 32
 
-static int open_emulated(struct ei_live_task *task, const struct ei_model_spec *model, struct einet_error *err)
+/* What the lane says of its device, for networks of this task. */
+static struct ei_network_cuda_settings cuda_settings(const struct ei_live_task *task, const struct ei_lane_spec *lane)
+{
+    static const enum ei_cuda_wait waits[] = {
+        [EI_SPEC_WAIT_BLOCK] = EI_CUDA_WAIT_BLOCK,
+        [EI_SPEC_WAIT_POLL] = EI_CUDA_WAIT_POLL,
+        [EI_SPEC_WAIT_SPIN] = EI_CUDA_WAIT_SPIN,
+    };
+    const int32_t priority = task->spec->priority;
+    return (struct ei_network_cuda_settings){
+        .device_idx = lane->device_idx,
+        .priority = priority >= 1 ? priority : 1,
+        .depth = lane->depth,
+        .wait = waits[lane->wait.word],
+        .poll_ns = (int64_t)lane->wait.number,
+        .hang_ns = lane->hang_ns,
+    };
+}
+
+static int open_emulated(const struct ei_live_task *task, const struct ei_model_spec *model,
+                         const struct ei_lane_spec *lane, struct ei_network **out, struct einet_error *err)
 {
     struct ei_network_emulate_config config = {
         .exits = model->block_count,
@@ -19,6 +39,8 @@ static int open_emulated(struct ei_live_task *task, const struct ei_model_spec *
         .height_px = EMULATED_SIDE_PX,
         .width_px = EMULATED_SIDE_PX,
         .seed = task->run->wl->run.seed + (uint64_t)task->idx,
+        .is_on_cuda = lane->kind == EI_SPEC_LANE_CUDA,
+        .cuda = lane->kind == EI_SPEC_LANE_CUDA ? cuda_settings(task, lane) : (struct ei_network_cuda_settings){0},
     };
     if (task->dataset != NULL) {
         const struct ei_dataset_info *data = ei_dataset_info(task->dataset);
@@ -35,50 +57,84 @@ static int open_emulated(struct ei_live_task *task, const struct ei_model_spec *
         config.branch_p99_ns[i] = block->branch.p99_ns;
         config.score[i] = (float)block->score;
     }
-    return ei_network_open_emulate(&config, &task->nn.net, err);
+    return ei_network_open_emulate(&config, out, err);
 }
 
-/* As the task's lane says; all lanes that a task may use say the same. */
-static enum ei_network_backend_kind backend_of(const struct ei_live_task *task)
+/* As the lane says; all lanes that a task may use say the same. */
+static enum ei_network_backend_kind backend_of(const struct ei_lane_spec *lane)
 {
     static const enum ei_network_backend_kind backends[] = {
         [EI_SPEC_BACKEND_AUTO] = EI_NETWORK_AUTO,
         [EI_SPEC_BACKEND_ATEN] = EI_NETWORK_ATEN,
         [EI_SPEC_BACKEND_DNNL] = EI_NETWORK_DNNL,
     };
-    const struct ei_stage_spec *stage = &task->spec->stages[task->spec->nn_stage_idx];
-    return backends[task->run->wl->lanes[stage->lane_idx].backend];
+    return lane->kind == EI_SPEC_LANE_CUDA ? EI_NETWORK_CUDA : backends[lane->backend];
 }
 
-static int open_zoo(struct ei_live_task *task, const struct ei_model_spec *model, struct einet_error *err)
+static int open_zoo(const struct ei_live_task *task, const struct ei_model_spec *model, const struct ei_lane_spec *lane,
+                    struct ei_network **out, struct einet_error *err)
 {
     const struct ei_network_zoo_config config = {
         .zoo = model->zoo,
         .weights_path = model->weights,
         .dataset = model->dataset,
         .threads = 1,
-        .backend = backend_of(task),
+        .backend = backend_of(lane),
+        .cuda = cuda_settings(task, lane),
     };
-    return ei_network_open_zoo(&config, &task->nn.net, err);
+    return ei_network_open_zoo(&config, out, err);
 }
 
-static int open_bundle(struct ei_live_task *task, const struct ei_model_spec *model, struct einet_error *err)
+static int open_bundle(const struct ei_live_task *task, const struct ei_model_spec *model,
+                       const struct ei_lane_spec *lane, struct ei_network **out, struct einet_error *err)
 {
-    const struct ei_network_bundle_config config = {.dir = model->bundle, .threads = 1, .backend = backend_of(task)};
-    return ei_network_open_bundle(&config, &task->nn.net, err);
+    const struct ei_network_bundle_config config = {
+        .dir = model->bundle, .threads = 1, .backend = backend_of(lane), .cuda = cuda_settings(task, lane)};
+    return ei_network_open_bundle(&config, out, err);
 }
 
-static int open_network(struct ei_live_task *task, const struct ei_model_spec *model, struct einet_error *err)
+static int open_network(const struct ei_live_task *task, const struct ei_lane_spec *lane, struct ei_network **out,
+                        struct einet_error *err)
 {
+    const struct ei_model_spec *model = &task->run->wl->models[task->spec->stages[task->spec->nn_stage_idx].model_idx];
     switch (model->kind) {
     case EI_SPEC_MODEL_ZOO:
-        return open_zoo(task, model, err);
+        return open_zoo(task, model, lane, out, err);
     case EI_SPEC_MODEL_EMULATE:
-        return open_emulated(task, model, err);
+        return open_emulated(task, model, lane, out, err);
     case EI_SPEC_MODEL_BUNDLE:
-        return open_bundle(task, model, err);
+        return open_bundle(task, model, lane, out, err);
     }
     return -EINVAL;
+}
+
+/* The network on its lane, and on a device with a fallback there, too; when the device is not there, on that alone. */
+static int open_networks(struct ei_live_task *task, struct einet_error *err)
+{
+    struct ei_task_network *nn = &task->nn;
+    const struct ei_lane_spec *lanes = task->run->wl->lanes;
+    const struct ei_lane_spec *lane = &lanes[nn->lane_idx];
+    const bool has_spare = lane->kind == EI_SPEC_LANE_CUDA && lane->fallback_idx >= 0;
+    struct einet_error why = {0};
+    int rc = open_network(task, lane, &nn->net, &why);
+    if (rc == EINET_E_BACKEND && has_spare) {
+        snprintf(nn->not_on_lane, sizeof nn->not_on_lane, "%.300s", why.text);
+        nn->lane_idx = lane->fallback_idx;
+        return open_network(task, &lanes[nn->lane_idx], &nn->net, err);
+    }
+    if (rc == EINET_E_BACKEND && lane->kind == EI_SPEC_LANE_CUDA) {
+        return einet_error_set_at(err, rc, task->run->wl->file, lane->place.line, lane->place.column,
+                                  "lane '%s' cannot run task '%s': %.300s (or give the lane a fallback: cpu)",
+                                  lane->name, task->spec->name, why.text);
+    }
+    if (rc < 0 && err != NULL) {
+        *err = why;
+    }
+    if (rc == 0 && has_spare) {
+        nn->spare.lane_idx = lane->fallback_idx;
+        rc = open_network(task, &lanes[lane->fallback_idx], &nn->spare.net, err);
+    }
+    return rc;
 }
 
 void ei_model_file_beside(const struct ei_model_spec *model, const char *ending, char *out, size_t size_bytes)
@@ -176,24 +232,31 @@ struct ei_boundary_policy ei_task_boundary_policy(const struct ei_task_spec *spe
 void ei_task_take_seat(struct ei_live_task *task)
 {
     const struct ei_stage_spec *stage = &task->spec->stages[task->spec->nn_stage_idx];
+    const struct ei_lane_spec *lane = &task->run->wl->lanes[task->nn.lane_idx];
     struct ei_task_network *nn = &task->nn;
     for (int32_t i = 0; i <= stage->more_lane_count; i++) {
-        nn->gates[i] = &task->run->gates[i == 0 ? stage->lane_idx : stage->more_lanes[i - 1]];
-        for (int32_t k = 0; k < task->slot_count; k++) {
-            ei_gate_seat_init(nn->gates[i], &task->slots[k].seat, task->idx, task->spec->priority);
-        }
+        nn->gates[i] = &task->run->gates[i == 0 ? nn->lane_idx : stage->more_lanes[i - 1]];
     }
     nn->gate_count = 1 + stage->more_lane_count;
     nn->gate = nn->gates[0];
-    nn->is_gated = task->run->wl->lanes[stage->lane_idx].preempt == EI_SPEC_LANE_PREEMPT_BLOCK;
-    nn->is_off_cpu = ei_lane_is_off_cpu(&task->run->wl->lanes[stage->lane_idx]);
+    nn->is_gated = lane->preempt == EI_SPEC_LANE_PREEMPT_BLOCK;
+    nn->is_off_cpu = ei_lane_is_off_cpu(lane);
+    for (int32_t k = 0; k < task->slot_count; k++) {
+        for (int32_t i = 0; i < nn->gate_count; i++) {
+            ei_gate_seat_init(nn->gates[i], &task->slots[k].seat, task->idx, task->spec->priority);
+        }
+        if (nn->spare.net != NULL) {
+            ei_gate_seat_init(&task->run->gates[nn->spare.lane_idx], &task->slots[k].seat, task->idx,
+                              task->spec->priority);
+        }
+    }
 }
 
 int ei_task_build_network(struct ei_live_task *task, struct einet_error *err)
 {
     const struct ei_stage_spec *stage = &task->spec->stages[task->spec->nn_stage_idx];
-    const struct ei_model_spec *model = &task->run->wl->models[stage->model_idx];
-    int rc = open_network(task, model, err);
+    task->nn.lane_idx = stage->lane_idx;
+    int rc = open_networks(task, err);
     if (rc == 0) {
         rc = check_input(task, stage, err);
     }

@@ -246,37 +246,11 @@ static bool begin_block(struct virtual_run *v, struct virtual_slot *vs)
     vs->phase = PHASE_DONE;
     vs->slot->stage.used_ns += block_ns;
     if (task->nn.is_off_cpu && block_ns > 0) {
-        v->devices[task->nn.gate - v->run.gates] =
-            (struct device_block){.end_ns = v->cpus.now_ns + block_ns, .slot = vs->slot->idx};
-        vs->slot->record.part_ns[EI_PART_EXECUTION] += block_ns;
-        ei_virtual_deactivate(v, vs);
-        ei_virtual_block(&v->cpus, vs->slot->idx);
+        ei_virtual_device_begin(v, vs, block_ns);
         return false;
     }
     ei_virtual_compute(&v->cpus, vs->slot->idx, block_ns);
     return block_ns == 0;
-}
-
-/* The device whose block ends next, of several at that time the first; EI_VIRTUAL_NOBODY = none computes. */
-static int32_t next_device(const struct virtual_run *v, int64_t *out_ns)
-{
-    int32_t next = EI_VIRTUAL_NOBODY;
-    *out_ns = INT64_MAX;
-    for (int32_t i = 0; i < v->run.wl->lane_count; i++) {
-        if (v->devices[i].end_ns < *out_ns) {
-            *out_ns = v->devices[i].end_ns;
-            next = i;
-        }
-    }
-    return next;
-}
-
-/* The block is over; its job goes on when a CPU lets it. */
-static void end_device_block(struct virtual_run *v, int32_t device)
-{
-    v->cpus.now_ns = v->devices[device].end_ns;
-    v->devices[device].end_ns = INT64_MAX;
-    ei_virtual_wake(&v->cpus, v->devices[device].slot, 0);
 }
 
 static bool pass_boundary(struct virtual_run *v, struct virtual_slot *vs)
@@ -462,7 +436,7 @@ static int run_events(struct virtual_run *v)
         int64_t due_ns, timer_ns, device_ns;
         const int32_t due = ei_virtual_next_due(&v->cpus, &due_ns);
         const bool has_timer = ei_virtual_next_timer(&v->cpus, &timer_ns);
-        const int32_t device = next_device(v, &device_ns);
+        const int32_t device = ei_virtual_device_next(v, &device_ns);
         look_for_stop(v);
         while (v->heap_count > 0 && v->run.is_cancelled && !ei_virtual_is_within_run(v, &v->tasks[v->heap[0].task])) {
             (void)ei_virtual_pop_release(v);
@@ -475,7 +449,7 @@ static int run_events(struct virtual_run *v)
             v->next_look_ns < device_ns) {
             look_around(v);
         } else if (device_ns < due_ns && device_ns <= timer_ns && device_ns <= release_ns) {
-            end_device_block(v, device);
+            ei_virtual_device_end(v, device);
         } else if (has_timer && timer_ns < due_ns && timer_ns <= release_ns) {
             v->cpus.now_ns = timer_ns;
             ei_virtual_timer(&v->cpus);
@@ -527,6 +501,7 @@ static int build_task(struct virtual_run *v, struct virtual_task *vt, struct ein
                  : ei_spsc_ring_init(&task->chain.inbox, EI_CHAIN_INBOX_EVENTS, sizeof *vt->inbox, vt->inbox, bytes);
     }
     if (rc == 0 && task->spec->nn_stage_idx != EI_NONE_IDX) {
+        task->nn.lane_idx = task->spec->stages[task->spec->nn_stage_idx].lane_idx;
         ei_task_take_seat(task);
         task->after_ns = ei_task_after_network_ns(task->spec);
         rc = ei_virtual_network_build(task, &vt->network, err);
