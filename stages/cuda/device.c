@@ -140,7 +140,9 @@ int ei_cuda_device_open(int32_t device_idx, struct ei_cuda_device **out)
         return ei_cuda_device_refuse(device);
     }
     pthread_mutex_lock(&open_lock);
-    device->idx = device_idx;
+    if (!device->is_ready) {
+        device->idx = device_idx;
+    }
     const cudaError_t e = cudaSetDevice(device_idx);
     int rc = e == cudaSuccess ? 0 : ei_cuda_failed(device, e, "choosing it");
     if (rc == 0 && !device->is_ready) {

@@ -38,16 +38,24 @@ static void sleep_until(int64_t at_ns)
     }
 }
 
+/* Whether the stream works; "not ready" is no error, but CUDA keeps it as if it were the thread's last one. */
+static cudaError_t ask_stream(struct ei_cuda_parts *parts)
+{
+    const cudaError_t e = cudaStreamQuery(parts->stream);
+    if (e != cudaSuccess) {
+        (void)cudaGetLastError();
+    }
+    return e == cudaErrorNotReady ? cudaSuccess : e;
+}
+
 int ei_cuda_launch_failed(struct ei_cuda_parts *parts, cudaError_t error, const char *what)
 {
     const int rc = ei_cuda_failed(parts->device, error, what);
     /* An error of this call alone is gone now; one that ended the context stays. */
     for (int32_t tries = 0; parts->stream != NULL && tries < 2; tries++) {
-        const cudaError_t again = cudaStreamQuery(parts->stream);
-        if (again == cudaSuccess || again == cudaErrorNotReady) {
+        if (ask_stream(parts) == cudaSuccess) {
             return rc;
         }
-        (void)cudaGetLastError();
     }
     if (parts->stream != NULL) {
         char why[160];
@@ -82,8 +90,8 @@ static bool spin(struct ei_cuda_parts *parts, const struct ei_cuda_launch *launc
             return is_done(launch);
         }
         if (is_probing && now_ns >= next_probe_ns) {
-            const cudaError_t e = cudaStreamQuery(parts->stream);
-            if (e != cudaSuccess && e != cudaErrorNotReady) {
+            const cudaError_t e = ask_stream(parts);
+            if (e != cudaSuccess) {
                 (void)ei_cuda_launch_failed(parts, e, "waiting for a part");
             }
             next_probe_ns = now_ns + PROBE_INTERVAL_NS;
@@ -96,6 +104,9 @@ static bool spin(struct ei_cuda_parts *parts, const struct ei_cuda_launch *launc
 static int wait_event(struct ei_cuda_parts *parts, cudaEvent_t event, int64_t deadline_ns)
 {
     cudaError_t e = cudaEventQuery(event);
+    if (e == cudaErrorNotReady) {
+        (void)cudaGetLastError(); /* as above */
+    }
     if (e == cudaErrorNotReady && !ei_cuda_waiter_wait(&parts->waiter, event, deadline_ns, &e)) {
         return -ETIMEDOUT;
     }

@@ -64,8 +64,8 @@ struct ei_cuda_waiter {
     pthread_t thread;
     sem_t asked, answered;
     struct ei_cuda_device *device;
-    cudaEvent_t event; /* what is asked for; NULL: end */
-    cudaError_t result;
+    _Atomic(cudaEvent_t) event; /* what is asked for; NULL: end */
+    atomic_int result;          /* a cudaError_t */
     bool is_started;
 };
 

@@ -14,13 +14,15 @@ static void *waiter_main(void *argument)
     for (;;) {
         while (sem_wait(&w->asked) != 0) {
         }
-        if (w->event == NULL) {
+        cudaEvent_t event = atomic_load_explicit(&w->event, memory_order_acquire);
+        if (event == NULL) {
             return NULL;
         }
-        w->result = cudaEventSynchronize(w->event);
-        if (w->result != cudaSuccess) {
+        const cudaError_t e = cudaEventSynchronize(event);
+        if (e != cudaSuccess) {
             (void)cudaGetLastError();
         }
+        atomic_store_explicit(&w->result, (int)e, memory_order_release);
         sem_post(&w->answered);
     }
 }
@@ -46,14 +48,14 @@ bool ei_cuda_waiter_wait(struct ei_cuda_waiter *waiter, cudaEvent_t event, int64
 {
     const struct timespec until = {.tv_sec = (time_t)(deadline_ns / INT64_C(1000000000)),
                                    .tv_nsec = (long)(deadline_ns % INT64_C(1000000000))};
-    waiter->event = event;
+    atomic_store_explicit(&waiter->event, event, memory_order_release);
     sem_post(&waiter->asked);
     while (sem_clockwait(&waiter->answered, CLOCK_MONOTONIC, &until) != 0) {
         if (errno != EINTR) {
             return false;
         }
     }
-    *out = waiter->result;
+    *out = (cudaError_t)atomic_load_explicit(&waiter->result, memory_order_acquire);
     return true;
 }
 
@@ -62,7 +64,7 @@ void ei_cuda_waiter_stop(struct ei_cuda_waiter *waiter)
     if (!waiter->is_started) {
         return;
     }
-    waiter->event = NULL;
+    atomic_store_explicit(&waiter->event, NULL, memory_order_release);
     sem_post(&waiter->asked);
     pthread_join(waiter->thread, NULL);
     sem_destroy(&waiter->asked);

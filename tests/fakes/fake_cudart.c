@@ -190,14 +190,19 @@ cudaError_t cudaStreamCreateWithPriority(cudaStream_t *pStream, unsigned int fla
     return leave(e);
 }
 
+/* What is destroyed is gone, also when the call reports an error of something earlier. */
 cudaError_t cudaStreamDestroy(cudaStream_t stream)
 {
     const cudaError_t e = enter(stream->device_idx);
-    if (e == cudaSuccess) {
-        stream->is_destroyed = true;
+    stream->is_destroyed = true;
+    fake.objects--;
+    if (stream->capture != NULL) {
         fake.objects--;
-        fake_stream_free_if_empty_locked(stream);
+        free(stream->capture->nodes);
+        free(stream->capture);
+        stream->capture = NULL;
     }
+    fake_stream_free_if_empty_locked(stream);
     return leave(e);
 }
 
@@ -250,12 +255,10 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned int flags)
 cudaError_t cudaEventDestroy(cudaEvent_t event)
 {
     const cudaError_t e = enter(current_idx);
-    if (e == cudaSuccess) {
-        fake.objects--;
-        event->is_destroyed = true;
-        if (event->recorded == event->completed) {
-            free(event);
-        }
+    fake.objects--;
+    event->is_destroyed = true;
+    if (event->recorded == event->completed) {
+        free(event);
     }
     return leave(e);
 }
@@ -325,11 +328,9 @@ cudaError_t cudaGraphCreate(cudaGraph_t *pGraph, unsigned int flags)
 cudaError_t cudaGraphDestroy(cudaGraph_t graph)
 {
     const cudaError_t e = enter(current_idx);
-    if (e == cudaSuccess) {
-        fake.objects--;
-        free(graph->nodes);
-        free(graph);
-    }
+    fake.objects--;
+    free(graph->nodes);
+    free(graph);
     return leave(e);
 }
 
@@ -418,10 +419,8 @@ cudaError_t cudaGraphUpload(cudaGraphExec_t graphExec, cudaStream_t stream)
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graphExec)
 {
     const cudaError_t e = enter(current_idx);
-    if (e == cudaSuccess) {
-        fake.objects--;
-        fake_exec_unref_locked(graphExec);
-    }
+    fake.objects--;
+    fake_exec_unref_locked(graphExec);
     return leave(e);
 }
 
@@ -490,12 +489,16 @@ static int64_t control_objects(void)
     return read_locked(&fake.objects);
 }
 
-static struct fake_cuda_event control_log_at(int64_t idx)
+static int64_t control_log_read(int64_t first, struct fake_cuda_event *out, int64_t most)
 {
     pthread_mutex_lock(&fake.lock);
-    const struct fake_cuda_event event = fake.log[idx];
+    const int64_t left = fake.log_count - first;
+    const int64_t count = left < most ? left : most;
+    if (count > 0) {
+        memcpy(out, fake.log + first, (size_t)count * sizeof *out);
+    }
     pthread_mutex_unlock(&fake.lock);
-    return event;
+    return count > 0 ? count : 0;
 }
 
 static void control_log_clear(void)
@@ -545,7 +548,7 @@ static const struct fake_cuda_control control = {
     .calls = control_calls,
     .graphs = control_graphs,
     .log_count = control_log_count,
-    .log_at = control_log_at,
+    .log_read = control_log_read,
     .log_clear = control_log_clear,
     .capture_begin = control_capture_begin,
     .kernel = control_kernel,

@@ -58,7 +58,7 @@ struct fake_cuda_control {
     int64_t (*calls)(void);  /* since reset, those that can fail */
     int64_t (*graphs)(void); /* that ran since reset */
     int64_t (*log_count)(void);
-    struct fake_cuda_event (*log_at)(int64_t idx);
+    int64_t (*log_read)(int64_t first, struct fake_cuda_event *out, int64_t most); /* returns how many */
     void (*log_clear)(void);
     /* What a recorder needs. kernel: into the capture that is in progress on the stream. All return CUDA's code. */
     int (*capture_begin)(void *stream);

@@ -138,6 +138,8 @@ static void recorder_destroy(void *context)
     free(r);
 }
 
+static struct lane_recorder *kept; /* of lost devices; one thread at a time opens networks there */
+
 int lane_open(int32_t exits, const int64_t *durations_ns, const struct ei_network_cuda_settings *settings,
               int32_t *destroyed, struct ei_network **out, struct lane_recorder **out_recorder, struct einet_error *err)
 {
@@ -167,9 +169,11 @@ int lane_open(int32_t exits, const int64_t *durations_ns, const struct ei_networ
     if (rc == 0 && out_recorder != NULL) {
         *out_recorder = r;
     }
-    /* After a hang the device may still read what was recorded. */
     if (rc != 0 && lane_api()->device_is_lost(settings->device_idx) == 0) {
         recorder_destroy(r);
+    } else if (rc != 0) { /* after a hang the device may still read what was recorded */
+        r->next_kept = kept;
+        kept = r;
     }
     return rc;
 }

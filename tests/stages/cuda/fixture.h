@@ -26,6 +26,7 @@ struct lane_recorder {
     int32_t stream_id;      /* of the network, known after it was recorded */
     float *input, *state, *logits;
     struct lane_kernel kernel[LANE_BLOCKS_MAX];
+    struct lane_recorder *next_kept;
 };
 
 /* The plug-in on the fake, and the fake's table; ends the case as skipped where it was not built. */
