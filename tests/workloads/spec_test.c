@@ -91,7 +91,8 @@ EI_TEST(spec_gpu_lanes_and_their_fallbacks)
     EI_EQ(wl->lanes[0].fallback_idx, EI_NONE_IDX);
     EI_TRUE(ei_lane_is_off_cpu(&wl->lanes[0]) && ei_cpuset_is_empty(&wl->tasks[0].cpus));
     ei_workload_destroy(wl);
-    wl = parse_lanes("gpu: { kind: cuda, wait: poll, fallback: cpu }, k: { preempt: kernel }, c: { cpus: \"1-2\" }", "");
+    wl =
+        parse_lanes("gpu: { kind: cuda, wait: poll, fallback: cpu }, k: { preempt: kernel }, c: { cpus: \"1-2\" }", "");
     EI_REQUIRE(wl != NULL);
     EI_NEAR(wl->lanes[0].wait.number, 50000, 0);
     EI_STREQ(wl->lanes[0].fallback, "c"); /* the first that is held for whole blocks */
@@ -102,6 +103,27 @@ EI_TEST(spec_gpu_lanes_and_their_fallbacks)
     EI_REQUIRE(wl != NULL);
     EI_TRUE(!ei_lane_is_off_cpu(&wl->lanes[0]));
     EI_EQ(ei_cpuset_count(&wl->tasks[0].cpus), 1);
+    ei_workload_destroy(wl);
+}
+
+EI_TEST(spec_warns_of_two_lanes_on_one_gpu)
+{
+    static const char *const text =
+        HEAD "lanes: { a: { kind: cuda, device: 1 }, b: { kind: cuda }, c: { kind: cuda, device: 1 } }\n"
+             "models: { net: { emulate: { blocks: [ { conv: 1ms, score: 0.8 } ] } } }\ntasks:\n"
+             "  - { name: x, arrival: { model: periodic, period: 10ms }, stages: [ { name: n, kind: nn, model: net, "
+             "lane: a } ] }\n"
+             "  - { name: y, arrival: { model: periodic, period: 10ms }, stages: [ { name: n, kind: nn, model: net, "
+             "lane: b } ] }\n"
+             "  - { name: z, arrival: { model: periodic, period: 10ms }, stages: [ { name: n, kind: nn, model: net, "
+             "lane: c } ] }\n";
+    struct ei_workload *wl = NULL;
+    struct ei_diagnostics diag;
+    EI_EQ(ei_workload_parse(text, strlen(text), "text", &wl, &diag), 0);
+    EI_EQ(diag.count, 1);
+    EI_STREQ(diag.items[0].text, "lanes 'a' and 'c' are the same GPU, device 1");
+    EI_EQ(diag.items[0].place.line, 3);
+    ei_diagnostics_fini(&diag);
     ei_workload_destroy(wl);
 }
 
