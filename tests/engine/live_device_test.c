@@ -112,6 +112,32 @@ static int lines_with(const struct outcome *out, const char *text)
     return count;
 }
 
+/* Sum of a column of jobs.csv over the lines of a task. */
+static int64_t column_sum(const struct outcome *out, const char *task, const char *column)
+{
+    const char *line = strstr(out->jobs, "task,job_idx,"), *at = line != NULL ? strstr(line, column) : NULL;
+    const size_t length = strlen(task);
+    int32_t idx = 0;
+    int64_t sum = 0;
+    if (!EI_TRUE(at != NULL)) {
+        return 0;
+    }
+    for (const char *c = line; c < at; c++) {
+        idx += *c == ',';
+    }
+    while ((line = strchr(line, '\n')) != NULL && *++line != '\0') {
+        const char *field = line;
+        for (int32_t i = 0; i < idx && field != NULL; i++) {
+            field = strchr(field, ',');
+            field = field != NULL ? field + 1 : NULL;
+        }
+        if (strncmp(line, task, length) == 0 && line[length] == ',' && field != NULL) {
+            sum += strtoll(field, NULL, 10);
+        }
+    }
+    return sum;
+}
+
 /* ---- faults ---- */
 
 /* Every job has its answers, and the run says what happened and when. */
@@ -248,7 +274,7 @@ static void need_fifo(void)
 EI_TEST(live_device_leaves_the_cpu_to_others)
 {
     static const char *const text =
-        "version: 1\nname: t\nrun: { duration: 2s, start_delay: 20ms }\nplatform: { lock_memory: none }\n"
+        "version: 1\nname: t\nrun: { duration: 1200ms, start_delay: 20ms }\nplatform: { lock_memory: none }\n"
         "lanes: { gpu: { kind: cuda } }\n"
         "models: { net: { emulate: { blocks: [ { conv: 30ms, score: 0.5 }, { conv: 30ms, score: 0.9 } ] } } }\n"
         "planner: { search: all }\ntasks:\n"
@@ -264,11 +290,14 @@ EI_TEST(live_device_leaves_the_cpu_to_others)
     for (int i = 0; i < RUNS_MAX && !is_ok; i++) {
         run_text(text, NULL, &run);
         EI_TRUEF(run.rc == 0, "%s", run.err.text);
-        is_ok = run.tasks[0].released > 18 && run.tasks[1].released > 18;
+        is_ok = run.tasks[0].released > 10 && run.tasks[1].released > 10;
         if (i == RUNS_MAX - 1) {
-            EI_TRUEF(is_ok, "camera %lld, low %lld of 21 ran", (long long)run.tasks[0].released,
+            EI_TRUEF(is_ok, "camera %lld, low %lld of 13 ran", (long long)run.tasks[0].released,
                      (long long)run.tasks[1].released);
         }
+        /* Time on the device is execution. */
+        EI_TRUE(column_sum(&run, "camera", "execution_ns") >= run.tasks[0].released * 60 * EI_NS_PER_MS);
+        EI_TRUE(column_sum(&run, "camera", "lane_busy_ns") >= run.tasks[0].released * 60 * EI_NS_PER_MS);
         end(&run);
     }
 }
@@ -277,7 +306,7 @@ EI_TEST(live_device_leaves_the_cpu_to_others)
 EI_TEST(live_device_preempts_as_in_virtual_time)
 {
     static const char *const text =
-        "version: 1\nname: t\nrun: { duration: 4s, start_delay: 20ms }\nplatform: { lock_memory: none }\n"
+        "version: 1\nname: t\nrun: { duration: 2500ms, start_delay: 20ms }\nplatform: { lock_memory: none }\n"
         "lanes: { gpu: { kind: cuda, wait: poll } }\nmodels:\n"
         "  slow: { emulate: { blocks: [ { conv: 4ms, score: 0.5 }, { conv: 4ms, score: 0.6 }, { conv: 4ms, score: 0.7 "
         "},\n"
@@ -298,7 +327,7 @@ EI_TEST(live_device_preempts_as_in_virtual_time)
     ei_diagnostics_fini(&diag);
     EI_EQ(ei_virtual_run(wl, &(struct ei_virtual_options){0}, &result, NULL), 0);
     const int64_t wanted = ei_collector_progress(result.collector, 0).preemptions;
-    EI_TRUEF(wanted > 30, "%lld preemptions in virtual time", (long long)wanted);
+    EI_TRUEF(wanted > 20, "%lld preemptions in virtual time", (long long)wanted);
     for (int i = 0; i < RUNS_MAX && !is_ok; i++) {
         run_text(text, NULL, &run);
         EI_TRUEF(run.rc == 0, "%s", run.err.text);
