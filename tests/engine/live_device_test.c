@@ -17,12 +17,13 @@
 #define FILE_BYTES 262144
 #define RUNS_MAX 4 /* others on this machine may take the time that is left; not each time */
 
-/* Two blocks, so four graphs a job. */
+/* Two blocks, so four graphs a job: the conv parts are longer than any launch, so that none are merged. No load cap,
+ * since what others on this machine add to the block times would be capped, too. */
 #define LANES(more)                                                                                                    \
     "version: 1\nname: t\nrun: { duration: 800ms, start_delay: 20ms }\n"                                               \
-    "platform: { privileges: degrade, lock_memory: none }\n"                                                           \
+    "platform: { privileges: degrade, lock_memory: none, rt_load_cap: 1.0 }\n"                                         \
     "lanes: { gpu: { kind: cuda, hang: 500ms" more " }, cpu0: { kind: cpu } }\nmodels:\n"                              \
-    "  net: { emulate: { blocks: [ { conv: 1ms, branch: 200us, score: 0.5 }, { conv: 1ms, branch: 200us, score: 0.9 }" \
+    "  net: { emulate: { blocks: [ { conv: 4ms, branch: 200us, score: 0.5 }, { conv: 4ms, branch: 200us, score: 0.9 }" \
     " ] } }\n"                                                                                                         \
     "  fast: { emulate: { blocks: [ { conv: 500us, branch: 100us, score: 0.9 } ] } }\nplanner: { search: all "         \
     "}\ntasks:\n"
@@ -32,7 +33,7 @@
     "      on_deadline: finish, late_release: { queue: 64, drop: oldest },\n"                                          \
     "      stages: [ { name: n, kind: nn, model: net, lane: gpu }, { name: post, kind: cpu, op: argmax } ] }\n"
 #define RADAR                                                                                                          \
-    "  - { name: radar, arrival: { model: periodic, period: 10ms, offset: 3ms }, priority: 30, on_preempt: none,\n"    \
+    "  - { name: radar, arrival: { model: periodic, period: 20ms, offset: 3ms }, priority: 30, on_preempt: none,\n"    \
     "      on_deadline: finish, late_release: { queue: 64, drop: oldest },\n"                                          \
     "      stages: [ { name: n, kind: nn, model: fast, lane: gpu } ] }\n"
 
@@ -149,7 +150,7 @@ static void expect_moved(const struct outcome *run, int32_t moved, const char *w
     EI_EQ(run->result.faulty_jobs, 0);
     EI_EQ(run->tasks[0].released, 41);
     EI_EQ(lines_with(run, "camera,"), 41);
-    EI_EQ(lines_with(run, ",completed,plan_done,"), moved == 2 ? 41 + 80 : 41);
+    EI_EQ(lines_with(run, ",completed,plan_done,"), moved == 2 ? 41 + 40 : 41);
     EI_CONTAINS(run->summary, "task 'camera' left lane 'gpu' for 'cpu0'");
     EI_CONTAINS(run->summary, why);
 }
@@ -269,20 +270,19 @@ static void need_fifo(void)
     EI_EQ(sched_setscheduler(0, SCHED_OTHER, &ordinary), 0);
 }
 
-/* 6 ms on the device and 5 ms of a lower task on one CPU, each in 10 ms: on a lane of that CPU a job of the lower task
- * would be skipped each time. */
+/* 90 ms of 150 on the device and 60 ms of 100 in a lower task of the same CPU, which has not so much time. The fake
+ * device is an ordinary thread that others on this machine may hold up, so some jobs may be missing. */
 EI_TEST(live_device_leaves_the_cpu_to_others)
 {
     static const char *const text =
-        "version: 1\nname: t\nrun: { duration: 1200ms, start_delay: 20ms }\nplatform: { lock_memory: none }\n"
+        "version: 1\nname: t\nrun: { duration: 1800ms, start_delay: 20ms }\nplatform: { lock_memory: none }\n"
         "lanes: { gpu: { kind: cuda } }\n"
-        "models: { net: { emulate: { blocks: [ { conv: 30ms, score: 0.5 }, { conv: 30ms, score: 0.9 } ] } } }\n"
+        "models: { net: { emulate: { blocks: [ { conv: 45ms, score: 0.5 }, { conv: 45ms, score: 0.9 } ] } } }\n"
         "planner: { search: all }\ntasks:\n"
-        "  - { name: camera, arrival: { model: periodic, period: 100ms }, priority: 20, cpus: \"1\", on_preempt: "
-        "none,\n"
-        "      on_deadline: finish, stages: [ { name: n, kind: nn, model: net, lane: gpu } ] }\n"
+        "  - { name: camera, arrival: { model: periodic, period: 150ms }, priority: 20, cpus: \"1\",\n"
+        "      on_preempt: none, on_deadline: finish, stages: [ { name: n, kind: nn, model: net, lane: gpu } ] }\n"
         "  - { name: low, arrival: { model: periodic, period: 100ms, offset: 1ms }, priority: 10, cpus: \"1\",\n"
-        "      stages: [ { name: w, kind: cpu, work: { spin: 50ms } } ] }\n";
+        "      stages: [ { name: w, kind: cpu, work: { spin: 60ms } } ] }\n";
     struct outcome run;
     bool is_ok = false;
     (void)fake();
@@ -290,14 +290,12 @@ EI_TEST(live_device_leaves_the_cpu_to_others)
     for (int i = 0; i < RUNS_MAX && !is_ok; i++) {
         run_text(text, NULL, &run);
         EI_TRUEF(run.rc == 0, "%s", run.err.text);
-        is_ok = run.tasks[0].released > 10 && run.tasks[1].released > 10;
-        if (i == RUNS_MAX - 1) {
-            EI_TRUEF(is_ok, "camera %lld, low %lld of 13 ran", (long long)run.tasks[0].released,
-                     (long long)run.tasks[1].released);
-        }
+        const int64_t camera = run.tasks[0].released, low = run.tasks[1].released;
+        is_ok = camera * 90 + low * 60 > 1800 + 60;
+        EI_TRUEF(is_ok || i < RUNS_MAX - 1, "camera %lld, low %lld ran", (long long)camera, (long long)low);
         /* Time on the device is execution. */
-        EI_TRUE(column_sum(&run, "camera", "execution_ns") >= run.tasks[0].released * 60 * EI_NS_PER_MS);
-        EI_TRUE(column_sum(&run, "camera", "lane_busy_ns") >= run.tasks[0].released * 60 * EI_NS_PER_MS);
+        EI_TRUE(column_sum(&run, "camera", "execution_ns") >= camera * 90 * EI_NS_PER_MS);
+        EI_TRUE(column_sum(&run, "camera", "lane_busy_ns") >= camera * 90 * EI_NS_PER_MS);
         end(&run);
     }
 }
