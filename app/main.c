@@ -1,6 +1,6 @@
 /* einet: dispatch to a sub-command. */
 #include "app/commands.h"
-#include "stages/torch/loader.h"
+#include "stages/environment.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -75,7 +75,7 @@ int einet_report_error(const char *command, const struct einet_error *err)
 int main(int argc, char **argv)
 {
     /* OpenBLAS and OpenMP read these while they are loaded. Failing to set them costs speed, not correctness. */
-    (void)ei_torch_environment_apply(argv);
+    (void)ei_environment_apply(argv);
     if (argc < 2) {
         print_help(stderr);
         return EINET_EXIT_USAGE;

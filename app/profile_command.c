@@ -30,9 +30,14 @@ static const char help[] =
     "  --data DIR         folder of the real data sets (default: environment EINET_DATA, else data)\n"
     "  --model NAME       network (default: as the weights say). NAME-classic, the single-exit network, runs on\n"
     "                     the weights of NAME, too\n"
-    "  --backend B        aten (libtorch), dnnl (oneDNN) or auto: dnnl where it is installed and knows every layer,\n"
-    "                     else aten, as a lane does; default auto\n"
+    "  --backend B        aten (libtorch), dnnl (oneDNN, and libtorch for parts that it does not know) or auto: dnnl\n"
+    "                     where it is installed and knows some part, else aten, as a lane does; default auto\n"
     "  --precision P      fp32 or bf16: of weights and activations, default fp32\n"
+    "  --tune LEVEL       dnnl: choose the kernel of every convolution and linear layer by measuring, and keep the "
+    "choice\n"
+    "                     in the ET-profile, which a run on this machine then follows. exact: among kernels that\n"
+    "                     multiply the numbers as they are; winograd: also Winograd's; bf16: also single layers on\n"
+    "                     16 bits. The last two are kept where no exit loses more than 0.2 points of accuracy\n"
     "  --runs N           measured inferences of the times, default 1000\n"
     "  --cold             empty the caches before every part: the time after a preemption, not in sequence\n"
     "  --threads N        threads inside an operation, default 1\n"
@@ -56,6 +61,7 @@ enum option_id {
     OPT_MODEL,
     OPT_BACKEND,
     OPT_PRECISION,
+    OPT_TUNE,
     OPT_RUNS,
     OPT_COLD,
     OPT_THREADS,
@@ -75,6 +81,7 @@ static const struct option options[] = {
     {"model", required_argument, NULL, OPT_MODEL},
     {"backend", required_argument, NULL, OPT_BACKEND},
     {"precision", required_argument, NULL, OPT_PRECISION},
+    {"tune", required_argument, NULL, OPT_TUNE},
     {"runs", required_argument, NULL, OPT_RUNS},
     {"cold", no_argument, NULL, OPT_COLD},
     {"threads", required_argument, NULL, OPT_THREADS},
@@ -123,6 +130,12 @@ static bool apply_option(struct request *r, int id, const char *value)
                          : strcmp(value, "dnnl") == 0 ? EI_NETWORK_DNNL
                                                       : EI_NETWORK_AUTO;
         return strcmp(value, "aten") == 0 || strcmp(value, "dnnl") == 0 || strcmp(value, "auto") == 0;
+    case OPT_TUNE:
+        r->job.tune = strcmp(value, "exact") == 0      ? EI_NETWORK_TUNE_EXACT
+                      : strcmp(value, "winograd") == 0 ? EI_NETWORK_TUNE_WINOGRAD
+                      : strcmp(value, "bf16") == 0     ? EI_NETWORK_TUNE_BFLOAT16
+                                                       : EI_NETWORK_TUNE_NONE;
+        return r->job.tune != EI_NETWORK_TUNE_NONE;
     case OPT_PRIORITY:
         return parse_count(value, 1, EI_PROFILE_PRIORITY_MAX, &r->job.et.priority);
     case OPT_CPU:

@@ -8,7 +8,7 @@
 #include "rt/random.h"
 #include "rt/thread.h"
 #include "stages/nn/network.h"
-#include "stages/torch/loader.h"
+#include "stages/environment.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,7 +121,7 @@ int main(int argc, char **argv)
 {
     struct einet_error err = {0};
     struct ei_network *net = NULL;
-    (void)ei_torch_environment_apply(argv);
+    (void)ei_environment_apply(argv);
     if (argc < 2) {
         fprintf(stderr, "usage: bench_blocks WEIGHTS [TURNS]\n");
         return 1;

@@ -470,13 +470,28 @@ static void leave_out(struct ei_analysis_model *model, int32_t i)
     };
 }
 
+/* What a block's other threads take from the tasks of their CPUs has no place in these bounds. */
+static int refuse_threads(const struct ei_workload *wl, struct ei_diagnostics *diag)
+{
+    for (int32_t i = 0; i < wl->lane_count; i++) {
+        if (wl->lanes[i].threads > 1) {
+            ei_diagnostics_add(diag, EI_SEVERITY_ERROR, wl->lanes[i].place, (int32_t)strlen(wl->lanes[i].name),
+                               "analyze it with threads: 1 and the times that it has with one",
+                               "lane '%s' has %d threads, and bounds are known for one", wl->lanes[i].name,
+                               wl->lanes[i].threads);
+            return EINET_E_FILE;
+        }
+    }
+    return 0;
+}
+
 int ei_analysis_model_build(const struct ei_workload *wl, const struct ei_analysis_options *options,
                             struct ei_analysis_model *out, struct ei_diagnostics *diag)
 {
     *out = (struct ei_analysis_model){.wl = wl, .count = wl->task_count};
     int result = build_groups(out, options, diag);
-    if (result == -ENOMEM) {
-        return result;
+    if (result == -ENOMEM || refuse_threads(wl, diag) != 0) {
+        return result == -ENOMEM ? result : EINET_E_FILE;
     }
     for (int32_t i = 0; i < wl->task_count; i++) {
         const struct ei_task_spec *spec = &wl->tasks[i];

@@ -71,39 +71,86 @@ static enum ei_network_backend_kind backend_of(const struct ei_lane_spec *lane)
     return lane->kind == EI_SPEC_LANE_CUDA ? EI_NETWORK_CUDA : backends[lane->backend];
 }
 
+/* Inside a block; of all lanes that a task may use, too. */
+static int32_t threads_of(const struct ei_lane_spec *lane)
+{
+    return lane->threads > 1 ? lane->threads : 1;
+}
+
 static int open_zoo(const struct ei_live_task *task, const struct ei_model_spec *model, const struct ei_lane_spec *lane,
-                    struct ei_network **out, struct einet_error *err)
+                    const struct ei_network_choice *choice, struct ei_network **out, struct einet_error *err)
 {
     const struct ei_network_zoo_config config = {
         .zoo = model->zoo,
         .weights_path = model->weights,
         .dataset = model->dataset,
-        .threads = 1,
+        .threads = threads_of(lane),
         .backend = backend_of(lane),
+        .choice = choice,
         .cuda = cuda_settings(task, lane),
     };
     return ei_network_open_zoo(&config, out, err);
 }
 
 static int open_bundle(const struct ei_live_task *task, const struct ei_model_spec *model,
-                       const struct ei_lane_spec *lane, struct ei_network **out, struct einet_error *err)
+                       const struct ei_lane_spec *lane, const struct ei_network_choice *choice, struct ei_network **out,
+                       struct einet_error *err)
 {
-    const struct ei_network_bundle_config config = {
-        .dir = model->bundle, .threads = 1, .backend = backend_of(lane), .cuda = cuda_settings(task, lane)};
+    const struct ei_network_bundle_config config = {.dir = model->bundle,
+                                                    .threads = threads_of(lane),
+                                                    .backend = backend_of(lane),
+                                                    .choice = choice,
+                                                    .cuda = cuda_settings(task, lane)};
     return ei_network_open_bundle(&config, out, err);
 }
 
-static int open_network(const struct ei_live_task *task, const struct ei_lane_spec *lane, struct ei_network **out,
+static int open_kind(const struct ei_live_task *task, const struct ei_model_spec *model,
+                     const struct ei_lane_spec *lane, const struct ei_network_choice *choice, struct ei_network **out,
+                     struct einet_error *err)
+{
+    return model->kind == EI_SPEC_MODEL_ZOO ? open_zoo(task, model, lane, choice, out, err)
+                                            : open_bundle(task, model, lane, choice, out, err);
+}
+
+/* With the kernels that a profile beside it chose, where they hold here. */
+static int open_weights(struct ei_live_task *task, const struct ei_model_spec *model, const struct ei_lane_spec *lane,
+                        struct ei_network **out, struct einet_error *err)
+{
+    const bool is_zoo = model->kind == EI_SPEC_MODEL_ZOO;
+    char path[EI_SPEC_PATH_MAX + 16];
+    struct ei_kernels kernels = {.list = NULL};
+    struct einet_error refused = {0};
+    if (backend_of(lane) == EI_NETWORK_AUTO || backend_of(lane) == EI_NETWORK_DNNL) {
+        ei_model_file_beside(model, ".et.csv", path, sizeof path);
+        ei_kernels_find(path, is_zoo ? model->zoo : NULL, &kernels);
+    }
+    int rc = EINET_E_MISMATCH;
+    if (kernels.choice.kernel_count > 0) {
+        rc = open_kind(task, model, lane, &kernels.choice, out, &refused);
+        if (rc == EINET_E_MISMATCH) {
+            snprintf(kernels.note, sizeof kernels.note, "kernels not taken: %.150s", refused.text);
+        } else if (rc != 0 && err != NULL) {
+            *err = refused;
+        }
+    }
+    if (rc == EINET_E_MISMATCH) {
+        rc = open_kind(task, model, lane, NULL, out, err);
+    }
+    snprintf(task->nn.kernels_note, sizeof task->nn.kernels_note, "%s", kernels.note);
+    ei_kernels_fini(&kernels);
+    return rc;
+}
+
+static int open_network(struct ei_live_task *task, const struct ei_lane_spec *lane, struct ei_network **out,
                         struct einet_error *err)
 {
     const struct ei_model_spec *model = &task->run->wl->models[task->spec->stages[task->spec->nn_stage_idx].model_idx];
     switch (model->kind) {
     case EI_SPEC_MODEL_ZOO:
-        return open_zoo(task, model, lane, out, err);
+    case EI_SPEC_MODEL_BUNDLE:
+        return open_weights(task, model, lane, out, err);
     case EI_SPEC_MODEL_EMULATE:
         return open_emulated(task, model, lane, out, err);
-    case EI_SPEC_MODEL_BUNDLE:
-        return open_bundle(task, model, lane, out, err);
     }
     return -EINVAL;
 }
@@ -260,6 +307,10 @@ int ei_task_build_network(struct ei_live_task *task, struct einet_error *err)
     if (rc == 0) {
         rc = check_input(task, stage, err);
     }
+    if (rc < 0) {
+        return rc;
+    }
+    rc = ei_task_settle_threads(task, err);
     if (rc < 0) {
         return rc;
     }

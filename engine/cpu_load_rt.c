@@ -49,11 +49,16 @@ int32_t ei_cpu_loads_enter(struct ei_cpu_loads *loads)
     if (!loads->is_counting || cpu < 0 || cpu >= loads->count) {
         return EI_CPU_LOAD_NONE;
     }
+    ei_cpu_loads_enter_on(loads, cpu);
+    return cpu;
+}
+
+void ei_cpu_loads_enter_on(struct ei_cpu_loads *loads, int32_t cpu)
+{
     struct ei_cpu_load *l = &loads->cpus[cpu];
     ei_handoff_guard_lock(&l->guard);
     ei_load_enter(&l->load, ei_mono_now().ns);
     ei_handoff_guard_unlock(&l->guard);
-    return cpu;
 }
 
 void ei_cpu_loads_leave(struct ei_cpu_loads *loads, int32_t cpu)

@@ -36,6 +36,8 @@ void ei_cpu_loads_fini(struct ei_cpu_loads *loads);
 /* The calling thread becomes active on the CPU it runs on; returns that CPU, to be given to leave, or EI_CPU_LOAD_NONE
  * when nothing is counted. */
 EINET_RT int32_t ei_cpu_loads_enter(struct ei_cpu_loads *loads);
+/* The same for another CPU, on which threads of the calling one work. Only where enter returned a CPU. */
+EINET_RT void ei_cpu_loads_enter_on(struct ei_cpu_loads *loads, int32_t cpu);
 /* cpu may be EI_CPU_LOAD_NONE: then nothing happens. */
 EINET_RT void ei_cpu_loads_leave(struct ei_cpu_loads *loads, int32_t cpu);
 /* Count used_ns of a thread that was not active, between leave and enter. */

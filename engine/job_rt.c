@@ -11,13 +11,41 @@ void ei_slot_activate(struct ei_job_slot *slot)
 {
     struct ei_live_task *task = slot->task;
     slot->cpu = ei_course_is_real_time(task) ? ei_cpu_loads_enter(&task->run->loads) : EI_CPU_LOAD_NONE;
+    for (int32_t i = 1; slot->cpu != EI_CPU_LOAD_NONE && i < task->nn.threads; i++) {
+        ei_cpu_loads_enter_on(&task->run->loads, task->nn.thread_cpus[i]);
+    }
 }
 
 void ei_slot_deactivate(struct ei_job_slot *slot)
 {
     struct ei_live_task *task = slot->task;
+    for (int32_t i = 1; slot->cpu != EI_CPU_LOAD_NONE && i < task->nn.threads; i++) {
+        ei_cpu_loads_leave(&task->run->loads, task->nn.thread_cpus[i]);
+    }
     ei_cpu_loads_leave(&task->run->loads, slot->cpu);
     slot->cpu = EI_CPU_LOAD_NONE;
+}
+
+bool ei_slot_would_pass(const struct ei_job_slot *slot, int64_t extra_ns, double cap)
+{
+    const struct ei_live_task *task = slot->task;
+    struct ei_cpu_loads *loads = &slot->task->run->loads;
+    bool is_over = ei_cpu_loads_would_pass(loads, slot->cpu, extra_ns, cap);
+    for (int32_t i = 1; !is_over && slot->cpu != EI_CPU_LOAD_NONE && i < task->nn.threads; i++) {
+        is_over = ei_cpu_loads_would_pass(loads, task->nn.thread_cpus[i], extra_ns, cap);
+    }
+    return is_over;
+}
+
+bool ei_slot_would_crowd(const struct ei_job_slot *slot, int64_t extra_ns)
+{
+    const struct ei_live_task *task = slot->task;
+    struct ei_cpu_loads *loads = &slot->task->run->loads;
+    bool is_over = ei_cpu_loads_would_crowd(loads, slot->cpu, extra_ns);
+    for (int32_t i = 1; !is_over && slot->cpu != EI_CPU_LOAD_NONE && i < task->nn.threads; i++) {
+        is_over = ei_cpu_loads_would_crowd(loads, task->nn.thread_cpus[i], extra_ns);
+    }
+    return is_over;
 }
 
 static void emit(void *context, const struct ei_job_record *job)
@@ -181,8 +209,7 @@ static bool is_overloaded(const struct ei_job_slot *slot)
 {
     const struct ei_live_task *task = slot->task;
     return task->nn.net != NULL && ei_course_is_real_time(task) && !ei_task_is_off_cpu(task) &&
-           ei_cpu_loads_would_pass(&task->run->loads, slot->cpu, ei_task_first_answer_ns(task),
-                                   task->run->loads.hard_cap);
+           ei_slot_would_pass(slot, ei_task_first_answer_ns(task), task->run->loads.hard_cap);
 }
 
 static void finish(struct ei_job_slot *slot, int rc)

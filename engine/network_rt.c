@@ -189,7 +189,7 @@ static int pass_boundary(struct ei_job_slot *slot, struct ei_course *course)
     b.is_cancelled = ei_run_is_cancelled(slot->task->run, now_ns);
     b.is_higher_waiting = slot->task->nn.is_gated && ei_gate_is_higher_waiting(slot->task->nn.gate);
     b.is_load_capped = b.has_answer && b.next_answer_ns > 0 && !ei_task_is_off_cpu(slot->task) &&
-                       ei_cpu_loads_would_crowd(&slot->task->run->loads, slot->cpu, b.next_answer_ns);
+                       ei_slot_would_crowd(slot, b.next_answer_ns);
     if (ei_course_pass(slot, course, &b) == EI_BOUNDARY_YIELD) {
         return yield_lane(slot, course, now_ns);
     }

@@ -1,6 +1,7 @@
 /* Where results go and what the report is told about the run. */
 #include "engine/run_state.h"
 #include "stages/dnnl/loader.h"
+#include "stages/environment.h"
 #include "stages/torch/loader.h"
 
 #include <errno.h>
@@ -12,6 +13,8 @@
 
 #define DEGRADED_TEXT_MAX (3 * EI_PRIVILEGE_TEXT_MAX + 32) /* "asked for X, got Y: why" */
 #define BACKENDS_TEXT_MAX 4096
+#define ENVIRONMENT_TEXT_MAX 2048
+#define WARNINGS_TEXT_MAX 2600
 #define DEGRADED_MAX (EI_PRIVILEGE_COUNT + 2 + EI_TASKS_MAX)
 #define WORKLOAD_FILE "workload.yaml"
 #define PARTIAL ".partial"
@@ -235,7 +238,7 @@ static const char *libtorch_version(const struct ei_run *run)
     const struct ei_torch_api *api = NULL;
     for (int32_t i = 0; i < run->wl->task_count; i++) {
         const struct ei_network *net = run->tasks[i].nn.net;
-        if (net != NULL && strcmp(ei_network_info(net)->backend, "aten") == 0) {
+        if (net != NULL && strstr(ei_network_info(net)->backend, "aten") != NULL) {
             return ei_torch_load(&api, NULL) == 0 ? api->version : NULL;
         }
     }
@@ -248,7 +251,7 @@ static const char *dnnl_version(const struct ei_run *run)
     const struct ei_dnnl_api *api = NULL;
     for (int32_t i = 0; i < run->wl->task_count; i++) {
         const struct ei_network *net = run->tasks[i].nn.net;
-        if (net != NULL && strcmp(ei_network_info(net)->backend, "dnnl") == 0) {
+        if (net != NULL && strstr(ei_network_info(net)->backend, "dnnl") != NULL) {
             return ei_dnnl_load(&api, NULL) == 0 ? api->version : NULL;
         }
     }
@@ -265,10 +268,25 @@ static void list_backends(const struct ei_run *run, char *out, size_t size_bytes
         if (net == NULL || strncmp(ei_network_info(net)->backend, "emulate", 7) == 0) {
             continue;
         }
-        const char *note = ei_network_info(net)->backend_note;
+        const char *why = ei_network_info(net)->backend_note;
+        const char *note = why[0] != '\0' ? why : run->tasks[i].nn.kernels_note;
         const int more =
             snprintf(out + used, size_bytes - used, "%s%s: %s%s%s%s", used > 0 ? "; " : "", run->wl->tasks[i].name,
                      ei_network_info(net)->backend, note[0] != '\0' ? " (" : "", note, note[0] != '\0' ? ")" : "");
+        used += more > 0 ? (size_t)more : 0;
+    }
+}
+
+/* "TEXT (remedy: TEXT); TEXT (remedy: TEXT)" */
+static void list_warnings(char *out, size_t size_bytes)
+{
+    struct ei_environment_warning warnings[EI_ENVIRONMENT_WARNINGS_MAX];
+    const int32_t count = ei_environment_check(warnings);
+    size_t used = 0;
+    out[0] = '\0';
+    for (int32_t i = 0; i < count && used < size_bytes; i++) {
+        const int more = snprintf(out + used, size_bytes - used, "%s%s (remedy: %s)", i > 0 ? "; " : "",
+                                  warnings[i].text, warnings[i].remedy);
         used += more > 0 ? (size_t)more : 0;
     }
 }
@@ -285,10 +303,14 @@ int ei_run_create_collector(struct ei_run *run, struct ei_collector **out, struc
     (void)gethostname(host, sizeof host - 1);
     snprintf(asked_throttle, sizeof asked_throttle, "%lld of %lld us", (long long)run->machine.rt_runtime_us,
              (long long)run->machine.rt_period_us);
-    char backends[BACKENDS_TEXT_MAX];
+    char backends[BACKENDS_TEXT_MAX], environment[ENVIRONMENT_TEXT_MAX], warnings[WARNINGS_TEXT_MAX];
     list_backends(run, backends, sizeof backends);
+    ei_environment_print(environment, sizeof environment);
+    list_warnings(warnings, sizeof warnings);
     const struct ei_metrics_pair more[] = {{"onednn", dnnl_version(run)},
                                            {"backends", backends[0] != '\0' ? backends : NULL},
+                                           {"environment", environment[0] != '\0' ? environment : NULL},
+                                           {"warnings", warnings[0] != '\0' ? warnings : NULL},
                                            {"preemption", run->machine.preemption},
                                            {"hypervisor", run->machine.hypervisor},
                                            {"rt_throttling", asked_throttle}};

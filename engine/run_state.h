@@ -14,6 +14,7 @@
 #include "engine/cpu_load_rt.h"
 #include "engine/deadline_class.h"
 #include "engine/external_rt.h"
+#include "engine/kernels.h"
 #include "engine/lane_gate_rt.h"
 #include "engine/live.h"
 #include "engine/planning.h"
@@ -32,6 +33,7 @@
 #include "stages/answer.h"
 #include "stages/nn/network.h"
 #include "stages/pre/image_ops.h"
+#include "stages/workers.h"
 #include "workloads/arrival.h"
 
 #include <stdatomic.h>
@@ -64,6 +66,7 @@ struct ei_task_network {
     int32_t lane_idx;                     /* that lane, or the first of several */
     char not_on_lane[EI_NOT_ON_LANE_MAX]; /* why it is not the lane of the file but its fallback; "" = it is */
     struct ei_task_spare spare;
+    char kernels_note[EI_KERNELS_NOTE_MAX];   /* of a choice beside its weights; "" = none */
     struct ei_lane_gate *gate;                /* that the job in this stage holds or asks for */
     struct ei_lane_gate *gates[EI_LANES_MAX]; /* that it may use, in the order in which they are tried */
     int32_t gate_count;
@@ -75,6 +78,8 @@ struct ei_task_network {
     int64_t first_answer_ns; /* p99 of conv part 0 and branch 0 */
     struct ei_elastic job;   /* of the job in this stage, likewise the next one */
     struct ei_plan_workspace ws;
+    int32_t threads; /* inside a block: each on its CPU */
+    int32_t thread_cpus[EI_WORKERS_MAX];
 };
 
 /* Releases of the task. */
@@ -330,12 +335,22 @@ EINET_RT int ei_job_run_network(struct ei_job_slot *slot);
 /* Count the thread as active or not on its CPU; nothing for a task outside real time. */
 EINET_RT void ei_slot_activate(struct ei_job_slot *slot);
 EINET_RT void ei_slot_deactivate(struct ei_job_slot *slot);
+/* As ei_cpu_loads_would_pass and _would_crowd, of any CPU that the task's threads use. */
+EINET_RT bool ei_slot_would_pass(const struct ei_job_slot *slot, int64_t extra_ns, double cap);
+EINET_RT bool ei_slot_would_crowd(const struct ei_job_slot *slot, int64_t extra_ns);
 /* Open the files of all append_file operations before the run: a bad path is an error now, not in a job. */
 int ei_task_open_logs(struct ei_live_task *task, struct einet_error *err);
 void ei_task_close_logs(struct ei_live_task *task);
 /* The next append_file operation of the current job: one line per network task with its current answer. Not
  * real-time. */
 int ei_log_stage_run(struct ei_job_slot *slot);
+
+/* ---- workers.c ---- */
+
+/* How many threads the task's network has, and their CPUs; after the network and the CPUs are known. */
+int ei_task_settle_threads(struct ei_live_task *task, struct einet_error *err);
+/* Place the calling job thread and its workers, with the task's policy. The network has been warmed up. */
+int ei_task_place_workers(const struct ei_job_slot *slot, struct einet_error *err);
 
 /* ---- probe.c ---- */
 

@@ -391,6 +391,10 @@ static int become_real_time(struct ei_job_slot *slot, struct einet_error *err)
         return 0;
     }
     ei_boost_init_self(&slot->seat.boost);
+    const int placed = ei_task_place_workers(slot, err);
+    if (placed < 0) {
+        return placed;
+    }
     struct ei_start *start = &task->run->start;
     pthread_mutex_lock(&start->turn);
     int rc = 0;

@@ -523,6 +523,15 @@ static int prepare(struct virtual_run *v, const struct ei_workload *wl, const st
         return einet_error_set(err, EINET_E_LIMIT, "the workload names CPU %d; a virtual machine has %d CPUs at most",
                                cpus - 1, EI_VIRTUAL_CPUS_MAX);
     }
+    for (int32_t i = 0; i < wl->lane_count; i++) {
+        if (wl->lanes[i].threads > 1) {
+            return einet_error_set_at(
+                err, EINET_E_FILE, wl->file, wl->lanes[i].place.line, wl->lanes[i].place.column,
+                "lane '%s' has %d threads, and virtual ones have one: simulate it with threads: 1 "
+                "and the times that it has with one",
+                wl->lanes[i].name, wl->lanes[i].threads);
+        }
+    }
     const int32_t external = ei_releases_first_task(wl);
     if (external != EI_NONE_IDX && options->releases == NULL) {
         return einet_error_set(err, EINET_E_USAGE,

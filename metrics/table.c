@@ -347,6 +347,16 @@ static void print_backends(const struct ei_collector *collector, struct paragrap
     }
 }
 
+/* What is loaded and should not be as it is. */
+static void print_warnings(const struct ei_collector *collector, struct paragraph *paragraph)
+{
+    const char *warnings = json_string_value(json_object_get(collector->machine, "warnings"));
+    if (warnings != NULL) {
+        paragraph_item(paragraph, EI_COLOUR_WARN, "warning: %s", warnings);
+        paragraph_end(paragraph);
+    }
+}
+
 static void print_degraded(const struct ei_collector *collector, struct paragraph *paragraph)
 {
     const size_t count = json_array_size(collector->degraded);
@@ -399,6 +409,7 @@ int ei_collector_print_table(const struct ei_collector *collector, FILE *out, bo
     print_slos(collector, &paragraph);
     print_noise(collector, &paragraph);
     print_backends(collector, &paragraph);
+    print_warnings(collector, &paragraph);
     print_degraded(collector, &paragraph);
     if (ferror(out)) {
         return errno != 0 ? -errno : -EIO;

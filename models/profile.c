@@ -8,27 +8,42 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int write_times(const struct ei_profile_job *job, struct ei_network *net, const struct ei_dataset *dataset,
+                       const struct ei_profile_progress *progress, struct einet_error *err)
+{
+    char path[4096];
+    struct ei_et_kernels kernels = {0};
+    struct ei_et_profile *et = malloc(sizeof *et);
+    int rc = et == NULL ? einet_error_set(err, -ENOMEM, "no memory for a profile")
+                        : ei_profile_measure_et(net, dataset, &job->et, progress, et, err);
+    if (rc == 0) {
+        rc = ei_profile_kernels(net, &kernels, err);
+    }
+    if (rc == 0) {
+        snprintf(path, sizeof path, "%.4080s.et.csv", job->out_prefix);
+        rc = ei_et_profile_write_kernels(path, et, &kernels, err);
+    }
+    ei_et_kernels_fini(&kernels);
+    free(et);
+    return rc;
+}
+
+static int write_scores(const struct ei_profile_job *job, const struct ei_cs_profile *cs, struct einet_error *err)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%.4080s.cs", job->out_prefix);
+    return ei_cs_profile_write(path, cs, err);
+}
+
 static int measure_and_write(const struct ei_profile_job *job, struct ei_network *net, const struct ei_dataset *dataset,
                              const struct ei_profile_progress *progress, struct einet_error *err)
 {
-    char path[4096];
-    int rc = 0;
-    if (job->measure_et) {
-        struct ei_et_profile *et = malloc(sizeof *et);
-        rc = et == NULL ? einet_error_set(err, -ENOMEM, "no memory for a profile")
-                        : ei_profile_measure_et(net, dataset, &job->et, progress, et, err);
-        if (rc == 0) {
-            snprintf(path, sizeof path, "%.4080s.et.csv", job->out_prefix);
-            rc = ei_et_profile_write(path, et, err);
-        }
-        free(et);
-    }
+    int rc = job->measure_et ? write_times(job, net, dataset, progress, err) : 0;
     if (rc == 0 && job->measure_cs) {
         struct ei_cs_profile cs = {0};
         rc = ei_profile_measure_cs(net, dataset, progress, &cs, err);
         if (rc == 0) {
-            snprintf(path, sizeof path, "%.4080s.cs", job->out_prefix);
-            rc = ei_cs_profile_write(path, &cs, err);
+            rc = write_scores(job, &cs, err);
             ei_cs_profile_fini(&cs);
         }
     }
@@ -55,11 +70,16 @@ static int zoo_name(const struct ei_profile_job *job, char *out, size_t size_byt
                                              "does not say of which network it is; name it with --model");
 }
 
-static int open_network(const struct ei_profile_job *job, struct ei_network **out, struct einet_error *err)
+static int open_network(void *context, const struct ei_network_choice *choice, struct ei_network **out,
+                        struct einet_error *err)
 {
+    const struct ei_profile_job *job = context;
     if (job->bundle_dir != NULL) {
-        const struct ei_network_bundle_config config = {
-            .dir = job->bundle_dir, .dataset = job->dataset, .threads = job->et.threads, .backend = job->backend};
+        const struct ei_network_bundle_config config = {.dir = job->bundle_dir,
+                                                        .dataset = job->dataset,
+                                                        .threads = job->et.threads,
+                                                        .backend = job->backend,
+                                                        .choice = choice};
         return job->precision == EI_NETWORK_FLOAT32
                    ? ei_network_open_bundle(&config, out, err)
                    : einet_error_set(err, EINET_E_USAGE,
@@ -72,8 +92,41 @@ static int open_network(const struct ei_profile_job *job, struct ei_network **ou
                                                  .dataset = job->dataset,
                                                  .threads = job->et.threads,
                                                  .precision = job->precision,
-                                                 .backend = job->backend};
+                                                 .backend = job->backend,
+                                                 .choice = choice};
     return rc == 0 ? ei_network_open_zoo(&config, out, err) : rc;
+}
+
+/* Tuned, then measured. The scores that decided are those that are written. */
+static int tune_and_write(struct ei_profile_job *job, const struct ei_dataset *dataset,
+                          const struct ei_profile_progress *progress, struct einet_error *err)
+{
+    const struct ei_profile_opener opener = {open_network, job};
+    const struct ei_network_choice exact = {.tune = job->tune};
+    struct ei_network *net = NULL;
+    struct ei_cs_profile cs = {0};
+    int rc = 0;
+    if (job->backend == EI_NETWORK_ATEN || (!job->measure_cs && job->tune != EI_NETWORK_TUNE_EXACT)) {
+        rc = einet_error_set(err, EINET_E_USAGE,
+                             job->backend == EI_NETWORK_ATEN
+                                 ? "--tune chooses kernels of oneDNN: leave out --backend aten"
+                                 : "kernels that round otherwise are kept only where the scores say that it does no "
+                                   "harm: leave out --only et, or give --tune exact");
+    }
+    if (rc == 0) {
+        rc = job->tune == EI_NETWORK_TUNE_EXACT
+                 ? open_network(job, &exact, &net, err)
+                 : ei_profile_tune(&opener, job->tune, dataset, progress, &net, &cs, err);
+    }
+    if (rc == 0 && job->tune == EI_NETWORK_TUNE_EXACT) {
+        rc = measure_and_write(job, net, dataset, progress, err);
+    } else if (rc == 0) {
+        rc = job->measure_et ? write_times(job, net, dataset, progress, err) : 0;
+        rc = rc == 0 ? write_scores(job, &cs, err) : rc;
+    }
+    ei_cs_profile_fini(&cs);
+    ei_network_destroy(net);
+    return rc;
 }
 
 int ei_profile_run(const struct ei_profile_job *job, const struct ei_profile_progress *progress,
@@ -81,12 +134,13 @@ int ei_profile_run(const struct ei_profile_job *job, const struct ei_profile_pro
 {
     struct ei_dataset *dataset = NULL;
     struct ei_network *net = NULL;
+    struct ei_profile_job copy = *job; /* a context is not const */
     int rc = ei_dataset_open(job->dataset, EI_SPLIT_TEST, job->data_root, &dataset, err);
-    if (rc == 0) {
-        rc = open_network(job, &net, err);
-    }
-    if (rc == 0) {
-        rc = measure_and_write(job, net, dataset, progress, err);
+    if (rc == 0 && job->tune != EI_NETWORK_TUNE_NONE) {
+        rc = tune_and_write(&copy, dataset, progress, err);
+    } else if (rc == 0) {
+        rc = open_network(&copy, NULL, &net, err);
+        rc = rc == 0 ? measure_and_write(job, net, dataset, progress, err) : rc;
     }
     ei_network_destroy(net);
     ei_dataset_destroy(dataset);

@@ -60,8 +60,30 @@ struct ei_profile_job {
     const char *dataset, *data_root; /* data_root NULL = environment EINET_DATA, else "data" */
     const char *out_prefix;          /* PREFIX.et.csv and PREFIX.cs are written */
     struct ei_profile_et_config et;
+    /* Kernels of dnnl by measuring; they go into the ET-profile. Those that round otherwise, where no exit's accuracy
+     * is lower by more than EI_PROFILE_DROP_MAX for it; that is measured, so they need measure_cs. */
+    enum ei_network_tune tune;
     bool measure_et, measure_cs;
 };
+
+#define EI_PROFILE_DROP_MAX 0.002F /* of all samples: 0.2 points */
+
+/* Opens the network in question with a choice of kernels. */
+struct ei_profile_opener {
+    int (*open)(void *context, const struct ei_network_choice *choice, struct ei_network **out,
+                struct einet_error *err);
+    void *context;
+};
+
+/* The highest level up to `wanted` whose accuracy at every exit is no more than EI_PROFILE_DROP_MAX below that of
+ * oneDNN's first kernels. *out_net, which the caller destroys, and *out_cs, its scores, are of that level. Returns like
+ * opening and measuring. */
+int ei_profile_tune(const struct ei_profile_opener *opener, enum ei_network_tune wanted,
+                    const struct ei_dataset *dataset, const struct ei_profile_progress *progress,
+                    struct ei_network **out_net, struct ei_cs_profile *out_cs, struct einet_error *err);
+
+/* The kernels of a network as a profile's, in walking order; ended by ei_et_kernels_fini. Returns 0 or -ENOMEM. */
+int ei_profile_kernels(const struct ei_network *net, struct ei_et_kernels *out, struct einet_error *err);
 
 /* Open network and test split, measure, write the files. Returns also what opening and writing return. */
 int ei_profile_run(const struct ei_profile_job *job, const struct ei_profile_progress *progress,

@@ -184,15 +184,10 @@ static void describe_network(const struct et_run *r, struct ei_et_profile *out)
     snprintf(out->network, sizeof out->network, "%s", info->name);
     snprintf(out->weights_sha256, sizeof out->weights_sha256, "%s", info->weights_sha256);
     snprintf(out->lane, sizeof out->lane, "cpu");
-    const bool is_torch = strcmp(info->backend, "aten") == 0 && ei_torch_load(&api, NULL) == 0;
-    const bool is_dnnl = strcmp(info->backend, "dnnl") == 0 && ei_dnnl_load(&dnnl, NULL) == 0;
-    snprintf(out->backend, sizeof out->backend, "%s%s%.64s", info->backend,
-             is_torch  ? ", libtorch "
-             : is_dnnl ? ", oneDNN "
-                       : "",
-             is_torch  ? api->version
-             : is_dnnl ? dnnl->version
-                       : "");
+    const bool is_dnnl = strstr(info->backend, "dnnl") != NULL && ei_dnnl_load(&dnnl, NULL) == 0;
+    const bool is_torch = strstr(info->backend, "aten") != NULL && ei_torch_load(&api, NULL) == 0;
+    snprintf(out->backend, sizeof out->backend, "%s%s%.20s%s%.20s", info->backend, is_dnnl ? ", oneDNN " : "",
+             is_dnnl ? dnnl->version : "", is_torch ? ", libtorch " : "", is_torch ? api->version : "");
     out->exits = info->exits;
     out->precision = info->precision == EI_NETWORK_BFLOAT16 ? EI_PROFILE_BFLOAT16 : EI_PROFILE_FLOAT32;
 }

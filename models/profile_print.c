@@ -20,11 +20,18 @@ int ei_profile_print(const char *path, FILE *out, struct einet_error *err)
         return rc;
     }
     struct ei_et_profile *et = malloc(sizeof *et);
-    const int rc =
-        et == NULL ? einet_error_set(err, -ENOMEM, "no memory for a profile") : ei_et_profile_read(path, et, err);
+    struct ei_et_kernels kernels = {0};
+    const int rc = et == NULL ? einet_error_set(err, -ENOMEM, "no memory for a profile")
+                              : ei_et_profile_read_kernels(path, et, &kernels, err);
     if (rc == 0) {
         ei_et_profile_print(et, out);
     }
+    for (int32_t i = 0; rc == 0 && i < kernels.count; i++) {
+        const struct ei_et_kernel *k = &kernels.list[i];
+        fprintf(out, "%sblock%d.%s.%d  %s\n", i == 0 ? "\nkernels that were chosen by measuring\n" : "",
+                k->exit_idx + 1, k->branch != 0 ? "branch" : "conv", k->op_idx, k->name);
+    }
+    ei_et_kernels_fini(&kernels);
     free(et);
     return rc;
 }

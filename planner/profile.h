@@ -66,6 +66,23 @@ struct ei_et_profile {
     struct ei_time_stats branch[EI_EXITS_MAX]; /* branch i, publishing included */
 };
 
+#define EI_ET_KERNEL_MAX 48
+#define EI_ET_KERNELS_MAX 4096
+
+/* How one operation of a network was computed, where its library's first choice was not the fastest. */
+struct ei_et_kernel {
+    int32_t exit_idx, branch, op_idx; /* from 0; op_idx within conv part (branch 0) or branch (1) */
+    char name[EI_ET_KERNEL_MAX];      /* letters, digits and _:.+- */
+};
+
+/* Those of one profile, in walking order. */
+struct ei_et_kernels {
+    int32_t count;             /* 0..EI_ET_KERNELS_MAX */
+    struct ei_et_kernel *list; /* owned */
+};
+
+void ei_et_kernels_fini(struct ei_et_kernels *kernels); /* zeroed is fine */
+
 enum ei_time_quantile { EI_TIME_P50, EI_TIME_P99, EI_TIME_MAX };
 
 /* Copy one quantile to out_conv_ns[exits] and out_branch_ns[exits]. Real-time safe, any thread. */

@@ -3,16 +3,18 @@
 
 #include "planner/profile_text.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define FORMAT "# einet et-profile"
-#define VERSION 2
+#define VERSION 2         /* without chosen kernels */
+#define VERSION_KERNELS 3 /* with them */
 #define COLUMNS "exit_idx,conv_p50_ns,conv_p99_ns,conv_max_ns,branch_p50_ns,branch_p99_ns,branch_max_ns"
-#define FILE_BYTES_MAX 65536
+#define FILE_BYTES_MAX 524288
 #define LINE_BYTES_MAX 512
-#define KEYS 17
+#define KEYS 18 /* the last one in version 3 only */
 
 static const char *const modes[] = {[EI_ET_SEQUENTIAL] = "sequential", [EI_ET_COLD] = "cold"};
 static const char *const policies[] = {[EI_ET_OTHER] = "other", [EI_ET_FIFO] = "fifo"};
@@ -22,11 +24,14 @@ static const char *const precisions[] = {[EI_PROFILE_FLOAT32] = "float32", [EI_P
 /* The keys of the header; counts and words go through int64_t. */
 struct header {
     struct ei_key keys[KEYS];
-    int64_t threads, samples, mode, policy, priority, memory, precision, exits;
+    size_t count;
+    int64_t threads, samples, mode, policy, priority, memory, precision, exits, kernels;
 };
 
-static void header_init(struct header *header, struct ei_et_profile *profile)
+static void header_init(struct header *header, struct ei_et_profile *profile, int64_t kernels)
 {
+    header->count = kernels > 0 ? KEYS : KEYS - 1;
+    header->kernels = kernels;
     header->threads = profile->threads;
     header->samples = profile->samples;
     header->mode = profile->mode;
@@ -53,6 +58,7 @@ static void header_init(struct header *header, struct ei_et_profile *profile)
         {.name = "samples", .type = EI_KEY_COUNT, .value = &header->samples, .max = INT64_MAX},
         {.name = "mode", .type = EI_KEY_WORD, .value = &header->mode, .words = modes},
         {.name = "exits", .type = EI_KEY_COUNT, .value = &header->exits, .max = EI_EXITS_MAX},
+        {.name = "kernels", .type = EI_KEY_COUNT, .value = &header->kernels, .max = EI_ET_KERNELS_MAX},
     };
     memcpy(header->keys, keys, sizeof keys);
 }
@@ -107,33 +113,103 @@ static int read_rows(struct ei_lines *lines, struct ei_et_profile *profile, stru
             return status;
         }
     }
-    if (lines->at != lines->end) {
-        return einet_error_set_at(err, EINET_E_FILE, lines->path, lines->line + 1, 0,
-                                  "there is more than the rows of %d exits", profile->exits);
+    return 0;
+}
+
+/* ---- kernels ---- */
+
+static bool is_kernel_name(const char *name)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:.+-";
+    const size_t length = strlen(name);
+    return length > 0 && length < EI_ET_KERNEL_MAX && strspn(name, allowed) == length;
+}
+
+/* Where it stands in walking order; each place comes once. */
+static int64_t place_of(const struct ei_et_kernel *kernel)
+{
+    return ((int64_t)kernel->exit_idx * 2 + kernel->branch) * EI_ET_KERNELS_MAX + kernel->op_idx;
+}
+
+/* kernel,EXIT_IDX,conv|branch,OP_IDX,NAME */
+static bool take_kernel(char *text, struct ei_et_kernel *out)
+{
+    int64_t exit_idx, op_idx;
+    if (strncmp(text, "kernel,", 7) != 0) {
+        return false;
+    }
+    text += 7;
+    if (!ei_take_count(&text, ',', EI_EXITS_MAX - 1, &exit_idx)) {
+        return false;
+    }
+    const bool is_conv = strncmp(text, "conv,", 5) == 0;
+    if (!is_conv && strncmp(text, "branch,", 7) != 0) {
+        return false;
+    }
+    text += is_conv ? 5 : 7;
+    if (!ei_take_count(&text, ',', EI_ET_KERNELS_MAX - 1, &op_idx) || !is_kernel_name(text)) {
+        return false;
+    }
+    *out = (struct ei_et_kernel){.exit_idx = (int32_t)exit_idx, .branch = is_conv ? 0 : 1, .op_idx = (int32_t)op_idx};
+    memcpy(out->name, text, strlen(text));
+    return true;
+}
+
+static int read_kernels(struct ei_lines *lines, int64_t count, int32_t exits, struct ei_et_kernels *out,
+                        struct einet_error *err)
+{
+    char text[LINE_BYTES_MAX];
+    out->list = calloc((size_t)count + 1, sizeof *out->list);
+    if (out->list == NULL) {
+        return einet_error_set(err, -ENOMEM, "no memory for a profile");
+    }
+    for (int64_t i = 0; i < count; i++) {
+        struct ei_et_kernel *kernel = &out->list[i];
+        const int status = ei_lines_take(lines, text, sizeof text, err);
+        if (status != 0) {
+            return status;
+        }
+        if (!take_kernel(text, kernel) || kernel->exit_idx >= exits ||
+            (i > 0 && place_of(kernel) <= place_of(kernel - 1))) {
+            return einet_error_set_at(err, EINET_E_FILE, lines->path, lines->line, 0,
+                                      "expected row %d of %d kernels, `kernel,EXIT_IDX,conv|branch,OP_IDX,NAME`, in "
+                                      "the network's order",
+                                      (int)i + 1, (int)count);
+        }
+        out->count = (int32_t)i + 1;
     }
     return 0;
 }
 
-static int parse(struct ei_lines *lines, struct ei_et_profile *profile, struct einet_error *err)
+void ei_et_kernels_fini(struct ei_et_kernels *kernels)
 {
+    free(kernels->list);
+    *kernels = (struct ei_et_kernels){0};
+}
+
+static int parse(struct ei_lines *lines, struct ei_et_profile *profile, struct ei_et_kernels *kernels,
+                 struct einet_error *err)
+{
+    static const char with_kernels[] = FORMAT " 3\n";
+    const bool has_kernels = strncmp(lines->at, with_kernels, sizeof with_kernels - 1) == 0;
     char text[LINE_BYTES_MAX];
     struct header header;
-    header_init(&header, profile);
-    int status = ei_lines_take_magic(lines, FORMAT, VERSION, err);
+    header_init(&header, profile, has_kernels ? 1 : 0);
+    int status = ei_lines_take_magic(lines, FORMAT, has_kernels ? VERSION_KERNELS : VERSION, err);
     while (status == 0) {
         status = ei_lines_take(lines, text, sizeof text, err);
         if (status == 0 && strncmp(text, "# ", 2) != 0) {
             break;
         }
         if (status == 0) {
-            status = ei_keys_read(header.keys, KEYS, lines, text + 2, err);
+            status = ei_keys_read(header.keys, header.count, lines, text + 2, err);
         }
     }
     if (status == 0) {
-        status = ei_keys_complete(header.keys, KEYS, lines->path, err);
+        status = ei_keys_complete(header.keys, header.count, lines->path, err);
     }
     if (status == 0 && header.exits < 1) {
-        status = einet_error_set_at(err, EINET_E_FILE, lines->path, header.keys[KEYS - 1].line, 0,
+        status = einet_error_set_at(err, EINET_E_FILE, lines->path, header.keys[KEYS - 2].line, 0,
                                     "exits must be within 1..%d", EI_EXITS_MAX);
     }
     if (status == 0 && strcmp(text, COLUMNS) != 0) {
@@ -144,11 +220,34 @@ static int parse(struct ei_lines *lines, struct ei_et_profile *profile, struct e
         header_store(&header, profile);
         status = read_rows(lines, profile, err);
     }
+    if (status == 0 && has_kernels && header.kernels < 1) {
+        status = einet_error_set_at(err, EINET_E_FILE, lines->path, header.keys[KEYS - 1].line, 0,
+                                    "kernels must be within 1..%d", EI_ET_KERNELS_MAX);
+    }
+    if (status == 0 && has_kernels) {
+        status = read_kernels(lines, header.kernels, profile->exits, kernels, err);
+    }
+    if (status == 0 && lines->at != lines->end) {
+        status = einet_error_set_at(err, EINET_E_FILE, lines->path, lines->line + 1, 0,
+                                    "there is more than the rows of %d exits", profile->exits);
+    }
     return status;
 }
 
 int ei_et_profile_read(const char *path, struct ei_et_profile *out, struct einet_error *err)
 {
+    struct ei_et_kernels kernels;
+    const int status = ei_et_profile_read_kernels(path, out, &kernels, err);
+    if (status == 0) {
+        ei_et_kernels_fini(&kernels);
+    }
+    return status;
+}
+
+int ei_et_profile_read_kernels(const char *path, struct ei_et_profile *out, struct ei_et_kernels *out_kernels,
+                               struct einet_error *err)
+{
+    struct ei_et_kernels kernels = {0};
     char *bytes;
     size_t size;
     int status = ei_file_load(path, FILE_BYTES_MAX, &bytes, &size, err);
@@ -157,7 +256,7 @@ int ei_et_profile_read(const char *path, struct ei_et_profile *out, struct einet
     }
     struct ei_et_profile profile = {.exits = 0};
     struct ei_lines lines = {.path = path, .at = bytes, .end = bytes + size};
-    status = parse(&lines, &profile, err);
+    status = parse(&lines, &profile, &kernels, err);
     free(bytes);
     if (status == 0) {
         struct einet_error fault = {.code = 0};
@@ -168,14 +267,42 @@ int ei_et_profile_read(const char *path, struct ei_et_profile *out, struct einet
     }
     if (status == 0) {
         *out = profile;
+        *out_kernels = kernels;
+    } else {
+        ei_et_kernels_fini(&kernels);
     }
     return status;
 }
 
+static int check_kernels(const struct ei_et_profile *profile, const struct ei_et_kernels *kernels,
+                         struct einet_error *err)
+{
+    bool is_ok = kernels->count >= 0 && kernels->count <= EI_ET_KERNELS_MAX;
+    for (int32_t i = 0; is_ok && i < kernels->count; i++) {
+        const struct ei_et_kernel *k = &kernels->list[i];
+        is_ok = k->exit_idx >= 0 && k->exit_idx < profile->exits && (k->branch == 0 || k->branch == 1) &&
+                k->op_idx >= 0 && k->op_idx < EI_ET_KERNELS_MAX && is_kernel_name(k->name) &&
+                (i == 0 || place_of(k) > place_of(k - 1));
+    }
+    return is_ok ? 0
+                 : einet_error_set(err, EINET_E_USAGE,
+                                   "kernels must be those of the profile's exits, in the network's order, named in "
+                                   "letters, digits and _:.+-");
+}
+
 int ei_et_profile_write(const char *path, const struct ei_et_profile *profile, struct einet_error *err)
+{
+    return ei_et_profile_write_kernels(path, profile, &(struct ei_et_kernels){0}, err);
+}
+
+int ei_et_profile_write_kernels(const char *path, const struct ei_et_profile *profile,
+                                const struct ei_et_kernels *kernels, struct einet_error *err)
 {
     struct ei_file_draft draft;
     int status = ei_et_profile_check(profile, err);
+    if (status == 0) {
+        status = check_kernels(profile, kernels, err);
+    }
     if (status == 0) {
         status = ei_file_draft_open(&draft, path, err);
     }
@@ -184,14 +311,19 @@ int ei_et_profile_write(const char *path, const struct ei_et_profile *profile, s
     }
     struct ei_et_profile copy = *profile; /* the key table points to mutable fields */
     struct header header;
-    header_init(&header, &copy);
-    fprintf(draft.stream, "%s %d\n", FORMAT, VERSION);
-    ei_keys_write(header.keys, KEYS, "# ", draft.stream);
+    header_init(&header, &copy, kernels->count);
+    fprintf(draft.stream, "%s %d\n", FORMAT, kernels->count > 0 ? VERSION_KERNELS : VERSION);
+    ei_keys_write(header.keys, header.count, "# ", draft.stream);
     fprintf(draft.stream, "%s\n", COLUMNS);
     for (int32_t i = 0; i < profile->exits; i++) {
         const struct ei_time_stats *c = &profile->conv[i], *b = &profile->branch[i];
         fprintf(draft.stream, "%d,%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 "\n", i,
                 c->p50_ns, c->p99_ns, c->max_ns, b->p50_ns, b->p99_ns, b->max_ns);
+    }
+    for (int32_t i = 0; i < kernels->count; i++) {
+        const struct ei_et_kernel *k = &kernels->list[i];
+        fprintf(draft.stream, "kernel,%d,%s,%d,%s\n", k->exit_idx, k->branch != 0 ? "branch" : "conv", k->op_idx,
+                k->name);
     }
     return ei_file_draft_finish(&draft, err);
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,10 +20,18 @@
 #define TABLE_HUGE_MIN_BYTES ((size_t)8 << 20)
 #define STACK_RESERVE_BYTES ((size_t)16 * 1024) /* left for the caller's own frames */
 
+static atomic_bool is_malloc_tuned;
+
+bool ei_memory_is_malloc_tuned(void)
+{
+    return atomic_load(&is_malloc_tuned);
+}
+
 int ei_memory_tune_malloc(void)
 {
     const int ok = mallopt(M_TRIM_THRESHOLD, -1) & mallopt(M_MMAP_MAX, 0) & mallopt(M_TOP_PAD, TOP_PAD_BYTES) &
                    mallopt(M_ARENA_MAX, 1);
+    atomic_store(&is_malloc_tuned, ok != 0);
     return ok != 0 ? 0 : -ENOTSUP;
 }
 

@@ -7,6 +7,7 @@
 #define RT_MEMORY_H
 
 #include <einet/error.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,9 @@ enum ei_memory_lock_mode {
 /* Keep freed memory and never map single blocks: M_TRIM_THRESHOLD off, M_MMAP_MAX 0, M_TOP_PAD 64 MiB, M_ARENA_MAX 1.
  * Returns 0, or -ENOTSUP when the allocator refuses one of them. Thread: main, before others exist. */
 int ei_memory_tune_malloc(void);
+
+/* Whether that was done. */
+bool ei_memory_is_malloc_tuned(void);
 
 /* Lock as the mode says. RT_ONLY and NONE do nothing here and return 0. Returns 0 or EINET_E_PRIVILEGE, with the fix in
  * the text. Thread: any, not real-time safe: with ALL every mapped page is read in. */

@@ -204,8 +204,12 @@ const struct ei_field ei_fields[] = {
             "kernel: nobody holds the lane, each job computes in its own thread, and SCHED_FIFO preempts in mid-block."},
     {LANE_AT(backend), .key = "backend", .type = EI_FIELD_WORD, .words = backend_words, .default_text = "auto",
      .only = BIT(EI_SPEC_LANE_CPU),
-     .doc = "Library that computes networks with weights; aten: libtorch; dnnl: oneDNN, prepared once, for networks of "
-            "layers; auto: dnnl where it is installed and knows every layer, else aten."},
+     .doc = "Library that computes networks with weights; aten: libtorch; dnnl: oneDNN, prepared once, and libtorch for "
+            "the parts that oneDNN does not know; auto: dnnl where it is installed and knows some part, else aten."},
+    {LANE_AT(threads), .key = "threads", .type = EI_FIELD_INT, .default_text = "1", .lo = 1, .hi = 64,
+     .only = BIT(EI_SPEC_LANE_CPU),
+     .doc = "Threads inside a block of a network with weights, one on each of the lane's first CPUs, which must be as many; "
+            "a job's own thread is on the first. More than 1: not for einet analyze, einet simulate and admission."},
     {LANE_AT(device_idx), .key = "device", .type = EI_FIELD_INT, .default_text = "0", .lo = 0, .hi = 15,
      .only = BIT(EI_SPEC_LANE_CUDA), .doc = "Number of the GPU, as CUDA counts."},
     {LANE_AT(wait), .key = "wait", .type = EI_FIELD_TERM, .words = wait_words, .numbers = wait_numbers,

@@ -88,6 +88,8 @@ struct ei_lane_spec {
     struct ei_cpuset cpus; /* empty = auto: all CPUs of the process but the housekeeping ones (all, if none is left) */
     enum ei_spec_lane_preempt preempt; /* kind cuda: BLOCK */
     enum ei_spec_backend backend;      /* of networks with weights; the same for all lanes of a list */
+    int32_t threads; /* inside a block of such a network, each on a CPU of its own; the same for all lanes of a list.
+                      * Kind cuda: 0 */
     /* kind cuda; no task names such a lane in a list */
     int32_t device_idx;              /* of CUDA's numbering */
     struct ei_term wait;             /* word: enum ei_spec_wait */

@@ -24,6 +24,21 @@ static void check_names(struct ei_spec_reader *rd)
     }
 }
 
+/* Threads of which two shared a CPU would wait for each other in every block. */
+static void check_lane_threads(struct ei_spec_reader *rd)
+{
+    for (int32_t i = 0; i < rd->wl->lane_count; i++) {
+        const struct ei_lane_spec *lane = &rd->wl->lanes[i];
+        const int32_t cpus = ei_cpuset_count(&lane->cpus);
+        if (lane->threads > 1 && cpus > 0 && cpus < lane->threads) {
+            const int32_t node = ei_spec_node(rd, rd->yaml.root, "lanes", NULL);
+            ei_spec_error(rd, ei_spec_node(rd, node, lane->name, "threads"), "one CPU for each thread: name more cpus",
+                          "lane '%s' has %d threads on %d CPU%s", lane->name, lane->threads, cpus,
+                          cpus == 1 ? "" : "s");
+        }
+    }
+}
+
 static void warn_unused(struct ei_spec_reader *rd)
 {
     const struct ei_workload *wl = rd->wl;
@@ -348,6 +363,7 @@ void ei_spec_check(struct ei_spec_reader *rd)
     check_names(rd);
     ei_spec_check_lanes(rd);
     ei_spec_check_chains(rd);
+    check_lane_threads(rd);
     for (int32_t i = 0; i < rd->wl->task_count; i++) {
         ei_spec_check_task(rd, i);
     }

@@ -515,6 +515,17 @@ static void check_cpus(struct subject *s)
                           "lanes '%s' and '%s' of task '%s' have different backends", lane->name, other->name,
                           task->name);
         }
+        if (other->threads != lane->threads) {
+            ei_spec_error(s->rd, ei_spec_node(s->rd, stage_node(s, task->nn_stage_idx), "lane", NULL),
+                          "give both the same: a network is prepared once",
+                          "lanes '%s' and '%s' of task '%s' have different threads", lane->name, other->name,
+                          task->name);
+        }
+    }
+    if (lane->threads > 1 && !ei_cpuset_is_empty(&task->cpus) && !ei_cpuset_is_equal(&task->cpus, &lane->cpus)) {
+        ei_spec_error(s->rd, node, "leave cpus out: the lane's CPUs are those of its threads",
+                      "task '%s' has cpus of its own, and its lane '%s' runs with %d threads", task->name, lane->name,
+                      lane->threads);
     }
     if (ei_cpuset_is_empty(&task->cpus)) {
         task->cpus = lane->cpus;

@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-#define EI_DNNL_ABI 1
+#define EI_DNNL_ABI 2
 #define EI_DNNL_ENTRY "ei_dnnl_api_get"
 #define EI_DNNL_ALIGN_BYTES 64 /* of all memory that steps are bound to */
 
@@ -35,6 +35,12 @@ enum ei_dnnl_kind {
     EI_DNNL_REORDER /* from one layout to another */
 };
 
+/* Where packed weights go: memory aligned to EI_DNNL_ALIGN_BYTES that outlives the step; NULL = none left. */
+struct ei_dnnl_store {
+    void *(*take)(void *context, int64_t bytes);
+    void *context;
+};
+
 struct ei_dnnl_step_config {
     enum ei_dnnl_kind kind;
     struct ei_dnnl_shape in, out;
@@ -44,8 +50,14 @@ struct ei_dnnl_step_config {
     /* Square; the far padding follows from the sizes. kernel_px 0: a pool over the whole picture. */
     int32_t kernel_px, stride_px, padding_px;
     const float *weight, *bias; /* packed by step_create; bias may be NULL */
-    int32_t has_relu;           /* conv, linear, add */
-    int32_t has_sum;            /* conv: the result is added to what `out` holds, then the ReLU */
+    /* Which implementation, conv and linear: by its name (step_kernel); NULL = oneDNN's first one, or, with option n >
+     * 0, the n-th of the others that may be faster, so that they can be tried. Not there: EINET_E_MISMATCH. */
+    const char *kernel;
+    int32_t option;
+    int32_t has_winograd;              /* options: also those that multiply transformed tiles, which round otherwise */
+    const struct ei_dnnl_store *store; /* NULL = the step holds its weights itself */
+    int32_t has_relu;                  /* conv, linear, add */
+    int32_t has_sum;                   /* conv: the result is added to what `out` holds, then the ReLU */
 };
 
 enum ei_dnnl_memory { EI_DNNL_IN, EI_DNNL_IN2, EI_DNNL_OUT };

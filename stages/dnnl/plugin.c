@@ -135,9 +135,7 @@ static void step_destroy(struct ei_dnnl_step *step)
     if (step->primitive != NULL) {
         (void)dnnl_primitive_destroy(step->primitive);
     }
-    if (step->plan.pd != NULL) {
-        (void)dnnl_primitive_desc_destroy(step->plan.pd);
-    }
+    plan_reset(&step->plan);
     if (step->plan.attr != NULL) {
         (void)dnnl_primitive_attr_destroy(step->plan.attr);
     }
@@ -191,37 +189,103 @@ static dnnl_status_t init_weight(struct ei_dnnl_layout *out, const struct ei_dnn
     return md_init(out, count, dims, type_of(type), is_any ? dnnl_format_tag_any : count == 4 ? dnnl_abcd : dnnl_ab);
 }
 
+/* Everything that describes a convolution or linear layer but its algorithm. */
+struct weighted {
+    struct ei_dnnl_layout in, out, weight, bias;
+    md_ref in_md, out_md, bias_md;
+    dnnl_dims_t strides, pad_begin, pad_end;
+};
+
+static dnnl_status_t weighted_init(struct weighted *w, const struct ei_dnnl_step_config *config)
+{
+    const dnnl_dims_t channels = {config->out.channels};
+    *w = (struct weighted){
+        .strides = {config->stride_px, config->stride_px},
+        .pad_begin = {config->padding_px, config->padding_px},
+        .pad_end = {far_padding(config, config->in.height_px, config->out.height_px),
+                    far_padding(config, config->in.width_px, config->out.width_px)},
+    };
+    dnnl_status_t rc = init_any(&w->in, &config->in, config->type);
+    if (rc == dnnl_success) {
+        rc = init_any(&w->out, &config->out, config->out_type);
+    }
+    if (rc == dnnl_success) {
+        rc = init_weight(&w->weight, config, config->type, true);
+    }
+    if (rc == dnnl_success) {
+        rc = md_init(&w->bias, 1, channels, dnnl_f32, dnnl_a);
+    }
+    w->in_md = config->in_layout != NULL ? ref_of(config->in_layout) : ref_of(&w->in);
+    w->out_md = config->out_layout != NULL ? ref_of(config->out_layout) : ref_of(&w->out);
+    w->bias_md = config->bias != NULL ? ref_of(&w->bias) : NULL;
+    return rc;
+}
+
+static void weighted_fini(struct weighted *w)
+{
+    md_fini(&w->in);
+    md_fini(&w->out);
+    md_fini(&w->weight);
+    md_fini(&w->bias);
+}
+
+static const char *kernel_of(const struct plan *plan)
+{
+    const char *name = NULL;
+    return dnnl_primitive_desc_query(plan->pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success ? name : "";
+}
+
+/* Kernels that no measurement on a processor of today would choose need not be measured. */
+static bool may_be_fast(const char *name, bool is_conv)
+{
+    return strncmp(name, "ref", 3) != 0 && strstr(name, "sse41") == NULL && !(is_conv && strstr(name, "gemm:") != NULL);
+}
+
+/* Walk through the implementations of one algorithm to the wanted one. *passed counts candidates. 0 = found, 1 = not
+ * here, or oneDNN's code. */
+static int find_kernel(struct plan *plan, const struct ei_dnnl_step_config *config, bool is_winograd, int32_t *passed)
+{
+    bool is_first = !is_winograd && config->kind == EI_DNNL_CONV; /* a linear layer's first depends on its input */
+    do {
+        const char *name = kernel_of(plan);
+        if (config->kernel != NULL) {
+            if (strcmp(name, config->kernel) == 0) {
+                return 0;
+            }
+        } else if (!is_first && may_be_fast(name, config->kind == EI_DNNL_CONV) && ++*passed == config->option) {
+            return 0;
+        }
+        is_first = false;
+    } while (plan_next(plan));
+    return 1;
+}
+
 static int plan_weighted(struct ei_dnnl_step *step, const struct ei_dnnl_step_config *config)
 {
-    struct ei_dnnl_layout in = {0}, out = {0}, weight = {0}, bias = {0};
-    const dnnl_dims_t strides = {config->stride_px, config->stride_px};
-    const dnnl_dims_t pad_begin = {config->padding_px, config->padding_px};
-    const dnnl_dims_t pad_end = {far_padding(config, config->in.height_px, config->out.height_px),
-                                 far_padding(config, config->in.width_px, config->out.width_px)};
-    const dnnl_dims_t channels = {config->out.channels};
-    dnnl_status_t rc = init_any(&in, &config->in, config->type);
-    if (rc == dnnl_success) {
-        rc = init_any(&out, &config->out, config->out_type);
+    const bool is_conv = config->kind == EI_DNNL_CONV, is_any = config->kernel == NULL && config->option == 0;
+    const bool has_winograd = is_conv && (config->kernel != NULL || (config->option > 0 && config->has_winograd != 0));
+    struct weighted w;
+    int32_t passed = 0;
+    int found = 1;
+    dnnl_status_t rc = weighted_init(&w, config);
+    for (int algorithm = 0; rc == dnnl_success && found != 0 && algorithm <= (has_winograd ? 1 : 0); algorithm++) {
+        plan_reset(&step->plan);
+        rc = is_conv ? plan_conv(&step->plan, algorithm == 0 ? dnnl_convolution_direct : dnnl_convolution_winograd,
+                                 w.in_md, ref_of(&w.weight), w.bias_md, w.out_md, w.strides, w.pad_begin, w.pad_end)
+                     : plan_linear(&step->plan, w.in_md, ref_of(&w.weight), w.bias_md, w.out_md);
+        if (rc == dnnl_success) {
+            found = is_any ? 0 : find_kernel(&step->plan, config, algorithm == 1, &passed);
+        } else if (algorithm == 1) {
+            rc = dnnl_success; /* no such algorithm for this shape */
+        }
     }
-    if (rc == dnnl_success) {
-        rc = init_weight(&weight, config, config->type, true);
+    weighted_fini(&w);
+    if (rc == dnnl_success && found != 0) {
+        snprintf(last_error, sizeof last_error, "there is no kernel %s for it",
+                 config->kernel != NULL ? config->kernel : "left");
+        return EINET_E_MISMATCH;
     }
-    if (rc == dnnl_success) {
-        rc = md_init(&bias, 1, channels, dnnl_f32, dnnl_a);
-    }
-    const md_ref in_md = config->in_layout != NULL ? ref_of(config->in_layout) : ref_of(&in);
-    const md_ref out_md = config->out_layout != NULL ? ref_of(config->out_layout) : ref_of(&out);
-    const md_ref bias_md = config->bias != NULL ? ref_of(&bias) : NULL;
-    if (rc == dnnl_success) {
-        rc = config->kind == EI_DNNL_CONV
-                 ? plan_conv(&step->plan, in_md, ref_of(&weight), bias_md, out_md, strides, pad_begin, pad_end)
-                 : plan_linear(&step->plan, in_md, ref_of(&weight), bias_md, out_md);
-    }
-    md_fini(&in);
-    md_fini(&out);
-    md_fini(&weight);
-    md_fini(&bias);
-    return check(rc, config->kind == EI_DNNL_CONV ? "preparing a convolution" : "preparing a linear layer");
+    return check(rc, is_conv ? "preparing a convolution" : "preparing a linear layer");
 }
 
 static int plan_pooled(struct ei_dnnl_step *step, const struct ei_dnnl_step_config *config)
@@ -284,9 +348,14 @@ static dnnl_status_t pack_weight(struct ei_dnnl_step *step, const struct ei_dnnl
     dnnl_primitive_t reorder = NULL;
     const md_ref packed = pd_md(&step->plan, dnnl_query_weights_md, 0);
     dnnl_status_t rc = init_weight(&plain, config, EI_DNNL_FLOAT32, false);
+    step->weight_bytes = (int64_t)dnnl_memory_desc_get_size(packed);
+    void *held = DNNL_MEMORY_ALLOCATE;
+    if (rc == dnnl_success && config->store != NULL) {
+        held = config->store->take(config->store->context, step->weight_bytes);
+        rc = held != NULL ? rc : dnnl_out_of_memory;
+    }
     if (rc == dnnl_success) {
-        rc = add_memory(step, MEMORY_WEIGHT, packed, DNNL_ARG_WEIGHTS, DNNL_MEMORY_ALLOCATE);
-        step->weight_bytes = (int64_t)dnnl_memory_desc_get_size(packed);
+        rc = add_memory(step, MEMORY_WEIGHT, packed, DNNL_ARG_WEIGHTS, held);
     }
     if (rc == dnnl_success) {
         void *weight;
@@ -411,8 +480,7 @@ static int64_t step_weight_bytes(const struct ei_dnnl_step *step)
 
 static const char *step_kernel(const struct ei_dnnl_step *step)
 {
-    const char *name = NULL;
-    return dnnl_primitive_desc_query(step->plan.pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success ? name : "";
+    return kernel_of(&step->plan);
 }
 
 static int step_bind(struct ei_dnnl_step *step, void *in, void *in2, void *out, void *scratch)

@@ -11,11 +11,34 @@
 /* A primitive before it is made. */
 struct plan {
     dnnl_engine_t engine;
-    dnnl_primitive_desc_t pd;
+    dnnl_primitive_desc_t pd; /* of the implementation that is looked at */
     dnnl_primitive_attr_t attr;
+#if DNNL_VERSION_MAJOR < 3
+    dnnl_primitive_desc_iterator_t iterator; /* NULL = there is no further implementation */
+#endif
 };
 
+static inline void plan_fini_pd(struct plan *plan)
+{
+    if (plan->pd != NULL) {
+        (void)dnnl_primitive_desc_destroy(plan->pd);
+        plan->pd = NULL;
+    }
+}
+
 #if DNNL_VERSION_MAJOR >= 3
+
+/* Drop the description, to make another one. */
+static inline void plan_reset(struct plan *plan)
+{
+    plan_fini_pd(plan);
+}
+
+/* Go to the next implementation. False = that was the last one. */
+static inline bool plan_next(struct plan *plan)
+{
+    return dnnl_primitive_desc_next_impl(plan->pd) == dnnl_success;
+}
 
 typedef const_dnnl_memory_desc_t md_ref;
 
@@ -89,13 +112,14 @@ static inline int32_t md_block(md_ref md)
     return is_dense ? (int32_t)block : 0;
 }
 
-static inline dnnl_status_t plan_conv(struct plan *plan, md_ref in, md_ref weight, md_ref bias, md_ref out,
-                                      const dnnl_dims_t strides, const dnnl_dims_t pad_begin, const dnnl_dims_t pad_end)
+static inline dnnl_status_t plan_conv(struct plan *plan, dnnl_alg_kind_t kind, md_ref in, md_ref weight, md_ref bias,
+                                      md_ref out, const dnnl_dims_t strides, const dnnl_dims_t pad_begin,
+                                      const dnnl_dims_t pad_end)
 {
     const dnnl_dims_t dilation = {0, 0};
-    return dnnl_convolution_forward_primitive_desc_create(&plan->pd, plan->engine, dnnl_forward_inference,
-                                                          dnnl_convolution_direct, in, weight, bias, out, strides,
-                                                          dilation, pad_begin, pad_end, plan->attr);
+    return dnnl_convolution_forward_primitive_desc_create(&plan->pd, plan->engine, dnnl_forward_inference, kind, in,
+                                                          weight, bias, out, strides, dilation, pad_begin, pad_end,
+                                                          plan->attr);
 }
 
 static inline dnnl_status_t plan_linear(struct plan *plan, md_ref in, md_ref weight, md_ref bias, md_ref out)
@@ -125,6 +149,37 @@ static inline dnnl_status_t plan_add(struct plan *plan, md_ref in, md_ref in2)
 }
 
 #else
+
+static inline void plan_reset(struct plan *plan)
+{
+    plan_fini_pd(plan);
+    if (plan->iterator != NULL) {
+        (void)dnnl_primitive_desc_iterator_destroy(plan->iterator);
+        plan->iterator = NULL;
+    }
+}
+
+static inline bool plan_next(struct plan *plan)
+{
+    if (plan->iterator == NULL || dnnl_primitive_desc_iterator_next(plan->iterator) != dnnl_success) {
+        return false;
+    }
+    plan_fini_pd(plan);
+    plan->pd = dnnl_primitive_desc_iterator_fetch(plan->iterator);
+    return plan->pd != NULL;
+}
+
+/* Describe an operation that may have several implementations; pd is the first of them. */
+static inline dnnl_status_t plan_first(struct plan *plan, const_dnnl_op_desc_t desc)
+{
+    const dnnl_status_t rc = dnnl_primitive_desc_iterator_create(&plan->iterator, desc, plan->attr, plan->engine, NULL);
+    if (rc != dnnl_success) {
+        plan->iterator = NULL;
+        return rc;
+    }
+    plan->pd = dnnl_primitive_desc_iterator_fetch(plan->iterator);
+    return plan->pd != NULL ? dnnl_success : dnnl_unimplemented;
+}
 
 typedef const dnnl_memory_desc_t *md_ref;
 
@@ -186,20 +241,21 @@ static inline int32_t md_block(md_ref md)
     return is_dense ? (int32_t)block : 0;
 }
 
-static inline dnnl_status_t plan_conv(struct plan *plan, md_ref in, md_ref weight, md_ref bias, md_ref out,
-                                      const dnnl_dims_t strides, const dnnl_dims_t pad_begin, const dnnl_dims_t pad_end)
+static inline dnnl_status_t plan_conv(struct plan *plan, dnnl_alg_kind_t kind, md_ref in, md_ref weight, md_ref bias,
+                                      md_ref out, const dnnl_dims_t strides, const dnnl_dims_t pad_begin,
+                                      const dnnl_dims_t pad_end)
 {
     dnnl_convolution_desc_t desc;
-    const dnnl_status_t rc = dnnl_convolution_forward_desc_init(&desc, dnnl_forward_inference, dnnl_convolution_direct,
-                                                                in, weight, bias, out, strides, pad_begin, pad_end);
-    return rc != dnnl_success ? rc : dnnl_primitive_desc_create(&plan->pd, &desc, plan->attr, plan->engine, NULL);
+    const dnnl_status_t rc = dnnl_convolution_forward_desc_init(&desc, dnnl_forward_inference, kind, in, weight, bias,
+                                                                out, strides, pad_begin, pad_end);
+    return rc != dnnl_success ? rc : plan_first(plan, &desc);
 }
 
 static inline dnnl_status_t plan_linear(struct plan *plan, md_ref in, md_ref weight, md_ref bias, md_ref out)
 {
     dnnl_inner_product_desc_t desc;
     const dnnl_status_t rc = dnnl_inner_product_forward_desc_init(&desc, dnnl_forward_inference, in, weight, bias, out);
-    return rc != dnnl_success ? rc : dnnl_primitive_desc_create(&plan->pd, &desc, plan->attr, plan->engine, NULL);
+    return rc != dnnl_success ? rc : plan_first(plan, &desc);
 }
 
 static inline dnnl_status_t plan_pool(struct plan *plan, dnnl_alg_kind_t kind, md_ref in, md_ref out,

@@ -1,13 +1,20 @@
 /* A bundle as a network on the backend asked for; see network.h. */
+#include "rt/random.h"
+#include "stages/dnnl/loader.h"
 #include "stages/nn/bundle.h"
+#include "stages/nn/bundle_layers.h"
 #include "stages/nn/network_aten.h"
 #include "stages/nn/network_dnnl.h"
 #include "stages/torch/loader.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define COMPARE_SEED 9
+#define COMPARE_MAX 1e-4 /* of the largest logit: as einet convert compares a module with its chain */
 
 static int check_expected(const struct ei_network_bundle_config *config, const struct ei_bundle *bundle,
                           struct einet_error *err)
@@ -124,16 +131,14 @@ static int open_aten(const struct ei_network_bundle_config *config, struct ei_bu
     return ei_network_aten_create(api, exec, &info, config->threads, out, err);
 }
 
-static int open_dnnl(const struct ei_network_bundle_config *config, struct ei_bundle *bundle, struct ei_network **out,
-                     struct einet_error *err)
+/* ---- on oneDNN ---- */
+
+static int open_layers_only(const struct ei_network_bundle_config *config, struct ei_bundle *bundle,
+                            struct ei_network **out, struct einet_error *err)
 {
     struct ei_network_info info;
     struct bundle_source bundled = {config->dir, &bundle->program};
     const struct ei_param_source source = {load_weights, &bundled};
-    if (bundle->program.script_count > 0) {
-        return einet_error_set(err, EINET_E_USAGE, "oneDNN does not run %s: %.64s is a TorchScript part",
-                               bundle->program.name, bundle->program.scripts[0]);
-    }
     char manifest[EI_BUNDLE_PATH_MAX];
     struct einet_error why = {0};
     int rc = ei_bundle_path(config->dir, EI_BUNDLE_MANIFEST, manifest, err);
@@ -145,7 +150,157 @@ static int open_dnnl(const struct ei_network_bundle_config *config, struct ei_bu
     }
     fill_info(bundle, &info);
     rc = ei_bundle_sha256(config->dir, &bundle->program, info.weights_sha256, err);
-    return rc != 0 ? rc : ei_network_dnnl_create(&bundle->program, &info, config->threads, &source, out, err);
+    return rc != 0 ? rc
+                   : ei_network_dnnl_create(&bundle->program, &info, config->threads, &source, config->choice, NULL,
+                                            out, err);
+}
+
+struct layers_source {
+    struct ei_bundle_layers *layers;
+    const struct ei_program *resolved;
+    const struct ei_param_source *source;
+};
+
+static int load_layers(void *context, const struct ei_param_sink *sink, struct einet_error *err)
+{
+    const struct layers_source *l = context;
+    return ei_bundle_layers_load(l->layers, l->resolved, l->source, sink, err);
+}
+
+/* "as layers: a.pt, b.pt" */
+static void note_layers(const struct ei_bundle_layers *layers, char *out, size_t size_bytes)
+{
+    size_t used = 0;
+    for (int32_t i = 0, named = 0; i < layers->source.script_count && used < size_bytes; i++) {
+        if (layers->chains[i] != NULL) {
+            const int more = snprintf(out + used, size_bytes - used, "%s%s",
+                                      named++ > 0 ? ", " : "as layers: ", layers->source.scripts[i]);
+            used += more > 0 ? (size_t)more : 0;
+        }
+    }
+}
+
+/* The bundle on oneDNN and, where it must, on libtorch. bundle: the one on disc, resolved or not; layers: scripts to
+ * take for their layers, NULL = none. */
+static int open_mixed(const struct ei_network_bundle_config *config, const struct ei_torch_api *api,
+                      const struct ei_bundle *bundle, struct ei_bundle_layers *layers, struct ei_network **out,
+                      struct einet_error *err)
+{
+    struct ei_exec *exec = NULL;
+    struct ei_network_info info;
+    struct ei_bundle *open = malloc(sizeof *open);
+    if (open == NULL) {
+        return einet_error_set(err, -ENOMEM, "no memory for a bundle");
+    }
+    *open = *bundle;
+    open->program = layers != NULL ? layers->program : bundle->program;
+    struct bundle_source bundled = {config->dir, layers != NULL ? &layers->source : &open->program};
+    const struct ei_param_source plain = {load_weights, &bundled};
+    struct layers_source taken = {layers, &open->program, &plain};
+    const struct ei_param_source source = layers != NULL ? (struct ei_param_source){load_layers, &taken} : plain;
+    int rc = ei_bundle_exec(config->dir, api, open, &exec, err);
+    if (rc == 0) {
+        fill_info(open, &info);
+        rc = ei_bundle_sha256(config->dir, &bundle->program, info.weights_sha256, err);
+    }
+    if (rc == 0) {
+        rc = add_script_params(exec, &info);
+        if (rc != 0) {
+            einet_error_set(err, rc, "libtorch: %s", api->error_text());
+        }
+    }
+    if (rc != 0) {
+        ei_exec_destroy(exec);
+        free(open);
+        return rc;
+    }
+    if (layers != NULL) {
+        note_layers(layers, info.backend_note, sizeof info.backend_note);
+    }
+    rc = ei_network_dnnl_create(&open->program, &info, config->threads, &source, config->choice, exec, out, err);
+    free(open);
+    return rc;
+}
+
+/* Largest difference between two networks' logits on one random picture, relative to the largest logit; negative when
+ * one does not run. */
+static double difference_of(struct ei_network *a, struct ei_network *b)
+{
+    const struct ei_network_info *info = ei_network_info(a);
+    const size_t pixels = (size_t)info->channels * (size_t)info->height_px * (size_t)info->width_px;
+    const size_t count = (size_t)info->exits * (size_t)info->classes;
+    float *input = malloc(pixels * sizeof *input), *logits = calloc(2 * count, sizeof *logits);
+    double largest = 0.0, apart = -1.0;
+    struct ei_random rng;
+    ei_random_init(&rng, COMPARE_SEED, 0);
+    for (size_t i = 0; input != NULL && i < pixels; i++) {
+        input[i] = (float)ei_random_normal(&rng);
+    }
+    if (input != NULL && logits != NULL && ei_network_thread_enter(a) == 0 &&
+        ei_network_run_monolithic(a, input, logits) == 0 && ei_network_thread_enter(b) == 0 &&
+        ei_network_run_monolithic(b, input, logits + count) == 0) {
+        apart = 0.0;
+        for (size_t i = 0; i < count; i++) {
+            const double difference = fabs((double)logits[i] - (double)logits[count + i]);
+            largest = fmax(largest, fabs((double)logits[i]));
+            apart = difference >= 0.0 ? fmax(apart, difference) : INFINITY;
+        }
+        apart = largest > 0.0 ? apart / largest : apart;
+    }
+    free(input);
+    free(logits);
+    return apart;
+}
+
+/* Scripts as layers, if that gives what the scripts give. Returns 0, or any error: then they stay scripts. */
+static int open_as_layers(const struct ei_network_bundle_config *config, const struct ei_torch_api *api,
+                          const struct ei_bundle *bundle, struct ei_network **out)
+{
+    struct ei_bundle_layers *layers = NULL;
+    struct ei_bundle *whole = malloc(sizeof *whole);
+    struct ei_network *net = NULL, *reference = NULL;
+    int rc = whole != NULL ? ei_bundle_layers_create(config->dir, api, &bundle->program, &layers, NULL) : -ENOMEM;
+    if (rc == 0) {
+        rc = layers->taken_count > 0 ? open_mixed(config, api, bundle, layers, &net, NULL) : -ENOENT;
+    }
+    if (rc == 0) {
+        *whole = *bundle;
+        rc = open_aten(config, whole, "", &reference, NULL);
+    }
+    if (rc == 0) {
+        const double apart = difference_of(reference, net);
+        rc = apart >= 0.0 && apart <= COMPARE_MAX ? 0 : EINET_E_MISMATCH;
+    }
+    ei_network_destroy(reference);
+    ei_bundle_layers_destroy(layers);
+    free(whole);
+    if (rc != 0) {
+        ei_network_destroy(net);
+        return rc;
+    }
+    *out = net;
+    return 0;
+}
+
+static int open_dnnl(const struct ei_network_bundle_config *config, struct ei_bundle *bundle, struct ei_network **out,
+                     struct einet_error *err)
+{
+    const struct ei_torch_api *api = NULL;
+    const struct ei_dnnl_api *dnnl = NULL;
+    struct einet_error why = {0};
+    if (bundle->program.script_count == 0) {
+        return open_layers_only(config, bundle, out, err);
+    }
+    int rc = ei_dnnl_load(&dnnl, err);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = ei_torch_load(&api, &why);
+    if (rc != 0) {
+        return einet_error_set(err, rc, "oneDNN does not run %s: %.64s is a TorchScript part, and %s",
+                               bundle->program.name, bundle->program.scripts[0], why.text);
+    }
+    return open_as_layers(config, api, bundle, out) == 0 ? 0 : open_mixed(config, api, bundle, NULL, out, err);
 }
 
 static int open_bundle(const struct ei_network_bundle_config *config, struct ei_bundle *bundle, struct ei_network **out,

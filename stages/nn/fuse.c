@@ -81,6 +81,7 @@ static int place_op(struct fusing *f, int32_t part, int32_t op_idx, const struct
     const char *why = refusal(f, op, in_picture, in2 >= 0 ? &out->values[in2].picture : in_picture, result);
     if (why != NULL) {
         const int32_t first = ei_program_part(f->program, part / 2, part % 2 != 0)->first_op;
+        f->out->refused_part = part;
         return einet_error_set(err, EINET_E_USAGE, "oneDNN does not run block%d.%s.%d (%s) of %s: %s", part / 2 + 1,
                                part % 2 != 0 ? "branch" : "conv", op_idx - first, ei_op_kind_name(op->kind),
                                f->program->name, why);
@@ -107,7 +108,65 @@ static int place_op(struct fusing *f, int32_t part, int32_t op_idx, const struct
     return 0;
 }
 
-static int place_ops(struct fusing *f, struct einet_error *err)
+/* A value that a foreign part reads from a slot. */
+static void add_foreign_in(struct fusing *f, struct ei_fused_foreign *foreign, int32_t slot, int32_t value)
+{
+    struct ei_shape shape = f->out->values[value].picture;
+    if (f->is_flat[slot] && shape.height_px > 0) {
+        shape = (struct ei_shape){.channels = shape.channels * shape.height_px * shape.width_px};
+    }
+    foreign->ins[foreign->in_count] = value;
+    foreign->in_slots[foreign->in_count] = slot;
+    foreign->in_shapes[foreign->in_count++] = shape;
+}
+
+/* One step instead of the part's operations. results: shapes of the program's operations. */
+static void place_foreign(struct fusing *f, int32_t part, const struct ei_shape *results, int32_t *slots)
+{
+    const struct ei_program_part *ops = ei_program_part(f->program, part / 2, part % 2 != 0);
+    struct ei_fused *out = f->out;
+    struct ei_fused_foreign *foreign = &out->foreign[part];
+    int32_t written_by[EI_PROGRAM_SLOTS_MAX];
+    bool is_known[EI_PROGRAM_SLOTS_MAX] = {false}; /* read already, or written here */
+    for (int32_t slot = 0; slot < EI_PROGRAM_SLOTS_MAX; slot++) {
+        written_by[slot] = -1;
+    }
+    for (int32_t i = ops->first_op; i < ops->first_op + ops->op_count; i++) {
+        const struct ei_op *op = &f->program->ops[i];
+        const int32_t reads[2] = {op->in_slot, is_binary(op->kind) ? op->in2_slot : op->in_slot};
+        for (int r = 0; r < 2; r++) {
+            if (!is_known[reads[r]]) {
+                add_foreign_in(f, foreign, reads[r], slots[reads[r]]);
+                is_known[reads[r]] = true;
+            }
+        }
+        is_known[op->out_slot] = true;
+        written_by[op->out_slot] = i;
+    }
+    const int32_t logits_slot = f->program->ops[ops->first_op + ops->op_count - 1].out_slot;
+    for (int32_t slot = 0; slot < EI_PROGRAM_SLOTS_MAX; slot++) {
+        const bool is_out = part % 2 != 0 ? slot == logits_slot : slot < f->program->trunk_slots;
+        if (is_out && written_by[slot] >= 0) {
+            const int32_t value = out->value_count++;
+            out->values[value] =
+                (struct ei_fused_value){.picture = results[written_by[slot]], .part = part, .last_step = -1};
+            f->producer[value] = ops->first_op;
+            foreign->outs[foreign->out_count] = value;
+            foreign->out_slots[foreign->out_count++] = slot;
+            slots[slot] = value;
+            f->is_flat[slot] = false;
+        }
+    }
+    f->place[ops->first_op] = f->op_count;
+    f->order[f->op_count++] = ops->first_op;
+    f->nodes[ops->first_op] = (struct node){
+        .is_step = true,
+        .emit_at = ops->first_op,
+        .step = {
+            .op_idx = ops->first_op, .norm_idx = -1, .part = part, .in = -1, .in2 = -1, .out = -1, .is_foreign = true}};
+}
+
+static int place_ops(struct fusing *f, const bool *is_foreign, struct einet_error *err)
 {
     struct ei_shape *shapes = calloc((size_t)f->program->op_count, sizeof *shapes);
     int32_t slots[EI_PROGRAM_SLOTS_MAX] = {0};
@@ -120,8 +179,12 @@ static int place_ops(struct fusing *f, struct einet_error *err)
     f->out->values[0] = (struct ei_fused_value){.picture = f->program->input, .part = -1, .last_step = -1};
     for (int32_t part = 0; rc == 0 && part < 2 * f->program->block_count; part++) {
         const struct ei_program_part *ops = ei_program_part(f->program, part / 2, part % 2 != 0);
-        for (int32_t i = ops->first_op; rc == 0 && i < ops->first_op + ops->op_count; i++) {
-            rc = place_op(f, part, i, &shapes[i], slots, err);
+        if (is_foreign != NULL && is_foreign[part] && ops->op_count > 0) {
+            place_foreign(f, part, shapes, slots);
+        } else {
+            for (int32_t i = ops->first_op; rc == 0 && i < ops->first_op + ops->op_count; i++) {
+                rc = place_op(f, part, i, &shapes[i], slots, err);
+            }
         }
         if (rc == 0 && part % 2 != 0) {
             f->out->logits[part / 2] = slots[f->program->ops[ops->first_op + ops->op_count - 1].out_slot];
@@ -146,7 +209,11 @@ static void count_uses(struct fusing *f)
     memset(f->uses, 0, sizeof f->uses);
     for (int32_t i = 0; i < f->op_count; i++) {
         const struct node *node = &f->nodes[f->order[i]];
-        if (node->is_step) {
+        const struct ei_fused_foreign *foreign = &f->out->foreign[node->step.part];
+        for (int32_t k = 0; node->step.is_foreign && k < foreign->in_count; k++) {
+            count_use(f, foreign->ins[k], i, false);
+        }
+        if (node->is_step && !node->step.is_foreign) {
             count_use(f, node->step.in, i, f->program->ops[f->order[i]].kind == EI_OP_RELU);
             if (node->step.in2 >= 0) {
                 count_use(f, node->step.in2, i, false);
@@ -176,13 +243,20 @@ static void absorb_relus(struct fusing *f)
     for (int32_t i = 0; i < f->op_count; i++) {
         struct node *node = &f->nodes[f->order[i]];
         struct ei_fused_step *step = &node->step;
+        if (step->is_foreign) {
+            struct ei_fused_foreign *foreign = &f->out->foreign[step->part];
+            for (int32_t k = 0; k < foreign->in_count; k++) {
+                foreign->ins[k] = became[foreign->ins[k]];
+            }
+            continue;
+        }
         const int32_t in = step->in;
         step->in = became[in];
         step->in2 = step->in2 >= 0 ? became[step->in2] : -1;
         const struct use *use = &f->uses[in];
         const bool is_relu = node->is_step && f->program->ops[f->order[i]].kind == EI_OP_RELU;
         if (is_relu && in > 0 && use->relus == use->count && !use->is_logits &&
-            can_end_with_relu(f->program->ops[f->producer[in]].kind)) {
+            !f->nodes[f->producer[in]].step.is_foreign && can_end_with_relu(f->program->ops[f->producer[in]].kind)) {
             f->nodes[f->producer[step->in]].step.has_relu = true;
             node->is_step = false;
             became[step->out] = step->in;
@@ -229,7 +303,7 @@ static void absorb_ops(struct fusing *f)
     for (int32_t i = f->op_count - 1; i >= 0; i--) {
         const int32_t op_idx = f->order[i];
         const enum ei_op_kind kind = f->program->ops[op_idx].kind;
-        if (kind == EI_OP_CONV2D || kind == EI_OP_LINEAR) {
+        if (!f->nodes[op_idx].step.is_foreign && (kind == EI_OP_CONV2D || kind == EI_OP_LINEAR)) {
             while (absorb_next(f, op_idx)) {
             }
         }
@@ -244,6 +318,18 @@ static void needs(struct ei_fused *out, int32_t value, int32_t step_idx, int32_t
     const struct ei_program_part *steps = &out->parts[part];
     const int32_t last = is_kept ? steps->first_op + steps->op_count - 1 : step_idx;
     out->values[value].last_step = last > out->values[value].last_step ? last : out->values[value].last_step;
+}
+
+static void needs_foreign(struct ei_fused *out, int32_t step_idx)
+{
+    const int32_t part = out->steps[step_idx].part;
+    const struct ei_fused_foreign *foreign = &out->foreign[part];
+    for (int32_t k = 0; k < foreign->in_count; k++) {
+        needs(out, foreign->ins[k], step_idx, part);
+    }
+    for (int32_t k = 0; k < foreign->out_count; k++) {
+        needs(out, foreign->outs[k], step_idx, part);
+    }
 }
 
 static void write_steps(struct fusing *f)
@@ -270,6 +356,10 @@ static void write_steps(struct fusing *f)
     }
     for (int32_t s = 0; s < out->step_count; s++) {
         struct ei_fused_step *step = &out->steps[s];
+        if (step->is_foreign) {
+            needs_foreign(out, s);
+            continue;
+        }
         needs(out, step->in, s, step->part);
         needs(out, step->out, s, step->part);
         if (step->in2 >= 0) {
@@ -289,6 +379,9 @@ static void find_overwrites(struct fusing *f)
     struct ei_fused *out = f->out;
     for (int32_t s = 0; s < out->step_count; s++) {
         struct ei_fused_step *step = &out->steps[s];
+        if (step->is_foreign) {
+            continue;
+        }
         const int32_t value = step->has_sum ? step->in2 : step->in;
         const bool is_own = step->part % 2 == 0 || out->values[value].part == step->part;
         const bool writes_on = step->has_sum || f->program->ops[step->op_idx].kind == EI_OP_CONCAT;
@@ -299,14 +392,21 @@ static void find_overwrites(struct fusing *f)
 
 int ei_fuse(const struct ei_program *program, struct ei_fused *out, struct einet_error *err)
 {
+    return ei_fuse_around(program, NULL, out, err);
+}
+
+int ei_fuse_around(const struct ei_program *program, const bool *is_foreign, struct ei_fused *out,
+                   struct einet_error *err)
+{
     struct fusing *f = calloc(1, sizeof *f);
     if (f == NULL) {
         return einet_error_set(err, -ENOMEM, "no memory for a network");
     }
     memset(out, 0, sizeof *out);
+    out->refused_part = -1;
     f->program = program;
     f->out = out;
-    const int rc = place_ops(f, err);
+    const int rc = place_ops(f, is_foreign, err);
     if (rc == 0) {
         count_uses(f);
         absorb_relus(f);

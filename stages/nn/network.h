@@ -29,8 +29,8 @@ struct ei_network; /* opaque */
  * (8 bits of mantissa): half the memory, less time, another rounding. Logits are float32 in any case. */
 enum ei_network_precision { EI_NETWORK_FLOAT32, EI_NETWORK_BFLOAT16 };
 
-/* What computes a network of the zoo or a bundle. AUTO: dnnl where it can, else aten; info.backend says which it was.
- */
+/* What computes a network of the zoo or a bundle. DNNL: oneDNN, and libtorch for the parts that oneDNN does not run.
+ * AUTO: that where it can, else aten. info.backend says which it was. */
 enum ei_network_backend_kind { EI_NETWORK_ATEN, EI_NETWORK_DNNL, EI_NETWORK_AUTO, EI_NETWORK_CUDA };
 
 /* How a network runs on a CUDA device; see struct ei_cuda_parts_config. */
@@ -46,10 +46,10 @@ struct ei_network_block_info {
 };
 
 struct ei_network_info {
-    char name[32];           /* "b-alexnet", or "emulate" */
-    char backend[16];        /* "aten", "dnnl", "cuda", "emulate", "emulate on cuda" */
-    char backend_note[200];  /* why AUTO took aten; "" else */
-    char dataset[32];        /* it was trained on; "" unknown */
+    char name[32];          /* "b-alexnet", or "emulate" */
+    char backend[16];       /* "aten", "dnnl", "dnnl+aten" (some parts on each), "cuda", "emulate", "emulate on cuda" */
+    char backend_note[400]; /* why AUTO took aten; which parts aten runs and why; which scripts became layers; or "" */
+    char dataset[32];       /* it was trained on; "" unknown */
     char weights_sha256[65]; /* hexadecimal; "" for emulate */
     enum ei_network_precision precision;
     int32_t exits; /* blocks, 1 .. EI_NETWORK_BLOCKS_MAX */
@@ -58,6 +58,32 @@ struct ei_network_info {
     float norm_mean[3], norm_std[3];            /* per channel on the 0..1 scale: what `normalize` has to apply */
     float exit_accuracy[EI_NETWORK_BLOCKS_MAX]; /* 0..1 on the test split, recorded at training; -1 unknown */
     struct ei_network_block_info block[EI_NETWORK_BLOCKS_MAX]; /* zeros for emulate */
+};
+
+/* Kernels of dnnl by measuring: which it may choose among, each level those of the former, too. EXACT multiply the
+ * numbers as they are; WINOGRAD transforms tiles, which rounds otherwise; BFLOAT16 computes single layers on 16 bits.
+ */
+enum ei_network_tune {
+    EI_NETWORK_TUNE_NONE,
+    EI_NETWORK_TUNE_EXACT,
+    EI_NETWORK_TUNE_WINOGRAD,
+    EI_NETWORK_TUNE_BFLOAT16
+};
+
+#define EI_NETWORK_KERNEL_MAX 48
+
+/* The kernel of one operation, where it is not oneDNN's first choice. */
+struct ei_network_kernel {
+    int32_t block_idx, branch, op_idx; /* from 0; op_idx inside the conv part (branch 0) or branch (1) */
+    char name[EI_NETWORK_KERNEL_MAX];  /* oneDNN's, or "bfloat16" */
+};
+
+/* How dnnl comes to its kernels: as listed, which is the same every time, or by measuring at load. */
+struct ei_network_choice {
+    enum ei_network_tune tune; /* not NONE: the list is not looked at */
+    const struct ei_network_kernel *kernels;
+    int32_t kernel_count;
+    const char *weights_sha256; /* that they were chosen for; NULL or "" = any */
 };
 
 struct ei_network_zoo_config {
@@ -70,25 +96,28 @@ struct ei_network_zoo_config {
     int32_t threads;          /* inside an operation, >= 1; 1 unless the workers were placed on purpose */
     enum ei_network_precision precision; /* a thread runs networks of one precision: that of its last thread_enter */
     enum ei_network_backend_kind backend;
-    struct ei_network_cuda_settings cuda; /* backend CUDA alone */
+    const struct ei_network_choice *choice; /* NULL = oneDNN's first kernels; aten has none */
+    struct ei_network_cuda_settings cuda;   /* backend CUDA alone */
 };
 
 /* Load a network of the zoo. The weights become fp32 or bfloat16 and stay in memory; the first inference still warms
  * caches inside libtorch, so run one before real time starts. On dnnl the calling thread's OpenMP work is set to
  * `threads` from then on, since oneDNN fixes it when it prepares. Returns 0; EINET_E_USAGE (no such network);
  * EINET_E_FILE (weights unreadable or malformed, the error names the file); EINET_E_MISMATCH (weights of another
- * network, data set, class count or shape, named); EINET_E_BACKEND (libtorch, oneDNN or the plug-in missing: the error
- * says which package to install); -ENOMEM. Thread: any, not real-time safe. */
+ * network, data set, class count or shape, or a choice for other weights or of a kernel that is not there, named);
+ * EINET_E_BACKEND (libtorch, oneDNN or the plug-in missing: the error says which package to install); -ENOMEM. Thread:
+ * any, not real-time safe. */
 int ei_network_open_zoo(const struct ei_network_zoo_config *config, struct ei_network **out, struct einet_error *err);
 
 struct ei_network_bundle_config {
-    const char *dir;                      /* folder with manifest.json (docs/bundles.md) */
-    const char *dataset;                  /* the bundle must have been trained on it; NULL = any */
-    int32_t classes;                      /* expected; 0 = as the manifest says */
-    int32_t channels;                     /* expected; 0 = as the manifest says */
-    int32_t threads;                      /* inside an operation, >= 1; 1 unless the workers were placed on purpose */
-    enum ei_network_backend_kind backend; /* a bundle with TorchScript parts runs on aten */
-    struct ei_network_cuda_settings cuda; /* backend CUDA alone */
+    const char *dir;     /* folder with manifest.json (docs/bundles.md) */
+    const char *dataset; /* the bundle must have been trained on it; NULL = any */
+    int32_t classes;     /* expected; 0 = as the manifest says */
+    int32_t channels;    /* expected; 0 = as the manifest says */
+    int32_t threads;     /* inside an operation, >= 1; 1 unless the workers were placed on purpose */
+    enum ei_network_backend_kind backend;
+    const struct ei_network_choice *choice; /* as of zoo_config */
+    struct ei_network_cuda_settings cuda;   /* backend CUDA alone */
 };
 
 /* Load a bundle: a network that a user brought, of layers, TorchScript parts or both. The parts are run once on zeros
@@ -121,6 +150,10 @@ int ei_network_open_emulate(const struct ei_network_emulate_config *config, stru
 
 /* Facts about it, borrowed until destroy. Thread: any. */
 EINET_RT const struct ei_network_info *ei_network_info(const struct ei_network *net);
+
+/* The kernels that were chosen, up to `room` of them to out. Returns how many there are; 0 where all are oneDNN's first
+ * ones, and for other backends. Thread: any. */
+int32_t ei_network_kernels(const struct ei_network *net, struct ei_network_kernel *out, int32_t room);
 
 /* Once in each thread that will run blocks, before its first begin (libtorch keeps its modes per thread).
  * Returns 0 or EINET_E_BACKEND. Not real-time safe. */

@@ -5,6 +5,7 @@
 
 #include "rt/section.h"
 #include "stages/nn/network_backend.h"
+#include "stages/workers.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -56,6 +57,7 @@ static int aten_begin(struct ei_network *net, const float *input_chw, int32_t sa
     (void)sample_idx;
     (void)label;
     struct aten *a = (struct aten *)net;
+    ei_workers_keep();
     ei_rt_submit_enter();
     const int rc = faulted(a, set_input(a, input_chw));
     ei_rt_submit_leave();

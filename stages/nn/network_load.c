@@ -281,7 +281,7 @@ static int open_file(const struct ei_network_zoo_config *config, const struct ei
                                config->zoo);
     }
     struct einet_error why = {0};
-    rc = ei_network_dnnl_create(&programs[0], &info, config->threads, &source, out, &why);
+    rc = ei_network_dnnl_create(&programs[0], &info, config->threads, &source, config->choice, NULL, out, &why);
     if (ei_network_may_fall_back(config->backend, rc)) {
         snprintf(info.backend_note, sizeof info.backend_note, "%.199s", why.text);
         return open_aten(config, &programs[0], &info, &source, out, err);

@@ -1,6 +1,7 @@
 /* Set-up and running; which runs there are is decided in prepared_build.c. */
 #include "stages/nn/prepared.h"
 
+#include "rt/clock.h"
 #include "stages/nn/prepared_parts.h"
 
 #include <errno.h>
@@ -35,21 +36,39 @@ static int place_buffers(struct ei_prepared *net, struct einet_error *err)
     return 0;
 }
 
-/* Zeroed and thereby in memory before the first job. */
-static char *aligned_zeros(int64_t bytes)
+static void *take_pages(void *context, int64_t bytes)
 {
-    const size_t size = ((size_t)bytes / EI_DNNL_ALIGN_BYTES + 1) * EI_DNNL_ALIGN_BYTES;
-    char *memory = aligned_alloc(EI_DNNL_ALIGN_BYTES, size);
+    return ei_pages_take(context, bytes);
+}
+
+/* In memory before the first job. */
+static char *take_zeros(struct ei_prepared *net, int64_t bytes)
+{
+    char *memory = ei_pages_take(&net->pages, bytes);
     if (memory != NULL) {
-        memset(memory, 0, size);
+        memset(memory, 0, (size_t)bytes);
     }
     return memory;
 }
 
+static void bind_exchanges(struct ei_prepared *net)
+{
+    for (int32_t part = 0; net->exchanges != NULL && part < EI_FUSED_PARTS_MAX; part++) {
+        struct ei_prepared_exchange *exchange = &net->exchanges[part];
+        const struct ei_prepared_seam *seam = &net->seams[part];
+        for (int32_t i = 0; i < exchange->in_count; i++) {
+            exchange->ins[i].numbers = (float *)(void *)(net->arena + net->buffers[seam->in_buffers[i]].arena.offset);
+        }
+        for (int32_t i = 0; i < exchange->out_count; i++) {
+            exchange->outs[i].numbers = (float *)(void *)(net->arena + net->buffers[seam->out_buffers[i]].arena.offset);
+        }
+    }
+}
+
 static int bind_runs(struct ei_prepared *net, struct einet_error *err)
 {
-    net->arena = aligned_zeros(net->arena_bytes);
-    net->scratch = aligned_zeros(net->scratch_bytes);
+    net->arena = take_zeros(net, net->arena_bytes);
+    net->scratch = take_zeros(net, net->scratch_bytes);
     if (net->arena == NULL || net->scratch == NULL) {
         return einet_error_set(err, -ENOMEM, "no memory for the activations of %s", net->program.name);
     }
@@ -65,7 +84,20 @@ static int bind_runs(struct ei_prepared *net, struct einet_error *err)
             }
         }
     }
+    bind_exchanges(net);
     return 0;
+}
+
+static int take_foreign(struct ei_prepared *net, const struct ei_prepared_foreign *foreign, struct einet_error *err)
+{
+    net->refused_part = -1;
+    if (foreign == NULL) {
+        return 0;
+    }
+    net->foreign = *foreign;
+    net->exchanges = calloc(EI_FUSED_PARTS_MAX, sizeof *net->exchanges);
+    net->seams = calloc(EI_FUSED_PARTS_MAX, sizeof *net->seams);
+    return net->exchanges != NULL && net->seams != NULL ? 0 : einet_error_set(err, -ENOMEM, "no memory for a network");
 }
 
 int ei_prepared_create(const struct ei_dnnl_api *api, const struct ei_prepared_config *config, struct ei_prepared **out,
@@ -76,10 +108,19 @@ int ei_prepared_create(const struct ei_dnnl_api *api, const struct ei_prepared_c
         return einet_error_set(err, -ENOMEM, "no memory for a network");
     }
     net->api = api;
+    net->store = (struct ei_dnnl_store){take_pages, &net->pages};
     net->program = *config->program;
-    int rc = ei_fuse(&net->program, &net->fused, err);
+    int rc = take_foreign(net, config->foreign, err);
     if (rc == 0) {
-        rc = ei_prepared_build(net, config->params, config->type, err);
+        rc = ei_fuse_around(&net->program, config->foreign != NULL ? config->foreign->is_foreign : NULL, &net->fused,
+                            err);
+        net->refused_part = net->fused.refused_part;
+    }
+    if (rc == 0) {
+        rc = ei_prepared_build(net, config, err);
+    }
+    if (config->out_refused_part != NULL) {
+        *config->out_refused_part = net->refused_part;
     }
     if (rc == 0) {
         rc = place_buffers(net, err);
@@ -100,31 +141,61 @@ float *ei_prepared_input(struct ei_prepared *net)
     return (float *)(void *)(net->arena + net->buffers[0].arena.offset);
 }
 
+static int execute(const struct ei_prepared *net, const struct ei_prepared_item *run, int32_t block_idx, bool branch)
+{
+    switch (run->kind) {
+    case EI_RUN_DNNL:
+        return net->api->step_run(run->step);
+    case EI_RUN_CONCAT:
+        ei_kernel_concat(&run->picture, run->in, run->b_channels, run->in2, run->element_bytes, run->out);
+        return 0;
+    case EI_RUN_LRN:
+        ei_kernel_lrn(&run->picture, run->in, &run->lrn, run->out);
+        return 0;
+    case EI_RUN_SCALE:
+        ei_kernel_scale(&run->picture, run->in, run->scale, run->shift, run->has_relu, run->out);
+        return 0;
+    case EI_RUN_FOREIGN:
+        return net->foreign.run(net->foreign.context, block_idx, branch,
+                                &net->exchanges[ei_fused_part(block_idx, branch)]);
+    }
+    return EINET_E_BACKEND;
+}
+
 int ei_prepared_run(struct ei_prepared *net, int32_t block_idx, bool branch)
 {
     const struct ei_program_part *part = &net->parts[ei_fused_part(block_idx, branch)];
-    for (int32_t i = part->first_op; i < part->first_op + part->op_count; i++) {
-        const struct ei_prepared_item *run = &net->runs[i];
-        int rc = 0;
-        switch (run->kind) {
-        case EI_RUN_DNNL:
-            rc = net->api->step_run(run->step);
-            break;
-        case EI_RUN_CONCAT:
-            ei_kernel_concat(&run->picture, run->in, run->b_channels, run->in2, run->element_bytes, run->out);
-            break;
-        case EI_RUN_LRN:
-            ei_kernel_lrn(&run->picture, run->in, &run->lrn, run->out);
-            break;
-        case EI_RUN_SCALE:
-            ei_kernel_scale(&run->picture, run->in, run->scale, run->shift, run->has_relu, run->out);
-            break;
-        }
-        if (rc != 0) {
-            return rc;
+    int rc = 0;
+    for (int32_t i = part->first_op; rc == 0 && i < part->first_op + part->op_count; i++) {
+        rc = execute(net, &net->runs[i], block_idx, branch);
+    }
+    return rc;
+}
+
+int ei_prepared_run_timed(struct ei_prepared *net, int32_t block_idx, bool branch, int64_t *op_ns)
+{
+    const struct ei_program_part *part = &net->parts[ei_fused_part(block_idx, branch)];
+    int64_t last_ns = ei_mono_now().ns;
+    int rc = 0;
+    for (int32_t i = part->first_op; rc == 0 && i < part->first_op + part->op_count; i++) {
+        rc = execute(net, &net->runs[i], block_idx, branch);
+        if (net->runs[i].op_idx >= 0) {
+            const int64_t now_ns = ei_mono_now().ns;
+            op_ns[net->runs[i].op_idx] += now_ns - last_ns;
+            last_ns = now_ns;
         }
     }
-    return 0;
+    return rc;
+}
+
+const char *ei_prepared_kernel(const struct ei_prepared *net, int32_t op_idx)
+{
+    for (int32_t i = 0; i < net->run_count; i++) {
+        if (net->runs[i].op_idx == op_idx) {
+            return net->runs[i].kernel;
+        }
+    }
+    return "";
 }
 
 const float *ei_prepared_logits(const struct ei_prepared *net, int32_t block_idx)
@@ -156,7 +227,9 @@ bool ei_prepared_describe(const struct ei_prepared *net, int32_t idx, char *out,
     snprintf(out, size_bytes, "block%d.%s %s%s%s%s %s", part / 2 + 1, part % 2 != 0 ? "branch" : "conv",
              run->op_idx < 0 ? "reorder" : ei_op_kind_name(net->program.ops[run->op_idx].kind),
              run->norm_idx >= 0 ? "+norm" : "", run->has_sum ? "+add" : "", run->has_relu ? "+relu" : "",
-             run->kind == EI_RUN_DNNL ? net->api->step_kernel(run->step) : "own");
+             run->kind == EI_RUN_DNNL      ? net->api->step_kernel(run->step)
+             : run->kind == EI_RUN_FOREIGN ? "elsewhere"
+                                           : "own");
     return true;
 }
 
@@ -177,7 +250,8 @@ void ei_prepared_destroy(struct ei_prepared *net)
     free(net->buffers);
     free(net->places);
     free(net->layouts);
-    free(net->arena);
-    free(net->scratch);
+    free(net->exchanges);
+    free(net->seams);
+    ei_pages_fini(&net->pages);
     free(net);
 }

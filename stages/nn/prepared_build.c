@@ -5,12 +5,14 @@
 #include "stages/nn/prepared_parts.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct builder {
     struct ei_prepared *net;
     struct ei_program_numbers numbers;
+    const struct ei_prepared_config *config;
     enum ei_dnnl_type type;
     int32_t own_place[EI_FUSED_VALUES_MAX]; /* of each value; -1 = not yet */
     int32_t part;                           /* being built */
@@ -48,6 +50,7 @@ static int refused(const struct builder *b, int32_t op_idx, int rc)
         return einet_error_set(b->err, rc, "oneDNN cannot prepare %s: %s", program->name, text);
     }
     const int32_t first = ei_program_part(program, b->part / 2, b->part % 2 != 0)->first_op;
+    b->net->refused_part = b->part;
     return einet_error_set(b->err, rc, "oneDNN cannot prepare block%d.%s.%d (%s) of %s: %s", b->part / 2 + 1,
                            b->part % 2 != 0 ? "branch" : "conv", op_idx - first,
                            ei_op_kind_name(program->ops[op_idx].kind), program->name, text);
@@ -227,11 +230,13 @@ static bool is_logits(const struct builder *b, int32_t value)
     return b->part % 2 != 0 && b->net->fused.logits[b->part / 2] == value;
 }
 
-/* A linear layer reads its input as it lies where oneDNN has a fast kernel for that; else it says how it wants it. */
+/* A linear layer reads its input as it lies where oneDNN has a fast kernel for that; else it says how it wants it.
+ * A kernel of another's choice always says so, so that its name means the same whatever lies before it. */
 static int create_weighted(struct builder *b, struct ei_dnnl_step_config *config, struct ei_dnnl_step **out)
 {
     const struct ei_dnnl_api *api = b->net->api;
-    if (config->kind == EI_DNNL_LINEAR && config->in_layout != NULL && api->step_create(config, out) == 0) {
+    if (config->kind == EI_DNNL_LINEAR && config->in_layout != NULL && config->option == 0 && config->kernel == NULL &&
+        api->step_create(config, out) == 0) {
         if (strncmp(api->step_kernel(*out), "ref", 3) != 0) {
             return 0;
         }
@@ -241,9 +246,16 @@ static int create_weighted(struct builder *b, struct ei_dnnl_step_config *config
     return api->step_create(config, out);
 }
 
+/* What a step is asked to be. */
+struct wish {
+    enum ei_dnnl_type type;
+    const char *kernel;
+    int32_t option;
+};
+
 /* The step of a convolution or linear layer with its weights. in: where its input lies. */
 static int prepare_weighted(struct builder *b, const struct ei_fused_step *step, const struct ei_prepared_place *in,
-                            enum ei_dnnl_type *out_type, struct ei_dnnl_step **out)
+                            const struct wish *wish, enum ei_dnnl_type *out_type, struct ei_dnnl_step **out)
 {
     const struct ei_op *op = &b->net->program.ops[step->op_idx];
     const bool is_conv = op->kind == EI_OP_CONV2D;
@@ -255,14 +267,18 @@ static int prepare_weighted(struct builder *b, const struct ei_fused_step *step,
         .kind = is_conv ? EI_DNNL_CONV : EI_DNNL_LINEAR,
         .in = shape_of(b, step->in),
         .out = shape_of(b, step->out),
-        .type = b->type,
-        .out_type = is_logits(b, step->out) ? EI_DNNL_FLOAT32 : b->type,
-        .in_layout = is_conv || in->type != b->type ? NULL : in->layout,
+        .type = wish->type,
+        .out_type = is_logits(b, step->out) ? EI_DNNL_FLOAT32 : wish->type,
+        .in_layout = is_conv || in->type != wish->type ? NULL : in->layout,
         .kernel_px = op->kernel_px,
         .stride_px = op->stride_px,
         .padding_px = op->padding_px,
         .weight = folded.weight,
         .bias = folded.bias,
+        .store = &b->net->store,
+        .kernel = wish->kernel,
+        .option = wish->option,
+        .has_winograd = b->config->allow >= EI_PREPARED_WINOGRAD ? 1 : 0,
         .has_relu = step->has_relu ? 1 : 0,
         .has_sum = step->has_sum ? 1 : 0,
     };
@@ -273,6 +289,28 @@ static int prepare_weighted(struct builder *b, const struct ei_fused_step *step,
     *out_type = config.out_type;
     const int rc = create_weighted(b, &config, out);
     ei_folded_fini(&folded);
+    return rc;
+}
+
+/* As the configuration says. What is only tried may be refused; then it is oneDNN's first kernel. */
+static int choose_weighted(struct builder *b, const struct ei_fused_step *step, const struct ei_prepared_place *in,
+                           struct wish *wish, enum ei_dnnl_type *out_type, struct ei_prepared_item *run)
+{
+    const int32_t option = b->config->option;
+    const char *named = b->config->kernels != NULL && option == 0 ? b->config->kernels[step->op_idx] : "";
+    const bool is_narrow = option == EI_PREPARED_OPTION_BFLOAT16 || strcmp(named, EI_PREPARED_KERNEL_BFLOAT16) == 0;
+    *wish = (struct wish){.type = is_narrow ? EI_DNNL_BFLOAT16 : b->type,
+                          .kernel = named[0] == '\0' || is_narrow ? NULL : named,
+                          .option = option > 0 ? option : 0};
+    int rc = prepare_weighted(b, step, in, wish, out_type, &run->step);
+    if (rc == 0 && (wish->kernel != NULL || wish->option > 0 || is_narrow)) {
+        snprintf(run->kernel, sizeof run->kernel, "%s",
+                 is_narrow ? EI_PREPARED_KERNEL_BFLOAT16 : b->net->api->step_kernel(run->step));
+    }
+    if (rc != 0 && option != 0) {
+        *wish = (struct wish){.type = b->type};
+        rc = prepare_weighted(b, step, in, wish, out_type, &run->step);
+    }
     return rc != 0 ? refused(b, step->op_idx, rc) : 0;
 }
 
@@ -298,11 +336,12 @@ static int build_weighted(struct builder *b, const struct ei_fused_step *step)
                                    .has_sum = step->has_sum,
                                    .in2_buffer = -1};
     enum ei_dnnl_type out_type = b->type;
-    int rc = prepare_weighted(b, step, &in, &out_type, &run.step);
+    struct wish wish;
+    int rc = choose_weighted(b, step, &in, &wish, &out_type, &run);
     if (rc != 0) {
         return rc;
     }
-    run.in_buffer = want(b, step->in, api->step_layout(run.step, EI_DNNL_IN), b->type);
+    run.in_buffer = want(b, step->in, api->step_layout(run.step, EI_DNNL_IN), wish.type);
     const int32_t reused = run.in_buffer >= 0 && step->has_sum ? place_sum(b, step) : -1;
     rc = run.in_buffer < 0 ? run.in_buffer : step->has_sum && reused < 0 ? reused : 0;
     if (rc == 0) {
@@ -440,8 +479,62 @@ static int build_kernel(struct builder *b, const struct ei_fused_step *step, enu
     return rc;
 }
 
+/* Buffer of a value as plain float32: one that is there, or a new one for what a foreign part writes. */
+static int32_t plain_buffer(struct builder *b, int32_t value, bool is_new)
+{
+    const struct ei_dnnl_layout *plain = NULL;
+    const int rc = make_layout(b, picture_of(b, value), EI_DNNL_FLOAT32, 1, &plain);
+    return rc != 0  ? rc
+           : is_new ? place_result(b, value, -1, EI_DNNL_FLOAT32, plain)
+                    : want(b, value, plain, EI_DNNL_FLOAT32);
+}
+
+static struct ei_prepared_crossing crossing_of(int32_t slot, const struct ei_shape *shape)
+{
+    const int64_t area = shape->height_px > 0 ? (int64_t)shape->height_px * shape->width_px : 1;
+    return (struct ei_prepared_crossing){.slot = slot, .shape = *shape, .count = shape->channels * area};
+}
+
+/* What goes in is put in order first, so that all of it is there when the part runs. */
+static int build_foreign(struct builder *b, const struct ei_fused_step *step)
+{
+    const struct ei_fused_foreign *foreign = &b->net->fused.foreign[step->part];
+    struct ei_prepared_exchange *exchange = &b->net->exchanges[step->part];
+    struct ei_prepared_seam *seam = &b->net->seams[step->part];
+    *exchange = (struct ei_prepared_exchange){.in_count = foreign->in_count, .out_count = foreign->out_count};
+    for (int32_t i = 0; i < foreign->in_count; i++) {
+        seam->in_buffers[i] = plain_buffer(b, foreign->ins[i], false);
+        if (seam->in_buffers[i] < 0) {
+            return seam->in_buffers[i];
+        }
+        exchange->ins[i] = crossing_of(foreign->in_slots[i], &foreign->in_shapes[i]);
+    }
+    for (int32_t i = 0; i < foreign->out_count; i++) {
+        seam->out_buffers[i] = plain_buffer(b, foreign->outs[i], true);
+        if (seam->out_buffers[i] < 0) {
+            return seam->out_buffers[i];
+        }
+        exchange->outs[i] = crossing_of(foreign->out_slots[i], picture_of(b, foreign->outs[i]));
+        touch(b, seam->out_buffers[i]);
+    }
+    for (int32_t i = 0; i < foreign->in_count; i++) {
+        touch(b, seam->in_buffers[i]);
+    }
+    const struct ei_prepared_item run = {.kind = EI_RUN_FOREIGN,
+                                         .op_idx = step->op_idx,
+                                         .norm_idx = -1,
+                                         .in_buffer = seam->in_buffers[0],
+                                         .in2_buffer = -1,
+                                         .out_buffer =
+                                             foreign->out_count > 0 ? seam->out_buffers[0] : seam->in_buffers[0]};
+    return add_run(b, &run);
+}
+
 static int build_step(struct builder *b, const struct ei_fused_step *step)
 {
+    if (step->is_foreign) {
+        return build_foreign(b, step);
+    }
     switch (b->net->program.ops[step->op_idx].kind) {
     case EI_OP_CONV2D:
     case EI_OP_LINEAR:
@@ -493,15 +586,14 @@ static int build_input(struct builder *b)
     return rc;
 }
 
-int ei_prepared_build(struct ei_prepared *net, const float *const *params, enum ei_dnnl_type type,
-                      struct einet_error *err)
+int ei_prepared_build(struct ei_prepared *net, const struct ei_prepared_config *config, struct einet_error *err)
 {
     struct builder *b = calloc(1, sizeof *b);
     if (b == NULL) {
         return einet_error_set(err, -ENOMEM, "no memory for a network");
     }
-    *b = (struct builder){.net = net, .type = type, .part = -1, .err = err};
-    ei_program_numbers_find(&net->program, params, &b->numbers);
+    *b = (struct builder){.net = net, .config = config, .type = config->type, .part = -1, .err = err};
+    ei_program_numbers_find(&net->program, config->params, &b->numbers);
     for (int32_t v = 0; v < EI_FUSED_VALUES_MAX; v++) {
         b->own_place[v] = -1;
     }

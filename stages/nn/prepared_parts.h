@@ -2,18 +2,20 @@
 #ifndef STAGES_NN_PREPARED_PARTS_H
 #define STAGES_NN_PREPARED_PARTS_H
 
+#include "rt/pages.h"
 #include "stages/nn/fuse.h"
 #include "stages/nn/prepared.h"
 #include "stages/nn/prepared_kernels.h"
 #include "stages/nn/prepared_memory.h"
 
-enum ei_run_kind { EI_RUN_DNNL, EI_RUN_CONCAT, EI_RUN_LRN, EI_RUN_SCALE };
+enum ei_run_kind { EI_RUN_DNNL, EI_RUN_CONCAT, EI_RUN_LRN, EI_RUN_SCALE, EI_RUN_FOREIGN };
 
 /* One thing to execute. Memory is set when the arena is placed. */
 struct ei_prepared_item {
     enum ei_run_kind kind;
-    struct ei_dnnl_step *step; /* owned; of EI_RUN_DNNL */
-    int32_t op_idx;            /* of the program; -1 = a reorder */
+    struct ei_dnnl_step *step;           /* owned; of EI_RUN_DNNL */
+    char kernel[EI_PREPARED_KERNEL_MAX]; /* "" = oneDNN's first one */
+    int32_t op_idx;                      /* of the program; -1 = a reorder */
     int32_t norm_idx;
     bool has_relu, has_sum;
     struct ei_kernel_picture picture; /* of `in`; the other kinds */
@@ -39,6 +41,11 @@ struct ei_prepared_place {
     const struct ei_dnnl_layout *layout;
 };
 
+/* Where a foreign part's values lie. */
+struct ei_prepared_seam {
+    int32_t in_buffers[EI_PROGRAM_SLOTS_MAX], out_buffers[EI_PROGRAM_SLOTS_MAX];
+};
+
 struct ei_prepared {
     const struct ei_dnnl_api *api;
     struct ei_program program;
@@ -53,13 +60,18 @@ struct ei_prepared {
     int32_t layout_count, layout_room;
     struct ei_dnnl_layout **layouts; /* owned */
     int32_t logits_buffer[EI_PROGRAM_BLOCKS_MAX];
+    struct ei_pages pages; /* of weights, activations and scratch */
+    struct ei_dnnl_store store;
+    struct ei_prepared_foreign foreign;     /* its is_foreign is not kept */
+    struct ei_prepared_exchange *exchanges; /* [parts]; NULL = no part is foreign */
+    struct ei_prepared_seam *seams;
+    int32_t refused_part;
     char *arena, *scratch;
     int64_t arena_bytes, scratch_bytes, weight_bytes;
 };
 
 /* Turn net->fused into runs, buffers and places. params as in struct ei_prepared_config. Returns like
  * ei_prepared_create. */
-int ei_prepared_build(struct ei_prepared *net, const float *const *params, enum ei_dnnl_type type,
-                      struct einet_error *err);
+int ei_prepared_build(struct ei_prepared *net, const struct ei_prepared_config *config, struct einet_error *err);
 
 #endif

@@ -1,21 +1,14 @@
 /* dlopen of the plug-in. A mutex guards the one global, the table that was found; not for real-time threads. */
 #include "stages/torch/loader.h"
 
+#include "rt/memory.h"
 #include "stages/plugin_file.h"
 
 #include <dlfcn.h>
-#include <errno.h>
-#include <limits.h>
-#include <malloc.h>
 #include <pthread.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include <stddef.h>
 
 #define PLUGIN_FILE "libeinet_torch.so"
-#define TOP_PAD_BYTES (64 * 1024 * 1024)
 
 static pthread_mutex_t load_lock = PTHREAD_MUTEX_INITIALIZER;
 static const struct ei_torch_api *loaded;
@@ -48,10 +41,7 @@ int ei_torch_load(const struct ei_torch_api **out_api, struct einet_error *err)
     int rc = 0;
     pthread_mutex_lock(&load_lock);
     if (loaded == NULL) {
-        mallopt(M_TRIM_THRESHOLD, -1);
-        mallopt(M_MMAP_MAX, 0);
-        mallopt(M_TOP_PAD, TOP_PAD_BYTES);
-        mallopt(M_ARENA_MAX, 1);
+        (void)ei_memory_tune_malloc();
         rc = load_locked(err);
     }
     if (rc == 0) {
@@ -59,33 +49,4 @@ int ei_torch_load(const struct ei_torch_api **out_api, struct einet_error *err)
     }
     pthread_mutex_unlock(&load_lock);
     return rc;
-}
-
-/* Set a missing variable; returns whether it was missing. */
-static bool ensure(const char *name, const char *value)
-{
-    return getenv(name) == NULL && setenv(name, value, 0) == 0;
-}
-
-int ei_torch_environment_apply(char **argv)
-{
-    bool changed = ensure("OPENBLAS_NUM_THREADS", "1");
-    changed = ensure("OMP_WAIT_POLICY", "passive") || changed;
-    changed = ensure("GOMP_SPINCOUNT", "0") || changed;
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")) {
-        changed = ensure("OPENBLAS_CORETYPE", "SKYLAKEX") || changed;
-    }
-#endif
-    if (!changed) {
-        return 0;
-    }
-    char self[PATH_MAX];
-    const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (length <= 0) {
-        return length < 0 ? -errno : -ENOENT;
-    }
-    self[length] = '\0';
-    execv(self, argv);
-    return -errno;
 }

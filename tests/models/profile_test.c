@@ -2,10 +2,12 @@
 #include "models/train.h"
 #include "planner/profile_file.h"
 #include "rt/thread.h"
+#include "stages/dnnl/loader.h"
 #include "tests/harness/harness.h"
 #include "tests/stages/nn/fixture.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 
 #define SHIPPED "models/pretrained/b-alexnet-generated.safetensors"
@@ -243,6 +245,101 @@ EI_TEST(times_name_library_and_precision)
     EI_EQ(et.memory, EI_ET_PAGEABLE);
     ei_network_destroy(net);
     ei_dataset_destroy(test);
+}
+
+/* Networks whose accuracy falls from level to level: the score of [level]. */
+struct levels {
+    float score[4];
+    int32_t opened;
+};
+
+static int open_level(void *context, const struct ei_network_choice *choice, struct ei_network **out,
+                      struct einet_error *err)
+{
+    struct levels *l = context;
+    const float score = l->score[choice != NULL ? choice->tune : EI_NETWORK_TUNE_NONE];
+    const struct ei_network_emulate_config config = {
+        .exits = 2, .classes = 10, .channels = 3, .height_px = 32, .width_px = 32, .score = {0.9F, score}, .seed = 1};
+    l->opened++;
+    return ei_network_open_emulate(&config, out, err);
+}
+
+/* A level is kept where no exit loses more than 0.2 points; else the next lower one is tried. */
+EI_TEST(kernels_that_cost_accuracy_are_not_kept)
+{
+    static const struct {
+        float score[4];
+        int32_t opened;
+        float kept;
+    } cases[] = {{{0.8F, 0.8F, 0.8F, 0.8F}, 2, 0.8F},  /* all the same: the first tried */
+                 {{0.8F, 0.8F, 0.8F, 0.7F}, 3, 0.8F},  /* bf16 costs ten points */
+                 {{0.8F, 0.8F, 0.6F, 0.7F}, 4, 0.8F},  /* winograd, too */
+                 {{0.8F, 0.8F, 0.9F, 0.79F}, 3, 0.9F}, /* one point is too much; better is fine */
+                 {{0.8F, 0.8F, 0.8F, 0.799F}, 2, 0.799F} /* a tenth of a point is not */};
+    struct ei_dataset *test = open_test_set(4000);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct levels levels = {.opened = 0};
+        memcpy(levels.score, cases[i].score, sizeof levels.score);
+        const struct ei_profile_opener opener = {open_level, &levels};
+        struct ei_network *net = NULL;
+        struct ei_cs_profile cs = {0}, kept = {0};
+        struct einet_error err = {0};
+        EI_REQUIRE(ei_profile_tune(&opener, EI_NETWORK_TUNE_BFLOAT16, test, NULL, &net, &cs, &err) == 0);
+        EI_EQ(levels.opened, cases[i].opened);
+        EI_TRUE(fabsf(cs.accuracy[1] - cases[i].kept) < 0.03F);
+        EI_EQ(ei_profile_measure_cs(net, test, NULL, &kept, &err), 0);
+        EI_TRUE(kept.accuracy[1] == cs.accuracy[1]);
+        ei_cs_profile_fini(&cs);
+        ei_cs_profile_fini(&kept);
+        ei_network_destroy(net);
+    }
+    ei_dataset_destroy(test);
+}
+
+/* From measuring to the file and back into a network. */
+EI_TEST(a_choice_of_kernels_survives_the_file)
+{
+    const struct ei_dnnl_api *api;
+    struct einet_error err = {0};
+    if (ei_dnnl_load(&api, &err) != 0) {
+        ei_test_skip("%s", err.text);
+    }
+    char prefix[512], path[520];
+    snprintf(prefix, sizeof prefix, "%s/tuned", ei_test_tmpdir());
+    snprintf(path, sizeof path, "%s.et.csv", prefix);
+    struct ei_profile_job job = {.weights_path = SHIPPED,
+                                 .backend = EI_NETWORK_DNNL,
+                                 .dataset = "generated",
+                                 .out_prefix = prefix,
+                                 .et = {.runs = 3, .threads = 1, .cpu = -1},
+                                 .tune = EI_NETWORK_TUNE_WINOGRAD,
+                                 .measure_et = true};
+    EI_EQ(ei_profile_run(&job, NULL, &err), EINET_E_USAGE); /* nobody would see what it costs */
+    EI_CONTAINS(err.text, "--only et");
+    job.tune = EI_NETWORK_TUNE_EXACT;
+    EI_TRUEF(ei_profile_run(&job, NULL, &err) == 0, "%s", err.text);
+    static struct ei_et_profile et;
+    struct ei_et_kernels kernels = {0}, again = {0};
+    EI_REQUIRE(ei_et_profile_read_kernels(path, &et, &kernels, &err) == 0);
+    struct ei_network_kernel *list = calloc((size_t)kernels.count + 1, sizeof *list);
+    for (int32_t i = 0; list != NULL && i < kernels.count; i++) {
+        list[i] = (struct ei_network_kernel){
+            .block_idx = kernels.list[i].exit_idx, .branch = kernels.list[i].branch, .op_idx = kernels.list[i].op_idx};
+        memcpy(list[i].name, kernels.list[i].name, sizeof list[i].name);
+    }
+    const struct ei_network_choice choice = {
+        .kernels = list, .kernel_count = kernels.count, .weights_sha256 = et.weights_sha256};
+    const struct ei_network_zoo_config open = {
+        .zoo = "b-alexnet", .weights_path = SHIPPED, .threads = 1, .backend = EI_NETWORK_DNNL, .choice = &choice};
+    struct ei_network *net = NULL;
+    EI_TRUEF(ei_network_open_zoo(&open, &net, &err) == 0, "%s", err.text);
+    EI_EQ(ei_profile_kernels(net, &again, &err), 0);
+    EI_EQ(again.count, kernels.count);
+    EI_TRUE(memcmp(again.list, kernels.list, (size_t)kernels.count * sizeof *kernels.list) == 0);
+    ei_et_kernels_fini(&kernels);
+    ei_et_kernels_fini(&again);
+    ei_network_destroy(net);
+    free(list);
 }
 
 EI_TEST(what_does_not_fit_is_refused)

@@ -97,6 +97,70 @@ EI_TEST(et_file_round_trip)
     EI_EQ(leftovers(), 0);
 }
 
+static struct ei_et_kernel sample_kernels[] = {{.exit_idx = 0, .branch = 0, .op_idx = 0, .name = "jit:avx512_core"},
+                                               {.exit_idx = 0, .branch = 1, .op_idx = 3, .name = "bfloat16"},
+                                               {.exit_idx = 2, .branch = 0, .op_idx = 1, .name = "jit_wino_4x3:x"}};
+
+EI_TEST(et_file_keeps_kernels)
+{
+    const struct ei_et_profile et = sample_et_profile(3);
+    const struct ei_et_kernels kernels = {.count = 3, .list = sample_kernels};
+    struct ei_et_kernels back = {0};
+    struct ei_et_profile et_back;
+    struct einet_error err = {.code = 0};
+    EI_EQ(ei_et_profile_write_kernels(path_of("et.csv"), &et, &kernels, &err), 0);
+    EI_EQ(ei_et_profile_read_kernels(path_of("et.csv"), &et_back, &back, &err), 0);
+    EI_STREQ(err.text, "");
+    EI_REQUIRE(back.count == 3);
+    EI_TRUE(memcmp(back.list, sample_kernels, sizeof sample_kernels) == 0);
+    EI_EQ(et_back.branch[2].max_ns, et.branch[2].max_ns);
+    ei_et_kernels_fini(&back);
+    EI_EQ(ei_et_profile_read(path_of("et.csv"), &et_back, &err), 0);
+    size_t size;
+    char *bytes = get_file(path_of("et.csv"), &size);
+    put_file(path_of("cut"), bytes, size);
+    for (size_t cut = size; cut-- > 0;) {
+        EI_EQ(truncate(path_of("cut"), (off_t)cut), 0);
+        EI_TRUEF(ei_et_profile_read_kernels(path_of("cut"), &et_back, &back, NULL) == EINET_E_FILE, "cut to %zu", cut);
+    }
+    free(bytes);
+    EI_EQ(ei_et_profile_write(path_of("et.csv"), &et, &err), 0);
+    EI_EQ(ei_et_profile_read_kernels(path_of("et.csv"), &et_back, &back, &err), 0);
+    EI_EQ(back.count, 0);
+    ei_et_kernels_fini(&back);
+}
+
+EI_TEST(et_file_refuses_wrong_kernels)
+{
+    static const char *const rows[] = {"kernel,0,conv,0,",  "kernel,0,conv,0,a b",
+                                       "kernel,3,conv,0,a", "kernel,0,trunk,0,a",
+                                       "kernel,0,conv,x,a", "kernel,0,branch,4,a", /* behind which comes branch 3 */
+                                       "conv,0,0,a"};
+    const struct ei_et_profile et = sample_et_profile(3);
+    struct ei_et_kernels kernels = {.count = 3, .list = sample_kernels}, back = {0};
+    struct ei_et_profile et_back;
+    struct einet_error err = {.code = 0};
+    EI_EQ(ei_et_profile_write_kernels(path_of("et.csv"), &et, &kernels, &err), 0);
+    size_t size;
+    char *bytes = get_file(path_of("et.csv"), &size), *row = strstr(bytes, "kernel,0,conv,0,");
+    EI_REQUIRE(row != NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[8192];
+        const int length =
+            snprintf(text, sizeof text, "%.*s%s%s", (int)(row - bytes), bytes, rows[i], strchr(row, '\n'));
+        put_file(path_of("cut"), text, (size_t)length);
+        EI_EQ(ei_et_profile_read_kernels(path_of("cut"), &et_back, &back, &err), EINET_E_FILE);
+        EI_CONTAINS(err.text, "of 3 kernels");
+    }
+    free(bytes);
+    kernels.list = (struct ei_et_kernel[]){{.name = "a"}, {.name = "a"}};
+    kernels.count = 2;
+    EI_EQ(ei_et_profile_write_kernels(path_of("et.csv"), &et, &kernels, &err), EINET_E_USAGE);
+    kernels.list = (struct ei_et_kernel[]){{.exit_idx = 3, .name = "a"}};
+    kernels.count = 1;
+    EI_EQ(ei_et_profile_write_kernels(path_of("et.csv"), &et, &kernels, &err), EINET_E_USAGE);
+}
+
 EI_TEST(cs_file_round_trip)
 {
     static const int32_t shapes[][3] = {{1, 1, 2}, {3, 100, 10}, {64, 9, 256}, {5, 50, 257}, {2, 33, 65536}};
@@ -200,7 +264,7 @@ EI_TEST(et_file_damage_is_named)
     static const struct damage damages[] = {
         {"et-profile 2", "at-profile 2", EINET_E_FILE, 1, "first line"},
         {"et-profile 2", "et-profile 1", EINET_E_FILE, 1, "version 1, written by an older einet"},
-        {"et-profile 2", "et-profile 3", EINET_E_FILE, 1, "newer einet"},
+        {"et-profile 2", "et-profile 4", EINET_E_FILE, 1, "newer einet"},
         {"# network: b-alexnet\n", "", EINET_E_FILE, 0, "network"},
         {"# network: b-alexnet", "# network:", EINET_E_FILE, 0, "network is empty"},
         {"# network: b", "# network b", EINET_E_FILE, 2, "key: value"},
@@ -447,8 +511,8 @@ EI_TEST(files_that_are_none_are_refused)
     put_file(path_of("empty"), "", 0);
     EI_EQ(ei_et_profile_read(path_of("empty"), &et, &err), EINET_E_FILE);
     EI_EQ(ei_cs_profile_read(path_of("empty"), &cs, &err), EINET_E_FILE);
-    char *zeros = calloc(1, 100000);
-    put_file(path_of("large"), zeros, 100000);
+    char *zeros = calloc(1, 600000);
+    put_file(path_of("large"), zeros, 600000);
     EI_EQ(ei_et_profile_read(path_of("large"), &et, &err), EINET_E_FILE);
     EI_CONTAINS(err.text, "larger");
     EI_EQ(ei_cs_profile_read(path_of("large"), &cs, &err), EINET_E_FILE);

@@ -94,102 +94,6 @@ static void run_all(struct ei_prepared *net, const struct ei_program *program, c
     }
 }
 
-static void write_exit(struct ei_program *p, int32_t block, int32_t channels, int32_t side_px)
-{
-    struct ei_writer w = ei_writer_branch(p, block, channels, side_px);
-    ei_write_relu(&w);
-    ei_write_overlapping_max_pool(&w);
-    ei_write_lrn(&w);
-    ei_write_conv(&w, 20, 3, 1, true);
-    ei_write_relu(&w);
-    ei_write_global_avg_pool(&w);
-    ei_write_flatten(&w);
-    ei_write_linear(&w, 12);
-    ei_write_batch_norm(&w);
-    ei_write_relu(&w);
-    ei_write_dropout(&w, 0.5F);
-    ei_write_linear(&w, CLASSES);
-}
-
-/* Every operation, and every way to fuse it and not to: slots 0 and 1 are the trunk, 2 and 3 are temporary. */
-static void write_everything(struct ei_program *p)
-{
-    memset(p, 0, sizeof *p);
-    snprintf(p->name, sizeof p->name, "everything");
-    p->classes = CLASSES;
-    p->trunk_slots = 2;
-    p->input = (struct ei_shape){3, 12, 12};
-    p->block_count = 4;
-    struct ei_writer w = ei_writer_conv(p, 0, 3, 12);
-    ei_write_conv(&w, 22, 3, 1, true); /* channels that fill no block of 16 */
-    write_exit(p, 0, 22, 12);
-
-    /* Residuals: in place; onto something that is needed later; of two pools; and the ReLU behind each. */
-    w = ei_writer_conv(p, 1, 22, 12);
-    ei_write_relu(&w);
-    ei_writer_move(&w, 0, 2, 22, 12);
-    ei_write_conv_bn_relu(&w, 24, 3, 1);
-    ei_write_conv(&w, 22, 1, 1, false);
-    ei_write_batch_norm(&w);
-    ei_write_add(&w, 0);
-    ei_write_relu(&w);
-    ei_writer_move(&w, 2, 3, 22, 12); /* 3 = conv(conv(2)) + 2, while 2 lives on */
-    ei_write_conv(&w, 22, 3, 1, true);
-    ei_write_conv(&w, 22, 1, 1, true);
-    ei_write_add(&w, 2);
-    ei_writer_move(&w, 3, 3, 22, 12);
-    ei_write_max_pool(&w, 2);
-    ei_writer_move(&w, 2, 2, 22, 12);
-    ei_write_avg_pool(&w, 2);
-    ei_write_add(&w, 3);
-    ei_write_relu(&w);
-    ei_writer_move(&w, 2, 1, 22, 6);
-    ei_write_conv(&w, 22, 5, 1, false);
-    ei_writer_move(&w, 2, 0, 22, 6);
-    ei_write_lrn(&w);
-    write_exit(p, 1, 22, 6);
-
-    /* Growth: in place twice, then once where both parts are needed later; batch norm that follows no convolution. */
-    w = ei_writer_conv(p, 2, 22, 6);
-    ei_writer_move(&w, 0, 2, 22, 6);
-    ei_write_conv_bn_relu(&w, 7, 1, 1);
-    ei_writer_move(&w, 0, 0, 22, 6);
-    ei_write_concat(&w, 2, 7);
-    ei_write_concat(&w, 1, 22);
-    ei_writer_move(&w, 0, 1, 51, 6);
-    ei_write_conv_bn_relu(&w, 32, 3, 1);
-    ei_writer_move(&w, 1, 2, 32, 6);
-    ei_write_concat(&w, 0, 51);
-    ei_write_batch_norm(&w);
-    ei_write_relu(&w);
-    ei_writer_move(&w, 2, 0, 83, 6);
-    ei_write_conv(&w, 16, 3, 1, true);
-    ei_write_concat(&w, 1, 32);
-    write_exit(p, 2, 48, 6);
-
-    /* A flattened picture. */
-    w = ei_writer_conv(p, 3, 48, 6);
-    ei_write_relu(&w);
-    ei_write_flatten(&w);
-    ei_write_dropout(&w, 0.3F);
-    ei_write_linear(&w, 33);
-    ei_write_relu(&w);
-    w = ei_writer_branch(p, 3, 33, 0); /* long enough for its memory to come round */
-    for (int32_t i = 0; i < 4; i++) {
-        ei_write_linear(&w, 33);
-        ei_write_relu(&w);
-    }
-    ei_write_linear(&w, CLASSES);
-}
-
-static void draw_everything(struct fixture_weights *w)
-{
-    struct einet_error err = {0};
-    write_everything(&w->program);
-    EI_TRUEF(ei_program_check(&w->program, &err) == 0, "%s", err.text);
-    fixture_draw_program(w, 7);
-}
-
 static void expect_reference(const struct ei_dnnl_api *api, const struct fixture_weights *w, enum ei_dnnl_type type,
                              double tolerance)
 {
@@ -209,7 +113,7 @@ EI_TEST(every_operation_matches_the_c_reference)
 {
     const struct ei_dnnl_api *api = dnnl_or_skip();
     static struct fixture_weights w;
-    draw_everything(&w);
+    fixture_draw_everything(&w);
     expect_reference(api, &w, EI_DNNL_FLOAT32, 1e-5);
     fixture_free(&w);
 }
@@ -228,7 +132,7 @@ EI_TEST(bfloat16_is_close)
 {
     const struct ei_dnnl_api *api = dnnl_or_skip();
     static struct fixture_weights w;
-    draw_everything(&w);
+    fixture_draw_everything(&w);
     expect_reference(api, &w, EI_DNNL_BFLOAT16, 0.05);
     fixture_free(&w);
     fixture_draw(&w, 3, CLASSES, 3);
@@ -273,7 +177,7 @@ EI_TEST(any_course_says_the_same)
 {
     const struct ei_dnnl_api *api = dnnl_or_skip();
     static struct fixture_weights w;
-    draw_everything(&w);
+    fixture_draw_everything(&w);
     expect_any_course(api, &w, 1);
     fixture_free(&w);
     fixture_draw_zoo(&w, "msdnet-21-light", 3, CLASSES, 4);

@@ -22,6 +22,9 @@ const struct ei_torch_api *fixture_torch_or_skip(void);
 void fixture_draw(struct fixture_weights *w, int32_t channels, int32_t classes, uint64_t seed);
 void fixture_draw_zoo(struct fixture_weights *w, const char *zoo, int32_t channels, int32_t classes, uint64_t seed);
 void fixture_draw_program(struct fixture_weights *w, uint64_t seed); /* of w->program, checked */
+/* A program of 4 blocks and 10 classes with every operation, and every way to fuse it and not to: slots 0 and 1 are the
+ * trunk, 2 and 3 are temporary. */
+void fixture_draw_everything(struct fixture_weights *w);
 void fixture_free(struct fixture_weights *w);
 
 /* Metadata that the file gets; NULL fields are left out. */

@@ -222,3 +222,45 @@ void reference_forward(const struct fixture_weights *w, const float *input_chw, 
         free(slots[i].at);
     }
 }
+
+/* Where a part's parameters begin. */
+static float *const *numbers_of(const struct fixture_weights *w, int32_t block_idx, bool branch)
+{
+    struct ei_param params[EI_PROGRAM_PARAMS_PER_OP_MAX];
+    float *const *next = w->numbers;
+    for (int32_t part = 0; part < 2 * block_idx + (branch ? 1 : 0); part++) {
+        const struct ei_program_part *ops = ei_program_part(&w->program, part / 2, part % 2 != 0);
+        for (int32_t i = 0; i < ops->op_count; i++) {
+            next += ei_program_op_params(&w->program, part / 2, part % 2 != 0, i, params);
+        }
+    }
+    return next;
+}
+
+void reference_part(const struct fixture_weights *w, int32_t block_idx, bool branch,
+                    const struct ei_prepared_exchange *exchange)
+{
+    struct picture slots[EI_PROGRAM_SLOTS_MAX] = {0};
+    float *const *next = numbers_of(w, block_idx, branch);
+    for (int32_t i = 0; i < exchange->in_count; i++) {
+        const struct ei_prepared_crossing *in = &exchange->ins[i];
+        const bool is_picture = in->shape.height_px > 0;
+        slots[in->slot] =
+            picture_make(in->shape.channels, is_picture ? in->shape.height_px : 1, is_picture ? in->shape.width_px : 1);
+        for (int64_t n = 0; n < in->count; n++) {
+            slots[in->slot].at[n] = (double)in->numbers[n];
+        }
+    }
+    (void)run_part(w, block_idx, branch, slots, &next);
+    for (int32_t i = 0; i < exchange->out_count; i++) {
+        const struct ei_prepared_crossing *out = &exchange->outs[i];
+        const struct picture *from = &slots[out->slot];
+        EI_EQ((int64_t)from->c * from->h * from->w, out->count);
+        for (int64_t n = 0; n < out->count; n++) {
+            out->numbers[n] = (float)from->at[n];
+        }
+    }
+    for (int32_t i = 0; i < EI_PROGRAM_SLOTS_MAX; i++) {
+        free(slots[i].at);
+    }
+}
