@@ -53,7 +53,8 @@ struct ei_cuda_parts_config {
     int64_t poll_ns; /* POLL: look so long, >= 0 */
     int32_t depth; /* graphs of this network in the device's queue: 1, or 2, which keeps the device busy between blocks
                     * and lets a newcomer wait for two */
-    int64_t hang_ns;        /* a part that takes longer is given up, and its device counts as lost; > 0 */
+    int64_t hang_ns; /* a part that takes longer is given up, and its device counts as lost; > 0. Longer than networks
+                      * of higher priority, or other programs, may keep it from running */
     int64_t merge_below_ns; /* neighbouring conv parts that are each shorter are launched as one, until that is as long;
                              * 0 = what a launch costs, measured; 1 merges none */
     int32_t exits, classes; /* exits 1 .. EI_CUDA_BLOCKS_MAX */

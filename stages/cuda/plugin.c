@@ -218,11 +218,11 @@ static void parts_destroy(struct ei_cuda_parts *parts)
     if (parts == NULL) {
         return;
     }
-    (void)cudaSetDevice(parts->config.device_idx);
     if (ei_cuda_device_is_lost(parts->device) || ei_cuda_launch_drain(parts) != 0) {
         abandon(parts);
         return;
     }
+    (void)cudaSetDevice(parts->config.device_idx);
     const struct ei_cuda_recorder recorder = parts->config.recorder;
     release(parts);
     if (recorder.destroy != NULL) {

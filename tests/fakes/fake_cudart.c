@@ -29,6 +29,7 @@ static void configure(void)
             c.is_sticky = strcmp(name, "is_sticky") == 0 ? (int32_t)value : c.is_sticky;
             c.hang_graph = strcmp(name, "hang_graph") == 0 ? value : c.hang_graph;
             c.fault_graph = strcmp(name, "fault_graph") == 0 ? value : c.fault_graph;
+            c.fault_device = strcmp(name, "fault_device") == 0 ? (int32_t)value : c.fault_device;
         }
         at = strchr(at, ',');
         at = at != NULL ? at + 1 : NULL;

@@ -29,12 +29,13 @@ struct fake_cuda_config {
     int32_t is_stepped;   /* see above */
     int32_t is_real_time; /* a kernel takes its duration in real time, too; with threads */
     /* Faults, counted from 1 since reset; 0 = none. */
-    int64_t fail_call;   /* this call returns fail_error */
-    int64_t fail_launch; /* this cudaGraphLaunch does */
-    int32_t fail_error;  /* default 1 */
-    int32_t is_sticky;   /* ... and every later call for the device, which stops */
-    int64_t hang_graph;  /* this graph, in order of running, never ends */
-    int64_t fault_graph; /* this graph ends its device's context: every later call returns error 700 */
+    int64_t fail_call;    /* this call returns fail_error */
+    int64_t fail_launch;  /* this cudaGraphLaunch does */
+    int32_t fail_error;   /* default 1 */
+    int32_t is_sticky;    /* ... and every later call for the device, which stops */
+    int64_t hang_graph;   /* this graph, in order of running, never ends */
+    int64_t fault_graph;  /* this graph ends its device's context: every later call returns error 700 */
+    int32_t fault_device; /* hang_graph and fault_graph count the graphs of this device alone, from 1; 0 = of all */
     /* Called at the beginning of each call, with no lock held: another thread's turn. NULL = none. */
     void (*on_call)(void *context);
     void *on_call_context;
@@ -56,7 +57,7 @@ struct fake_cuda_control {
     /* Let everything that hangs go on. */
     void (*release)(void);
     int64_t (*calls)(void);  /* since reset, those that can fail */
-    int64_t (*graphs)(void); /* that ran since reset */
+    int64_t (*graphs)(void); /* that ran since reset; of fault_device, if any */
     int64_t (*log_count)(void);
     int64_t (*log_read)(int64_t first, struct fake_cuda_event *out, int64_t most); /* returns how many */
     void (*log_clear)(void);

@@ -124,7 +124,8 @@ static int64_t run_nodes(const struct CUgraph_st *row, bool is_real_time)
 static bool run_locked(struct fake_device *d)
 {
     struct CUstream_st *stream = d->running;
-    const int64_t number = ++fake.graphs;
+    const int32_t only = fake.config.fault_device;
+    const int64_t number = only == 0 || d == &fake.device[only - 1] ? ++fake.graphs : -1;
     if (number == fake.config.hang_graph) {
         d->is_hung = true;
         while (!fake.is_released && !fake.config.is_stepped) {

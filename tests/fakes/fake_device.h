@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #define FAKE_STICKY_FAULT cudaErrorIllegalAddress
-#define FAKE_NODES_MAX 512
+#define FAKE_NODES_MAX 2048
 
 enum fake_node_kind { FAKE_KERNEL, FAKE_COPY, FAKE_HOST };
 

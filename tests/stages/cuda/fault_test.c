@@ -93,6 +93,7 @@ static void count(struct ei_network_cuda_settings settings, struct fake_cuda_con
 {
     int64_t counts[2] = {0, 0};
     int ends[2];
+    (void)lane_fake(); /* skips the case here, not in a child */
     *out_calls = *out_graphs = 0;
     EI_REQUIRE(pipe(ends) == 0);
     const pid_t child = fork();
@@ -202,7 +203,8 @@ static bool sticky_call(int64_t idx, int32_t device_idx, const struct ei_network
     return o.wrong == 0;
 }
 
-/* On a busy machine parts are measured less often, and the graph of that number may never come. */
+/* On a busy machine parts are measured less often, and the graph of that number may never come; or a part that is only
+ * late is given up, and what it left behind runs beside the next case, which therefore counts its own device alone. */
 static bool is_as_lost(const struct outcome *o, int64_t graph)
 {
     return o->wrong == 0 && (lane_fake()->graphs() < graph || (o->failed_calls > 0 && o->is_lost));
@@ -210,9 +212,10 @@ static bool is_as_lost(const struct outcome *o, int64_t graph)
 
 static bool context_fault(int64_t idx, int32_t device_idx, const struct ei_network_cuda_settings *settings)
 {
-    (void)device_idx;
-    lane_fake()->reset(&(struct fake_cuda_config){
-        .devices = FAKE_CUDA_DEVICES_MAX, .is_stepped = settings->wait != EI_CUDA_WAIT_SPIN, .fault_graph = idx});
+    lane_fake()->reset(&(struct fake_cuda_config){.devices = FAKE_CUDA_DEVICES_MAX,
+                                                  .is_stepped = settings->wait != EI_CUDA_WAIT_SPIN,
+                                                  .fault_graph = idx,
+                                                  .fault_device = device_idx + 1});
     const struct outcome o = live(settings);
     return is_as_lost(&o, idx);
 }
@@ -252,8 +255,8 @@ EI_TEST(fault_of_a_kernel_loses_the_device)
 
 static bool hang(int64_t idx, int32_t device_idx, const struct ei_network_cuda_settings *settings)
 {
-    (void)device_idx;
-    lane_fake()->reset(&(struct fake_cuda_config){.devices = FAKE_CUDA_DEVICES_MAX, .hang_graph = idx});
+    lane_fake()->reset(&(struct fake_cuda_config){
+        .devices = FAKE_CUDA_DEVICES_MAX, .hang_graph = idx, .fault_device = device_idx + 1});
     const struct outcome o = live(settings);
     return is_as_lost(&o, idx);
 }
@@ -281,7 +284,7 @@ EI_TEST(answer_survives_a_hang)
     int64_t calls, graphs;
     count(settings, (struct fake_cuda_config){0}, &calls, &graphs);
     const int64_t before_jobs = graphs - 2 * EXITS * (JOBS + 1) - 1;
-    settings.hang_ns = 200 * MS;
+    settings.hang_ns = 1500 * MS;
     settings.device_idx = 1;
     lane_fake()->reset(&(struct fake_cuda_config){.devices = 2, .hang_graph = before_jobs + 3});
     EI_REQUIRE(lane_open(EXITS, durations, &settings, NULL, &net, NULL, NULL) == 0);
@@ -294,7 +297,7 @@ EI_TEST(answer_survives_a_hang)
     EI_TRUE(lane_is_right(input, 0, logits));
     EI_TRUE(ei_network_is_lost(net));
     EI_CONTAINS(ei_network_fault_text(net),
-                "CUDA device 1 (Fake device 1) is lost: it hangs: a part took longer than 200");
+                "CUDA device 1 (Fake device 1) is lost: it hangs: a part took longer than 1500 ms");
     EI_EQ(ei_network_begin(net, input, -1, -1), EINET_E_BACKEND);
     ei_network_destroy(net); /* waits for nothing */
 

@@ -17,6 +17,11 @@ enum { SCHEDULES = 10000 }; /* there is one thread here: nothing for ThreadSanit
 #else
 enum { SCHEDULES = 100000 };
 #endif
+#ifdef EINET_SANITIZED
+enum { DEEP_SCHEDULES = SCHEDULES / 4 };
+#else
+enum { DEEP_SCHEDULES = SCHEDULES };
+#endif
 
 struct player {
     struct ei_network *net;
@@ -221,7 +226,7 @@ EI_TEST(queue_of_one_is_waited_for_once)
 
 EI_TEST(deeper_queues_yield_to_more_urgent_streams)
 {
-    play((const int32_t[]){2, 2, 2}, false, 1, SCHEDULES, 2);
+    play((const int32_t[]){2, 2, 2}, false, 1, DEEP_SCHEDULES, 2);
     play((const int32_t[]){2, 1, 2}, false, 30 * US, SCHEDULES / 10, 3);
 }
 

@@ -84,7 +84,7 @@ EI_TEST(threads_share_devices)
 EI_TEST(hang_ends_all_networks_of_its_device)
 {
     struct worker workers[3];
-    lane_fake()->reset(&(struct fake_cuda_config){.devices = 2, .hang_graph = 2000});
+    lane_fake()->reset(&(struct fake_cuda_config){.devices = 2, .hang_graph = 2000, .fault_device = 1});
     memset(workers, 0, sizeof workers);
     for (int32_t i = 0; i < 3; i++) {
         workers[i].jobs = i == 2 ? JOBS : 0;
@@ -92,7 +92,7 @@ EI_TEST(hang_ends_all_networks_of_its_device)
                                                                 .priority = 50,
                                                                 .depth = 1 + i % 2,
                                                                 .wait = EI_CUDA_WAIT_BLOCK,
-                                                                .hang_ns = 300 * MS,
+                                                                .hang_ns = i == 2 ? 60 * S : 300 * MS,
                                                                 .merge_below_ns = 1};
     }
     run(workers, 3);
