@@ -42,3 +42,34 @@ void ei_activity_cut(struct ei_job_slot *slot, int64_t now_ns)
     ei_slots_record(slot->task, &record);
     *activity = (struct ei_activity){.start_ns = now_ns, .cpu_clock_ns = cpu_clock_ns};
 }
+
+void ei_activity_leave(struct ei_job_slot *slot, int64_t now_ns)
+{
+    ei_activity_cut(slot, now_ns);
+}
+
+int64_t ei_activity_return(struct ei_job_slot *slot, int64_t expected_ns, int64_t now_ns)
+{
+    const struct ei_activity left = slot->activity;
+    const int64_t length_ns = now_ns - left.start_ns;
+    const int64_t device_ns = length_ns < expected_ns ? length_ns : expected_ns;
+    slot->record.part_ns[EI_PART_EXECUTION] += device_ns;
+    if (length_ns > device_ns) {
+        const int32_t own = ei_course_priority(slot->task);
+        const struct ei_record record = {
+            .kind = EI_RECORD_ACTIVITY,
+            .u.activity = {.task_idx = slot->task->idx,
+                           .slot = slot->idx - slot->task->slots->idx,
+                           .cpu = sched_getcpu(),
+                           .priority = own,
+                           .top_priority = own,
+                           .is_after_device = 1,
+                           .job_idx = slot->record.job_idx,
+                           .start_ns = left.start_ns + device_ns,
+                           .end_ns = now_ns},
+        };
+        ei_slots_record(slot->task, &record);
+    }
+    ei_activity_begin(slot, now_ns);
+    return slot->activity.cpu_clock_ns - left.cpu_clock_ns;
+}

@@ -23,4 +23,11 @@ EINET_RT void ei_activity_begin(struct ei_job_slot *slot, int64_t start_ns);
 /* The stretch ends at now_ns. The next one has begun, unless the job waits: then ei_activity_begin says when. */
 EINET_RT void ei_activity_cut(struct ei_job_slot *slot, int64_t now_ns);
 
+/* The job is off its CPU for a block on a device from now_ns on: its stretch ends. When the block is over, or has
+ * failed, at now_ns: up to expected_ns of it were execution; what it took longer is a stretch for others to explain,
+ * the rest of which is the device's. A new stretch begins. Returns the processor time that the thread used meanwhile.
+ */
+EINET_RT void ei_activity_leave(struct ei_job_slot *slot, int64_t now_ns);
+EINET_RT int64_t ei_activity_return(struct ei_job_slot *slot, int64_t expected_ns, int64_t now_ns);
+
 #endif

@@ -9,6 +9,7 @@
 
 /* What the analysis takes from the run. */
 struct measured {
+    struct ei_workload wl; /* as it runs: tasks whose device is not there are on its fallback */
     struct ei_cpuset cpus[EI_TASKS_MAX];
     struct ei_et_profile profiles[EI_TASKS_MAX];
 };
@@ -64,9 +65,16 @@ int ei_run_admit(const struct ei_run *run, struct einet_error *err)
     struct ei_diagnostics diag = {0};
     struct ei_analysis *analysis = NULL;
     int rc = measured == NULL ? -ENOMEM : ei_diagnostics_init(&diag, run->wl->file);
+    if (rc == 0) {
+        measured->wl = *run->wl;
+    }
     for (int32_t i = 0; rc == 0 && i < run->wl->task_count; i++) {
         measured->cpus[i] = run->tasks[i].cpus;
         measured->profiles[i] = run->tasks[i].nn.et;
+        struct ei_task_spec *spec = &measured->wl.tasks[i];
+        if (spec->nn_stage_idx != EI_NONE_IDX) {
+            spec->stages[spec->nn_stage_idx].lane_idx = run->tasks[i].nn.lane_idx;
+        }
     }
     if (rc == 0) {
         const struct ei_analysis_options options = {
@@ -75,7 +83,7 @@ int ei_run_admit(const struct ei_run *run, struct einet_error *err)
             .task_cpus = measured->cpus,
             .profiles = measured->profiles,
         };
-        rc = ei_analyze(run->wl, &options, &analysis, &diag);
+        rc = ei_analyze(&measured->wl, &options, &analysis, &diag);
     }
     if (rc == EINET_E_FILE) {
         ei_diagnostics_sort(&diag);

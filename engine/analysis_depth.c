@@ -66,7 +66,11 @@ static double higher_load(const struct ei_analysis_model *model, int32_t i)
     double load = 0.0;
     for (int32_t k = 0; k < model->count; k++) {
         if (k != i && is_higher(model, k, i) && model->group[k] == model->group[i]) {
-            load += (double)median_ns(model, k, 0, model->tasks[k].segment_count - 1) / mean_interarrival_ns(model, k);
+            const int32_t nn = model->nn_segment[k];
+            const bool is_driven = nn != EI_NONE_IDX && model->segments[k][nn].is_driven;
+            const int64_t device_ns = is_driven ? median_ns(model, k, nn, nn) : 0;
+            load += (double)(median_ns(model, k, 0, model->tasks[k].segment_count - 1) - device_ns) /
+                    mean_interarrival_ns(model, k);
         }
     }
     return load < LOAD_MAX ? load : LOAD_MAX;

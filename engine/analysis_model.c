@@ -268,20 +268,6 @@ static void take_emulated(const struct ei_model_spec *spec, struct ei_et_profile
     }
 }
 
-/* The profile beside the weights or the bundle. */
-static int read_profile(const struct ei_model_spec *spec, struct ei_et_profile *et, struct einet_error *err)
-{
-    char path[EI_SPEC_PATH_MAX + 16];
-    ei_model_file_beside(spec, ".et.csv", path, sizeof path);
-    const int rc = ei_et_profile_read(path, et, err);
-    if (rc == 0 && spec->kind == EI_SPEC_MODEL_ZOO && strcmp(et->network, spec->zoo) != 0) {
-        const int mismatch = einet_error_set(err, EINET_E_MISMATCH, "%.200s is of %.64s", path, et->network);
-        et->exits = 0;
-        return mismatch;
-    }
-    return rc;
-}
-
 /* Times of the network of task i into its profile; a real one may be left without when the stage has a budget. */
 static int find_profile(struct ei_analysis_model *model, const struct ei_analysis_options *options, int32_t i,
                         const struct ei_stage_spec *stage, struct ei_diagnostics *diag)
@@ -299,7 +285,7 @@ static int find_profile(struct ei_analysis_model *model, const struct ei_analysi
         add_source(model, i, "emulate p99");
         return 0;
     }
-    const int rc = read_profile(spec, &model->profiles[i], &err);
+    const int rc = ei_model_read_times(spec, &model->wl->lanes[stage->lane_idx], &model->profiles[i], &err);
     if (rc == 0) {
         add_source(model, i, options->quantile == EI_TIME_MAX ? "profile max" : "profile p99");
         return 0;
@@ -348,6 +334,18 @@ static int64_t longest_run_ns(const struct ei_analysis_model *model, int32_t i, 
     return gives_lane_away(spec) && longest_ns < wcet_ns ? longest_ns : 0;
 }
 
+/* What may be in a device's queue when a job gives its lane away. */
+static int64_t queued_ns(const struct ei_analysis_model *model, int32_t i, enum ei_time_quantile q)
+{
+    const struct ei_task_spec *spec = &model->wl->tasks[i];
+    const struct ei_et_profile *et = &model->profiles[i];
+    int64_t longest_ns = 0;
+    for (int32_t k = 1; k < et->exits && model->wl->lanes[spec->stages[spec->nn_stage_idx].lane_idx].depth == 2; k++) {
+        longest_ns = at_quantile(&et->conv[k], q) > longest_ns ? at_quantile(&et->conv[k], q) : longest_ns;
+    }
+    return longest_ns;
+}
+
 /* What is done again: with `restart`, the conv parts up to the exit, each time that the job lost its lane. */
 static int add_restarts(struct ei_analysis_model *model, int32_t i, enum ei_time_quantile q,
                         struct ei_rta_segment *segment, struct ei_diagnostics *diag)
@@ -381,6 +379,7 @@ static int build_network(struct ei_analysis_model *model, const struct ei_analys
     const struct ei_et_profile *et = &model->profiles[i];
     const enum ei_time_quantile q = options->quantile;
     segment->lane = stage->lane_idx;
+    segment->is_driven = ei_lane_is_off_cpu(&model->wl->lanes[stage->lane_idx]);
     if (et->exits == 0) { /* the lane is then taken to be given up at the end only */
         segment->wcet_ns = segment->mandatory_ns = stage->budget_ns;
         return 0;
@@ -393,6 +392,9 @@ static int build_network(struct ei_analysis_model *model, const struct ei_analys
     }
     const int result = add_restarts(model, i, q, segment, diag);
     segment->max_nonpreemptive_ns = longest_run_ns(model, i, q, segment->wcet_ns);
+    if (segment->max_nonpreemptive_ns > 0 && model->wl->lanes[stage->lane_idx].kind == EI_SPEC_LANE_CUDA) {
+        segment->max_nonpreemptive_ns += queued_ns(model, i, q);
+    }
     return result;
 }
 
@@ -449,7 +451,7 @@ static bool may_be_demoted(const struct ei_analysis_model *model, int32_t i)
 {
     int64_t wcet_ns = 0;
     for (int32_t s = 0; s < model->tasks[i].segment_count; s++) {
-        wcet_ns += model->segments[i][s].wcet_ns;
+        wcet_ns += model->segments[i][s].is_driven ? 0 : model->segments[i][s].wcet_ns; /* the watchdog counts CPUs */
     }
     return wcet_ns > ei_watch_limit_ns(model->wl, i);
 }

@@ -371,11 +371,11 @@ static bool fill_loads(struct work *work, struct ei_analysis *out)
             .spec = &wl->lanes[l],
             .used_ppm = lane_ppm[0][l],
             .mandatory_ppm = lane_ppm[1][l],
-            .cap_ppm = cap_ppm,
+            .cap_ppm = ei_lane_is_off_cpu(&wl->lanes[l]) ? EI_RTA_PPM : cap_ppm, /* nobody throttles a device */
             .longest_block_ns = longest_block_ns(&work->model, l),
-            .is_below_cap = lane_ppm[0][l] <= cap_ppm,
         };
-        is_below_cap = is_below_cap && lane_ppm[1][l] <= cap_ppm;
+        out->lanes[l].is_below_cap = lane_ppm[0][l] <= out->lanes[l].cap_ppm;
+        is_below_cap = is_below_cap && lane_ppm[1][l] <= out->lanes[l].cap_ppm;
     }
     return is_below_cap;
 }

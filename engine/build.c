@@ -322,6 +322,7 @@ void ei_run_demolish(struct ei_run *run)
         struct ei_live_task *task = &run->tasks[i];
         ei_task_demolish_planning(task);
         ei_network_destroy(task->nn.net);
+        ei_network_destroy(task->nn.spare.net);
         ei_pre_destroy(task->pre);
         ei_task_close_logs(task);
         ei_slots_fini(task);

@@ -1,6 +1,8 @@
 /* The network of a task: its instance, its place at the lane's gate, its boundary policy. */
 #include "engine/run_state.h"
 
+#include "planner/profile_file.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +10,27 @@
 #define EMULATED_CLASSES 10
 #define EMULATED_SIDE_PX 32
 
-static int open_emulated(struct ei_live_task *task, const struct ei_model_spec *model, struct einet_error *err)
+/* What the lane says of its device, for networks of this task. */
+static struct ei_network_cuda_settings cuda_settings(const struct ei_live_task *task, const struct ei_lane_spec *lane)
+{
+    static const enum ei_cuda_wait waits[] = {
+        [EI_SPEC_WAIT_BLOCK] = EI_CUDA_WAIT_BLOCK,
+        [EI_SPEC_WAIT_POLL] = EI_CUDA_WAIT_POLL,
+        [EI_SPEC_WAIT_SPIN] = EI_CUDA_WAIT_SPIN,
+    };
+    const int32_t priority = task->spec->priority;
+    return (struct ei_network_cuda_settings){
+        .device_idx = lane->device_idx,
+        .priority = priority >= 1 ? priority : 1,
+        .depth = lane->depth,
+        .wait = waits[lane->wait.word],
+        .poll_ns = (int64_t)lane->wait.number,
+        .hang_ns = lane->hang_ns,
+    };
+}
+
+static int open_emulated(const struct ei_live_task *task, const struct ei_model_spec *model,
+                         const struct ei_lane_spec *lane, struct ei_network **out, struct einet_error *err)
 {
     struct ei_network_emulate_config config = {
         .exits = model->block_count,
@@ -17,6 +39,8 @@ static int open_emulated(struct ei_live_task *task, const struct ei_model_spec *
         .height_px = EMULATED_SIDE_PX,
         .width_px = EMULATED_SIDE_PX,
         .seed = task->run->wl->run.seed + (uint64_t)task->idx,
+        .is_on_cuda = lane->kind == EI_SPEC_LANE_CUDA,
+        .cuda = lane->kind == EI_SPEC_LANE_CUDA ? cuda_settings(task, lane) : (struct ei_network_cuda_settings){0},
     };
     if (task->dataset != NULL) {
         const struct ei_dataset_info *data = ei_dataset_info(task->dataset);
@@ -33,64 +57,76 @@ static int open_emulated(struct ei_live_task *task, const struct ei_model_spec *
         config.branch_p99_ns[i] = block->branch.p99_ns;
         config.score[i] = (float)block->score;
     }
-    return ei_network_open_emulate(&config, &task->nn.net, err);
+    return ei_network_open_emulate(&config, out, err);
 }
 
-/* As the task's lane says; all lanes that a task may use say the same. */
-static enum ei_network_backend_kind backend_of(const struct ei_live_task *task)
+/* As the lane says; all lanes that a task may use say the same. */
+static enum ei_network_backend_kind backend_of(const struct ei_lane_spec *lane)
 {
     static const enum ei_network_backend_kind backends[] = {
         [EI_SPEC_BACKEND_AUTO] = EI_NETWORK_AUTO,
         [EI_SPEC_BACKEND_ATEN] = EI_NETWORK_ATEN,
         [EI_SPEC_BACKEND_DNNL] = EI_NETWORK_DNNL,
     };
-    const struct ei_stage_spec *stage = &task->spec->stages[task->spec->nn_stage_idx];
-    return backends[task->run->wl->lanes[stage->lane_idx].backend];
+    return lane->kind == EI_SPEC_LANE_CUDA ? EI_NETWORK_CUDA : backends[lane->backend];
 }
 
 /* Inside a block; of all lanes that a task may use, too. */
-static int32_t threads_of(const struct ei_live_task *task)
+static int32_t threads_of(const struct ei_lane_spec *lane)
 {
-    return task->run->wl->lanes[task->spec->stages[task->spec->nn_stage_idx].lane_idx].threads;
+    return lane->threads > 1 ? lane->threads : 1;
 }
 
-static int open_zoo(const struct ei_live_task *task, const struct ei_model_spec *model,
+static int open_zoo(const struct ei_live_task *task, const struct ei_model_spec *model, const struct ei_lane_spec *lane,
                     const struct ei_network_choice *choice, struct ei_network **out, struct einet_error *err)
 {
     const struct ei_network_zoo_config config = {
         .zoo = model->zoo,
         .weights_path = model->weights,
         .dataset = model->dataset,
-        .threads = threads_of(task),
-        .backend = backend_of(task),
+        .threads = threads_of(lane),
+        .backend = backend_of(lane),
         .choice = choice,
+        .cuda = cuda_settings(task, lane),
     };
     return ei_network_open_zoo(&config, out, err);
 }
 
 static int open_bundle(const struct ei_live_task *task, const struct ei_model_spec *model,
-                       const struct ei_network_choice *choice, struct ei_network **out, struct einet_error *err)
+                       const struct ei_lane_spec *lane, const struct ei_network_choice *choice, struct ei_network **out,
+                       struct einet_error *err)
 {
-    const struct ei_network_bundle_config config = {
-        .dir = model->bundle, .threads = threads_of(task), .backend = backend_of(task), .choice = choice};
+    const struct ei_network_bundle_config config = {.dir = model->bundle,
+                                                    .threads = threads_of(lane),
+                                                    .backend = backend_of(lane),
+                                                    .choice = choice,
+                                                    .cuda = cuda_settings(task, lane)};
     return ei_network_open_bundle(&config, out, err);
 }
 
+static int open_kind(const struct ei_live_task *task, const struct ei_model_spec *model,
+                     const struct ei_lane_spec *lane, const struct ei_network_choice *choice, struct ei_network **out,
+                     struct einet_error *err)
+{
+    return model->kind == EI_SPEC_MODEL_ZOO ? open_zoo(task, model, lane, choice, out, err)
+                                            : open_bundle(task, model, lane, choice, out, err);
+}
+
 /* With the kernels that a profile beside it chose, where they hold here. */
-static int open_weights(struct ei_live_task *task, const struct ei_model_spec *model, struct einet_error *err)
+static int open_weights(struct ei_live_task *task, const struct ei_model_spec *model, const struct ei_lane_spec *lane,
+                        struct ei_network **out, struct einet_error *err)
 {
     const bool is_zoo = model->kind == EI_SPEC_MODEL_ZOO;
     char path[EI_SPEC_PATH_MAX + 16];
     struct ei_kernels kernels = {.list = NULL};
     struct einet_error refused = {0};
-    if (backend_of(task) != EI_NETWORK_ATEN) {
+    if (backend_of(lane) == EI_NETWORK_AUTO || backend_of(lane) == EI_NETWORK_DNNL) {
         ei_model_file_beside(model, ".et.csv", path, sizeof path);
-        ei_kernels_find(path, is_zoo ? model->zoo : NULL, threads_of(task), &kernels);
+        ei_kernels_find(path, is_zoo ? model->zoo : NULL, threads_of(lane), &kernels);
     }
     int rc = EINET_E_MISMATCH;
     if (kernels.choice.kernel_count > 0) {
-        rc = is_zoo ? open_zoo(task, model, &kernels.choice, &task->nn.net, &refused)
-                    : open_bundle(task, model, &kernels.choice, &task->nn.net, &refused);
+        rc = open_kind(task, model, lane, &kernels.choice, out, &refused);
         if (rc == EINET_E_MISMATCH) {
             snprintf(kernels.note, sizeof kernels.note, "kernels not taken: %.150s", refused.text);
         } else if (rc != 0 && err != NULL) {
@@ -98,24 +134,54 @@ static int open_weights(struct ei_live_task *task, const struct ei_model_spec *m
         }
     }
     if (rc == EINET_E_MISMATCH) {
-        rc = is_zoo ? open_zoo(task, model, NULL, &task->nn.net, err)
-                    : open_bundle(task, model, NULL, &task->nn.net, err);
+        rc = open_kind(task, model, lane, NULL, out, err);
     }
     snprintf(task->nn.kernels_note, sizeof task->nn.kernels_note, "%s", kernels.note);
     ei_kernels_fini(&kernels);
     return rc;
 }
 
-static int open_network(struct ei_live_task *task, const struct ei_model_spec *model, struct einet_error *err)
+static int open_network(struct ei_live_task *task, const struct ei_lane_spec *lane, struct ei_network **out,
+                        struct einet_error *err)
 {
+    const struct ei_model_spec *model = &task->run->wl->models[task->spec->stages[task->spec->nn_stage_idx].model_idx];
     switch (model->kind) {
     case EI_SPEC_MODEL_ZOO:
     case EI_SPEC_MODEL_BUNDLE:
-        return open_weights(task, model, err);
+        return open_weights(task, model, lane, out, err);
     case EI_SPEC_MODEL_EMULATE:
-        return open_emulated(task, model, err);
+        return open_emulated(task, model, lane, out, err);
     }
     return -EINVAL;
+}
+
+/* The network on its lane, and on a device with a fallback there, too; when the device is not there, on that alone. */
+static int open_networks(struct ei_live_task *task, struct einet_error *err)
+{
+    struct ei_task_network *nn = &task->nn;
+    const struct ei_lane_spec *lanes = task->run->wl->lanes;
+    const struct ei_lane_spec *lane = &lanes[nn->lane_idx];
+    const bool has_spare = lane->kind == EI_SPEC_LANE_CUDA && lane->fallback_idx >= 0;
+    struct einet_error why = {0};
+    int rc = open_network(task, lane, &nn->net, &why);
+    if (rc == EINET_E_BACKEND && has_spare) {
+        snprintf(nn->not_on_lane, sizeof nn->not_on_lane, "%.300s", why.text);
+        nn->lane_idx = lane->fallback_idx;
+        return open_network(task, &lanes[nn->lane_idx], &nn->net, err);
+    }
+    if (rc == EINET_E_BACKEND && lane->kind == EI_SPEC_LANE_CUDA) {
+        return einet_error_set_at(err, rc, task->run->wl->file, lane->place.line, lane->place.column,
+                                  "lane '%s' cannot run task '%s': %.300s (or give the lane a fallback: cpu)",
+                                  lane->name, task->spec->name, why.text);
+    }
+    if (rc < 0 && err != NULL) {
+        *err = why;
+    }
+    if (rc == 0 && has_spare) {
+        nn->spare.lane_idx = lane->fallback_idx;
+        rc = open_network(task, &lanes[lane->fallback_idx], &nn->spare.net, err);
+    }
+    return rc;
 }
 
 void ei_model_file_beside(const struct ei_model_spec *model, const char *ending, char *out, size_t size_bytes)
@@ -134,6 +200,30 @@ void ei_model_file_beside(const struct ei_model_spec *model, const char *ending,
     if (model->kind != EI_SPEC_MODEL_EMULATE && stem > 0) {
         snprintf(out, size_bytes, "%.*s%s", (int)stem, path, ending);
     }
+}
+
+int ei_model_read_times(const struct ei_model_spec *model, const struct ei_lane_spec *lane, struct ei_et_profile *out,
+                        struct einet_error *err)
+{
+    char path[EI_SPEC_PATH_MAX + 16];
+    const bool is_cuda = lane->kind == EI_SPEC_LANE_CUDA;
+    ei_model_file_beside(model, is_cuda ? ".cuda.et.csv" : ".et.csv", path, sizeof path);
+    const int rc = ei_et_profile_read(path, out, err);
+    if (rc < 0) {
+        return rc;
+    }
+    if (model->kind == EI_SPEC_MODEL_ZOO && strcmp(out->network, model->zoo) != 0) {
+        return einet_error_set_at(err, EINET_E_MISMATCH, path, 0, 0,
+                                  "is of %.64s, the workload asks for %.64s: make profiles with einet profile",
+                                  out->network, model->zoo);
+    }
+    if ((strncmp(out->lane, "cuda:", 5) == 0) != is_cuda) {
+        return einet_error_set_at(err, EINET_E_MISMATCH, path, 0, 0,
+                                  "was measured on lane %.32s, and lane '%s' is of kind %s: make a profile there with "
+                                  "einet profile",
+                                  out->lane, lane->name, is_cuda ? "cuda" : "cpu");
+    }
+    return 0;
 }
 
 /* A network and an input belong together when every picture is of a class the network knows. */
@@ -189,23 +279,31 @@ struct ei_boundary_policy ei_task_boundary_policy(const struct ei_task_spec *spe
 void ei_task_take_seat(struct ei_live_task *task)
 {
     const struct ei_stage_spec *stage = &task->spec->stages[task->spec->nn_stage_idx];
+    const struct ei_lane_spec *lane = &task->run->wl->lanes[task->nn.lane_idx];
     struct ei_task_network *nn = &task->nn;
     for (int32_t i = 0; i <= stage->more_lane_count; i++) {
-        nn->gates[i] = &task->run->gates[i == 0 ? stage->lane_idx : stage->more_lanes[i - 1]];
-        for (int32_t k = 0; k < task->slot_count; k++) {
-            ei_gate_seat_init(nn->gates[i], &task->slots[k].seat, task->idx, task->spec->priority);
-        }
+        nn->gates[i] = &task->run->gates[i == 0 ? nn->lane_idx : stage->more_lanes[i - 1]];
     }
     nn->gate_count = 1 + stage->more_lane_count;
     nn->gate = nn->gates[0];
-    nn->is_gated = task->run->wl->lanes[stage->lane_idx].preempt == EI_SPEC_LANE_PREEMPT_BLOCK;
+    nn->is_gated = lane->preempt == EI_SPEC_LANE_PREEMPT_BLOCK;
+    nn->is_off_cpu = ei_lane_is_off_cpu(lane);
+    for (int32_t k = 0; k < task->slot_count; k++) {
+        for (int32_t i = 0; i < nn->gate_count; i++) {
+            ei_gate_seat_init(nn->gates[i], &task->slots[k].seat, task->idx, task->spec->priority);
+        }
+        if (nn->spare.net != NULL) {
+            ei_gate_seat_init(&task->run->gates[nn->spare.lane_idx], &task->slots[k].seat, task->idx,
+                              task->spec->priority);
+        }
+    }
 }
 
 int ei_task_build_network(struct ei_live_task *task, struct einet_error *err)
 {
     const struct ei_stage_spec *stage = &task->spec->stages[task->spec->nn_stage_idx];
-    const struct ei_model_spec *model = &task->run->wl->models[stage->model_idx];
-    int rc = open_network(task, model, err);
+    task->nn.lane_idx = stage->lane_idx;
+    int rc = open_networks(task, err);
     if (rc == 0) {
         rc = check_input(task, stage, err);
     }

@@ -157,7 +157,7 @@ int ei_course_begin(struct ei_job_slot *slot, struct ei_course *course, int64_t 
     struct ei_job_record *record = &slot->record;
     const int64_t elapsed_ns = now_ns - record->release_ns;
     const struct ei_survival survival = ei_exit_time_begin(slot->task, record->release_ns, elapsed_ns);
-    const int rc = ei_elastic_begin(&slot->task->nn.job, &slot->task->nn.elastic, &slot->task->nn.ws, &survival,
+    const int rc = ei_elastic_begin(&slot->task->nn.job, ei_task_elastic(slot->task), &slot->task->nn.ws, &survival,
                                     elapsed_ns, &course->step);
     if (rc == 0) {
         record->planned_exit = (int16_t)slot->task->nn.job.planned_exit;
@@ -173,7 +173,7 @@ static void note_profile(struct ei_job_slot *slot, int64_t p99_ns)
 
 int ei_course_conv_done(struct ei_job_slot *slot, struct ei_course *course, int32_t k)
 {
-    note_profile(slot, slot->task->nn.et.conv[k].p99_ns);
+    note_profile(slot, ei_task_times(slot->task)->conv[k].p99_ns);
     course->since_point_ns += ei_elastic_step_ns(&slot->task->nn.job, (struct ei_step){.kind = EI_STEP_CONV, .idx = k});
     return ei_elastic_conv_done(&slot->task->nn.job, k, &course->step);
 }
@@ -191,7 +191,7 @@ void ei_course_note_answer(struct ei_job_record *record, const struct ei_answer 
 int ei_course_branch_done(struct ei_job_slot *slot, struct ei_course *course, int32_t k, float confidence,
                           int64_t now_ns)
 {
-    note_profile(slot, slot->task->nn.et.branch[k].p99_ns);
+    note_profile(slot, ei_task_times(slot->task)->branch[k].p99_ns);
     course->since_point_ns +=
         ei_elastic_step_ns(&slot->task->nn.job, (struct ei_step){.kind = EI_STEP_BRANCH, .idx = k});
     return ei_elastic_branch_done(&slot->task->nn.job, k, confidence, now_ns - slot->record.release_ns, &course->step);
@@ -272,6 +272,13 @@ void ei_course_back(struct ei_job_slot *slot, struct ei_course *course, int32_t 
     course->step = slot->task->nn.policy.on_preempt == EI_PREEMPT_RESTART
                        ? ei_elastic_restarted(&slot->task->nn.job, elapsed_ns)
                        : ei_elastic_preempted(&slot->task->nn.job, elapsed_ns);
+}
+
+void ei_course_moved(struct ei_job_slot *slot, struct ei_course *course, int64_t now_ns)
+{
+    slot->task->nn.job.config = ei_task_elastic(slot->task);
+    course->since_point_ns = 0;
+    course->step = ei_elastic_restarted(&slot->task->nn.job, now_ns - slot->record.release_ns);
 }
 
 static uint8_t cause_of(enum ei_stop_reason reason)

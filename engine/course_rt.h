@@ -42,8 +42,8 @@ struct ei_course {
 EINET_RT void ei_course_job_begin(struct ei_job_slot *slot);
 EINET_RT void ei_course_job_end(struct ei_job_slot *slot);
 
-/* Whether jobs of the task are real-time load: of class fifo (or fallen back to it), and not demoted. Class deadline has
- * its own bandwidth, and a job of it that is throttled is no load. */
+/* Whether jobs of the task are real-time load: of class fifo (or fallen back to it), and not demoted. Class deadline
+ * has its own bandwidth, and a job of it that is throttled is no load. */
 EINET_RT bool ei_course_is_real_time(const struct ei_live_task *task);
 
 /* The thread's own priority: its task's, its fallback when SCHED_DEADLINE was refused, 0 when it was demoted. */
@@ -97,6 +97,9 @@ EINET_RT enum ei_boundary_action ei_course_pass(struct ei_job_slot *slot, struct
 
 /* The lane went to next_task_idx and is back. */
 EINET_RT void ei_course_back(struct ei_job_slot *slot, struct ei_course *course, int32_t next_task_idx, int64_t now_ns);
+
+/* The device was lost, and the job is on another lane, where it begins with the first conv part. */
+EINET_RT void ei_course_moved(struct ei_job_slot *slot, struct ei_course *course, int64_t now_ns);
 
 /* The network part ended and its lane was passed to next_task_idx (EI_LANE_NOBODY: nobody waited): complete the record
  * and learn from the exit time. ended_ns: when the last block was over. */

@@ -72,6 +72,17 @@ void ei_cpu_loads_leave(struct ei_cpu_loads *loads, int32_t cpu)
     ei_handoff_guard_unlock(&l->guard);
 }
 
+void ei_cpu_loads_add(struct ei_cpu_loads *loads, int32_t cpu, int64_t used_ns)
+{
+    if (cpu == EI_CPU_LOAD_NONE || used_ns <= 0) {
+        return;
+    }
+    struct ei_cpu_load *l = &loads->cpus[cpu];
+    ei_handoff_guard_lock(&l->guard);
+    ei_load_add(&l->load, ei_mono_now().ns, used_ns);
+    ei_handoff_guard_unlock(&l->guard);
+}
+
 bool ei_cpu_loads_would_pass(struct ei_cpu_loads *loads, int32_t cpu, int64_t extra_ns, double cap)
 {
     if (cpu == EI_CPU_LOAD_NONE) {

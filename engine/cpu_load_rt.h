@@ -40,6 +40,8 @@ EINET_RT int32_t ei_cpu_loads_enter(struct ei_cpu_loads *loads);
 EINET_RT void ei_cpu_loads_enter_on(struct ei_cpu_loads *loads, int32_t cpu);
 /* cpu may be EI_CPU_LOAD_NONE: then nothing happens. */
 EINET_RT void ei_cpu_loads_leave(struct ei_cpu_loads *loads, int32_t cpu);
+/* Count used_ns of a thread that was not active, between leave and enter. */
+EINET_RT void ei_cpu_loads_add(struct ei_cpu_loads *loads, int32_t cpu, int64_t used_ns);
 /* Whether extra_ns more on this CPU would pass the share `cap` of a second. */
 EINET_RT bool ei_cpu_loads_would_pass(struct ei_cpu_loads *loads, int32_t cpu, int64_t extra_ns, double cap);
 

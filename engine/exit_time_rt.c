@@ -132,9 +132,9 @@ static struct ei_survival uniform(const struct ei_live_task *task, int64_t elaps
     /* Without a deadline nothing forces an exit but preemption; twice the network's own length then lets the last exit
      * keep half its worth. */
     const int64_t latest_ns = latest_end_ns(task, elapsed_ns);
-    return ei_survival_uniform(elapsed_ns, latest_ns < INT64_MAX
-                                               ? latest_ns
-                                               : elapsed_ns + 2 * ei_et_profile_total_ns(&task->nn.et, EI_TIME_P50));
+    return ei_survival_uniform(
+        elapsed_ns,
+        latest_ns < INT64_MAX ? latest_ns : elapsed_ns + 2 * ei_et_profile_total_ns(ei_task_times(task), EI_TIME_P50));
 }
 
 /* From the higher-priority tasks that share the lane; where they do not force an exit there is the deadline only. */
@@ -149,7 +149,7 @@ static struct ei_survival from_schedule(struct ei_live_task *task, int64_t relea
             count++;
         }
     }
-    const int64_t horizon_ns = elapsed_ns + 2 * ei_et_profile_total_ns(&task->nn.et, EI_TIME_P99) + 1;
+    const int64_t horizon_ns = elapsed_ns + 2 * ei_et_profile_total_ns(ei_task_times(task), EI_TIME_P99) + 1;
     if (ei_survival_from_schedule(tasks, count, elapsed_ns, horizon_ns, INT64_MAX, &times->table) != 0) {
         return uniform(task, elapsed_ns);
     }
@@ -165,7 +165,7 @@ static struct ei_survival with_deadline(struct ei_live_task *task, struct ei_sur
         return source;
     }
     /* The network must have ended by then; atomic branches are asked for when they begin. */
-    const int64_t branch_ns = task->nn.elastic.is_branch_atomic ? times->branch_max_ns : 0;
+    const int64_t branch_ns = ei_task_elastic(task)->is_branch_atomic ? times->branch_max_ns : 0;
     int64_t end_ns = latest_ns - branch_ns - expected_demand_ns(task, elapsed_ns, latest_ns);
     end_ns = end_ns > elapsed_ns ? end_ns : elapsed_ns;
     const int64_t begin_ns = end_ns - times->spread_ns > elapsed_ns ? end_ns - times->spread_ns : elapsed_ns;

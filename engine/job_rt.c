@@ -167,6 +167,19 @@ static int run_timed_cpu_stage(struct ei_job_slot *slot, int32_t stage_idx)
     return rc;
 }
 
+/* A device failed, which cannot take back the answers that the job has: it goes on with the best. */
+static int keep_answer(struct ei_job_slot *slot, int rc)
+{
+    const struct ei_live_task *task = slot->task;
+    const bool is_kept = rc == EINET_E_BACKEND && task->run->wl->lanes[task->nn.lane_idx].kind == EI_SPEC_LANE_CUDA &&
+                         (slot->record.flags & EI_JOB_ANSWERED) != 0 && slot->record.outcome != EI_JOB_ABORTED;
+    if (is_kept) {
+        slot->record.cause = EI_CAUSE_FAULT;
+        (void)ei_answer_finalize(&slot->task->answer); /* the network stage is still this job's */
+    }
+    return is_kept ? 0 : rc;
+}
+
 static int run_stages(struct ei_job_slot *slot)
 {
     const struct ei_live_task *task = slot->task;
@@ -178,8 +191,9 @@ static int run_stages(struct ei_job_slot *slot)
         if (task->spec->stages[i].kind == EI_SPEC_STAGE_NN) {
             rc = ei_job_run_network(slot);
             if (rc < 0) {
-                note_fault(slot, "the network", ei_network_fault_text(task->nn.net));
+                note_fault(slot, "the network", ei_network_fault_text(ei_task_running(task)));
             }
+            rc = keep_answer(slot, rc);
         } else {
             rc = run_timed_cpu_stage(slot, i);
             (void)ei_course_stage_end(slot, ei_mono_now().ns);
@@ -194,8 +208,8 @@ static int run_stages(struct ei_job_slot *slot)
 static bool is_overloaded(const struct ei_job_slot *slot)
 {
     const struct ei_live_task *task = slot->task;
-    return task->nn.net != NULL && ei_course_is_real_time(task) &&
-           ei_slot_would_pass(slot, task->nn.first_answer_ns, task->run->loads.hard_cap);
+    return task->nn.net != NULL && ei_course_is_real_time(task) && !ei_task_is_off_cpu(task) &&
+           ei_slot_would_pass(slot, ei_task_first_answer_ns(task), task->run->loads.hard_cap);
 }
 
 static void finish(struct ei_job_slot *slot, int rc)

@@ -237,6 +237,7 @@ static int keep_house(struct ei_run *run, struct ei_drain *drain)
             atomic_store_explicit(&run->is_cancelled, true, memory_order_release);
         }
         ei_watchdog_beat(run, run->options->messages);
+        ei_run_say_moves(run, run->options->messages);
         ei_drain_cycle(drain);
         const int64_t now_ns = ei_mono_now().ns;
         if (now_ns > run->t0_ns) {
@@ -291,11 +292,15 @@ static int finish(struct ei_run *run, struct ei_drain *drain, int ended_by, stru
         external[i] = ei_external_count(&run->tasks[i].external);
     }
     struct ei_metrics_demotion demotions[EI_TASKS_MAX];
+    struct ei_metrics_degraded moves[EI_TASKS_MAX];
+    static char move_texts[EI_TASKS_MAX][EI_SPARE_TEXT_MAX]; /* one run at a time */
     struct ei_metrics_totals totals = {
         .expected = expected,
         .external = external,
         .demotions = demotions,
         .demotion_count = ei_watch_demotions(run, demotions),
+        .degraded = moves,
+        .degraded_count = ei_run_list_moves(run, moves, move_texts),
         .duration_ns = length_ns > 0 ? length_ns : 0, /* a signal may come before t0 */
         .is_ended_early = length_ns < run->wl->run.warmup_ns + run->duration_ns,
         .end_signal = ended_by,
@@ -311,6 +316,7 @@ static int finish(struct ei_run *run, struct ei_drain *drain, int ended_by, stru
     out->is_identity_ok = ei_collector_is_identity_ok(drain->collector);
     out->is_ended_early = totals.is_ended_early;
     out->demoted_tasks = totals.demotion_count;
+    out->moved_tasks = totals.degraded_count;
     out->faulty_jobs = atomic_load(&run->faulty_jobs);
     snprintf(out->out_dir, sizeof out->out_dir, "%s", run->out_dir);
     snprintf(out->fault_text, sizeof out->fault_text, "%s", run->fault.text);
@@ -336,6 +342,7 @@ static int run_threads(struct ei_run *run, struct ei_live_result *out, struct ei
     ei_external_shut(run);
     ei_watchdog_stop(run);
     ei_watchdog_beat(run, run->options->messages); /* says what happened since the last cycle */
+    ei_run_say_moves(run, run->options->messages);
     ei_probes_stop(run);
     ei_replanners_stop(run);
     if (rc == 0) {

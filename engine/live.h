@@ -34,6 +34,7 @@ struct ei_live_result {
     bool is_identity_ok;
     bool is_ended_early;
     int32_t demoted_tasks;                 /* that the watchdog took out of real time */
+    int32_t moved_tasks;                   /* that left a lost device for the fallback of their lane */
     int32_t faulty_jobs;                   /* jobs whose stage failed */
     char fault_text[EINET_ERROR_TEXT_MAX]; /* of the first one; "" = none */
 };

@@ -15,7 +15,7 @@ static int64_t needed_ns(const struct ei_live_task *task)
                   : stage->budget_ns != EI_NONE_NS ? stage->budget_ns
                                                    : 0;
     }
-    if (task->nn.et.exits > 0) {
+    if (task->nn.et.exits > 0 && !task->nn.is_off_cpu) {
         sum_ns +=
             ei_analysis_is_elastic(spec) ? task->nn.first_answer_ns : ei_et_profile_total_ns(&task->nn.et, EI_TIME_P99);
     }

@@ -82,10 +82,33 @@ static bool is_replan_overlapped(const struct ei_job_slot *slot)
     return slot->task->planning.replanner != NULL && slot->task->planning.replanner->is_on;
 }
 
+static int compute(struct ei_job_slot *slot, struct ei_step step)
+{
+    struct ei_network *net = ei_task_running(slot->task);
+    return step.kind == EI_STEP_CONV ? ei_network_run_conv(net, step.idx)
+                                     : ei_network_run_branch(net, step.idx, slot->logits);
+}
+
+/* The block of the step. While a device computes it the job is no load of its CPU. */
+static int run_block(struct ei_job_slot *slot, struct ei_step step)
+{
+    struct ei_live_task *task = slot->task;
+    if (!ei_task_is_off_cpu(task)) {
+        return compute(slot, step);
+    }
+    ei_activity_leave(slot, ei_mono_now().ns);
+    ei_slot_deactivate(slot);
+    const int rc = compute(slot, step);
+    const int64_t used_ns = ei_activity_return(slot, ei_elastic_step_ns(&task->nn.job, step), ei_mono_now().ns);
+    ei_slot_activate(slot);
+    ei_cpu_loads_add(&task->run->loads, slot->cpu, used_ns);
+    return rc;
+}
+
 /* Conv part k, during which a new plan may have been made. */
 static int run_conv(struct ei_job_slot *slot, struct ei_course *course, int32_t k)
 {
-    int rc = ei_network_run_conv(slot->task->nn.net, k);
+    int rc = run_block(slot, (struct ei_step){.kind = EI_STEP_CONV, .idx = k});
     if (rc == 0) {
         rc = ei_course_conv_done(slot, course, k);
     }
@@ -98,7 +121,7 @@ static int run_conv(struct ei_job_slot *slot, struct ei_course *course, int32_t 
 /* Branch k, its answer, and a new plan: here, or while the next conv part runs when there is one to run. */
 static int run_branch(struct ei_job_slot *slot, struct ei_course *course, int32_t k)
 {
-    int rc = ei_network_run_branch(slot->task->nn.net, k, slot->logits);
+    int rc = run_block(slot, (struct ei_step){.kind = EI_STEP_BRANCH, .idx = k});
     if (rc < 0) {
         return rc;
     }
@@ -127,11 +150,13 @@ static int run_step(struct ei_job_slot *slot, struct ei_course *course, bool *ow
         *owes_preemption_record = false;
         push_preemption(slot, start_ns);
     }
-    const bool is_timed = slot->task->spec->stages[slot->stage.stage_idx].budget_ns != EI_NONE_NS;
+    const bool is_off_cpu = ei_task_is_off_cpu(slot->task);
+    const bool is_timed = slot->task->spec->stages[slot->stage.stage_idx].budget_ns != EI_NONE_NS && !is_off_cpu;
     const int64_t used_ns = is_timed ? ei_thread_used_ns() : 0;
     const int rc = step.kind == EI_STEP_CONV ? run_conv(slot, course, step.idx) : run_branch(slot, course, step.idx);
-    slot->stage.used_ns += is_timed ? ei_thread_used_ns() - used_ns : 0;
-    slot->record.lane_busy_ns += ei_mono_now().ns - start_ns;
+    const int64_t busy_ns = ei_mono_now().ns - start_ns;
+    slot->stage.used_ns += is_timed ? ei_thread_used_ns() - used_ns : is_off_cpu ? busy_ns : 0;
+    slot->record.lane_busy_ns += busy_ns;
     return rc;
 }
 
@@ -153,8 +178,8 @@ static int yield_lane(struct ei_job_slot *slot, struct ei_course *course, int64_
     if (slot->task->nn.policy.on_preempt != EI_PREEMPT_RESTART || course->step.kind == EI_STEP_FINISH) {
         return 0;
     }
-    ei_network_end(slot->task->nn.net);
-    return ei_network_begin(slot->task->nn.net, slot->input_chw, slot->record.sample_idx, slot->record.label);
+    ei_network_end(ei_task_running(slot->task));
+    return ei_network_begin(ei_task_running(slot->task), slot->input_chw, slot->record.sample_idx, slot->record.label);
 }
 
 static int pass_boundary(struct ei_job_slot *slot, struct ei_course *course)
@@ -163,25 +188,86 @@ static int pass_boundary(struct ei_job_slot *slot, struct ei_course *course)
     struct ei_boundary b = ei_course_look(slot, now_ns);
     b.is_cancelled = ei_run_is_cancelled(slot->task->run, now_ns);
     b.is_higher_waiting = slot->task->nn.is_gated && ei_gate_is_higher_waiting(slot->task->nn.gate);
-    b.is_load_capped = b.has_answer && b.next_answer_ns > 0 && ei_slot_would_crowd(slot, b.next_answer_ns);
+    b.is_load_capped = b.has_answer && b.next_answer_ns > 0 && !ei_task_is_off_cpu(slot->task) &&
+                       ei_slot_would_crowd(slot, b.next_answer_ns);
     if (ei_course_pass(slot, course, &b) == EI_BOUNDARY_YIELD) {
         return yield_lane(slot, course, now_ns);
     }
     return 0;
 }
 
-static int run_blocks(struct ei_job_slot *slot, struct ei_course *course, bool *owes_preemption_record)
+/* ---- a device that is lost ---- */
+
+/* Whether the task has to go on elsewhere after rc of its network. */
+static bool must_move(const struct ei_job_slot *slot, int rc)
+{
+    const struct ei_task_network *nn = &slot->task->nn;
+    return rc == EINET_E_BACKEND && nn->spare.net != NULL && !ei_task_is_on_spare(slot->task) &&
+           ei_network_is_lost(nn->net);
+}
+
+/* From the lane of the device, which others then leave likewise, to the spare's, which the job asks for as for its
+ * first. */
+static void change_lane(struct ei_job_slot *slot, bool *owes_preemption_record)
 {
     struct ei_task_network *nn = &slot->task->nn;
-    struct ei_job_record *record = &slot->record;
-    int rc = ei_network_begin(nn->net, slot->input_chw, record->sample_idx, record->label);
+    const int64_t now_ns = ei_mono_now().ns;
+    if (*owes_preemption_record) {
+        push_preemption(slot, now_ns);
+    }
+    ei_network_end(nn->net);
+    ei_activity_cut(slot, now_ns);
+    slot->record.part_ns[EI_PART_BLOCKING] += slot->seat.below_ns;
+    slot->record.part_ns[EI_PART_LANE_QUEUE] += slot->seat.queue_ns;
+    (void)ei_gate_release(nn->gate, &slot->seat, now_ns, false);
+    ei_task_take_spare(slot->task, slot->record.job_idx, now_ns);
+    take_lane(slot, ei_mono_now().ns);
+    *owes_preemption_record = slot->seat.victim_task_idx >= 0;
+}
+
+static int begin_network(struct ei_job_slot *slot, bool *owes_preemption_record)
+{
+    const struct ei_job_record *record = &slot->record;
+    int rc = ei_network_begin(ei_task_running(slot->task), slot->input_chw, record->sample_idx, record->label);
+    if (must_move(slot, rc)) {
+        change_lane(slot, owes_preemption_record);
+        rc = ei_network_begin(ei_task_running(slot->task), slot->input_chw, record->sample_idx, record->label);
+    }
+    return rc;
+}
+
+/* In the middle of the job: at the boundary before the block that failed. */
+static int move(struct ei_job_slot *slot, struct ei_course *course, bool *owes_preemption_record)
+{
+    const struct ei_job_record *record = &slot->record;
+    struct ei_replanner *replanner = slot->task->planning.replanner;
+    if (replanner != NULL) {
+        replanner->is_awaited = false; /* it plans with the times of the device */
+    }
+    change_lane(slot, owes_preemption_record);
+    const int rc = ei_network_begin(ei_task_running(slot->task), slot->input_chw, record->sample_idx, record->label);
+    if (rc == 0) {
+        ei_course_moved(slot, course, ei_mono_now().ns);
+    }
+    return rc;
+}
+
+static int run_blocks(struct ei_job_slot *slot, struct ei_course *course, bool *owes_preemption_record)
+{
+    int rc = begin_network(slot, owes_preemption_record);
     if (rc == 0) {
         rc = ei_course_begin(slot, course, ei_mono_now().ns);
     }
     while (rc == 0 && course->step.kind != EI_STEP_FINISH) {
         rc = run_step(slot, course, owes_preemption_record);
+        if (must_move(slot, rc)) {
+            rc = move(slot, course, owes_preemption_record);
+        }
         if (rc == 0 && course->step.kind != EI_STEP_FINISH) {
             rc = pass_boundary(slot, course);
+        }
+        if (must_move(slot, rc)) { /* it had to begin again */
+            rc = move(slot, course, owes_preemption_record);
         }
     }
     return rc;
@@ -191,6 +277,9 @@ int ei_job_run_network(struct ei_job_slot *slot)
 {
     struct ei_task_network *nn = &slot->task->nn;
     struct ei_course course = {0};
+    if (must_move(slot, EINET_E_BACKEND)) { /* another task has found out */
+        ei_task_take_spare(slot->task, slot->record.job_idx, ei_mono_now().ns);
+    }
     take_lane(slot, ei_mono_now().ns);
     bool owes_preemption_record = slot->seat.victim_task_idx >= 0;
     const int rc = run_blocks(slot, &course, &owes_preemption_record);
@@ -201,7 +290,7 @@ int ei_job_run_network(struct ei_job_slot *slot)
     ei_activity_cut(slot, ei_mono_now().ns);
     const int32_t next =
         nn->is_gated ? ei_gate_release(nn->gate, &slot->seat, ei_mono_now().ns, course.is_preempted) : EI_LANE_NOBODY;
-    ei_network_end(nn->net);
+    ei_network_end(ei_task_running(slot->task));
     ei_course_end(slot, &course, next, ended_ns, ei_mono_now().ns);
     if (rc == 0 && slot->record.exit_idx >= 0 && slot->record.outcome != EI_JOB_ABORTED) {
         (void)ei_answer_finalize(&slot->task->answer); /* here, where no other job of the task publishes */

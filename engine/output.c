@@ -15,7 +15,7 @@
 #define BACKENDS_TEXT_MAX 4096
 #define ENVIRONMENT_TEXT_MAX 2048
 #define WARNINGS_TEXT_MAX 2600
-#define DEGRADED_MAX (EI_PRIVILEGE_COUNT + 2)
+#define DEGRADED_MAX (EI_PRIVILEGE_COUNT + 2 + EI_TASKS_MAX)
 #define WORKLOAD_FILE "workload.yaml"
 #define PARTIAL ".partial"
 
@@ -228,7 +228,8 @@ static int32_t list_degraded(const struct ei_run *run, struct ei_metrics_degrade
             .fix = "run on a machine, or in a CPU set, of two or more CPUs",
         };
     }
-    return count;
+    static char lanes[EI_TASKS_MAX][EI_SPARE_TEXT_MAX]; /* one run at a time */
+    return count + ei_run_list_replaced(run, &out[count], lanes);
 }
 
 /* Version of libtorch when a network of this run computes with it, else NULL. */
@@ -294,7 +295,7 @@ int ei_run_create_collector(struct ei_run *run, struct ei_collector **out, struc
 {
     struct ei_metrics_task tasks[EI_TASKS_MAX];
     struct ei_metrics_degraded degraded[DEGRADED_MAX];
-    char texts[DEGRADED_MAX][DEGRADED_TEXT_MAX], host[128] = "";
+    char texts[EI_PRIVILEGE_COUNT][DEGRADED_TEXT_MAX], host[128] = "";
     char asked_throttle[64];
     for (int32_t i = 0; i < run->wl->task_count; i++) {
         tasks[i] = ei_task_describe(&run->tasks[i]);

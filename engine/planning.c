@@ -216,11 +216,11 @@ void ei_task_settle_replans(struct ei_live_task *task)
 
 /* ---- who shares what ---- */
 
-/* Time of a task's stages before its network, and of a whole job. */
-static void job_times(const struct ei_live_task *task, int64_t *out_before_ns, int64_t *out_all_ns)
+/* Time of a task's stages before its network, and of a whole job or of what it does beside its network. */
+static void job_times(const struct ei_live_task *task, bool no_network, int64_t *out_before_ns, int64_t *out_all_ns)
 {
     *out_before_ns = 0;
-    *out_all_ns = task->nn.et.exits > 0 ? ei_et_profile_total_ns(&task->nn.et, EI_TIME_P50) : 0;
+    *out_all_ns = task->nn.et.exits > 0 && !no_network ? ei_et_profile_total_ns(&task->nn.et, EI_TIME_P50) : 0;
     for (int32_t i = 0; i < task->spec->stage_count; i++) {
         const int64_t spin_ns = task->spec->stages[i].spin_ns != EI_NONE_NS ? task->spec->stages[i].spin_ns : 0;
         *out_before_ns += i < task->spec->nn_stage_idx ? spin_ns : 0;
@@ -234,7 +234,7 @@ static int64_t chain_before_ns(const struct ei_run *run, int32_t task_idx)
     int64_t sum_ns = 0, before_ns, all_ns;
     while (run->wl->tasks[task_idx].arrival.model == EI_ARRIVAL_AFTER) {
         task_idx = run->wl->tasks[task_idx].arrival.after_idx;
-        job_times(&run->tasks[task_idx], &before_ns, &all_ns);
+        job_times(&run->tasks[task_idx], false, &before_ns, &all_ns);
         sum_ns += all_ns;
     }
     return sum_ns;
@@ -274,7 +274,9 @@ static void settle_task(struct ei_run *run, struct ei_live_task *task)
             .shares_lane = shares_lane(&task->nn, &other->nn),
             .cpu_share = share_of_cpus(&other->cpus, &task->cpus),
         };
-        job_times(other, &sharer.before_lane_ns, &sharer.demand_ns);
+        const bool is_elsewhere =
+            other->nn.is_off_cpu && !sharer.shares_lane; /* on a device that this task does not use */
+        job_times(other, is_elsewhere, &sharer.before_lane_ns, &sharer.demand_ns);
         sharer.arrival = &run->wl->tasks[ei_workload_chain_head(run->wl, i)].arrival;
         sharer.chain_ns = chain_before_ns(run, i);
         sharer.before_lane_ns += sharer.chain_ns;

@@ -44,17 +44,34 @@
 #define EI_PROBES_MAX 64
 #define EI_TASK_LOGS_MAX (EI_STAGES_MAX * EI_STAGE_OPS_MAX)
 #define EI_JOB_SLOTS_MAX EI_PIPELINE_JOBS_MAX
+#define EI_NOT_ON_LANE_MAX 320
 
 struct ei_run;
 
+/* Where jobs go on when the device of their lane is lost (spare_rt.c). What it is, is settled before the run. */
+struct ei_task_spare {
+    struct ei_network *net; /* NULL: nowhere */
+    int32_t lane_idx;
+    struct ei_et_profile et;
+    struct ei_elastic_config elastic;
+    int64_t first_answer_ns;
+    atomic_bool is_taken;            /* jobs run there; what the job that found out writes comes before it */
+    int64_t taken_ns, taken_job_idx; /* since t0 */
+    bool is_reported;                /* to the user; the housekeeper's */
+};
+
 /* The network part of a task. */
 struct ei_task_network {
-    struct ei_network *net;                   /* NULL: no network stage */
+    struct ei_network *net;               /* of the lane on which the task starts; NULL: no network stage */
+    int32_t lane_idx;                     /* that lane, or the first of several */
+    char not_on_lane[EI_NOT_ON_LANE_MAX]; /* why it is not the lane of the file but its fallback; "" = it is */
+    struct ei_task_spare spare;
     char kernels_note[EI_KERNELS_NOTE_MAX];   /* of a choice beside its weights; "" = none */
     struct ei_lane_gate *gate;                /* that the job in this stage holds or asks for */
     struct ei_lane_gate *gates[EI_LANES_MAX]; /* that it may use, in the order in which they are tried */
     int32_t gate_count;
-    bool is_gated; /* false: a lane with preempt: kernel, which nobody holds */
+    bool is_gated;   /* false: a lane with preempt: kernel, which nobody holds */
+    bool is_off_cpu; /* blocks run on a device, and the job leaves its CPU meanwhile: ei_task_is_off_cpu */
     struct ei_boundary_policy policy;
     struct ei_elastic_config elastic;
     struct ei_et_profile et; /* measured at start on this machine */
@@ -143,6 +160,39 @@ struct ei_live_task {
     struct ei_task_rt rt;
 };
 
+/* Whether the jobs of the task run on the fallback of their lane, because the device was lost. */
+static inline bool ei_task_is_on_spare(const struct ei_live_task *task)
+{
+    return atomic_load_explicit(&task->nn.spare.is_taken, memory_order_acquire);
+}
+
+/* What goes with that: the network that computes them, its block times, what plans are made from, when its first answer
+ * comes, and whether a job is off its CPU in a block. */
+static inline struct ei_network *ei_task_running(const struct ei_live_task *task)
+{
+    return ei_task_is_on_spare(task) ? task->nn.spare.net : task->nn.net;
+}
+
+static inline const struct ei_et_profile *ei_task_times(const struct ei_live_task *task)
+{
+    return ei_task_is_on_spare(task) ? &task->nn.spare.et : &task->nn.et;
+}
+
+static inline const struct ei_elastic_config *ei_task_elastic(const struct ei_live_task *task)
+{
+    return ei_task_is_on_spare(task) ? &task->nn.spare.elastic : &task->nn.elastic;
+}
+
+static inline int64_t ei_task_first_answer_ns(const struct ei_live_task *task)
+{
+    return ei_task_is_on_spare(task) ? task->nn.spare.first_answer_ns : task->nn.first_answer_ns;
+}
+
+static inline bool ei_task_is_off_cpu(const struct ei_live_task *task)
+{
+    return task->nn.is_off_cpu && !ei_task_is_on_spare(task);
+}
+
 /* A data set that several tasks may share. */
 struct ei_run_input {
     const struct ei_input_spec *spec; /* the first task's */
@@ -211,10 +261,16 @@ int ei_run_make_tasks(struct ei_run *run, struct einet_error *err);
 /* Make every object of the run: inputs, gates, networks, buffers, rings. On error ei_run_demolish frees what exists. */
 int ei_run_build(struct ei_run *run, struct einet_error *err);
 void ei_run_demolish(struct ei_run *run);
-/* Introduce a network task to the gates that it may use. */
+/* Introduce a network task to the gates that it may use, from nn.lane_idx on, and to its spare's. */
 void ei_task_take_seat(struct ei_live_task *task);
-/* The network, its policy and its planner configuration. */
+/* The network, its policy and its planner configuration. A device that is not there is replaced by its lane's fallback.
+ */
 int ei_task_build_network(struct ei_live_task *task, struct einet_error *err);
+/* The profile of block times that belongs to the model's weights or bundle on such a lane: NAME.et.csv of a CPU,
+ * NAME.cuda.et.csv of a device. Returns 0; EINET_E_FILE; EINET_E_MISMATCH (of another network, or another kind of
+ * lane). */
+int ei_model_read_times(const struct ei_model_spec *model, const struct ei_lane_spec *lane, struct ei_et_profile *out,
+                        struct einet_error *err);
 /* The file that belongs to a model's weights or bundle by its name: "x.safetensors" or "x/" -> "x" and the ending; ""
  * when the model has neither. */
 void ei_model_file_beside(const struct ei_model_spec *model, const char *ending, char *out, size_t size_bytes);
@@ -229,6 +285,22 @@ int64_t ei_task_after_network_ns(const struct ei_task_spec *spec);
 enum ei_lane_order ei_run_lane_order(const struct ei_workload *wl);
 /* Execution that the stages outside the network need at most; -1 = not known of one of them. */
 int64_t ei_task_cpu_profile_ns(const struct ei_task_spec *spec);
+
+/* ---- spare.c, spare_rt.c ---- */
+
+/* Jobs of the task run on its spare from now on: the job job_idx has found the device lost. The task's job in the
+ * network stage; it holds no lane. */
+EINET_RT void ei_task_take_spare(struct ei_live_task *task, int64_t job_idx, int64_t now_ns);
+/* The spare's configuration, from that of the lane and its own block times. */
+void ei_task_configure_spare(struct ei_live_task *task);
+/* Say on messages (may be NULL) which tasks have moved since the last call. Thread: the housekeeper. */
+void ei_run_say_moves(struct ei_run *run, FILE *messages);
+/* The reasons why the run is degraded: tasks that do not run on the lane of the file, and, when it is over, tasks that
+ * left it. texts: one of EI_SPARE_TEXT_MAX bytes for each. Return the count, at most one a task. */
+#define EI_SPARE_TEXT_MAX 640
+int32_t ei_run_list_replaced(const struct ei_run *run, struct ei_metrics_degraded *out,
+                             char (*texts)[EI_SPARE_TEXT_MAX]);
+int32_t ei_run_list_moves(const struct ei_run *run, struct ei_metrics_degraded *out, char (*texts)[EI_SPARE_TEXT_MAX]);
 
 /* ---- storage.c ---- */
 

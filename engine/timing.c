@@ -16,31 +16,30 @@
 #define MEASURED_MAX_NS (300 * EI_NS_PER_MS) /* of real-time load at start, per task */
 #define REST_SHARE 3                         /* a third of that time is slept off, so that Linux does not throttle */
 
-static int backend_fault(const struct ei_live_task *task, int rc, struct einet_error *err)
+static int backend_fault(const struct ei_live_task *task, const struct ei_network *net, int rc, struct einet_error *err)
 {
     return einet_error_set(err, rc, "task '%s': the network failed while it was warmed up: %s", task->spec->name,
-                           ei_network_fault_text(task->nn.net));
+                           ei_network_fault_text(net));
 }
 
 /* One inference with every exit; out_*_ns may be NULL. */
-static int run_once(struct ei_job_slot *slot, int64_t *out_conv_ns, int64_t *out_branch_ns)
+static int run_once(struct ei_job_slot *slot, struct ei_network *net, int64_t *out_conv_ns, int64_t *out_branch_ns)
 {
-    struct ei_task_network *nn = &slot->task->nn;
-    const int32_t exits = ei_network_info(nn->net)->exits;
-    int rc = ei_network_begin(nn->net, slot->input_chw, -1, -1);
+    const int32_t exits = ei_network_info(net)->exits;
+    int rc = ei_network_begin(net, slot->input_chw, -1, -1);
     for (int32_t k = 0; rc == 0 && k < exits; k++) {
         const int64_t t0 = ei_mono_now().ns;
-        rc = ei_network_run_conv(nn->net, k);
+        rc = ei_network_run_conv(net, k);
         const int64_t t1 = ei_mono_now().ns;
         if (rc == 0) {
-            rc = ei_network_run_branch(nn->net, k, slot->logits);
+            rc = ei_network_run_branch(net, k, slot->logits);
         }
         if (out_conv_ns != NULL) {
             out_conv_ns[k] = t1 - t0;
             out_branch_ns[k] = ei_mono_now().ns - t1;
         }
     }
-    ei_network_end(nn->net);
+    ei_network_end(net);
     return rc;
 }
 
@@ -54,14 +53,21 @@ static void load_first_sample(struct ei_job_slot *slot)
     }
 }
 
+static int warm_up(struct ei_job_slot *slot, struct ei_network *net, struct einet_error *err)
+{
+    int rc = ei_network_thread_enter(net);
+    for (int i = 0; rc == 0 && i < WARM_UP_RUNS; i++) {
+        rc = run_once(slot, net, NULL, NULL);
+    }
+    return rc < 0 ? backend_fault(slot->task, net, rc, err) : 0;
+}
+
 int ei_task_warm_up(struct ei_job_slot *slot, struct einet_error *err)
 {
-    int rc = ei_network_thread_enter(slot->task->nn.net);
+    const struct ei_task_network *nn = &slot->task->nn;
     load_first_sample(slot);
-    for (int i = 0; rc == 0 && i < WARM_UP_RUNS; i++) {
-        rc = run_once(slot, NULL, NULL);
-    }
-    return rc < 0 ? backend_fault(slot->task, rc, err) : 0;
+    const int rc = warm_up(slot, nn->net, err);
+    return rc == 0 && nn->spare.net != NULL ? warm_up(slot, nn->spare.net, err) : rc;
 }
 
 static int compare_ns(const void *a, const void *b)
@@ -154,20 +160,21 @@ static struct ei_search to_search(const struct ei_live_task *task)
     return (struct ei_search){.kind = EI_SEARCH_EXACT};
 }
 
-static int measure_blocks(struct ei_job_slot *slot, struct einet_error *err)
+static int measure_blocks(struct ei_job_slot *slot, struct ei_network *net, int32_t lane_idx, struct ei_et_profile *et,
+                          struct einet_error *err)
 {
-    struct ei_live_task *task = slot->task;
+    const struct ei_live_task *task = slot->task;
+    const struct ei_lane_spec *lane = &task->run->wl->lanes[lane_idx];
     static int64_t conv_ns[EI_EXITS_MAX][MEASURED_RUNS],
         branch_ns[EI_EXITS_MAX][MEASURED_RUNS]; /* one turn at a time */
     int64_t one_conv_ns[EI_EXITS_MAX], one_branch_ns[EI_EXITS_MAX];
-    struct ei_et_profile *et = &task->nn.et;
-    const struct ei_network_info *info = ei_network_info(task->nn.net);
+    const struct ei_network_info *info = ei_network_info(net);
     const int64_t begin_ns = ei_mono_now().ns;
     int runs = 0;
     while (runs < MEASURED_RUNS && (runs < MEASURED_RUNS_MIN || ei_mono_now().ns - begin_ns < MEASURED_MAX_NS)) {
-        const int rc = run_once(slot, one_conv_ns, one_branch_ns);
+        const int rc = run_once(slot, net, one_conv_ns, one_branch_ns);
         if (rc < 0) {
-            return backend_fault(task, rc, err);
+            return backend_fault(task, net, rc, err);
         }
         for (int32_t k = 0; k < info->exits; k++) {
             conv_ns[k][runs] = one_conv_ns[k];
@@ -182,7 +189,11 @@ static int measure_blocks(struct ei_job_slot *slot, struct einet_error *err)
     snprintf(et->network, sizeof et->network, "%s", info->name);
     snprintf(et->weights_sha256, sizeof et->weights_sha256, "%s", info->weights_sha256);
     snprintf(et->machine, sizeof et->machine, "%.100s", task->run->machine.cpu_model);
-    snprintf(et->lane, sizeof et->lane, "cpu");
+    if (lane->kind == EI_SPEC_LANE_CUDA) {
+        snprintf(et->lane, sizeof et->lane, "cuda:%d", lane->device_idx);
+    } else {
+        snprintf(et->lane, sizeof et->lane, "cpu");
+    }
     for (int32_t k = 0; k < info->exits; k++) {
         et->conv[k] = stats_of(conv_ns[k], runs);
         et->branch[k] = stats_of(branch_ns[k], runs);
@@ -227,7 +238,11 @@ int ei_task_measure(struct ei_job_slot *slot, struct einet_error *err)
 {
     struct ei_live_task *task = slot->task;
     float score[EI_EXITS_MAX];
-    int rc = measure_blocks(slot, err);
+    struct ei_task_spare *spare = &task->nn.spare;
+    int rc = measure_blocks(slot, task->nn.net, task->nn.lane_idx, &task->nn.et, err);
+    if (rc == 0 && spare->net != NULL) {
+        rc = measure_blocks(slot, spare->net, spare->lane_idx, &spare->et, err);
+    }
     if (rc < 0) {
         return rc;
     }
@@ -238,6 +253,9 @@ int ei_task_measure(struct ei_job_slot *slot, struct einet_error *err)
     rc = ei_task_configure_plan(task, score, count, err);
     if (rc == 0) {
         ei_task_settle_replans(task);
+        if (spare->net != NULL) {
+            ei_task_configure_spare(task);
+        }
     }
     return rc;
 }

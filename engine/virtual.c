@@ -245,6 +245,10 @@ static bool begin_block(struct virtual_run *v, struct virtual_slot *vs)
     const int64_t block_ns = ei_virtual_network_time_ns(task, &v->tasks[task->idx].network, vs->course.step);
     vs->phase = PHASE_DONE;
     vs->slot->stage.used_ns += block_ns;
+    if (task->nn.is_off_cpu && block_ns > 0) {
+        ei_virtual_device_begin(v, vs, block_ns);
+        return false;
+    }
     ei_virtual_compute(&v->cpus, vs->slot->idx, block_ns);
     return block_ns == 0;
 }
@@ -257,7 +261,8 @@ static bool pass_boundary(struct virtual_run *v, struct virtual_slot *vs)
     struct ei_boundary b = ei_course_look(slot, v->cpus.now_ns);
     b.is_cancelled = ei_run_is_cancelled(&v->run, v->cpus.now_ns);
     b.is_higher_waiting = task->nn.is_gated && ei_lane_is_preemptor_waiting(lane);
-    b.is_load_capped = b.has_answer && b.next_answer_ns > 0 && would_crowd(v, vs, b.next_answer_ns);
+    b.is_load_capped =
+        b.has_answer && b.next_answer_ns > 0 && !task->nn.is_off_cpu && would_crowd(v, vs, b.next_answer_ns);
     vs->phase = PHASE_BLOCK;
     if (ei_course_pass(slot, &vs->course, &b) != EI_BOUNDARY_YIELD) {
         return true;
@@ -284,6 +289,9 @@ static bool end_block(struct virtual_run *v, struct virtual_slot *vs, int *out_r
     struct ei_job_slot *slot = vs->slot;
     const struct ei_virtual_network *network = &v->tasks[slot->task->idx].network;
     const struct ei_step step = vs->course.step;
+    if (slot->cpu == EI_CPU_LOAD_NONE) { /* it was away */
+        activate(v, vs);
+    }
     slot->record.lane_busy_ns += v->cpus.now_ns - vs->course.block_start_ns;
     if (step.kind == EI_STEP_CONV) {
         *out_rc = ei_course_conv_done(slot, &vs->course, step.idx);
@@ -323,7 +331,7 @@ static void start_job(struct virtual_run *v, struct virtual_slot *vs)
     activate(v, vs);
     vs->stage_idx = 0;
     vs->phase = PHASE_STAGE;
-    if (nn->gate != NULL && is_overloaded(v, vs)) {
+    if (nn->gate != NULL && !nn->is_off_cpu && is_overloaded(v, vs)) {
         vs->phase = PHASE_REFUSED;
         vs->refusal = EI_CAUSE_LOAD_CAP;
     }
@@ -425,19 +433,23 @@ static void look_around(struct virtual_run *v)
 static int run_events(struct virtual_run *v)
 {
     for (int rc = 0; rc == 0;) {
-        int64_t due_ns, timer_ns;
+        int64_t due_ns, timer_ns, device_ns;
         const int32_t due = ei_virtual_next_due(&v->cpus, &due_ns);
         const bool has_timer = ei_virtual_next_timer(&v->cpus, &timer_ns);
+        const int32_t device = ei_virtual_device_next(v, &device_ns);
         look_for_stop(v);
         while (v->heap_count > 0 && v->run.is_cancelled && !ei_virtual_is_within_run(v, &v->tasks[v->heap[0].task])) {
             (void)ei_virtual_pop_release(v);
         }
         const int64_t release_ns = v->heap_count > 0 ? v->heap[0].release_ns : INT64_MAX;
-        if (due == EI_VIRTUAL_NOBODY && v->heap_count == 0 && !has_timer) {
+        if (due == EI_VIRTUAL_NOBODY && device == EI_VIRTUAL_NOBODY && v->heap_count == 0 && !has_timer) {
             return 0;
         }
-        if (v->next_look_ns < due_ns && v->next_look_ns < release_ns && v->next_look_ns < timer_ns) {
+        if (v->next_look_ns < due_ns && v->next_look_ns < release_ns && v->next_look_ns < timer_ns &&
+            v->next_look_ns < device_ns) {
             look_around(v);
+        } else if (device_ns < due_ns && device_ns <= timer_ns && device_ns <= release_ns) {
+            ei_virtual_device_end(v, device);
         } else if (has_timer && timer_ns < due_ns && timer_ns <= release_ns) {
             v->cpus.now_ns = timer_ns;
             ei_virtual_timer(&v->cpus);
@@ -489,6 +501,7 @@ static int build_task(struct virtual_run *v, struct virtual_task *vt, struct ein
                  : ei_spsc_ring_init(&task->chain.inbox, EI_CHAIN_INBOX_EVENTS, sizeof *vt->inbox, vt->inbox, bytes);
     }
     if (rc == 0 && task->spec->nn_stage_idx != EI_NONE_IDX) {
+        task->nn.lane_idx = task->spec->stages[task->spec->nn_stage_idx].lane_idx;
         ei_task_take_seat(task);
         task->after_ns = ei_task_after_network_ns(task->spec);
         rc = ei_virtual_network_build(task, &vt->network, err);
@@ -548,6 +561,7 @@ static int prepare(struct virtual_run *v, const struct ei_workload *wl, const st
     }
     for (int32_t i = 0; i < wl->lane_count; i++) {
         ei_lane_init(&v->run.gates[i].arbiter, ei_run_lane_order(wl));
+        v->devices[i].end_ns = INT64_MAX;
     }
     for (int32_t i = 0; i < wl->task_count; i++) {
         v->tasks[i].task = &v->run.tasks[i];

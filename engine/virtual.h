@@ -4,8 +4,7 @@
  * beside a model's weights. Needs no privilege, no libtorch, no data set.
  *
  * What a real machine adds is left out: wake-ups, switches, pre- and post-operations and planning take no time, plans
- * are made inline, no noise. Events at one instant are taken in this order: ends of computations, then releases; each
- * by CPU or task number. The same file, seed and duration give the same bytes everywhere.
+ * are made inline, no noise. Events at one instant are taken in the order that docs/simulation.md gives. The same file, seed and duration give the same bytes everywhere.
  *
  * Thread: any; one call at a time per process.
  */

@@ -71,21 +71,15 @@ static int build_emulated(struct ei_live_task *task, struct ei_virtual_network *
 static int build_profiled(struct ei_live_task *task, struct ei_virtual_network *network, struct einet_error *err)
 {
     const struct ei_model_spec *model = model_of(task);
-    char et_path[EI_SPEC_PATH_MAX + 16], cs_path[EI_SPEC_PATH_MAX + 16];
-    ei_model_file_beside(model, ".et.csv", et_path, sizeof et_path);
+    const struct ei_stage_spec *stage = &task->spec->stages[task->spec->nn_stage_idx];
+    char cs_path[EI_SPEC_PATH_MAX + 16];
     ei_model_file_beside(model, ".cs", cs_path, sizeof cs_path);
-    int rc = ei_et_profile_read(et_path, &task->nn.et, err);
+    int rc = ei_model_read_times(model, &task->run->wl->lanes[stage->lane_idx], &task->nn.et, err);
     if (rc == 0) {
         rc = ei_cs_profile_read(model->profile[0] != '\0' ? model->profile : cs_path, &network->cs, err);
     }
     if (rc == 0) {
         rc = ei_cs_profile_match(&network->cs, task->nn.et.network, task->nn.et.exits, task->nn.et.weights_sha256, err);
-    }
-    if (rc == 0 && model->kind == EI_SPEC_MODEL_ZOO && strcmp(task->nn.et.network, model->zoo) != 0) {
-        rc = einet_error_set_at(err, EINET_E_MISMATCH, et_path, 0, 0,
-                                "is of %.64s, the workload asks for %.64s: make "
-                                "profiles with einet profile",
-                                task->nn.et.network, model->zoo);
     }
     if (rc < 0) {
         return rc;

@@ -59,12 +59,19 @@ struct sleeper {
     int32_t task;
 };
 
+/* A block that runs on a device. */
+struct device_block {
+    int64_t end_ns; /* INT64_MAX: none runs */
+    int32_t slot;
+};
+
 struct virtual_run {
     struct ei_run run;
     struct virtual_task *tasks;
     struct virtual_slot *slots;
     struct ei_virtual_cpus cpus; /* a thread for each slot, by the same number */
     struct ei_load *loads;       /* [cpu_count] */
+    struct device_block devices[EI_LANES_MAX];
     struct ei_collector *collector;
     struct sleeper *heap; /* tasks of which a slot sleeps until a release, by time and number */
     int32_t heap_count;
@@ -81,6 +88,15 @@ void ei_virtual_record_unrun(struct virtual_run *v, struct ei_live_task *task, s
 
 /* Count the slot's thread as active on its CPU, or not; nothing for a task outside real time. */
 void ei_virtual_deactivate(struct virtual_run *v, struct virtual_slot *vs);
+
+/* ---- virtual_device.c ---- */
+
+/* A block of the slot's job begins on its lane's device, and the thread gives up its CPU. */
+void ei_virtual_device_begin(struct virtual_run *v, struct virtual_slot *vs, int64_t block_ns);
+/* The lane whose block ends next and when, of several at that time the first; EI_VIRTUAL_NOBODY = none computes. */
+int32_t ei_virtual_device_next(const struct virtual_run *v, int64_t *out_ns);
+/* That happens now: its job goes on when a CPU lets it. */
+void ei_virtual_device_end(struct virtual_run *v, int32_t device);
 
 /* ---- virtual_release.c ---- */
 

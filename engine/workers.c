@@ -11,7 +11,7 @@
 static int lane_cpus(const struct ei_live_task *task, int32_t threads, int32_t *out, struct einet_error *err)
 {
     const struct ei_run *run = task->run;
-    const struct ei_lane_spec *lane = &run->wl->lanes[task->spec->stages[task->spec->nn_stage_idx].lane_idx];
+    const struct ei_lane_spec *lane = &run->wl->lanes[task->nn.lane_idx];
     const struct ei_cpuset *cpus = ei_cpuset_is_empty(&lane->cpus) ? &task->cpus : &lane->cpus;
     int cpu = -1;
     for (int32_t i = 0; i < threads; i++) {
@@ -30,9 +30,9 @@ static int lane_cpus(const struct ei_live_task *task, int32_t threads, int32_t *
 
 int ei_task_settle_threads(struct ei_live_task *task, struct einet_error *err)
 {
-    const struct ei_lane_spec *lane = &task->run->wl->lanes[task->spec->stages[task->spec->nn_stage_idx].lane_idx];
+    const struct ei_lane_spec *lane = &task->run->wl->lanes[task->nn.lane_idx];
     const bool is_emulated = strncmp(ei_network_info(task->nn.net)->backend, "emulate", 7) == 0;
-    task->nn.threads = is_emulated ? 1 : lane->threads;
+    task->nn.threads = is_emulated || lane->kind == EI_SPEC_LANE_CUDA ? 1 : lane->threads;
     return task->nn.threads > 1 ? lane_cpus(task, task->nn.threads, task->nn.thread_cpus, err) : 0;
 }
 

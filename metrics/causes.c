@@ -75,6 +75,10 @@ static void count_stretch(struct search *s, const struct ei_activity_record *own
 {
     const int64_t wait_ns = not_below_zero(own->end_ns - from_ns - own->cpu_ns);
     const int64_t rest_ns = count_others(s, own, from_ns, own->end_ns, wait_ns);
+    if (own->is_after_device != 0) {
+        s->part_ns[EI_PART_EXECUTION] += rest_ns - least(rest_ns, gaps_ns(s, own->cpu, from_ns, own->end_ns));
+        return;
+    }
     s->gap_run_ns += not_below_zero(gaps_ns(s, own->cpu, from_ns, own->end_ns) - rest_ns);
 }
 

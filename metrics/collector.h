@@ -48,9 +48,9 @@ struct ei_metrics_task {
     int32_t priority; /* 0 for a task outside SCHED_FIFO */
     bool is_fifo;
     const char *class_name; /* scheduling class as it runs: "fifo", "deadline", "other"; static; NULL = by is_fifo */
-    int64_t deadline_ns;            /* relative, D; INT64_MAX = none */
-    int64_t period_ns;              /* T, or least inter-arrival; 0 = none */
-    int32_t exits;                  /* 0..EI_METRICS_EXITS_MAX; 0 = no network */
+    int64_t deadline_ns;    /* relative, D; INT64_MAX = none */
+    int64_t period_ns;      /* T, or least inter-arrival; 0 = none */
+    int32_t exits;          /* 0..EI_METRICS_EXITS_MAX; 0 = no network */
     char plan[EI_METRICS_PLAN_MAX]; /* how its exits are chosen, for people; "" = no network */
     int32_t slots;                  /* job threads of the task; 0 = one */
     struct ei_cpuset cpus;          /* where they may run: gaps of these CPUs can explain its misses */
@@ -125,6 +125,8 @@ struct ei_metrics_totals {
     int32_t load_count;
     const struct ei_metrics_demotion *demotions; /* one a task at most; each makes the run degraded. May be NULL */
     int32_t demotion_count;
+    const struct ei_metrics_degraded *degraded; /* what became of the run otherwise while it lasted; may be NULL */
+    int32_t degraded_count;
 };
 
 #define EI_METRICS_DEMOTION_TEXT_MAX 256

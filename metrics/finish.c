@@ -40,6 +40,7 @@ static int copy_totals(struct ei_collector *collector, const struct ei_metrics_t
     }
     collector->totals.external = NULL;  /* the tasks have it */
     collector->totals.demotions = NULL; /* the tasks have them */
+    collector->totals.degraded = NULL;
     collector->totals.load_count = (int32_t)count;
     return 0;
 }
@@ -151,12 +152,26 @@ static int take_demotions(struct ei_collector *collector, const struct ei_metric
     return rc == 0 ? 0 : -ENOMEM;
 }
 
+static int take_degraded(struct ei_collector *collector, const struct ei_metrics_totals *totals)
+{
+    int rc = 0;
+    for (int32_t i = 0; i < totals->degraded_count; i++) {
+        const struct ei_metrics_degraded *degraded = &totals->degraded[i];
+        json_t *entry = json_object();
+        rc |= json_object_set_new(entry, "reason", json_string(degraded->reason));
+        rc |= json_object_set_new(entry, "fix", degraded->fix != NULL ? json_string(degraded->fix) : json_null());
+        rc |= json_array_append_new(collector->degraded, entry);
+    }
+    return rc == 0 ? 0 : -ENOMEM;
+}
+
 int ei_collector_finish(struct ei_collector *collector, const struct ei_metrics_totals *totals, struct einet_error *err)
 {
     if (collector->is_finished) {
         return einet_error_set(err, -EINVAL, "the collector is finished already: call finish once");
     }
-    if (copy_totals(collector, totals) != 0 || take_demotions(collector, totals) != 0) {
+    if (copy_totals(collector, totals) != 0 || take_demotions(collector, totals) != 0 ||
+        take_degraded(collector, totals) != 0) {
         return einet_error_set(err, -ENOMEM, "out of memory for the totals of the run");
     }
     for (int32_t i = 0; i < collector->task_count; i++) {

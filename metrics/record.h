@@ -114,7 +114,8 @@ struct ei_activity_record {
     int32_t priority;     /* of the task */
     int32_t top_priority; /* highest that its thread had meanwhile: above `priority` while a higher job waited for it */
     int32_t slot;         /* of its task: which of its threads this is */
-    int32_t reserved;
+    int32_t is_after_device; /* its block on a device was due to be over, and the thread did not go on yet: what others
+                              * do not account for of this stretch is the device's time */
     int64_t job_idx;
     int64_t start_ns, end_ns; /* ready, or granted the lane; gave the processor up, or a lane */
     int64_t cpu_ns;           /* of processor time that it got */

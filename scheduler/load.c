@@ -54,6 +54,13 @@ void ei_load_leave(struct ei_load *load, int64_t now_ns)
     load->active--;
 }
 
+void ei_load_add(struct ei_load *load, int64_t now_ns, int64_t used_ns)
+{
+    advance(load, now_ns);
+    load->busy_ns[load->slot % EI_LOAD_SLOTS] += used_ns;
+    load->sum_ns += used_ns;
+}
+
 int64_t ei_load_used_ns(struct ei_load *load, int64_t now_ns)
 {
     advance(load, now_ns);

@@ -44,6 +44,9 @@ void ei_load_init(struct ei_load *load, int64_t now_ns);
 EINET_RT void ei_load_enter(struct ei_load *load, int64_t now_ns);
 EINET_RT void ei_load_leave(struct ei_load *load, int64_t now_ns);
 
+/* used_ns of processor time that nobody was active for, just before now_ns: it counts in the slot of now_ns. */
+EINET_RT void ei_load_add(struct ei_load *load, int64_t now_ns, int64_t used_ns);
+
 /* Busy time within the last second, in ns. */
 EINET_RT int64_t ei_load_used_ns(struct ei_load *load, int64_t now_ns);
 

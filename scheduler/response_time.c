@@ -28,6 +28,11 @@ static int check_segment(const struct ei_rta_segment *segment, int32_t task, int
         return einet_error_set(err, -EINVAL, "task %d, segment %d: needs a CPU of 0..%d, a lane of 0..%d, or both",
                                (int)task, (int)s, EI_RTA_CPUS_MAX - 1, EI_RTA_LANES_MAX - 1);
     }
+    if (segment->is_driven && (segment->cpu < 0 || segment->lane < 0)) {
+        return einet_error_set(err, -EINVAL,
+                               "task %d, segment %d: what is driven needs a lane and the CPU that does it", (int)task,
+                               (int)s);
+    }
     if (!is_time(segment->wcet_ns) || segment->bcet_ns < 0 || segment->bcet_ns > segment->wcet_ns ||
         segment->mandatory_ns < 0 || segment->mandatory_ns > segment->wcet_ns ||
         !is_time(segment->max_nonpreemptive_ns)) {
@@ -87,13 +92,15 @@ static bool add_segment(struct ei_rta_state *state, const struct ei_rta_segment 
     if (segment->wcet_ns == 0) {
         return true;
     }
+    const int32_t cpu = segment->is_driven ? EI_RTA_NOWHERE : segment->cpu;
+    const int32_t driver = segment->is_driven ? segment->cpu : EI_RTA_NOWHERE;
     struct ei_rta_leg *leg = &state->legs[state->leg_count > 0 ? state->leg_count - 1 : 0];
-    if (state->leg_count == 0 || leg->cpu != segment->cpu || leg->lane != segment->lane) {
+    if (state->leg_count == 0 || leg->cpu != cpu || leg->lane != segment->lane || leg->driver != driver) {
         if (state->leg_count == EI_RTA_LEGS_MAX) {
             return false;
         }
         leg = &state->legs[state->leg_count++];
-        *leg = (struct ei_rta_leg){.cpu = segment->cpu, .lane = segment->lane};
+        *leg = (struct ei_rta_leg){.cpu = cpu, .lane = segment->lane, .driver = driver};
     }
     const bool is_whole =
         segment->max_nonpreemptive_ns >= segment->wcet_ns || (segment->lane >= 0 && segment->max_nonpreemptive_ns == 0);
@@ -105,8 +112,9 @@ static bool add_segment(struct ei_rta_state *state, const struct ei_rta_segment 
     const int64_t bcet_ns = scaled(segment->bcet_ns, scale_ppm);
     leg->bcet_ns += bcet_ns > 0 && scale_ppm != 0 && scale_ppm != EI_RTA_PPM ? bcet_ns - 1 : bcet_ns;
     leg->chunk_ns = chunk_ns > leg->chunk_ns ? chunk_ns : leg->chunk_ns;
-    /* A block on a lane of a CPU is still preempted by CPU work of a higher task. */
-    leg->last_chunk_ns = is_whole && (leg->cpu < 0 || leg->lane < 0) ? wcet_ns : 0;
+    /* A block on a lane of a CPU is still preempted by CPU work of a higher task, and one that is launched from a CPU
+     * waits for it. */
+    leg->last_chunk_ns = is_whole && leg->driver < 0 && (leg->cpu < 0 || leg->lane < 0) ? wcet_ns : 0;
     return true;
 }
 
@@ -131,6 +139,7 @@ static int fill_state(struct ei_rta *rta, int32_t i, struct einet_error *err)
             rta->lane_cpus[leg->lane] |= bit(leg->cpu);
         } else if (leg->lane >= 0) {
             rta->bare_lanes |= bit(leg->lane);
+            rta->lane_cpus[leg->lane] |= leg->driver >= 0 ? bit(leg->driver) : 0;
         }
     }
     return 0;

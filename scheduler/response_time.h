@@ -28,15 +28,16 @@
 #define EI_RTA_PPM INT64_C(1000000)
 #define EI_RTA_LOAD_CAP_PPM INT64_C(900000) /* Linux stops FIFO threads at 950000; we stay below (scheduler/load.h) */
 
-/* One stretch of a job. cpu alone: runs on that CPU. lane alone: runs on an accelerator that needs no CPU meanwhile.
- * Both: holds the lane while it runs on the CPU. Segments in a row that name the same lane hold it throughout.
- * A "CPU" may stand for a group of CPUs with threads that migrate, as long as the ready thread of the highest priority
- * in the group always runs: whenever work of a priority is ready, at least one CPU does work of that or a higher one,
- * which is all that the bounds use. They do not gain from the number of CPUs, and preemption must never be off in a
- * group. */
+/* One stretch of a job. cpu alone: runs on that CPU. lane alone: runs on an accelerator that needs no CPU meanwhile,
+ * but, with is_driven, its CPU between two blocks, for no time: to launch the next one it waits for its turn there.
+ * Both: holds the lane while it runs on the CPU. Segments in a row that name the same lane hold it throughout. A "CPU"
+ * may stand for a group of CPUs with threads that migrate, as long as the ready thread of the highest priority in the
+ * group always runs: whenever work of a priority is ready, at least one CPU does work of that or a higher one, which is
+ * all that the bounds use. They do not gain from the number of CPUs, and preemption must never be off in a group. */
 struct ei_rta_segment {
-    int32_t cpu;  /* 0..EI_RTA_CPUS_MAX-1, or EI_RTA_NOWHERE */
-    int32_t lane; /* 0..EI_RTA_LANES_MAX-1, or EI_RTA_NOWHERE */
+    int32_t cpu;    /* 0..EI_RTA_CPUS_MAX-1, or EI_RTA_NOWHERE */
+    int32_t lane;   /* 0..EI_RTA_LANES_MAX-1, or EI_RTA_NOWHERE */
+    bool is_driven; /* cpu does not run the segment, which is on the lane alone: it launches its blocks */
     int64_t wcet_ns;
     int64_t bcet_ns;      /* least execution time; 0 = not known */
     int64_t mandatory_ns; /* part of wcet_ns that a job does even when it ends at its first exit */
@@ -70,6 +71,7 @@ struct ei_rta_task {
 /* A maximal run of segments on one resource; filled by ei_rta_init. */
 struct ei_rta_leg {
     int32_t cpu, lane;
+    int32_t driver; /* of a leg on a lane alone: the CPU that launches its blocks, or EI_RTA_NOWHERE */
     int64_t wcet_ns, bcet_ns, mandatory_ns;
     int64_t chunk_ns;      /* longest non-preemptive part */
     int64_t last_chunk_ns; /* the part at the end that cannot be preempted; 0 = none known */
@@ -108,7 +110,7 @@ struct ei_rta {
     const struct ei_rta_task *tasks;
     struct ei_rta_state *states;
     int32_t count;
-    uint64_t lane_cpus[EI_RTA_LANES_MAX]; /* CPUs on which segments of the lane run */
+    uint64_t lane_cpus[EI_RTA_LANES_MAX]; /* CPUs on which segments of the lane run, or are launched */
     uint64_t bare_lanes;                  /* lanes with segments that need no CPU */
     int64_t limit_ns;                     /* a window longer than this counts as no bound */
     enum ei_rta_lane_order lane_order;    /* by priority after ei_rta_init; may be set before ei_rta_solve */

@@ -20,7 +20,11 @@ static const struct ei_word privileges_words[] = {
     {"degrade", EI_SPEC_PRIVILEGES_DEGRADE}, {"require", EI_SPEC_PRIVILEGES_REQUIRE}, END};
 static const struct ei_word lock_words[] = {
     {"all", EI_SPEC_LOCK_ALL}, {"none", EI_SPEC_LOCK_NONE}, {"rt_only", EI_WORD_ABSENT}, END};
-static const struct ei_word lane_words[] = {{"cpu", EI_SPEC_LANE_CPU}, {"cuda", EI_WORD_ABSENT}, END};
+static const struct ei_word lane_words[] = {{"cpu", EI_SPEC_LANE_CPU}, {"cuda", EI_SPEC_LANE_CUDA}, END};
+static const struct ei_word wait_words[] = {
+    {"block", EI_SPEC_WAIT_BLOCK}, {"poll", EI_SPEC_WAIT_POLL}, {"spin", EI_SPEC_WAIT_SPIN}, END};
+static const struct ei_term_number wait_numbers[] = {
+    {EI_SPEC_WAIT_POLL, 1000, 10000000, true, 50000, "longest spin", true}, {0, 0, 0, false, 0, NULL, false}};
 static const struct ei_word preempt_words[] = {
     {"block", EI_SPEC_LANE_PREEMPT_BLOCK}, {"kernel", EI_SPEC_LANE_PREEMPT_KERNEL}, END};
 static const struct ei_word backend_words[] = {
@@ -62,19 +66,19 @@ static const struct ei_word search_words[] = {{"exact", EI_SPEC_SEARCH_EXACT},
                                               {"statistics", EI_SPEC_SEARCH_STATISTICS},
                                               {"oracle", EI_WORD_ABSENT},
                                               END};
-static const struct ei_term_number search_numbers[] = {{EI_SPEC_SEARCH_STATIC, 1, 100, true, 0, "percent"},
-                                                       {EI_SPEC_SEARCH_HYBRID, 0, 12, true, -1, "exits"},
-                                                       {EI_SPEC_SEARCH_RANDOM, 1, 10000, true, 0, "draws"},
-                                                       {EI_SPEC_SEARCH_CONFIDENCE, 0, 1, false, -1, "confidence"},
-                                                       {0, 0, 0, false, 0, NULL}};
+static const struct ei_term_number search_numbers[] = {{EI_SPEC_SEARCH_STATIC, 1, 100, true, 0, "percent", false},
+                                                       {EI_SPEC_SEARCH_HYBRID, 0, 12, true, -1, "exits", false},
+                                                       {EI_SPEC_SEARCH_RANDOM, 1, 10000, true, 0, "draws", false},
+                                                       {EI_SPEC_SEARCH_CONFIDENCE, 0, 1, false, -1, "confidence", false},
+                                                       {0, 0, 0, false, 0, NULL, false}};
 static const struct ei_word exit_time_words[] = {
     {"uniform", EI_SPEC_EXIT_TIME_UNIFORM},   {"exponential", EI_SPEC_EXIT_TIME_EXPONENTIAL},
     {"schedule", EI_SPEC_EXIT_TIME_SCHEDULE}, {"empirical", EI_SPEC_EXIT_TIME_EMPIRICAL},
     {"trace", EI_SPEC_EXIT_TIME_TRACE},       END};
 static const struct ei_term_number exit_time_numbers[] = {
-    {EI_SPEC_EXIT_TIME_EXPONENTIAL, 0.001, 1000000, false, 0, "stops per second"},
-    {EI_SPEC_EXIT_TIME_EMPIRICAL, 0, 1000000, true, 300, "jobs remembered"},
-    {0, 0, 0, false, 0, NULL}};
+    {EI_SPEC_EXIT_TIME_EXPONENTIAL, 0.001, 1000000, false, 0, "stops per second", false},
+    {EI_SPEC_EXIT_TIME_EMPIRICAL, 0, 1000000, true, 300, "jobs remembered", false},
+    {0, 0, 0, false, 0, NULL, false}};
 static const struct ei_word predictor_words[] = {{"auto", 0}, {"none", 1}, END};
 static const struct ei_word replan_words[] = {
     {"auto", EI_SPEC_REPLAN_AUTO}, {"inline", EI_SPEC_REPLAN_INLINE}, {"overlapped", EI_SPEC_REPLAN_OVERLAPPED}, END};
@@ -188,19 +192,41 @@ const struct ei_field ei_fields[] = {
      .none_text = "none", .doc = "CPUs for logging and other threads that are no jobs."},
 
     {LANE_AT(kind), .key = "kind", .type = EI_FIELD_WORD, .words = lane_words, .default_text = "cpu",
-     .doc = "What the lane is."},
+     .is_discriminator = true,
+     .doc = "What the lane is. cpu: blocks run on the CPU of their job. cuda: blocks run on a GPU, and the CPU of their "
+            "job is free meanwhile, see GPU LANES."},
     {LANE_AT(cpus), .key = "cpus", .type = EI_FIELD_CPUS, .default_text = "auto", .none_text = "auto",
+     .only = BIT(EI_SPEC_LANE_CPU),
      .doc = "CPUs of the lane; auto is all that the process may use but the housekeeping ones, or all if none is left."},
     {LANE_AT(preempt), .key = "preempt", .type = EI_FIELD_WORD, .words = preempt_words, .default_text = "block",
+     .only = BIT(EI_SPEC_LANE_CPU),
      .doc = "When a higher job goes first; block: it gets the lane at the next block boundary, as on an accelerator; "
             "kernel: nobody holds the lane, each job computes in its own thread, and SCHED_FIFO preempts in mid-block."},
     {LANE_AT(backend), .key = "backend", .type = EI_FIELD_WORD, .words = backend_words, .default_text = "auto",
+     .only = BIT(EI_SPEC_LANE_CPU),
      .doc = "Library that computes networks with weights; aten: libtorch; dnnl: oneDNN, prepared once, and libtorch for "
             "the parts that oneDNN does not know; auto: dnnl where it is installed and knows some part, else aten."},
     {LANE_AT(threads), .key = "threads", .type = EI_FIELD_INT, .default_text = "1", .lo = 1, .hi = 64,
+     .only = BIT(EI_SPEC_LANE_CPU),
      .doc = "Threads inside a block of a network with weights, one on each of the lane's first CPUs, which must be as many; "
             "a job's own thread is on the first. More than 1: not for einet analyze, einet simulate and admission."},
-    ABSENT(LANE, "device"), ABSENT(LANE, "wait"), ABSENT(LANE, "fallback"),
+    {LANE_AT(device_idx), .key = "device", .type = EI_FIELD_INT, .default_text = "0", .lo = 0, .hi = 15,
+     .only = BIT(EI_SPEC_LANE_CUDA), .doc = "Number of the GPU, as CUDA counts."},
+    {LANE_AT(wait), .key = "wait", .type = EI_FIELD_TERM, .words = wait_words, .numbers = wait_numbers,
+     .default_text = "block", .only = BIT(EI_SPEC_LANE_CUDA),
+     .doc = "How a job waits for its block; block: asleep; poll: asleep until shortly before the block should end, then "
+            "spinning at most that long; spin: spinning, so that its CPU is taken as on a lane of kind cpu."},
+    {LANE_AT(depth), .key = "depth", .type = EI_FIELD_INT, .default_text = "1", .lo = 1, .hi = 2,
+     .only = BIT(EI_SPEC_LANE_CUDA),
+     .doc = "Blocks in the queue of the GPU; with 2 the next conv part is launched behind the one that runs, so a job "
+            "that is preempted may keep the GPU for one block more."},
+    {LANE_AT(hang_ns), .key = "hang", .type = EI_FIELD_DURATION, .default_text = "1s", .lo = EI_NS_PER_MS,
+     .hi = 60 * EI_NS_PER_S, .only = BIT(EI_SPEC_LANE_CUDA),
+     .doc = "A block that takes longer is given up: the GPU counts as lost from then on."},
+    {LANE_AT(fallback), .key = "fallback", .type = EI_FIELD_NAME, .default_text = "none", .none_text = "none",
+     .only = BIT(EI_SPEC_LANE_CUDA),
+     .doc = "Lane of kind cpu on which jobs go on when the GPU is lost or not there, or cpu for the first such lane of the "
+            "file."},
 
     {MODEL_AT(zoo), .key = "zoo", .type = EI_FIELD_CHOICE, .words = zoo_words, .only = BIT(EI_SPEC_MODEL_ZOO),
      .doc = "A network of the built-in zoo; NAME-classic is its trunk with the last exit alone."},
@@ -403,7 +429,8 @@ const struct ei_field ei_fields[] = {
             "first that is free, or queues for the one where the fewest go before it. Lanes of a list have the same cpus."},
     {STAGE_AT(budget_ns), .key = "budget", .type = EI_FIELD_DURATION, .none_text = "none", .computed = "none",
      .lo = EI_NS_PER_US, .hi = 3600 * EI_NS_PER_S,
-     .doc = "Processor time that a job may take in the stage; the sum over the stages must not exceed the deadline."},
+     .doc = "Processor time that a job may take in the stage, of a network on a GPU the time of its blocks; the sum over "
+            "the stages must not exceed the deadline."},
     {STAGE_AT(timeout_ns), .key = "timeout", .type = EI_FIELD_DURATION, .none_text = "none", .computed = "none",
      .lo = EI_NS_PER_US, .hi = 3600 * EI_NS_PER_S,
      .doc = "Longest time from the stage's beginning to its end, waits for processor and lane included."},

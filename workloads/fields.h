@@ -77,6 +77,7 @@ struct ei_term_number {
     bool is_whole;
     double absent;    /* the number when none is given; < lo: it must be */
     const char *name; /* "percent"; NULL ends the list */
+    bool is_duration; /* written with a unit, kept in ns */
 };
 
 struct ei_field {

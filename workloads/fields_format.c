@@ -291,7 +291,11 @@ void ei_field_format(const struct ei_field *field, const void *slot, char *out_t
         for (const struct ei_term_number *number = field->numbers; number->name != NULL; number++) {
             if (number->word == term->word && used + 2 < size_bytes) {
                 char digits[48];
-                format_ratio(term->number, digits, sizeof digits);
+                if (number->is_duration) {
+                    (void)ei_duration_format((int64_t)term->number, digits);
+                } else {
+                    format_ratio(term->number, digits, sizeof digits);
+                }
                 snprintf(out_text + used, size_bytes - used, "(%s)", digits);
             }
         }

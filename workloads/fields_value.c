@@ -158,7 +158,12 @@ static void list_terms(const struct ei_field *field, char *out, size_t size_byte
         }
         const struct ei_term_number *number = number_of(field, word->value);
         used += (size_t)snprintf(out + used, size_bytes - used, "%s%s", used > 0 ? ", " : "", word->text);
-        if (number != NULL && used < size_bytes) {
+        if (number != NULL && number->is_duration && used < size_bytes) {
+            char lo[EI_DURATION_TEXT_MAX], hi[EI_DURATION_TEXT_MAX];
+            used +=
+                (size_t)snprintf(out + used, size_bytes - used, "(%s..%s)", ei_duration_format((int64_t)number->lo, lo),
+                                 ei_duration_format((int64_t)number->hi, hi));
+        } else if (number != NULL && used < size_bytes) {
             used += (size_t)snprintf(out + used, size_bytes - used, "(%.10g..%.10g)", number->lo, number->hi);
         }
     }
@@ -314,6 +319,28 @@ static int parse_term_number(const struct ei_field *field, const struct ei_term_
     return 0;
 }
 
+/* A duration in the same place. Whole nanoseconds, which a double holds exactly up to days. */
+static int parse_term_duration(const struct ei_field *field, const struct ei_term_number *number, const char *text,
+                               double *out, char *out_text, char *out_hint)
+{
+    char duration[EI_DURATION_TEXT_MAX];
+    const size_t length = strcspn(text, ")");
+    int64_t ns = 0;
+    hint_range(field, out_hint);
+    snprintf(duration, sizeof duration, "%.*s", (int)(length < sizeof duration ? length : sizeof duration - 1), text);
+    if (length >= sizeof duration || strcmp(text + length, ")") != 0 || !parse_scaled(duration, time_units, &ns)) {
+        snprintf(out_text, EI_DIAGNOSTIC_TEXT_MAX, "'(%.60s' is no duration of '%s' in parentheses", text, field->key);
+        return -EINVAL;
+    }
+    if (!((double)ns >= number->lo && (double)ns <= number->hi)) {
+        snprintf(out_text, EI_DIAGNOSTIC_TEXT_MAX, "'%s': the %s is out of range: %s", field->key, number->name,
+                 duration);
+        return -EINVAL;
+    }
+    *out = (double)ns;
+    return 0;
+}
+
 /* WORD or WORD(NUMBER). */
 static int parse_term(const struct ei_field *field, const char *text, struct ei_term *slot, char *out_text,
                       char *out_hint)
@@ -340,7 +367,8 @@ static int parse_term(const struct ei_field *field, const char *text, struct ei_
         return -EINVAL;
     }
     if (open != NULL) {
-        rc = parse_term_number(field, number, open + 1, &value, out_text, out_hint);
+        rc = (number->is_duration ? parse_term_duration : parse_term_number)(field, number, open + 1, &value, out_text,
+                                                                             out_hint);
     }
     if (rc == 0) {
         *slot = (struct ei_term){.word = word->value, .number = value};

@@ -62,19 +62,48 @@ struct ei_platform_spec {
 
 /* ---- lanes and models ---- */
 
-enum ei_spec_lane_kind { EI_SPEC_LANE_CPU };
+/* A word of the grammar, with its number when it takes one: "hybrid(6)". */
+struct ei_term {
+    int32_t word;
+    double number; /* 0 when the word takes none */
+};
+
+enum ei_spec_lane_kind { EI_SPEC_LANE_CPU, EI_SPEC_LANE_CUDA };
 enum ei_spec_lane_preempt { EI_SPEC_LANE_PREEMPT_BLOCK, EI_SPEC_LANE_PREEMPT_KERNEL };
 enum ei_spec_backend { EI_SPEC_BACKEND_AUTO, EI_SPEC_BACKEND_ATEN, EI_SPEC_BACKEND_DNNL };
+
+/* How a job waits for a block that runs on a device. */
+enum ei_spec_wait {
+    EI_SPEC_WAIT_BLOCK, /* it sleeps */
+    EI_SPEC_WAIT_POLL,  /* it sleeps until shortly before the end is expected; number: then it spins at most so long, ns
+                         */
+    EI_SPEC_WAIT_SPIN   /* it spins, so its CPU is taken, too */
+};
 
 struct ei_lane_spec {
     struct ei_place place;
     char name[EI_SPEC_NAME_MAX];
     enum ei_spec_lane_kind kind;
+    /* kind cpu */
     struct ei_cpuset cpus; /* empty = auto: all CPUs of the process but the housekeeping ones (all, if none is left) */
-    enum ei_spec_lane_preempt preempt;
-    enum ei_spec_backend backend; /* of networks with weights; the same for all lanes of a list */
-    int32_t threads; /* inside a block of such a network, each on a CPU of its own; the same for all lanes of a list */
+    enum ei_spec_lane_preempt preempt; /* kind cuda: BLOCK */
+    enum ei_spec_backend backend;      /* of networks with weights; the same for all lanes of a list */
+    int32_t threads; /* inside a block of such a network, each on a CPU of its own; the same for all lanes of a list.
+                      * Kind cuda: 0 */
+    /* kind cuda; no task names such a lane in a list */
+    int32_t device_idx;              /* of CUDA's numbering */
+    struct ei_term wait;             /* word: enum ei_spec_wait */
+    int32_t depth;                   /* blocks in the device's queue, 1 or 2 */
+    int64_t hang_ns;                 /* a block that takes longer is given up, and the device with it */
+    char fallback[EI_SPEC_NAME_MAX]; /* lane of kind cpu with preempt: block; "" = none */
+    int32_t fallback_idx;            /* its index or EI_NONE_IDX; of kind cpu without meaning */
 };
+
+/* Whether a job on this lane leaves its CPU to others while a block of it runs. */
+static inline bool ei_lane_is_off_cpu(const struct ei_lane_spec *lane)
+{
+    return lane->kind == EI_SPEC_LANE_CUDA && lane->wait.word != EI_SPEC_WAIT_SPIN;
+}
 
 enum ei_emulated_kind { EI_EMULATED_CONSTANT, EI_EMULATED_LOGNORMAL };
 
@@ -127,12 +156,6 @@ enum ei_spec_admission { EI_SPEC_ADMISSION_NONE, EI_SPEC_ADMISSION_WARN, EI_SPEC
 struct ei_scheduler_spec {
     enum ei_spec_policy policy;
     enum ei_spec_admission admission;
-};
-
-/* A word of the grammar, with its number when it takes one: "hybrid(6)". */
-struct ei_term {
-    int32_t word;
-    double number; /* 0 when the word takes none */
 };
 
 enum ei_spec_search {
@@ -276,10 +299,10 @@ struct ei_task_spec {
     struct ei_place place;
     char name[EI_SPEC_NAME_MAX];
     struct ei_arrival_spec arrival;
-    int64_t deadline_ns;        /* relative to the nominal release (after: of the chain's head); EI_NONE_NS = none */
-    int32_t priority;           /* 1..98; 0 with class other; EI_SPEC_DEADLINE_PRIORITY with class deadline */
-    int32_t fallback_priority;  /* class deadline: SCHED_FIFO 1..98 where the kernel refuses SCHED_DEADLINE; else 0 */
-    struct ei_cpuset cpus;      /* of an nn task with auto: its lane's. Empty = auto, as in struct ei_lane_spec */
+    int64_t deadline_ns;       /* relative to the nominal release (after: of the chain's head); EI_NONE_NS = none */
+    int32_t priority;          /* 1..98; 0 with class other; EI_SPEC_DEADLINE_PRIORITY with class deadline */
+    int32_t fallback_priority; /* class deadline: SCHED_FIFO 1..98 where the kernel refuses SCHED_DEADLINE; else 0 */
+    struct ei_cpuset cpus; /* of an nn task with auto: its lane's, or that lane's fallback's. Empty = auto, as there */
     struct ei_place cpus_place; /* {0, 0} when the file does not give cpus */
     enum ei_spec_class class_;
     struct ei_late_spec late_release;

@@ -59,6 +59,11 @@ static void warn_unused(struct ei_spec_reader *rd)
         }
     }
     for (int32_t i = 0; i < wl->lane_count; i++) {
+        if (is_lane_used[i] && wl->lanes[i].kind == EI_SPEC_LANE_CUDA && wl->lanes[i].fallback_idx >= 0) {
+            is_lane_used[wl->lanes[i].fallback_idx] = true;
+        }
+    }
+    for (int32_t i = 0; i < wl->lane_count; i++) {
         if (!is_lane_used[i]) {
             ei_diagnostics_add(rd->diag, EI_SEVERITY_WARNING, wl->lanes[i].place, (int32_t)strlen(wl->lanes[i].name),
                                NULL, "no task uses lane '%s'", wl->lanes[i].name);
@@ -229,7 +234,7 @@ static double share_of_lane(const struct ei_stage_spec *stage, int32_t lane_idx)
     return is_used ? 1.0 / (1 + stage->more_lane_count) : 0.0;
 }
 
-/* Known processor time of one job; lane_idx >= 0: only what it spends on that lane. */
+/* Known time of one job; lane_idx >= 0: only what it spends on that lane. */
 static double job_ns(const struct ei_workload *wl, const struct ei_task_spec *task, int32_t lane_idx)
 {
     double sum_ns = 0.0;
@@ -243,6 +248,14 @@ static double job_ns(const struct ei_workload *wl, const struct ei_task_spec *ta
         }
     }
     return sum_ns;
+}
+
+/* Of that what needs its CPU. */
+static double cpu_job_ns(const struct ei_workload *wl, const struct ei_task_spec *task)
+{
+    const int32_t lane_idx = task->nn_stage_idx >= 0 ? task->stages[task->nn_stage_idx].lane_idx : EI_NONE_IDX;
+    const bool is_off_cpu = lane_idx >= 0 && ei_lane_is_off_cpu(&wl->lanes[lane_idx]);
+    return job_ns(wl, task, -1) - (is_off_cpu ? job_ns(wl, task, lane_idx) : 0.0);
 }
 
 static void warn_lane_demand(struct ei_spec_reader *rd)
@@ -272,7 +285,7 @@ static void warn_cpu_demand(struct ei_spec_reader *rd)
             const struct ei_task_spec *task = &wl->tasks[i];
             if (task->class_ == EI_SPEC_CLASS_FIFO && ei_cpuset_has(&task->cpus, cpu) &&
                 ei_cpuset_count(&task->cpus) == 1) {
-                demand += release_rate(wl, i) * job_ns(wl, task, -1);
+                demand += release_rate(wl, i) * cpu_job_ns(wl, task);
                 first = first < 0 ? i : first;
             }
         }
@@ -348,6 +361,7 @@ void ei_spec_check(struct ei_spec_reader *rd)
     }
     check_platform(rd);
     check_names(rd);
+    ei_spec_check_lanes(rd);
     ei_spec_check_chains(rd);
     check_lane_threads(rd);
     for (int32_t i = 0; i < rd->wl->task_count; i++) {

@@ -340,6 +340,26 @@ static void check_kernel_lane(struct subject *s)
     task->max_blocking_ns = EI_NONE_NS;
 }
 
+/* A network is captured for one device. */
+static void check_device_lane(struct subject *s)
+{
+    const struct ei_task_spec *task = s->task;
+    if (task->nn_stage_idx < 0 || task->stages[task->nn_stage_idx].more_lane_count == 0) {
+        return;
+    }
+    const struct ei_stage_spec *stage = &task->stages[task->nn_stage_idx];
+    const struct ei_lane_spec *lanes = s->rd->wl->lanes;
+    for (int32_t i = 0; i <= stage->more_lane_count; i++) {
+        const struct ei_lane_spec *lane = &lanes[i == 0 ? stage->lane_idx : stage->more_lanes[i - 1]];
+        if (lane->kind == EI_SPEC_LANE_CUDA) {
+            ei_spec_error(s->rd, ei_spec_node(s->rd, stage_node(s, task->nn_stage_idx), "lane", NULL),
+                          "name it alone: a network is prepared for one GPU; another lane may be its fallback",
+                          "lane '%s' of task '%s' is of kind cuda and stands in a list", lane->name, task->name);
+            return;
+        }
+    }
+}
+
 /* The blocks of an emulated network; those of a real one are measured when it starts. */
 static void check_blocking(struct subject *s)
 {
@@ -479,6 +499,9 @@ static void check_cpus(struct subject *s)
     }
     const struct ei_stage_spec *stage = &task->stages[task->nn_stage_idx];
     const struct ei_lane_spec *lane = &s->rd->wl->lanes[stage->lane_idx];
+    if (lane->kind == EI_SPEC_LANE_CUDA && lane->fallback_idx >= 0) { /* there its blocks may run */
+        lane = &s->rd->wl->lanes[lane->fallback_idx];
+    }
     for (int32_t i = 0; i < stage->more_lane_count; i++) {
         const struct ei_lane_spec *other = &s->rd->wl->lanes[stage->more_lanes[i]];
         if (!ei_cpuset_is_equal(&other->cpus, &lane->cpus)) {
@@ -552,6 +575,7 @@ void ei_spec_check_task(struct ei_spec_reader *rd, int32_t task_idx)
     check_deadline(&s);
     warn_overlap(&s);
     check_stages(&s);
+    check_device_lane(&s);
     check_cpus(&s);
     check_slo(&s);
     ei_spec_check_deadline_class(s.rd, task_idx);

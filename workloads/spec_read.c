@@ -206,6 +206,10 @@ static int32_t read_discriminator(struct ei_spec_reader *rd, enum ei_context con
     if (key >= 0) {
         ei_spec_read_scalar(rd, field, key, base + field->offset);
         memcpy(&value, base + field->offset, sizeof value);
+    } else if (field->default_text != NULL) {
+        char text[EI_DIAGNOSTIC_TEXT_MAX], hint[EI_DIAGNOSTIC_TEXT_MAX];
+        ei_field_parse(field, field->default_text, &value, text, hint);
+        memcpy(base + field->offset, &value, sizeof value);
     } else {
         memcpy(base + field->offset, &value, sizeof value);
     }

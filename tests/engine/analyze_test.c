@@ -94,6 +94,38 @@ EI_TEST(analyze_by_hand)
 
 /* Twice as much: no bound of the whole camera job, but of its answer. At most the end of a block is left from the job
  * before (0.9), then 1.08 + 0.3 + 1.2. Five exits: 0.9 + 5.4 + 3 * 0.3 + 2 * 1.2 = 9.6, six pass 10 ms. */
+/* A GPU's time is none of its task's CPU, and no cap of the CPUs'. */
+#define GPU_TEXT(more)                                                                                                 \
+    "version: 1\nname: t\nrun: { duration: 1s }\nplatform: { rt_load_cap: 0.5 }\nlanes: { gpu: { kind: cuda" more      \
+    " } }\n"                                                                                                           \
+    "models: { net: { emulate: { blocks: [ { conv: 2ms, score: 0.5 }, { conv: 4ms, score: 0.9 } ] } } }\ntasks:\n"     \
+    "  - { name: net, arrival: { model: periodic, period: 10ms }, priority: 20, cpus: \"1\", stages: [\n"              \
+    "      { name: pre, kind: cpu, work: { spin: 1ms } }, { name: n, kind: nn, model: net, lane: gpu } ] }\n"          \
+    "  - { name: low, arrival: { model: periodic, period: 10ms }, priority: 10, cpus: \"1\",\n"                        \
+    "      stages: [ { name: w, kind: cpu, work: { spin: 3ms } } ] }\n"
+
+EI_TEST(analyze_a_gpu)
+{
+    struct result r = run(GPU_TEXT(""), &usual);
+    EI_REQUIRE(r.rc == 0);
+    EI_EQ(r.analysis->tasks[0].response_ns, 7 * MS);
+    EI_EQ(r.analysis->tasks[1].response_ns, 4 * MS);
+    EI_EQ(r.analysis->cpus[0].used_ppm, 400000);
+    EI_EQ(r.analysis->lanes[0].used_ppm, 600000);
+    EI_EQ(r.analysis->lanes[0].longest_block_ns, 4 * MS);
+    EI_TRUE(r.analysis->lanes[0].is_below_cap && r.analysis->is_guaranteed);
+    end(&r);
+    r = run(GPU_TEXT(", wait: spin"), &usual); /* then the CPU is taken, too */
+    EI_REQUIRE(r.rc == 0);
+    EI_EQ(r.analysis->tasks[1].response_ns, 10 * MS);
+    EI_TRUE(!r.analysis->lanes[0].is_below_cap);
+    end(&r);
+    r = run(GPU_TEXT(", depth: 2"), &usual); /* a conv part may be in the queue behind the block */
+    EI_REQUIRE(r.rc == 0);
+    EI_EQ(r.analysis->lanes[0].longest_block_ns, 4 * MS + 4 * MS);
+    end(&r);
+}
+
 EI_TEST(analyze_overload_keeps_an_answer)
 {
     struct result r =

@@ -71,7 +71,7 @@ struct draw {
     int lanes, count;
     double share; /* of a CPU, for a task */
     const char *cpus;
-    bool has_priority, has_chains, has_limits, has_overlap;
+    bool has_priority, has_chains, has_limits, has_overlap, has_devices;
     int first_priority, priority_step;
     int period_us[EI_TASKS_MAX];
 };
@@ -130,7 +130,7 @@ static void put_rules(struct draw *d, int lane, int work_us)
 
 static void put_task(struct draw *d, int idx)
 {
-    static const char *const lane_words[] = {"kernel", "l0", "l1", "[l0, l1]"};
+    static const char *const lane_words[] = {"kernel", "l0", "l1", "[l0, l1]", "g0", "g1"};
     static const char *const on_overrun[] = {"finish", "exit", "abort"};
     struct text *tasks = &d->tasks;
     struct ei_random *rng = d->rng;
@@ -167,7 +167,8 @@ static void put_task(struct draw *d, int idx)
         put(tasks, " ] }\n");
         return;
     }
-    const int network_us = put_model(d, idx, work_us), lane = below(rng, d->lanes > 1 ? 4 : 2);
+    const int network_us = put_model(d, idx, work_us), on_cpu = below(rng, d->lanes > 1 ? 4 : 2);
+    const int lane = d->has_devices && below(rng, 3) > 0 ? 4 + (below(rng, 4) == 0) : on_cpu;
     put_rules(d, lane, work_us);
     put(tasks, ", stages: [ ");
     put_spin(d, 'a', 1 + work_us / 7, &left_us);
@@ -210,6 +211,7 @@ static void draw_workload(struct ei_random *rng, struct text *out)
     d.has_chains = below(rng, 2) == 0;
     d.has_limits = below(rng, 3) == 0;
     d.has_overlap = below(rng, 4) == 0;
+    d.has_devices = below(rng, 2) == 0;
     const bool is_upward = below(rng, 2) == 0;
     d.first_priority = is_upward ? 50 : 80;
     d.priority_step = is_upward ? 3 : -3;
@@ -229,6 +231,7 @@ static void draw_workload(struct ei_random *rng, struct text *out)
     for (int l = 0; l < d.lanes; l++) {
         put(out, "  l%d: { kind: cpu, cpus: \"%s\", preempt: block }\n", l, d.cpus);
     }
+    put(out, "  g0: { kind: cuda, fallback: l0 }\n  g1: { kind: cuda, device: 1, wait: poll, fallback: l0 }\n");
     put(out, "models:\n%stasks:\n%s", d.models.bytes, d.tasks.bytes);
 }
 
@@ -258,9 +261,16 @@ static void look(void *context, const struct ei_record *record)
 
 struct tally {
     int64_t workloads, jobs, over, tasks, bounded, chained; /* chained: tasks behind others that have a bound */
+    int64_t on_devices;
     int64_t of_deadline, below_deadline; /* bounded tasks of class deadline; bounded ones of class fifo below such */
     double tightness;
 };
+
+static bool is_on_device(const struct ei_workload *wl, int32_t task)
+{
+    const struct ei_task_spec *spec = &wl->tasks[task];
+    return spec->nn_stage_idx >= 0 && wl->lanes[spec->stages[spec->nn_stage_idx].lane_idx].kind == EI_SPEC_LANE_CUDA;
+}
 
 /* tallies: of policy edf and of the others. */
 static void play(struct ei_random *rng, int64_t number, struct tally *tallies)
@@ -294,6 +304,7 @@ static void play(struct ei_random *rng, int64_t number, struct tally *tallies)
             tally->tasks++;
             if (bound_ns > 0) {
                 tally->bounded++;
+                tally->on_devices += is_on_device(wl, i);
                 tally->chained += wl->tasks[i].arrival.model == EI_ARRIVAL_AFTER;
                 tally->of_deadline += wl->tasks[i].class_ == EI_SPEC_CLASS_DEADLINE;
                 tally->below_deadline += wl->tasks[i].class_ == EI_SPEC_CLASS_FIFO &&
@@ -330,6 +341,9 @@ EI_TEST(analyze_bounds_hold_in_virtual_time)
         EI_TRUE(tally->bounded > tally->tasks / 2);
         EI_IN(tally->tightness / (double)tally->bounded, 0.5, 1.0);
     }
+    EI_TRUEF(tallies[0].on_devices > sets / 4 && tallies[1].on_devices > sets / 4,
+             "on devices %lld and %lld bounded tasks", (long long)tallies[0].on_devices,
+             (long long)tallies[1].on_devices);
     EI_TRUEF(tallies[0].of_deadline + tallies[1].of_deadline > sets / 5 &&
                  tallies[0].below_deadline + tallies[1].below_deadline > sets / 5,
              "of class deadline %lld bounded tasks, below them %lld",

@@ -174,12 +174,6 @@ static int64_t whole_job_ns(const struct ref_task *task)
     return sum_ns;
 }
 
-/* What a job costs one that it shares a CPU or lane with: class deadline has all CPUs, so each gets its part. */
-static int64_t cost_ns(const struct ref_task *task)
-{
-    return task->is_deadline ? whole_job_ns(task) / REF_CPUS : whole_job_ns(task);
-}
-
 static bool has_common_lane(const struct ref_task *a, const struct ref_task *b)
 {
     bool has = false;
@@ -192,6 +186,16 @@ static bool has_common_lane(const struct ref_task *a, const struct ref_task *b)
         }
     }
     return has;
+}
+
+/* What a job costs one that it shares a CPU or lane with: class deadline has all CPUs, so each gets its part. Whoever
+ * does not share its device does not pay for the time there. */
+static int64_t cost_ns(const struct ref_task *task, bool has_its_lane)
+{
+    if (task->is_on_device && !has_its_lane) {
+        return task->pre_ns + task->post_ns;
+    }
+    return task->is_deadline ? whole_job_ns(task) / REF_CPUS : whole_job_ns(task);
 }
 
 /* Time of the jobs that come before one of task i in its chain. */
@@ -251,7 +255,7 @@ static bool can_resume(const struct world *w, int32_t i)
             other->is_deadline || other->cpu == t->task->cpu || (other->blocks > 0 && has_common_lane(other, t->task));
         next[h] = -1;
         if (other->priority > t->task->priority && is_sharing) {
-            length_ns += under_way(w, h) * cost_ns(other);
+            length_ns += under_way(w, h) * cost_ns(other, other->blocks > 0 && has_common_lane(other, t->task));
             next[h] = 0;
         }
     }
@@ -260,7 +264,7 @@ static bool can_resume(const struct world *w, int32_t i)
         for (int32_t h = 0; h < w->task_count && !has_grown; h++) {
             const struct ref_task *other = &w->system->tasks[h];
             if (next[h] >= 0 && to_come(w, h, next[h]) <= w->now_ns + length_ns) {
-                length_ns += cost_ns(other);
+                length_ns += cost_ns(other, other->blocks > 0 && has_common_lane(other, t->task));
                 next[h]++;
                 has_grown = true;
             }

@@ -334,6 +334,13 @@ static bool step(struct world *w, int32_t i)
             t->rest_ns = ref_block_ns(t);
             t->used_ns += t->rest_ns;
             t->is_timed = true;
+            if (task->is_on_device && t->rest_ns > 0) {
+                t->back_ns = w->now_ns + t->rest_ns;
+                t->rest_ns = 0;
+                t->state = AWAY;
+                (void)ref_runs_on(w, task->cpu);
+                return false;
+            }
             return t->rest_ns == 0;
         }
         t->is_timed = false;
@@ -416,6 +423,8 @@ static void count_parts(struct world *w, int64_t until_ns)
         }
         if (t->state == LINES_UP) {
             part = REF_DELAYED;
+        } else if (t->state == AWAY) {
+            part = REF_RAN;
         } else if (t->task->is_deadline) {
             part = t->state == THROTTLED ? REF_THROTTLED : runs == i ? REF_RAN : REF_INTERFERED;
         } else if (t->state == WAITS) {
@@ -490,13 +499,28 @@ static int32_t look(struct world *w, int32_t watchdog)
     return demoted;
 }
 
+/* The thread whose block on a device ends first; of several that on the lowest lane. -1 = no device computes. */
+static int32_t first_back(const struct world *w)
+{
+    int32_t first = -1;
+    for (int32_t i = 0; i < w->count; i++) {
+        const struct thread *t = &w->threads[i];
+        const struct thread *best = first >= 0 ? &w->threads[first] : NULL;
+        if (t->state == AWAY &&
+            (best == NULL || t->back_ns < best->back_ns || (t->back_ns == best->back_ns && t->lane < best->lane))) {
+            first = i;
+        }
+    }
+    return first;
+}
+
 int32_t ref_simulate(const struct ref_system *system, struct ref_job *out, int32_t max, int32_t *out_demoted)
 {
     const struct ref_task *const tasks = system->tasks;
     const int32_t task_count = system->task_count, watchdog = system->watchdog;
     const int64_t end_ns = system->end_ns;
     struct world w = {.system = system, .task_count = task_count, .end_ns = end_ns, .out = out, .out_max = max};
-    for (int32_t i = 0; i < REF_LANES_MAX; i++) {
+    for (int32_t i = 0; i < REF_LANES_MAX + REF_DEVICES_MAX; i++) {
         w.lanes[i].holder = -1;
     }
     for (int32_t i = 0; i < task_count; i++) {
@@ -531,10 +555,13 @@ int32_t ref_simulate(const struct ref_system *system, struct ref_job *out, int32
             }
         }
         const int64_t server_ns = ref_deadline_event_ns(&w);
-        if (next_ns == INT64_MAX && released < 0 && server_ns == INT64_MAX) {
+        const int32_t back = first_back(&w);
+        const int64_t back_ns = back >= 0 ? w.threads[back].back_ns : INT64_MAX;
+        if (next_ns == INT64_MAX && released < 0 && server_ns == INT64_MAX && back < 0) {
             return w.out_count;
         }
-        const int64_t own_ns = next_ns <= release_ns ? next_ns : release_ns;
+        const int64_t sooner_ns = next_ns <= back_ns ? next_ns : back_ns;
+        const int64_t own_ns = sooner_ns <= release_ns ? sooner_ns : release_ns;
         const int64_t event_ns = server_ns < own_ns ? server_ns : own_ns;
         const int64_t until_ns = next_look_ns < event_ns ? next_look_ns : event_ns;
         count_parts(&w, until_ns);
@@ -550,6 +577,8 @@ int32_t ref_simulate(const struct ref_system *system, struct ref_job *out, int32
         if (next_look_ns < event_ns) {
             next_look_ns += LOOK_NS;
             *out_demoted += look(&w, watchdog);
+        } else if (back_ns < next_ns && back_ns <= server_ns && back_ns <= release_ns) {
+            make_ready(&w, back);
         } else if (server_ns < next_ns && server_ns <= release_ns) {
             ref_deadline_event(&w);
         } else if (next_ns <= release_ns) {

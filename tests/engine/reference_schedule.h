@@ -10,6 +10,7 @@
 #define REF_TASKS_MAX 8
 #define REF_BLOCKS_MAX 4
 #define REF_LANES_MAX 3
+#define REF_DEVICES_MAX 2
 #define REF_OVERLAP_MAX 4
 #define REF_FIRST (-1)
 #define REF_ASKED_MAX 256
@@ -41,8 +42,10 @@ struct ref_task {
     bool
         is_deadline; /* class deadline: on any CPU, above all others; its runtime is the budget of `pre`, all it does */
     int64_t pre_ns, post_ns;
-    int32_t blocks;                           /* 0 = no network; the plan is always all exits */
-    bool is_kernel_lane;                      /* its network runs without a lane to hold */
+    int32_t blocks;      /* 0 = no network; the plan is always all exits */
+    bool is_kernel_lane; /* its network runs without a lane to hold */
+    bool is_on_device; /* its one lane is a device, numbered behind the other lanes: while a block takes its time there,
+                          the job wants no CPU; it does at the block's end, to go on. Blocks without length need none */
     int32_t lanes[REF_LANES_MAX], lane_count; /* that the network may use, in the order in which they are tried */
     int64_t conv_ns[REF_BLOCKS_MAX], branch_ns[REF_BLOCKS_MAX];
     enum ref_preempt on_preempt;
@@ -62,14 +65,14 @@ struct ref_task {
 
 /* Class deadline, on REF_CPUS CPUs. Its server has a begin, from which its deadline and its next period (a
  * 32nd shorter than the task's, but not below the deadline) count, and a
- * rest of its runtime (2048 ns more than the budget). On waking: a first period, or one with the runtime used up, is as below; one that is behind its
- * deadline but not at its next period (only when they differ) waits for that without a rest; one behind its deadline
- * begins anew now, as does one whose rest x deadline exceeds the time until its deadline x runtime (each in 1024 ns),
- * but when period and deadline differ it then keeps its begin and its rest becomes that time's share of the runtime (of
- * a share in 2^-20). Without rest it is throttled until its next period, which has the runtime again, and begins anew
- * now if its deadline were past. The earliest deadlines run, equal ones in the order of becoming ready. One that
- * becomes ready takes the CPU with the lowest priority, of equals the one it had, else the first; else that of the
- * latest deadline, if that is later. Watchdogs do not look at them. */
+ * rest of its runtime (2048 ns more than the budget). On waking: a first period, or one with the runtime used up, is as
+ * below; one that is behind its deadline but not at its next period (only when they differ) waits for that without a
+ * rest; one behind its deadline begins anew now, as does one whose rest x deadline exceeds the time until its deadline
+ * x runtime (each in 1024 ns), but when period and deadline differ it then keeps its begin and its rest becomes that
+ * time's share of the runtime (of a share in 2^-20). Without rest it is throttled until its next period, which has the
+ * runtime again, and begins anew now if its deadline were past. The earliest deadlines run, equal ones in the order of
+ * becoming ready. One that becomes ready takes the CPU with the lowest priority, of equals the one it had, else the
+ * first; else that of the latest deadline, if that is later. Watchdogs do not look at them. */
 #define REF_CPUS 2
 
 /* A watchdog looks every 10 ms, after all else that happens then: a job that has used more than `watchdog` times the

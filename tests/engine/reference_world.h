@@ -8,8 +8,9 @@
 #define REF_INBOX_MAX 512
 #define REF_THREADS_MAX (REF_TASKS_MAX * REF_OVERLAP_MAX)
 
-/* A thread without a job sleeps; WAITS: for a lane, LINES_UP: for a stage, or the end, of its task. */
-enum state { SLEEPS, READY, WAITS, LINES_UP, THROTTLED };
+/* A thread without a job sleeps; WAITS: for a lane, LINES_UP: for a stage, or the end, of its task; AWAY: its block
+ * runs on a device. */
+enum state { SLEEPS, READY, WAITS, LINES_UP, THROTTLED, AWAY };
 enum work { PRE, TAKE, BLOCK, GIVE, POST, END };
 
 /* What became of a predecessor's job. */
@@ -31,9 +32,10 @@ struct thread {
     bool was_running;
     enum work work;
     int64_t rest_ns;
-    bool is_timed; /* rest_ns counts for the work that is under way */
-    int32_t lane;  /* that it holds or waits for */
-    int32_t claim; /* priority that the job has in the queue for the lane */
+    bool is_timed;   /* rest_ns counts for the work that is under way */
+    int64_t back_ns; /* AWAY until then */
+    int32_t lane;    /* that it holds or waits for */
+    int32_t claim;   /* priority that the job has in the queue for the lane */
     int32_t block;
     bool is_branch;
     int64_t unoffered_ns;         /* time of the blocks since it last offered the lane */
@@ -75,7 +77,7 @@ struct world {
     struct thread threads[REF_THREADS_MAX];
     int32_t count;
     int64_t now_ns, end_ns, tail, head, turns;
-    struct lane lanes[REF_LANES_MAX];
+    struct lane lanes[REF_LANES_MAX + REF_DEVICES_MAX];
     struct ref_job *out;
     int32_t out_count, out_max;
 };

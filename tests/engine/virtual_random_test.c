@@ -84,7 +84,10 @@ static void write_task(char *text, size_t *used, const struct ref_system *system
     if (t->blocks > 0) {
         say(text, used, "      - { name: net, kind: nn, model: m%d, lane: [", (int)idx);
         for (int32_t k = 0; k < t->lane_count; k++) {
-            say(text, used, "%sacc%d", k > 0 ? ", " : "", t->is_kernel_lane ? REF_LANES_MAX : (int)t->lanes[k]);
+            const int number = t->is_on_device     ? (int)t->lanes[k] - REF_LANES_MAX
+                               : t->is_kernel_lane ? REF_LANES_MAX
+                                                   : (int)t->lanes[k];
+            say(text, used, "%s%s%d", k > 0 ? ", " : "", t->is_on_device ? "gpu" : "acc", number);
         }
         say(text, used, "]");
         say_limit(text, used, t->net);
@@ -106,7 +109,8 @@ static void write_workload(char *text, const struct ref_system *system)
         "version: 1\nname: random\nrun: { duration: 600ms, warmup: 0s, start_delay: 0s }\n"
         "platform: { privileges: degrade, rt_load_cap: 1.0, watchdog: %d }\nscheduler: { policy: %s }\n"
         "lanes:\n  acc0: { kind: cpu, cpus: \"0-1\" }\n  acc1: { kind: cpu, cpus: \"0-1\" }\n"
-        "  acc2: { kind: cpu, cpus: \"0-1\" }\n  acc3: { kind: cpu, cpus: \"0-1\", preempt: kernel }\nmodels:\n"
+        "  acc2: { kind: cpu, cpus: \"0-1\" }\n  acc3: { kind: cpu, cpus: \"0-1\", preempt: kernel }\n"
+        "  gpu0: { kind: cuda }\n  gpu1: { kind: cuda, device: 1, wait: poll, depth: 2, fallback: cpu }\nmodels:\n"
         "  unused: { emulate: { blocks: [ { conv: 1ms, score: 0.5 } ] } }\n",
         (int)system->watchdog, policy_words[system->policy]);
     for (int32_t i = 0; i < count; i++) {
@@ -195,6 +199,20 @@ static void draw_lanes(struct ei_random *rng, struct ref_task *t)
     t->is_kernel_lane = t->lane_count == 1 && ei_random_below(rng, 4) == 0;
 }
 
+/* In every other system networks run on devices, mostly on the first; one that stays on CPUs makes it a mixture. */
+static void draw_devices(struct ei_random *rng, struct ref_system *system)
+{
+    for (int32_t i = 0; i < system->task_count; i++) {
+        struct ref_task *t = &system->tasks[i];
+        if (t->blocks > 0 && ei_random_below(rng, 3) > 0) {
+            t->is_on_device = true;
+            t->is_kernel_lane = false;
+            t->lane_count = 1;
+            t->lanes[0] = REF_LANES_MAX + (ei_random_below(rng, 4) == 0 ? 1 : 0);
+        }
+    }
+}
+
 /* Some tasks without a network are of class deadline, with more or less runtime than they take, as long as the kernel
  * admits them. */
 static void draw_deadline(struct ei_random *rng, struct ref_system *system)
@@ -259,6 +277,7 @@ static void draw_system(struct ei_random *rng, struct ref_system *system)
     *system = (struct ref_system){.policy = (enum ref_policy)ei_random_below(rng, 4), .end_ns = 600 * MS};
     const bool has_deadline = ei_random_below(rng, 3) == 0;
     const bool has_external = ei_random_below(rng, 3) == 0;
+    const bool has_devices = ei_random_below(rng, 2) == 0;
     system->watchdog = (int32_t)ei_random_below(rng, 4);
     system->task_count = 2 + (int32_t)ei_random_below(rng, REF_TASKS_MAX - 1);
     for (int32_t i = 0; i < system->task_count; i++) {
@@ -297,6 +316,9 @@ static void draw_system(struct ei_random *rng, struct ref_system *system)
             longest_ns = t->branch_ns[k] > longest_ns ? t->branch_ns[k] : longest_ns;
         }
         t->max_blocking_ns = ei_random_below(rng, 2) == 0 ? 0 : longest_ns + draw_ns(rng, 0, 30);
+    }
+    if (has_devices) {
+        draw_devices(rng, system);
     }
     if (ei_random_below(rng, 2) == 0) {
         draw_chains(rng, system->tasks, system->task_count);
@@ -390,7 +412,7 @@ EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
     const uint64_t seed = seeded != NULL ? strtoull(seeded, NULL, 10) : 77;
     int64_t jobs = 0, preemptions = 0, unrun = 0, blocked_ns = 0, queued_ns = 0;
     int64_t chained = 0, pipelined = 0, upstream = 0, overruns = 0, ended_by_overrun = 0, demotions = 0;
-    int64_t external = 0, held_back = 0, of_deadline = 0, throttled = 0;
+    int64_t external = 0, held_back = 0, of_deadline = 0, throttled = 0, on_devices = 0, overlapped = 0;
     for (int64_t set = 0; set < sets; set++) {
         struct ref_system system;
         struct ei_random rng;
@@ -425,6 +447,9 @@ EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
             queued_ns += expected[i].part_ns[REF_QUEUED];
             of_deadline += system.tasks[expected[i].task_idx].is_deadline;
             throttled += expected[i].part_ns[REF_THROTTLED] > 0;
+            on_devices += system.tasks[expected[i].task_idx].is_on_device && expected[i].exits_mask != 0;
+            overlapped += system.tasks[expected[i].task_idx].is_on_device && expected[i].part_ns[REF_INTERFERED] > 0 &&
+                          expected[i].part_ns[REF_QUEUED] > 0;
             external += system.tasks[expected[i].task_idx].is_external;
             held_back += system.tasks[expected[i].task_idx].is_external && expected[i].job_idx > 0 &&
                          seen.jobs[i].release_ns > system.tasks[expected[i].task_idx].asked_ns[expected[i].job_idx];
@@ -445,6 +470,8 @@ EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
              (long long)external, (long long)held_back);
     EI_TRUEF(of_deadline > sets * 10 && throttled > sets * 2, "of class deadline %lld jobs, %lld throttled",
              (long long)of_deadline, (long long)throttled);
+    EI_TRUEF(on_devices > sets * 10 && overlapped > sets, "%lld jobs on devices, %lld in want of both CPU and device",
+             (long long)on_devices, (long long)overlapped);
     EI_TRUEF(chained > sets && upstream > sets && overruns > sets && ended_by_overrun > sets && demotions > sets / 40,
              "of chains %lld, for want of a predecessor %lld, overruns %lld, ended by them %lld, demotions %lld",
              (long long)chained, (long long)upstream, (long long)overruns, (long long)ended_by_overrun,

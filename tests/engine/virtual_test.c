@@ -301,6 +301,97 @@ EI_TEST(a_response_splits_into_its_parts)
     expect_parts(job_of(3, 0), 0, 0, 9 * MS - 700000, 2 * MS, 0);
 }
 
+/* ---- devices ---- */
+
+#define DEVICES                                                                                                        \
+    "lanes: { gpu: { kind: cuda }, spinning: { kind: cuda, wait: spin }, acc: { cpus: \"1\" } }\nmodels:\n"            \
+    "  slow: { emulate: { blocks: [ { conv: 2ms, branch: 1ms, score: 0.5 }, { conv: 2ms, branch: 1ms, score: 0.9 }"    \
+    " ] } }\n"                                                                                                         \
+    "  fast: { emulate: { blocks: [ { conv: 1ms, branch: 1ms, score: 0.9 } ] } }\n"                                    \
+    "planner: { search: all }\n"
+
+#define CAMERA(lane)                                                                                                   \
+    "  - { name: camera, arrival: { model: periodic, period: 20ms }, priority: 20, cpus: \"1\", stages: [\n"           \
+    "      { name: pre, kind: cpu, work: { spin: 1ms } }, { name: n, kind: nn, model: slow, lane: " lane " },\n"       \
+    "      { name: post, kind: cpu, work: { spin: 500us } } ] }\n"                                                     \
+    "  - { name: low, arrival: { model: periodic, period: 20ms }, priority: 10, cpus: \"1\",\n"                        \
+    "      stages: [ { name: w, kind: cpu, work: { spin: 4ms } } ] }\n"
+
+EI_TEST(a_block_on_a_device_leaves_the_cpu_to_others)
+{
+    /* The network is on the device from 1 to 7 ms, and low is done before that. */
+    EI_TRUE(play(HEAD DEVICES "tasks:\n" CAMERA("gpu"), 0));
+    EI_EQ(job_of(0, 0)->finish_ns, 7 * MS + MS / 2);
+    EI_EQ(job_of(0, 0)->lane_busy_ns, 6 * MS);
+    EI_EQ(job_of(1, 0)->start_ns, 1 * MS);
+    EI_EQ(job_of(1, 0)->finish_ns, 5 * MS);
+    expect_parts(job_of(0, 0), 0, 0, 0, 7 * MS + MS / 2, 0);
+    expect_parts(job_of(1, 0), 0, 0, 1 * MS, 4 * MS, 0);
+    /* With wait: spin the job keeps its CPU. */
+    EI_TRUE(play(HEAD DEVICES "tasks:\n" CAMERA("spinning"), 0));
+    EI_EQ(job_of(0, 0)->finish_ns, 7 * MS + MS / 2);
+    EI_EQ(job_of(1, 0)->finish_ns, 11 * MS + MS / 2);
+}
+
+EI_TEST(a_job_wants_its_cpu_between_blocks)
+{
+    /* The law comes in the first conv part, which ends at 2 ms; the branch is launched when the law is over. */
+    EI_TRUE(play(HEAD DEVICES
+                 "tasks:\n"
+                 "  - { name: net, arrival: { model: periodic, period: 20ms }, priority: 10, cpus: \"1\",\n"
+                 "      stages: [ { name: n, kind: nn, model: fast, lane: gpu, budget: 2ms } ] }\n"
+                 "  - { name: law, arrival: { model: periodic, period: 20ms, offset: 500us }, priority: 20,\n"
+                 "      cpus: \"1\", stages: [ { name: w, kind: cpu, work: { spin: 3ms } } ] }\n",
+                 0));
+    EI_EQ(job_of(0, 0)->finish_ns, 4 * MS + MS / 2);
+    expect_parts(job_of(0, 0), 0, 0, 2 * MS + MS / 2, 2 * MS, 0);
+    EI_EQ(job_of(0, 0)->flags & EI_JOB_OVERRUN, 0); /* its budget counts the blocks, not the wait for the CPU */
+    EI_EQ(job_of(1, 0)->finish_ns, 3 * MS + MS / 2);
+}
+
+EI_TEST(a_device_is_handed_over_at_a_boundary_and_lends_priority)
+{
+    /* high asks in low's first conv part, which ends at 2 ms; low must hand over then, though middle has the CPU. */
+    EI_TRUE(play(
+        HEAD DEVICES
+        "tasks:\n"
+        "  - { name: low, arrival: { model: periodic, period: 20ms }, priority: 10, cpus: \"1\", on_preempt: resume,\n"
+        "      stages: [ { name: n, kind: nn, model: slow, lane: gpu } ] }\n"
+        "  - { name: high, arrival: { model: periodic, period: 20ms, offset: 500us }, priority: 30, cpus: \"0\",\n"
+        "      deadline: 10ms, stages: [ { name: n, kind: nn, model: fast, lane: gpu } ] }\n"
+        "  - { name: middle, arrival: { model: periodic, period: 20ms, offset: 600us }, priority: 20,\n"
+        "      cpus: \"1\", stages: [ { name: w, kind: cpu, work: { spin: 5ms } } ] }\n",
+        0));
+    EI_EQ(job_of(1, 0)->finish_ns, 4 * MS);
+    expect_parts(job_of(1, 0), 0, 1500000, 0, 2 * MS, 0);
+    EI_EQ(job_of(2, 0)->finish_ns, 5600000);
+    /* Back on the device at 4 ms, but on the CPU only when middle is done. */
+    EI_EQ(job_of(0, 0)->finish_ns, 5600000 + 4 * MS);
+    EI_EQ(job_of(0, 0)->preemptions, 1);
+}
+
+EI_TEST(time_on_a_device_is_no_load_of_the_cpu)
+{
+    static const char *const lanes[] = {"gpu", "acc"};
+    for (int k = 0; k < 2; k++) {
+        char text[2048];
+        snprintf(text, sizeof text,
+                 "version: 1\nname: t\nrun: { duration: 3s, start_delay: 0s }\n"
+                 "platform: { rt_load_cap: 0.3 }\n" DEVICES
+                 "tasks:\n  - { name: net, arrival: { model: periodic, period: 10ms }, priority: 10, cpus: \"1\",\n"
+                 "      stages: [ { name: n, kind: nn, model: slow, lane: %s } ] }\n",
+                 lanes[k]);
+        EI_TRUE(play(text, 0));
+        int32_t whole = 0, capped = 0;
+        for (int32_t i = 0; i < seen.count; i++) {
+            whole += seen.jobs[i].exits_mask == 3;
+            capped += seen.jobs[i].cause == EI_CAUSE_LOAD_CAP;
+        }
+        EI_TRUEF(k == 0 ? whole == seen.count : capped > 100, "lane %s: %d whole, %d capped", lanes[k], (int)whole,
+                 (int)capped);
+    }
+}
+
 EI_TEST(a_queued_job_was_delayed_by_its_predecessor)
 {
     EI_TRUE(play(HEAD "tasks:\n"

@@ -429,6 +429,23 @@ EI_TEST(run_edge_server_answers_while_preempted)
     json_decref(summary);
 }
 
+/* Wherever this runs there is no such plug-in, so the GPU lane's tasks are on its fallback, and the run says so. */
+EI_TEST(run_without_a_gpu_goes_to_the_fallback)
+{
+    const char *out = in_tmpdir("out");
+    setenv("EINET_CUDA_PLUGIN", "/nonexistent/libeinet_cuda.so", 1);
+    const struct finished *f =
+        einet_run((const char *[]){"run", "configs/gpu.yaml", "--out", out, "--duration", "2s", NULL});
+    EI_TRUEF(f->status == 0 || f->status == 4, "status %d: %s", f->status, f->output);
+    EI_CONTAINS(f->output, "asked for lane 'gpu' for task 'camera', got its fallback 'cpu0'");
+    json_t *summary = read_summary(out);
+    EI_REQUIRE(summary != NULL);
+    check_identity(summary);
+    EI_TRUE(json_array_size(json_object_get(summary, "degraded")) >= 2);
+    EI_TRUE(task_real(summary, "camera", "coverage") >= 0.9);
+    json_decref(summary);
+}
+
 /* What a live job answers is what the profile recorded for the same sample and exit, bit for bit the same network. */
 struct against_profile {
     const struct ei_cs_profile *cs;

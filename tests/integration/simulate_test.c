@@ -101,6 +101,23 @@ EI_TEST(shipped_files_simulate_from_their_profiles)
     json_decref(summary);
 }
 
+EI_TEST(a_gpu_lane_simulates_and_its_tasks_overlap)
+{
+    const struct finished *f =
+        einet_run((const char *[]){"simulate", "configs/gpu.yaml", "--duration", "5s", "--json", NULL});
+    EI_TRUEF(f->status == 0, "status %d: %s", f->status, f->output);
+    json_t *summary = json_loads(f->output, 0, NULL);
+    EI_REQUIRE(summary != NULL);
+    check_identity(summary);
+    EI_EQ(task_integer(summary, "control", "misses") + task_integer(summary, "obstacle", "misses"), 0);
+    EI_TRUE(task_real(summary, "camera", "coverage") == 1.0);
+    EI_TRUE(task_integer(summary, "camera", "preemptions") > 20);
+    json_decref(summary);
+    f = einet_run((const char *[]){"analyze", "configs/gpu.yaml", NULL});
+    EI_TRUEF(f->status == 0, "status %d: %s", f->status, f->output);
+    EI_CONTAINS(f->output, "every deadline is guaranteed");
+}
+
 static void expect(int status, const char *text, const char *const *args)
 {
     const struct finished *f = einet_run(args);

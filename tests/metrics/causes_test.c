@@ -189,6 +189,35 @@ EI_TEST(lane_waits_split_at_the_holder)
     tear_down(&f);
 }
 
+/* Its block was due to end at 4 ms; it went on at 9. Of that the task above had the CPU for 2, a gap took 1, and the
+ * rest is the device's. */
+EI_TEST(after_a_device_others_interfere_and_the_rest_is_the_devices)
+{
+    struct fixture f;
+    set_up(&f, 10 * MS, 8 * MS);
+    add_activity(&f, OWN, 50, 7, 0, 1, 1);
+    f.job.part_ns[EI_PART_EXECUTION] += 3 * MS; /* on the device, as long as its profile says */
+    add_activity(&f, 0, 80, 3, 4, 6, 2);
+    add_gap(&f, 6, 7);
+    const struct ei_activity_record late = {.task_idx = OWN,
+                                            .cpu = CPU,
+                                            .priority = 50,
+                                            .top_priority = 50,
+                                            .is_after_device = 1,
+                                            .job_idx = 7,
+                                            .start_ns = 104 * MS,
+                                            .end_ns = 109 * MS};
+    ei_activity_history_add(&f.activities, &late);
+    add_activity(&f, OWN, 50, 7, 9, 10, 1);
+    f.job.profiled_ns = 5 * MS;
+    (void)judge(&f, 1);
+    expect_part(&f, EI_PART_INTERFERENCE, 2);
+    expect_part(&f, EI_PART_EXECUTION, 1 + 3 + 1 + 2);
+    expect_part(&f, EI_PART_UNEXPLAINED, 1);
+    EI_EQ((int)f.split.over_profile, EI_PROFILE_VIOLATED);
+    tear_down(&f);
+}
+
 EI_TEST(a_stop_is_the_machines_also_when_a_higher_task_was_stopped)
 {
     struct fixture f;

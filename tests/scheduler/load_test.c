@@ -18,6 +18,17 @@ EI_TEST(load_counts_the_union_of_active_intervals)
     EI_EQ(ei_load_used_ns(&load, 2000 * MS), 0);
 }
 
+EI_TEST(load_counts_what_was_used_without_being_active)
+{
+    struct ei_load load;
+    ei_load_init(&load, 0);
+    ei_load_enter(&load, 10 * MS);
+    ei_load_leave(&load, 12 * MS);
+    ei_load_add(&load, 15 * MS, 1 * MS);
+    EI_EQ(ei_load_used_ns(&load, 500 * MS), 3 * MS);
+    EI_EQ(ei_load_used_ns(&load, 2000 * MS), 0);
+}
+
 EI_TEST(load_passes_the_cap_at_the_cap)
 {
     struct ei_load load;

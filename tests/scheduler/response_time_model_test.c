@@ -54,6 +54,35 @@ EI_TEST(response_time_inherited_priority_delays_the_middle)
     }
 }
 
+/* Blocks on a device are launched from a CPU: what is above on that CPU delays them, and they delay nothing there. */
+EI_TEST(response_time_blocks_that_a_cpu_launches)
+{
+    const struct ei_rta_segment law[] = {{.cpu = 0, .lane = NO, .wcet_ns = 5}};
+    const struct ei_rta_segment net[] = {
+        {.cpu = 0, .lane = 0, .is_driven = true, .wcet_ns = 30, .max_nonpreemptive_ns = 10}};
+    const struct ei_rta_segment low[] = {{.cpu = 0, .lane = NO, .wcet_ns = 40}};
+    const struct ei_rta_segment other[] = {
+        {.cpu = 1, .lane = 0, .is_driven = true, .wcet_ns = 20, .max_nonpreemptive_ns = 8}};
+    const struct ei_rta_task tasks[] = {task(70, 100, law, 1), task(60, 1000, net, 1), task(50, 1000, low, 1),
+                                        task(40, 1000, other, 1)};
+    int64_t cpu_ppm[EI_RTA_CPUS_MAX], lane_ppm[EI_RTA_LANES_MAX];
+    EI_TRUE(solve(tasks, 4));
+    EI_EQ(bounds[0].response_ns, 5);
+    EI_EQ(bounds[1].response_ns, 8 + 5 + 30); /* a lower block, and the law at one of the boundaries */
+    EI_EQ(bounds[1].blocking_ns, 8);
+    EI_EQ(bounds[2].response_ns, 5 + 40); /* the network's time is no work of the CPU */
+    /* The network goes first, and waits on its CPU for what is above it there; low is not, but the bound counts all
+     * work of that CPU that is above the task itself. */
+    EI_EQ(bounds[3].response_ns, 20 + 30 + 40 + 5);
+    ei_rta_utilisation(&rta, cpu_ppm, lane_ppm);
+    EI_EQ(cpu_ppm[0], 50000 + 40000);
+    EI_EQ(cpu_ppm[1], 0);
+    EI_EQ(lane_ppm[0], 30000 + 20000);
+    const struct ei_rta_segment wrong[] = {{.cpu = NO, .lane = 0, .is_driven = true, .wcet_ns = 30}};
+    const struct ei_rta_task refused[] = {task(70, 100, wrong, 1)};
+    EI_EQ(ei_rta_init(&rta, refused, states, 1, NULL), -EINVAL);
+}
+
 /* CPU work of a higher task runs in the middle of a block on the CPU's lane, but not of one on an accelerator. */
 EI_TEST(response_time_lane_on_the_cpu_and_off_it)
 {

@@ -63,6 +63,70 @@ EI_TEST(spec_defaults_of_the_smallest_file)
     ei_workload_destroy(wl);
 }
 
+static struct ei_workload *parse_lanes(const char *lanes, const char *task)
+{
+    char text[1024];
+    struct ei_workload *wl = NULL;
+    struct ei_diagnostics diag;
+    snprintf(text, sizeof text,
+             HEAD "lanes: { %s }\nmodels: { net: { emulate: { blocks: [ { conv: 1ms, score: 0.8 } ] } } }\ntasks:\n"
+                  "  - { name: a, arrival: { model: periodic, period: 10ms }, %s"
+                  "stages: [ { name: net, kind: nn, model: net, lane: gpu } ] }\n",
+             lanes, task);
+    const int rc = ei_workload_parse(text, strlen(text), "text", &wl, &diag);
+    char *said = text_diagnose(&diag);
+    EI_TRUEF(rc == 0, "%s:\n%s", lanes, said);
+    free(said);
+    ei_diagnostics_fini(&diag);
+    return wl;
+}
+
+EI_TEST(spec_gpu_lanes_and_their_fallbacks)
+{
+    struct ei_workload *wl = parse_lanes("gpu: { kind: cuda }", "");
+    EI_REQUIRE(wl != NULL);
+    EI_EQ(wl->lanes[0].wait.word, EI_SPEC_WAIT_BLOCK);
+    EI_EQ(wl->lanes[0].depth, 1);
+    EI_EQ(wl->lanes[0].hang_ns, EI_NS_PER_S);
+    EI_EQ(wl->lanes[0].fallback_idx, EI_NONE_IDX);
+    EI_TRUE(ei_lane_is_off_cpu(&wl->lanes[0]) && ei_cpuset_is_empty(&wl->tasks[0].cpus));
+    ei_workload_destroy(wl);
+    wl =
+        parse_lanes("gpu: { kind: cuda, wait: poll, fallback: cpu }, k: { preempt: kernel }, c: { cpus: \"1-2\" }", "");
+    EI_REQUIRE(wl != NULL);
+    EI_NEAR(wl->lanes[0].wait.number, 50000, 0);
+    EI_STREQ(wl->lanes[0].fallback, "c"); /* the first that is held for whole blocks */
+    EI_EQ(wl->lanes[0].fallback_idx, 2);
+    EI_EQ(ei_cpuset_count(&wl->tasks[0].cpus), 2);
+    ei_workload_destroy(wl);
+    wl = parse_lanes("gpu: { kind: cuda, wait: spin, fallback: c }, c: { cpus: \"1-2\" }", "cpus: \"2\", ");
+    EI_REQUIRE(wl != NULL);
+    EI_TRUE(!ei_lane_is_off_cpu(&wl->lanes[0]));
+    EI_EQ(ei_cpuset_count(&wl->tasks[0].cpus), 1);
+    ei_workload_destroy(wl);
+}
+
+EI_TEST(spec_warns_of_two_lanes_on_one_gpu)
+{
+    static const char *const text =
+        HEAD "lanes: { a: { kind: cuda, device: 1 }, b: { kind: cuda }, c: { kind: cuda, device: 1 } }\n"
+             "models: { net: { emulate: { blocks: [ { conv: 1ms, score: 0.8 } ] } } }\ntasks:\n"
+             "  - { name: x, arrival: { model: periodic, period: 10ms }, stages: [ { name: n, kind: nn, model: net, "
+             "lane: a } ] }\n"
+             "  - { name: y, arrival: { model: periodic, period: 10ms }, stages: [ { name: n, kind: nn, model: net, "
+             "lane: b } ] }\n"
+             "  - { name: z, arrival: { model: periodic, period: 10ms }, stages: [ { name: n, kind: nn, model: net, "
+             "lane: c } ] }\n";
+    struct ei_workload *wl = NULL;
+    struct ei_diagnostics diag;
+    EI_EQ(ei_workload_parse(text, strlen(text), "text", &wl, &diag), 0);
+    EI_EQ(diag.count, 1);
+    EI_STREQ(diag.items[0].text, "lanes 'a' and 'c' are the same GPU, device 1");
+    EI_EQ(diag.items[0].place.line, 3);
+    ei_diagnostics_fini(&diag);
+    ei_workload_destroy(wl);
+}
+
 EI_TEST(spec_holds_every_value_of_the_fullest_file)
 {
     struct ei_workload *wl = load(EVERYTHING);
@@ -77,8 +141,18 @@ EI_TEST(spec_holds_every_value_of_the_fullest_file)
     EI_NEAR(wl->platform.rt_load_cap, 0.123456789, 0);
     EI_EQ(ei_cpuset_count(&wl->platform.housekeeping_cpus), 3);
     EI_EQ(wl->platform.watchdog, 7);
-    EI_EQ(wl->lane_count, 2);
+    EI_EQ(wl->lane_count, 4);
     EI_STREQ(wl->lanes[1].name, "on");
+    const struct ei_lane_spec *gpu = &wl->lanes[3];
+    EI_EQ(gpu->kind, EI_SPEC_LANE_CUDA);
+    EI_EQ(gpu->device_idx, 3);
+    EI_EQ(gpu->wait.word, EI_SPEC_WAIT_POLL);
+    EI_NEAR(gpu->wait.number, 125000, 0);
+    EI_EQ(gpu->depth, 2);
+    EI_EQ(gpu->hang_ns, 250 * EI_NS_PER_MS);
+    EI_STREQ(gpu->fallback, "single");
+    EI_EQ(gpu->fallback_idx, 2);
+    EI_EQ(gpu->preempt, EI_SPEC_LANE_PREEMPT_BLOCK);
     EI_EQ(wl->lanes[0].threads, 1);
     EI_EQ(wl->lanes[1].threads, 2);
     EI_EQ(wl->lanes[0].place.line, 14);
