@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-#define EI_TORCH_ABI 3
+#define EI_TORCH_ABI 4
 #define EI_TORCH_ENTRY "ei_torch_api_get"
 #define EI_TORCH_DIMS_MAX 8
 
