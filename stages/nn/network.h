@@ -46,10 +46,10 @@ struct ei_network_block_info {
 };
 
 struct ei_network_info {
-    char name[32];          /* "b-alexnet", or "emulate" */
-    char backend[16];       /* "aten", "dnnl", "dnnl+aten" (some parts on each), "cuda", "emulate", "emulate on cuda" */
-    char backend_note[400]; /* why AUTO took aten; which parts aten runs and why; which scripts became layers; or "" */
-    char dataset[32];       /* it was trained on; "" unknown */
+    char name[32];           /* "b-alexnet", or "emulate" */
+    char backend[16];        /* "aten", "dnnl", "dnnl+aten" (parts on each), "cuda", "emulate", "emulate on cuda" */
+    char backend_note[400];  /* why AUTO took aten; which parts aten runs and why; which scripts became layers; or "" */
+    char dataset[32];        /* it was trained on; "" unknown */
     char weights_sha256[65]; /* hexadecimal; "" for emulate */
     enum ei_network_precision precision;
     int32_t exits; /* blocks, 1 .. EI_NETWORK_BLOCKS_MAX */

@@ -23,6 +23,7 @@ struct ei_network {
     /* NULL where there is no device. */
     bool (*is_lost)(const struct ei_network *net);
     int64_t (*part_ns)(const struct ei_network *net, int32_t block_idx, bool is_branch);
+    const struct ei_cuda_parts *cuda_parts;
     char fault[EI_NETWORK_FAULT_MAX];
 };
 

@@ -102,6 +102,11 @@ static int64_t cuda_part_ns(const struct ei_network *net, int32_t block_idx, boo
     return c->api->part_ns(c->parts, block_idx, is_branch ? 1 : 0);
 }
 
+const struct ei_cuda_parts *ei_network_cuda_parts(const struct ei_network *net)
+{
+    return net->cuda_parts;
+}
+
 int ei_network_cuda_create(const struct ei_cuda_api *api, struct ei_cuda_recorder recorder,
                            const struct ei_network_info *info, const struct ei_network_cuda_settings *settings,
                            struct ei_network **out, struct einet_error *err)
@@ -136,6 +141,7 @@ int ei_network_cuda_create(const struct ei_cuda_api *api, struct ei_cuda_recorde
         free(c);
         return einet_error_set(err, rc, "%.400s", api->error_text());
     }
+    c->net.cuda_parts = c->parts;
     *out = &c->net;
     return 0;
 }

@@ -12,4 +12,8 @@ int ei_network_cuda_create(const struct ei_cuda_api *api, struct ei_cuda_recorde
                            const struct ei_network_info *info, const struct ei_network_cuda_settings *settings,
                            struct ei_network **out, struct einet_error *err);
 
+/* What the device runs of an opened network, for the questions of the plug-in's table, borrowed until destroy; NULL
+ * when it is on the CPU. */
+const struct ei_cuda_parts *ei_network_cuda_parts(const struct ei_network *net);
+
 #endif

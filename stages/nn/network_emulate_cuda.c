@@ -194,6 +194,7 @@ int ei_network_emulate_cuda_create(const struct ei_network_emulate_config *confi
     }
     rc = create_parts(e);
     if (rc == 0) {
+        e->net.cuda_parts = e->parts;
         *out = &e->net;
         return 0;
     }
