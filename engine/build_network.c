@@ -85,7 +85,7 @@ static int open_weights(struct ei_live_task *task, const struct ei_model_spec *m
     struct einet_error refused = {0};
     if (backend_of(task) != EI_NETWORK_ATEN) {
         ei_model_file_beside(model, ".et.csv", path, sizeof path);
-        ei_kernels_find(path, is_zoo ? model->zoo : NULL, &kernels);
+        ei_kernels_find(path, is_zoo ? model->zoo : NULL, threads_of(task), &kernels);
     }
     int rc = EINET_E_MISMATCH;
     if (kernels.choice.kernel_count > 0) {

@@ -62,7 +62,7 @@ static void take(const struct ei_et_kernels *kernels, struct ei_kernels *out)
                                              .weights_sha256 = out->weights_sha256};
 }
 
-void ei_kernels_find(const char *path, const char *network, struct ei_kernels *out)
+void ei_kernels_find(const char *path, const char *network, int32_t threads, struct ei_kernels *out)
 {
     struct einet_error why = {0};
     struct ei_et_kernels kernels = {0};
@@ -78,8 +78,9 @@ void ei_kernels_find(const char *path, const char *network, struct ei_kernels *o
     const bool is_meant = rc == 0 && kernels.count > 0 && (network == NULL || strcmp(profile->network, network) == 0);
     if (is_meant) {
         rc = ei_machine_describe(&machine, &why);
-        rc = rc == 0 ? ei_kernels_match(profile, &machine, ei_dnnl_load(&api, NULL) == 0 ? api->version : "", 1, &why)
-                     : rc;
+        rc = rc == 0
+                 ? ei_kernels_match(profile, &machine, ei_dnnl_load(&api, NULL) == 0 ? api->version : "", threads, &why)
+                 : rc;
     }
     if (rc != 0) {
         snprintf(out->note, sizeof out->note, "kernels of %.60s not taken: %.100s", file_name(path), why.text);

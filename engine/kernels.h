@@ -24,9 +24,9 @@ struct ei_kernels {
 int ei_kernels_match(const struct ei_et_profile *profile, const struct ei_machine *machine, const char *onednn,
                      int32_t threads, struct einet_error *err);
 
-/* Look into the file at path; there need not be one. network: whose kernels are wanted, NULL = any. Never fails: what
- * cannot be taken is in the note. Ended by ei_kernels_fini. */
-void ei_kernels_find(const char *path, const char *network, struct ei_kernels *out);
+/* Look into the file at path; there need not be one. network: whose kernels are wanted, NULL = any; threads: of its
+ * lane. Never fails: what cannot be taken is in the note. Ended by ei_kernels_fini. */
+void ei_kernels_find(const char *path, const char *network, int32_t threads, struct ei_kernels *out);
 
 void ei_kernels_fini(struct ei_kernels *kernels); /* zeroed is fine */
 

@@ -80,22 +80,27 @@ EI_TEST(a_choice_beside_the_weights_is_found)
     const struct ei_dnnl_api *api = NULL;
     struct einet_error err = {0};
     snprintf(path, sizeof path, "%s/w.et.csv", ei_test_tmpdir());
-    ei_kernels_find(path, "b-alexnet", &kernels); /* no file: nothing to say */
+    ei_kernels_find(path, "b-alexnet", 1, &kernels); /* no file: nothing to say */
     EI_EQ(kernels.choice.kernel_count, 0);
     EI_STREQ(kernels.note, "");
     write_choice(path, "0.0.0", false);
-    ei_kernels_find(path, "b-alexnet", &kernels);
+    ei_kernels_find(path, "b-alexnet", 1, &kernels);
     EI_EQ(kernels.choice.kernel_count, 0);
     EI_CONTAINS(kernels.note, "kernels of w.et.csv not taken: the processor was");
-    ei_kernels_find(path, "vgg-16", &kernels); /* of another network on the same weights */
+    ei_kernels_find(path, "vgg-16", 1, &kernels); /* of another network on the same weights */
     EI_EQ(kernels.choice.kernel_count, 0);
     EI_STREQ(kernels.note, "");
     if (ei_dnnl_load(&api, &err) != 0) {
         ei_test_skip("%s", err.text);
     }
     write_choice(path, api->version, true);
-    ei_kernels_find(path, "b-alexnet", &kernels);
+    ei_kernels_find(path, "b-alexnet", 1, &kernels);
     EI_STREQ(kernels.note, "1 kernels of w.et.csv");
+    ei_kernels_fini(&kernels);
+    ei_kernels_find(path, "b-alexnet", 2, &kernels); /* on a lane with workers */
+    EI_EQ(kernels.choice.kernel_count, 0);
+    EI_CONTAINS(kernels.note, "threads was `1`, here it is `2`");
+    ei_kernels_find(path, "b-alexnet", 1, &kernels);
     EI_REQUIRE(kernels.choice.kernel_count == 1);
     EI_EQ(kernels.choice.kernels[0].branch, 1);
     EI_EQ(kernels.choice.kernels[0].op_idx, 2);
