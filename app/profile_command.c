@@ -31,7 +31,10 @@ static const char help[] =
     "  --model NAME       network (default: as the weights say). NAME-classic, the single-exit network, runs on\n"
     "                     the weights of NAME, too\n"
     "  --backend B        aten (libtorch), dnnl (oneDNN, and libtorch for parts that it does not know) or auto: dnnl\n"
-    "                     where it is installed and knows some part, else aten, as a lane does; default auto\n"
+    "                     where it is installed and knows some part, else aten, as a lane does; default auto.\n"
+    "                     cuda: a GPU; the times are PREFIX.cuda.et.csv then\n"
+    "  --device N         cuda: number of the GPU, default 0\n"
+    "  --wait W           cuda: block, poll or spin, as the lane that it will run on; default block\n"
     "  --precision P      fp32 or bf16: of weights and activations, default fp32\n"
     "  --tune LEVEL       dnnl: choose the kernel of every convolution and linear layer by measuring, and keep the "
     "choice\n"
@@ -60,6 +63,8 @@ enum option_id {
     OPT_DATA,
     OPT_MODEL,
     OPT_BACKEND,
+    OPT_DEVICE,
+    OPT_WAIT,
     OPT_PRECISION,
     OPT_TUNE,
     OPT_RUNS,
@@ -80,6 +85,8 @@ static const struct option options[] = {
     {"data", required_argument, NULL, OPT_DATA},
     {"model", required_argument, NULL, OPT_MODEL},
     {"backend", required_argument, NULL, OPT_BACKEND},
+    {"device", required_argument, NULL, OPT_DEVICE},
+    {"wait", required_argument, NULL, OPT_WAIT},
     {"precision", required_argument, NULL, OPT_PRECISION},
     {"tune", required_argument, NULL, OPT_TUNE},
     {"runs", required_argument, NULL, OPT_RUNS},
@@ -113,6 +120,36 @@ static bool parse_count(const char *text, int32_t min, int32_t max, int32_t *out
     return errno == 0 && end != text && *end == '\0' && value >= min && value <= max;
 }
 
+/* Index of value among names, -1 = none of them. */
+static int name_index(const char *value, const char *const *names, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (strcmp(value, names[i]) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static bool parse_backend(const char *value, enum ei_network_backend_kind *out)
+{
+    static const char *const names[] = {"aten", "dnnl", "auto", "cuda"};
+    static const enum ei_network_backend_kind kinds[] = {EI_NETWORK_ATEN, EI_NETWORK_DNNL, EI_NETWORK_AUTO,
+                                                         EI_NETWORK_CUDA};
+    const int i = name_index(value, names, 4);
+    *out = i >= 0 ? kinds[i] : EI_NETWORK_AUTO;
+    return i >= 0;
+}
+
+static bool parse_wait(const char *value, enum ei_cuda_wait *out)
+{
+    static const char *const names[] = {"block", "poll", "spin"};
+    static const enum ei_cuda_wait waits[] = {EI_CUDA_WAIT_BLOCK, EI_CUDA_WAIT_POLL, EI_CUDA_WAIT_SPIN};
+    const int i = name_index(value, names, 3);
+    *out = i >= 0 ? waits[i] : EI_CUDA_WAIT_BLOCK;
+    return i >= 0;
+}
+
 static bool apply_option(struct request *r, int id, const char *value)
 {
     switch (id) {
@@ -126,10 +163,11 @@ static bool apply_option(struct request *r, int id, const char *value)
         r->job.precision = strcmp(value, "bf16") == 0 ? EI_NETWORK_BFLOAT16 : EI_NETWORK_FLOAT32;
         return strcmp(value, "bf16") == 0 || strcmp(value, "fp32") == 0;
     case OPT_BACKEND:
-        r->job.backend = strcmp(value, "aten") == 0   ? EI_NETWORK_ATEN
-                         : strcmp(value, "dnnl") == 0 ? EI_NETWORK_DNNL
-                                                      : EI_NETWORK_AUTO;
-        return strcmp(value, "aten") == 0 || strcmp(value, "dnnl") == 0 || strcmp(value, "auto") == 0;
+        return parse_backend(value, &r->job.backend);
+    case OPT_DEVICE:
+        return parse_count(value, 0, EI_CUDA_DEVICES_MAX - 1, &r->job.et.device_idx);
+    case OPT_WAIT:
+        return parse_wait(value, &r->job.wait);
     case OPT_TUNE:
         r->job.tune = strcmp(value, "exact") == 0      ? EI_NETWORK_TUNE_EXACT
                       : strcmp(value, "winograd") == 0 ? EI_NETWORK_TUNE_WINOGRAD
@@ -240,7 +278,7 @@ int einet_profile_command(int argc, char **argv)
         return einet_report_error("profile", &err);
     }
     if (r.job.measure_et) {
-        printf("%s.et.csv written\n", r.job.out_prefix);
+        printf("%s%s written\n", r.job.out_prefix, r.job.backend == EI_NETWORK_CUDA ? ".cuda.et.csv" : ".et.csv");
     }
     if (r.job.measure_cs) {
         printf("%s.cs written\n", r.job.out_prefix);

@@ -264,7 +264,7 @@ static void list_backends(const struct ei_run *run, char *out, size_t size_bytes
     out[0] = '\0';
     for (int32_t i = 0; i < run->wl->task_count && used < size_bytes; i++) {
         const struct ei_network *net = run->tasks[i].nn.net;
-        if (net == NULL || strcmp(ei_network_info(net)->backend, "emulate") == 0) {
+        if (net == NULL || strncmp(ei_network_info(net)->backend, "emulate", 7) == 0) {
             continue;
         }
         const char *why = ei_network_info(net)->backend_note;

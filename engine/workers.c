@@ -31,7 +31,7 @@ static int lane_cpus(const struct ei_live_task *task, int32_t threads, int32_t *
 int ei_task_settle_threads(struct ei_live_task *task, struct einet_error *err)
 {
     const struct ei_lane_spec *lane = &task->run->wl->lanes[task->spec->stages[task->spec->nn_stage_idx].lane_idx];
-    const bool is_emulated = strcmp(ei_network_info(task->nn.net)->backend, "emulate") == 0;
+    const bool is_emulated = strncmp(ei_network_info(task->nn.net)->backend, "emulate", 7) == 0;
     task->nn.threads = is_emulated ? 1 : lane->threads;
     return task->nn.threads > 1 ? lane_cpus(task, task->nn.threads, task->nn.thread_cpus, err) : 0;
 }

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define POLL_NS 50000
+#define HANG_NS INT64_C(1000000000)
+
 static int write_times(const struct ei_profile_job *job, struct ei_network *net, const struct ei_dataset *dataset,
                        const struct ei_profile_progress *progress, struct einet_error *err)
 {
@@ -20,7 +23,8 @@ static int write_times(const struct ei_profile_job *job, struct ei_network *net,
         rc = ei_profile_kernels(net, &kernels, err);
     }
     if (rc == 0) {
-        snprintf(path, sizeof path, "%.4080s.et.csv", job->out_prefix);
+        snprintf(path, sizeof path, "%.4080s%s", job->out_prefix,
+                 job->backend == EI_NETWORK_CUDA ? ".cuda.et.csv" : ".et.csv");
         rc = ei_et_profile_write_kernels(path, et, &kernels, err);
     }
     ei_et_kernels_fini(&kernels);
@@ -70,6 +74,18 @@ static int zoo_name(const struct ei_profile_job *job, char *out, size_t size_byt
                                              "does not say of which network it is; name it with --model");
 }
 
+/* As a lane has it, but for merging: a profile is of single blocks. */
+static struct ei_network_cuda_settings cuda_settings(const struct ei_profile_job *job)
+{
+    return (struct ei_network_cuda_settings){.device_idx = job->et.device_idx,
+                                             .priority = job->et.priority,
+                                             .depth = 1,
+                                             .wait = job->wait,
+                                             .poll_ns = POLL_NS,
+                                             .hang_ns = HANG_NS,
+                                             .merge_below_ns = 1};
+}
+
 static int open_network(void *context, const struct ei_network_choice *choice, struct ei_network **out,
                         struct einet_error *err)
 {
@@ -79,7 +95,8 @@ static int open_network(void *context, const struct ei_network_choice *choice, s
                                                         .dataset = job->dataset,
                                                         .threads = job->et.threads,
                                                         .backend = job->backend,
-                                                        .choice = choice};
+                                                        .choice = choice,
+                                                        .cuda = cuda_settings(job)};
         return job->precision == EI_NETWORK_FLOAT32
                    ? ei_network_open_bundle(&config, out, err)
                    : einet_error_set(err, EINET_E_USAGE,
@@ -93,7 +110,8 @@ static int open_network(void *context, const struct ei_network_choice *choice, s
                                                  .threads = job->et.threads,
                                                  .precision = job->precision,
                                                  .backend = job->backend,
-                                                 .choice = choice};
+                                                 .choice = choice,
+                                                 .cuda = cuda_settings(job)};
     return rc == 0 ? ei_network_open_zoo(&config, out, err) : rc;
 }
 
@@ -106,10 +124,11 @@ static int tune_and_write(struct ei_profile_job *job, const struct ei_dataset *d
     struct ei_network *net = NULL;
     struct ei_cs_profile cs = {0};
     int rc = 0;
-    if (job->backend == EI_NETWORK_ATEN || (!job->measure_cs && job->tune != EI_NETWORK_TUNE_EXACT)) {
+    const bool is_other = job->backend == EI_NETWORK_ATEN || job->backend == EI_NETWORK_CUDA;
+    if (is_other || (!job->measure_cs && job->tune != EI_NETWORK_TUNE_EXACT)) {
         rc = einet_error_set(err, EINET_E_USAGE,
-                             job->backend == EI_NETWORK_ATEN
-                                 ? "--tune chooses kernels of oneDNN: leave out --backend aten"
+                             is_other
+                                 ? "--tune chooses kernels of oneDNN: leave out --backend aten or cuda"
                                  : "kernels that round otherwise are kept only where the scores say that it does no "
                                    "harm: leave out --only et, or give --tune exact");
     }

@@ -29,6 +29,7 @@ struct ei_profile_et_config {
     int32_t threads;      /* as the network was opened with; recorded */
     int32_t priority;     /* SCHED_FIFO 1 .. EI_PROFILE_PRIORITY_MAX with memory locked; 0 = SCHED_OTHER, not locked */
     int32_t cpu;          /* where it is pinned; -1 = the last allowed. With more threads, as many CPUs up to it */
+    int32_t device_idx;   /* of a network on a CUDA device; recorded */
 };
 
 #define EI_PROFILE_RUNS_MAX 1000000
@@ -37,9 +38,10 @@ struct ei_profile_et_config {
 /* Time every conv part and branch, branch i including its softmax and arg max, over the data set's samples in turn, on
  * a thread of its own that is pinned and, after the warm-up, scheduled as a live lane is. Every 50 ms of computing it
  * rests for a tenth of them, below the kernel's limit of real-time load. What the kernel refuses goes to progress->note
- * and into the profile (policy, memory), and the measurement goes on without it. Returns 0; EINET_E_USAGE (runs,
- * priority or CPU out of range); EINET_E_MISMATCH (pictures of another shape, or other classes); EINET_E_BACKEND;
- * -ENOMEM; -EINTR. */
+ * and into the profile (policy, memory), and the measurement goes on without it. Of a network on a CUDA device these
+ * are the times until the thread goes on: launch, waiting and wake-up included. Returns 0; EINET_E_USAGE (runs,
+ * priority or CPU out of range, cold times of a device); EINET_E_MISMATCH (pictures of another shape, or other
+ * classes); EINET_E_BACKEND; -ENOMEM; -EINTR. */
 int ei_profile_measure_et(struct ei_network *net, const struct ei_dataset *dataset,
                           const struct ei_profile_et_config *config, const struct ei_profile_progress *progress,
                           struct ei_et_profile *out, struct einet_error *err);
@@ -58,7 +60,8 @@ struct ei_profile_job {
     enum ei_network_precision precision;
     enum ei_network_backend_kind backend;
     const char *dataset, *data_root; /* data_root NULL = environment EINET_DATA, else "data" */
-    const char *out_prefix;          /* PREFIX.et.csv and PREFIX.cs are written */
+    const char *out_prefix;          /* PREFIX.et.csv, on a device PREFIX.cuda.et.csv, and PREFIX.cs are written */
+    enum ei_cuda_wait wait;          /* backend CUDA: how the end of a part is waited for */
     struct ei_profile_et_config et;
     /* Kernels of dnnl by measuring; they go into the ET-profile. Those that round otherwise, where no exit's accuracy
      * is lower by more than EI_PROFILE_DROP_MAX for it; that is measured, so they need measure_cs. */

@@ -12,7 +12,9 @@
 #include "rt/memory.h"
 #include "rt/thread.h"
 #include "rt/topology.h"
+#include "stages/cuda/loader.h"
 #include "stages/dnnl/loader.h"
+#include "stages/nn/network_cuda.h"
 #include "stages/post/class_ops.h"
 #include "stages/torch/loader.h"
 
@@ -176,18 +178,34 @@ static void describe_machine(const struct et_run *r, struct ei_et_profile *out)
     trim(out->kernel);
 }
 
+/* "aten, libtorch 1.13.0", "cuda, libtorch 2.11.0, NVIDIA H200": what computes, and on which device. */
+static void describe_backend(const struct et_run *r, char *out, size_t size_bytes)
+{
+    const struct ei_torch_api *torch = NULL;
+    const struct ei_dnnl_api *dnnl = NULL;
+    const struct ei_cuda_api *cuda = NULL;
+    const char *backend = r->bench.info->backend;
+    const bool is_dnnl = strstr(backend, "dnnl") != NULL && ei_dnnl_load(&dnnl, NULL) == 0;
+    const bool has_torch = strstr(backend, "aten") != NULL || strcmp(backend, "cuda") == 0;
+    const bool is_torch = has_torch && ei_torch_load(&torch, NULL) == 0;
+    char name[64] = "";
+    if (ei_network_cuda_parts(r->net) != NULL && ei_cuda_load(&cuda, NULL) == 0) {
+        (void)cuda->device_name(r->config->device_idx, name, sizeof name);
+    }
+    snprintf(out, size_bytes, "%s%s%.20s%s%.20s%s%s", backend, is_dnnl ? ", oneDNN " : "", is_dnnl ? dnnl->version : "",
+             is_torch ? ", libtorch " : "", is_torch ? torch->version : "", name[0] != '\0' ? ", " : "", name);
+}
+
 static void describe_network(const struct et_run *r, struct ei_et_profile *out)
 {
     const struct ei_network_info *info = r->bench.info;
-    const struct ei_torch_api *api = NULL;
-    const struct ei_dnnl_api *dnnl = NULL;
     snprintf(out->network, sizeof out->network, "%s", info->name);
     snprintf(out->weights_sha256, sizeof out->weights_sha256, "%s", info->weights_sha256);
     snprintf(out->lane, sizeof out->lane, "cpu");
-    const bool is_dnnl = strstr(info->backend, "dnnl") != NULL && ei_dnnl_load(&dnnl, NULL) == 0;
-    const bool is_torch = strstr(info->backend, "aten") != NULL && ei_torch_load(&api, NULL) == 0;
-    snprintf(out->backend, sizeof out->backend, "%s%s%.20s%s%.20s", info->backend, is_dnnl ? ", oneDNN " : "",
-             is_dnnl ? dnnl->version : "", is_torch ? ", libtorch " : "", is_torch ? api->version : "");
+    if (ei_network_cuda_parts(r->net) != NULL) {
+        snprintf(out->lane, sizeof out->lane, "cuda:%d", r->config->device_idx);
+    }
+    describe_backend(r, out->backend, sizeof out->backend);
     out->exits = info->exits;
     out->precision = info->precision == EI_NETWORK_BFLOAT16 ? EI_PROFILE_BFLOAT16 : EI_PROFILE_FLOAT32;
 }
@@ -361,6 +379,11 @@ int ei_profile_measure_et(struct ei_network *net, const struct ei_dataset *datas
     struct et_run run = {
         .net = net, .dataset = dataset, .config = config, .progress = progress, .out = out, .err = err};
     int rc = check_config(config, err);
+    if (rc == 0 && config->mode == EI_ET_COLD && ei_network_cuda_parts(net) != NULL) {
+        rc = einet_error_set(err, EINET_E_USAGE,
+                             "cold times are of a processor's caches, not of a device: leave out "
+                             "--cold");
+    }
     if (rc == 0) {
         rc = choose_cpus(config, &run.cpus, err);
     }

@@ -79,13 +79,20 @@ bool ei_load_would_crowd(struct ei_load *load, int64_t now_ns, int64_t extra_ns,
     if (used_ns > cap * window_ns || hard_cap >= 1) {
         return used_ns > cap * window_ns;
     }
+    /* Mostly the whole window fits even beside all that it holds now: no sum below is larger than this one. */
+    if (used_ns + reserved_ns(&load->reserve, (double)((EI_LOAD_SLOTS - 1) * EI_LOAD_SLOT_NS)) <=
+        hard_cap * window_ns) {
+        return false;
+    }
     /* k slots from now at least the k oldest have left, and work of up to k + 1 slots has come. */
     double left_ns = used_ns;
+    int64_t oldest = (load->slot + 1) % EI_LOAD_SLOTS;
     for (int64_t k = 0; k < EI_LOAD_SLOTS - 1 && left_ns > 0; k++) {
         if (left_ns + reserved_ns(&load->reserve, (double)((k + 1) * EI_LOAD_SLOT_NS)) > hard_cap * window_ns) {
             return true;
         }
-        left_ns -= (double)load->busy_ns[(load->slot + 1 + k) % EI_LOAD_SLOTS];
+        left_ns -= (double)load->busy_ns[oldest];
+        oldest = oldest + 1 < EI_LOAD_SLOTS ? oldest + 1 : 0;
     }
     return false;
 }

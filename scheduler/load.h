@@ -52,7 +52,7 @@ EINET_RT bool ei_load_would_pass(struct ei_load *load, int64_t now_ns, int64_t e
 
 /* Whether extra_ns of work that could be left out would pass cap, or leave so little below hard_cap (both shares of one
  * second, cap <= hard_cap) that the reserve may pass it before the past has left the window. A hard cap of 1 is none.
- * O(EI_LOAD_SLOTS). */
+ * O(EI_LOAD_SLOTS), O(1) while the load is low. */
 EINET_RT bool ei_load_would_crowd(struct ei_load *load, int64_t now_ns, int64_t extra_ns, double cap, double hard_cap);
 
 #endif

@@ -4,8 +4,11 @@ if(NOT EINET_DNNL)
   message(STATUS "oneDNN plug-in: off (EINET_DNNL=OFF)")
   return()
 endif()
-find_path(DNNL_INCLUDE oneapi/dnnl/dnnl.h)
+# Headers from beside the library and nowhere else: PyTorch's wheels bring along those of the oneDNN inside them.
 find_library(DNNL_LIBRARY dnnl)
+get_filename_component(EINET_DNNL_FOLDER "${DNNL_LIBRARY}" DIRECTORY)
+find_path(DNNL_INCLUDE oneapi/dnnl/dnnl.h HINTS "${EINET_DNNL_FOLDER}/../include" "${EINET_DNNL_FOLDER}/../../include"
+  NO_CMAKE_PATH NO_CMAKE_ENVIRONMENT_PATH)
 if(NOT DNNL_INCLUDE OR NOT DNNL_LIBRARY)
   if(EINET_DNNL STREQUAL "AUTO")
     message(STATUS "oneDNN plug-in: skipped, no oneDNN found (apt-get install libdnnl-dev); backend aten still works")

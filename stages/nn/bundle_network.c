@@ -5,6 +5,7 @@
 #include "stages/nn/bundle_layers.h"
 #include "stages/nn/network_aten.h"
 #include "stages/nn/network_dnnl.h"
+#include "stages/nn/recorded.h"
 #include "stages/torch/loader.h"
 
 #include <errno.h>
@@ -98,37 +99,66 @@ static void fill_info(const struct ei_bundle *bundle, struct ei_network_info *ou
     memcpy(out->exit_accuracy, bundle->exit_accuracy, sizeof bundle->exit_accuracy);
 }
 
+/* On the thread's device. */
+static int make_exec(const struct ei_torch_api *api, const char *dir, struct ei_bundle *bundle, struct ei_exec **out,
+                     struct ei_network_info *out_info, struct einet_error *err)
+{
+    struct bundle_source bundled = {dir, &bundle->program};
+    const struct ei_param_source source = {load_weights, &bundled};
+    int rc = ei_bundle_exec(dir, api, bundle, out, err);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = ei_network_aten_load(*out, &source, err);
+    if (rc == 0) {
+        fill_info(bundle, out_info);
+        rc = ei_bundle_sha256(dir, &bundle->program, out_info->weights_sha256, err);
+    }
+    if (rc == 0) {
+        rc = add_script_params(*out, out_info);
+        if (rc != 0) {
+            einet_error_set(err, rc, "libtorch: %s", api->error_text());
+        }
+    }
+    if (rc != 0) {
+        ei_exec_destroy(*out);
+    }
+    return rc;
+}
+
 static int open_aten(const struct ei_network_bundle_config *config, struct ei_bundle *bundle, const char *note,
                      struct ei_network **out, struct einet_error *err)
 {
     const struct ei_torch_api *api = NULL;
     struct ei_exec *exec = NULL;
     struct ei_network_info info;
-    struct bundle_source bundled = {config->dir, &bundle->program};
-    const struct ei_param_source source = {load_weights, &bundled};
     int rc = ei_torch_load(&api, err);
     if (rc == 0) {
-        rc = ei_bundle_exec(config->dir, api, bundle, &exec, err);
-    }
-    if (rc == 0) {
-        rc = ei_network_aten_load(exec, &source, err);
-    }
-    if (rc == 0) {
-        fill_info(bundle, &info);
-        snprintf(info.backend_note, sizeof info.backend_note, "%.199s", note);
-        rc = ei_bundle_sha256(config->dir, &bundle->program, info.weights_sha256, err);
-    }
-    if (rc == 0) {
-        rc = add_script_params(exec, &info);
-        if (rc != 0) {
-            einet_error_set(err, rc, "libtorch: %s", api->error_text());
-        }
+        rc = make_exec(api, config->dir, bundle, &exec, &info, err);
     }
     if (rc != 0) {
-        ei_exec_destroy(exec);
         return rc;
     }
+    snprintf(info.backend_note, sizeof info.backend_note, "%.199s", note);
     return ei_network_aten_create(api, exec, &info, config->threads, out, err);
+}
+
+static int open_cuda(const struct ei_network_bundle_config *config, struct ei_bundle *bundle, struct ei_network **out,
+                     struct einet_error *err)
+{
+    const struct ei_torch_api *api = NULL;
+    struct ei_exec *exec = NULL;
+    struct ei_network_info info;
+    int rc = ei_recorded_enter(config->cuda.device_idx, &api, err);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = make_exec(api, config->dir, bundle, &exec, &info, err);
+    if (rc == 0) {
+        rc = ei_recorded_open(api, exec, &info, &config->cuda, out, err);
+    }
+    ei_recorded_leave(api);
+    return rc;
 }
 
 /* ---- on oneDNN ---- */
@@ -312,6 +342,9 @@ static int open_bundle(const struct ei_network_bundle_config *config, struct ei_
     }
     if (rc != 0 || config->backend == EI_NETWORK_ATEN) {
         return rc != 0 ? rc : open_aten(config, bundle, "", out, err);
+    }
+    if (config->backend == EI_NETWORK_CUDA) {
+        return open_cuda(config, bundle, out, err);
     }
     struct einet_error why = {0};
     rc = open_dnnl(config, bundle, out, &why);

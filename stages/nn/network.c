@@ -53,6 +53,17 @@ int ei_network_run_monolithic(struct ei_network *net, const float *input_chw, fl
     return net->backend->run_monolithic(net, input_chw, out_logits);
 }
 
+bool ei_network_is_lost(const struct ei_network *net)
+{
+    return net->is_lost != NULL && net->is_lost(net);
+}
+
+int64_t ei_network_part_ns(const struct ei_network *net, int32_t block_idx, bool is_branch)
+{
+    const bool is_known = net->part_ns != NULL && block_idx >= 0 && block_idx < net->info.exits;
+    return is_known ? net->part_ns(net, block_idx, is_branch) : -1;
+}
+
 const char *ei_network_fault_text(const struct ei_network *net)
 {
     return net->fault;

@@ -6,14 +6,18 @@
  * come at any point and drops the job's activations. One instance serves one job at a time; calls of one instance are
  * serialised by its owner (the lane), but may come from several threads over time, each of which calls thread_enter
  * once first. Several instances run in parallel. Backends: `aten` (any network, on libtorch), `dnnl` (networks of
- * layers, prepared once on oneDNN: faster, and without libtorch) and `emulate` (burns the profiled time and answers
- * right with the profiled probability; no library needed).
+ * layers, prepared once on oneDNN: faster, and without libtorch), `cuda` (CUDA graphs on a GPU, during which the
+ * calling thread sleeps) and `emulate` (burns the profiled time and answers right with the profiled probability; no
+ * library needed).
  */
 #ifndef STAGES_NN_NETWORK_H
 #define STAGES_NN_NETWORK_H
 
+#include "stages/cuda/cuda.h"
+
 #include <einet/attributes.h>
 #include <einet/error.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define EI_NETWORK_BLOCKS_MAX 64
@@ -27,7 +31,14 @@ enum ei_network_precision { EI_NETWORK_FLOAT32, EI_NETWORK_BFLOAT16 };
 
 /* What computes a network of the zoo or a bundle. DNNL: oneDNN, and libtorch for the parts that oneDNN does not run.
  * AUTO: that where it can, else aten. info.backend says which it was. */
-enum ei_network_backend_kind { EI_NETWORK_ATEN, EI_NETWORK_DNNL, EI_NETWORK_AUTO };
+enum ei_network_backend_kind { EI_NETWORK_ATEN, EI_NETWORK_DNNL, EI_NETWORK_AUTO, EI_NETWORK_CUDA };
+
+/* How a network runs on a CUDA device; see struct ei_cuda_parts_config. */
+struct ei_network_cuda_settings {
+    int32_t device_idx, priority, depth;
+    enum ei_cuda_wait wait;
+    int64_t poll_ns, hang_ns, merge_below_ns;
+};
 
 struct ei_network_block_info {
     int64_t conv_params, conv_macs;     /* of the conv part */
@@ -36,7 +47,7 @@ struct ei_network_block_info {
 
 struct ei_network_info {
     char name[32];           /* "b-alexnet", or "emulate" */
-    char backend[16];        /* "aten", "dnnl", "dnnl+aten" (some parts on each), "emulate" */
+    char backend[16];        /* "aten", "dnnl", "dnnl+aten" (parts on each), "cuda", "emulate", "emulate on cuda" */
     char backend_note[400];  /* why AUTO took aten; which parts aten runs and why; which scripts became layers; or "" */
     char dataset[32];        /* it was trained on; "" unknown */
     char weights_sha256[65]; /* hexadecimal; "" for emulate */
@@ -86,6 +97,7 @@ struct ei_network_zoo_config {
     enum ei_network_precision precision; /* a thread runs networks of one precision: that of its last thread_enter */
     enum ei_network_backend_kind backend;
     const struct ei_network_choice *choice; /* NULL = oneDNN's first kernels; aten has none */
+    struct ei_network_cuda_settings cuda;   /* backend CUDA alone */
 };
 
 /* Load a network of the zoo. The weights become fp32 or bfloat16 and stay in memory; the first inference still warms
@@ -105,6 +117,7 @@ struct ei_network_bundle_config {
     int32_t threads;     /* inside an operation, >= 1; 1 unless the workers were placed on purpose */
     enum ei_network_backend_kind backend;
     const struct ei_network_choice *choice; /* as of zoo_config */
+    struct ei_network_cuda_settings cuda;   /* backend CUDA alone */
 };
 
 /* Load a bundle: a network that a user brought, of layers, TorchScript parts or both. The parts are run once on zeros
@@ -122,13 +135,16 @@ struct ei_network_emulate_config {
     int64_t conv_p99_ns[EI_NETWORK_BLOCKS_MAX]; /* lognormal when above the median; else every time is the median */
     int64_t branch_ns[EI_NETWORK_BLOCKS_MAX];   /* the same of each exit */
     int64_t branch_p99_ns[EI_NETWORK_BLOCKS_MAX];
-    float score[EI_NETWORK_BLOCKS_MAX]; /* 0..1: probability of a right answer, and its confidence */
-    uint64_t seed;                      /* which samples come out right is a function of seed and sample_idx */
+    float score[EI_NETWORK_BLOCKS_MAX];   /* 0..1: probability of a right answer, and its confidence */
+    uint64_t seed;                        /* which samples come out right is a function of seed and sample_idx */
+    bool is_on_cuda;                      /* the times pass on a device, and the calling thread sleeps meanwhile */
+    struct ei_network_cuda_settings cuda; /* is_on_cuda alone */
 };
 
 /* A stand-in that spins for the given times. Time in which the thread was preempted does not count as work. Exits agree
  * on what is easy: a sample that is right at one exit is right at every exit of higher score.
- * Returns 0, EINET_E_USAGE (a value out of range, named), -ENOMEM. Thread: any. */
+ * Returns 0, EINET_E_USAGE (a value out of range, named), -ENOMEM; on a device also EINET_E_BACKEND (no plug-in, no
+ * device, or it refused). Thread: any. */
 int ei_network_open_emulate(const struct ei_network_emulate_config *config, struct ei_network **out,
                             struct einet_error *err);
 
@@ -160,6 +176,14 @@ EINET_RT_SUBMIT void ei_network_end(struct ei_network *net);
 /* The whole network with every exit as one submission: the reference of the block-by-block calls. out_logits: float
  * [exits * classes]. Returns like run_conv. */
 EINET_RT_SUBMIT int ei_network_run_monolithic(struct ei_network *net, const float *input_chw, float *out_logits);
+
+/* Whether its device is lost, hung or broken: every further call fails at once. Never for backends of the CPU.
+ * Thread: any. */
+EINET_RT bool ei_network_is_lost(const struct ei_network *net);
+
+/* What a part takes on its device when nothing else runs there, measured when it was opened; -1 where only running it
+ * tells. Thread: any. */
+EINET_RT int64_t ei_network_part_ns(const struct ei_network *net, int32_t block_idx, bool is_branch);
 
 /* What the last failed run call said; "" when none failed. Thread: the one that failed, or its owner after it. */
 const char *ei_network_fault_text(const struct ei_network *net);

@@ -131,18 +131,16 @@ static int create_input(struct aten *a, struct einet_error *err)
     return rc == 0 ? 0 : einet_error_set(err, rc, "no memory for the input of %s", a->net.info.name);
 }
 
-/* What convolutions and linear layers multiply with is narrowed once, so that no call converts it; batch norms keep
- * float32, of which they have little. */
-static int narrow_params(struct aten *a, struct einet_error *err)
+int ei_network_aten_narrow(const struct ei_torch_api *api, struct ei_exec *exec, struct einet_error *err)
 {
-    for (int32_t i = 0; i < ei_exec_param_count(a->exec); i++) {
-        const struct ei_param *param = ei_exec_param(a->exec, i);
+    for (int32_t i = 0; i < ei_exec_param_count(exec); i++) {
+        const struct ei_param *param = ei_exec_param(exec, i);
         if (param->op != EI_OP_CONV2D && param->op != EI_OP_LINEAR) {
             continue;
         }
-        const int rc = a->api->tensor_bfloat16(ei_exec_param_tensor(a->exec, i));
+        const int rc = api->tensor_bfloat16(ei_exec_param_tensor(exec, i));
         if (rc != 0) {
-            return einet_error_set(err, rc, "%s cannot be narrowed to bfloat16: %s", param->name, a->api->error_text());
+            return einet_error_set(err, rc, "%s cannot be narrowed to bfloat16: %s", param->name, api->error_text());
         }
     }
     return 0;
@@ -177,7 +175,7 @@ int ei_network_aten_create(const struct ei_torch_api *api, struct ei_exec *exec,
     a->threads = threads;
     int rc = create_input(a, err);
     if (rc == 0 && info->precision == EI_NETWORK_BFLOAT16) {
-        rc = narrow_params(a, err);
+        rc = ei_network_aten_narrow(api, exec, err);
     }
     if (rc != 0) {
         aten_destroy(&a->net);

@@ -20,6 +20,10 @@ struct ei_network {
     const struct ei_network_backend *backend;
     struct ei_network_info info;
     int32_t next_block; /* conv part that may run next; -1 = no job */
+    /* NULL where there is no device. */
+    bool (*is_lost)(const struct ei_network *net);
+    int64_t (*part_ns)(const struct ei_network *net, int32_t block_idx, bool is_branch);
+    const struct ei_cuda_parts *cuda_parts;
     char fault[EI_NETWORK_FAULT_MAX];
 };
 

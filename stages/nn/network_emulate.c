@@ -2,6 +2,7 @@
  */
 #include "stages/nn/emulate.h"
 #include "stages/nn/network_backend.h"
+#include "stages/nn/network_emulate_cuda.h"
 #include "stages/spin.h"
 
 #include <errno.h>
@@ -94,6 +95,23 @@ static int check_emulate(const struct ei_network_emulate_config *c, struct einet
     return 0;
 }
 
+static void describe(const struct ei_network_emulate_config *config, struct ei_network_info *info)
+{
+    *info = (struct ei_network_info){
+        .exits = config->exits,
+        .classes = config->classes,
+        .channels = config->channels,
+        .height_px = config->height_px,
+        .width_px = config->width_px,
+        .norm_std = {1.0F, 1.0F, 1.0F},
+    };
+    snprintf(info->name, sizeof info->name, "emulate");
+    snprintf(info->backend, sizeof info->backend, "emulate");
+    for (int32_t b = 0; b < config->exits; b++) {
+        info->exit_accuracy[b] = config->score[b];
+    }
+}
+
 int ei_network_open_emulate(const struct ei_network_emulate_config *config, struct ei_network **out,
                             struct einet_error *err)
 {
@@ -101,27 +119,21 @@ int ei_network_open_emulate(const struct ei_network_emulate_config *config, stru
     if (rc != 0) {
         return rc;
     }
+    struct ei_network_info described;
+    describe(config, &described);
+    if (config->is_on_cuda) {
+        return ei_network_emulate_cuda_create(config, &described, out, err);
+    }
     struct emulated *e = calloc(1, sizeof *e);
     if (e == NULL) {
         return einet_error_set(err, -ENOMEM, "no memory for an emulated network");
     }
-    struct ei_network_info *info = &e->net.info;
     e->config = *config;
     e->net.backend = &emulate_backend;
     e->net.next_block = -1;
+    e->net.info = described;
     ei_random_init(&e->times, config->seed, UINT64_MAX);
-    snprintf(info->name, sizeof info->name, "emulate");
-    snprintf(info->backend, sizeof info->backend, "emulate");
-    info->exits = config->exits;
-    info->classes = config->classes;
-    info->channels = config->channels;
-    info->height_px = config->height_px;
-    info->width_px = config->width_px;
-    for (int32_t c = 0; c < 3; c++) {
-        info->norm_std[c] = 1.0F;
-    }
     for (int32_t b = 0; b < config->exits; b++) {
-        info->exit_accuracy[b] = config->score[b];
         e->conv_sigma[b] = ei_emulated_sigma(config->conv_ns[b], config->conv_p99_ns[b]);
         e->branch_sigma[b] = ei_emulated_sigma(config->branch_ns[b], config->branch_p99_ns[b]);
     }

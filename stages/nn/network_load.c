@@ -1,6 +1,7 @@
 /* Loading a network of the zoo: weights with their metadata, the zoo's program, the backend asked for. */
 #include "stages/nn/network_aten.h"
 #include "stages/nn/network_dnnl.h"
+#include "stages/nn/recorded.h"
 
 #include "stages/nn/weights_map.h"
 #include "stages/nn/zoo.h"
@@ -240,6 +241,19 @@ static int load_zoo(void *context, const struct ei_param_sink *sink, struct eine
                   : load_params_of(&z->programs[0], &z->programs[1], sink, z->file, z->path, err);
 }
 
+static int make_exec(const struct ei_torch_api *api, const struct ei_program *program,
+                     const struct ei_param_source *source, struct ei_exec **out, struct einet_error *err)
+{
+    int rc = ei_exec_create(api, program, out, err);
+    if (rc == 0) {
+        rc = ei_network_aten_load(*out, source, err);
+        if (rc != 0) {
+            ei_exec_destroy(*out);
+        }
+    }
+    return rc;
+}
+
 static int open_aten(const struct ei_network_zoo_config *config, const struct ei_program *program,
                      const struct ei_network_info *info, const struct ei_param_source *source, struct ei_network **out,
                      struct einet_error *err)
@@ -248,16 +262,27 @@ static int open_aten(const struct ei_network_zoo_config *config, const struct ei
     struct ei_exec *exec = NULL;
     int rc = ei_torch_load(&api, err);
     if (rc == 0) {
-        rc = ei_exec_create(api, program, &exec, err);
+        rc = make_exec(api, program, source, &exec, err);
     }
-    if (rc == 0) {
-        rc = ei_network_aten_load(exec, source, err);
-    }
+    return rc == 0 ? ei_network_aten_create(api, exec, info, config->threads, out, err) : rc;
+}
+
+static int open_cuda(const struct ei_network_zoo_config *config, const struct ei_program *program,
+                     const struct ei_network_info *info, const struct ei_param_source *source, struct ei_network **out,
+                     struct einet_error *err)
+{
+    const struct ei_torch_api *api = NULL;
+    struct ei_exec *exec = NULL;
+    int rc = ei_recorded_enter(config->cuda.device_idx, &api, err);
     if (rc != 0) {
-        ei_exec_destroy(exec);
         return rc;
     }
-    return ei_network_aten_create(api, exec, info, config->threads, out, err);
+    rc = make_exec(api, program, source, &exec, err);
+    if (rc == 0) {
+        rc = ei_recorded_open(api, exec, info, &config->cuda, out, err);
+    }
+    ei_recorded_leave(api);
+    return rc;
 }
 
 static int open_file(const struct ei_network_zoo_config *config, const struct ei_safetensors *file,
@@ -273,6 +298,9 @@ static int open_file(const struct ei_network_zoo_config *config, const struct ei
     }
     if (rc != 0 || config->backend == EI_NETWORK_ATEN) {
         return rc != 0 ? rc : open_aten(config, &programs[0], &info, &source, out, err);
+    }
+    if (config->backend == EI_NETWORK_CUDA) {
+        return open_cuda(config, &programs[0], &info, &source, out, err);
     }
     struct einet_error why = {0};
     rc = ei_network_dnnl_create(&programs[0], &info, config->threads, &source, config->choice, NULL, out, &why);

@@ -6,12 +6,14 @@
 #include "stages/torch/torch.h"
 
 #include "stages/torch/channels_last.h"
+#include "stages/torch/cuda.h"
 #include "stages/torch/guarded.h"
 #include "stages/torch/lrn.h"
 #include "stages/torch/script.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 #include <cmath>
 #include <cstring>
 #include <dlfcn.h>
@@ -413,6 +415,20 @@ int tensor_from_half(ei_torch_out out, const uint16_t *data, const int64_t *shap
     });
 }
 
+int tensor_float32(ei_torch_out out) noexcept
+{
+    return guarded([&] { out->value = out->value.to(at::kFloat).contiguous(); });
+}
+
+int tensor_data(ei_torch_in in, void **out_data) noexcept
+{
+    return guarded([&] {
+        TORCH_CHECK(in->value.defined() && in->value.scalar_type() == at::kFloat && in->value.is_contiguous(),
+                    "only a float32 tensor in row-major order can be read where it lies");
+        *out_data = in->value.data_ptr();
+    });
+}
+
 const struct ei_torch_api api = {
     EI_TORCH_ABI,
     TORCH_VERSION,
@@ -465,6 +481,16 @@ const struct ei_torch_api api = {
     einet::chain_layer,
     einet::chain_tensor,
     einet::chain_script,
+    einet::cuda_device_count,
+    einet::cuda_enter,
+    einet::cuda_synchronize,
+    einet::cuda_pool_create,
+    einet::cuda_pool_destroy,
+    einet::capture_begin,
+    einet::capture_end,
+    einet::capture_destroy,
+    tensor_float32,
+    tensor_data,
 };
 
 } // namespace

@@ -22,9 +22,11 @@ extern "C" {
 #define EI_TORCH_ENTRY "ei_torch_api_get"
 #define EI_TORCH_DIMS_MAX 8
 
-struct ei_torch_tensor; /* opaque */
-struct ei_torch_script; /* opaque: a TorchScript module in evaluation mode, its weights frozen */
-struct ei_torch_chain;  /* opaque: a module taken apart */
+struct ei_torch_tensor;    /* opaque */
+struct ei_torch_script;    /* opaque: a TorchScript module in evaluation mode, its weights frozen */
+struct ei_torch_chain;     /* opaque: a module taken apart */
+struct ei_torch_cuda_pool; /* opaque: device memory that captures draw from */
+struct ei_torch_capture;   /* opaque: what was recorded, and its hold on the pool's memory */
 
 enum ei_torch_mode {
     EI_TORCH_INFERENCE, /* no gradients can be recorded */
@@ -161,6 +163,25 @@ struct ei_torch_api {
     int (*chain_tensor)(const struct ei_torch_chain *, int32_t idx, enum ei_torch_layer_tensor,
                         ei_torch_out);                                                             /* copy */
     int (*chain_script)(const struct ei_torch_chain *, int32_t idx, struct ei_torch_script **out); /* of op "" only */
+
+    /* ---- CUDA; every call fails, saying why, where libtorch has none ---- */
+    /* Devices that there are, at least 1; none, or no driver, is an error. */
+    int (*cuda_device_count)(int32_t *out_count);
+    /* Device and stream (a cudaStream_t of that device, borrowed; NULL = the default one) of the calling thread's
+     * operations on CUDA tensors; new tensors are there after device(EI_TORCH_CUDA). For the whole process, float32
+     * operations then compute in float32 (no TF32), and cuDNN measures its kernels when it first meets a shape. */
+    int (*cuda_enter)(int32_t device_idx, void *stream);
+    int (*cuda_synchronize)(void); /* wait for the calling thread's stream */
+    int (*cuda_pool_create)(struct ei_torch_cuda_pool **out);
+    void (*cuda_pool_destroy)(struct ei_torch_cuda_pool *); /* NULL is fine. Memory stays as long as captures hold it */
+    /* From here to capture_end the calling thread's operations are recorded and not run; their tensors lie in the pool,
+     * where later captures of the same pool may reuse what was freed. Not on the default stream. */
+    int (*capture_begin)(struct ei_torch_cuda_pool *, struct ei_torch_capture **out);
+    /* out_graph: a cudaGraph_t that the caller owns, valid as long as the capture and the tensors it used. */
+    int (*capture_end)(struct ei_torch_capture *, void **out_graph);
+    void (*capture_destroy)(struct ei_torch_capture *); /* NULL is fine; ends a capture that was not ended */
+    int (*tensor_float32)(ei_torch_out);                /* to float32, row major */
+    int (*tensor_data)(ei_torch_in, void **out_data);   /* where its numbers lie; float32 and row major only */
 };
 
 #ifdef __cplusplus

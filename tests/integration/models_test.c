@@ -261,6 +261,9 @@ EI_TEST(profile_refuses_what_does_not_fit)
     expect_refused(profile(weights, "--priority", "0"), 1, "--priority");
     expect_refused(profile(weights, "--cpu", "1023"), 1, "CPU 1023 is none that this process may use; allowed: ");
     expect_refused(profile(weights, "--cpu", "-1"), 1, "--cpu");
+    expect_refused(profile(weights, "--backend", "gpu"), 1, "'gpu' is no value for --backend");
+    expect_refused(profile(weights, "--device", "16"), 1, "'16' is no value for --device");
+    expect_refused(profile(weights, "--wait", "sleep"), 1, "'sleep' is no value for --wait");
     expect_refused(profile(weights, "--precision", "int8"), 1, "--precision");
     expect_refused(profile(weights, "--model", "vgg-16"), 2, "holds weights of b-alexnet, not of vgg-16");
     expect_refused(profile(weights, "--model", "b-alex"), 1, "unknown network");

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define SHIPPED "models/pretrained/b-alexnet-generated.safetensors"
 
@@ -36,6 +37,44 @@ static struct ei_network *open_emulated(void)
 }
 
 /* The scores through the live backend give exactly the accuracy that training recorded in the weights. */
+/* The emulated network again, its blocks on the fake CUDA device of this process. */
+EI_TEST(times_on_a_device_say_so)
+{
+    char plugin[600];
+    snprintf(plugin, sizeof plugin, "%s/libeinet_cuda_fake.so", ei_test_build_dir());
+    if (access(plugin, R_OK) != 0) {
+        ei_test_skip("%s was not built: no CUDA headers", plugin);
+    }
+    setenv("EINET_CUDA_PLUGIN", plugin, 1);
+    setenv("EINET_FAKE_CUDA", "is_real_time=1", 1);
+    struct ei_network_emulate_config emulate = {.exits = 2,
+                                                .classes = 10,
+                                                .channels = 3,
+                                                .height_px = 32,
+                                                .width_px = 32,
+                                                .conv_ns = {200000, 400000},
+                                                .branch_ns = {100000, 100000},
+                                                .score = {0.5F, 0.9F},
+                                                .is_on_cuda = true,
+                                                .cuda = {.priority = 50, .depth = 1, .hang_ns = 20000000000}};
+    struct ei_profile_et_config config = {.runs = 5, .threads = 1, .cpu = -1};
+    struct ei_dataset *test = open_test_set(10);
+    struct ei_network *net = NULL;
+    struct einet_error err = {0};
+    static struct ei_et_profile et;
+    EI_TRUEF(ei_network_open_emulate(&emulate, &net, &err) == 0, "%s", err.text);
+    EI_REQUIRE(net != NULL);
+    EI_TRUEF(ei_profile_measure_et(net, test, &config, NULL, &et, &err) == 0, "%s", err.text);
+    EI_STREQ(et.lane, "cuda:0");
+    EI_STREQ(et.backend, "emulate on cuda, Fake device 0");
+    EI_TRUE(et.conv[0].p50_ns >= 200000 && et.conv[1].p50_ns >= 400000 && et.branch[0].p50_ns >= 100000);
+    config.mode = EI_ET_COLD;
+    EI_EQ(ei_profile_measure_et(net, test, &config, NULL, &et, &err), EINET_E_USAGE);
+    EI_CONTAINS(err.text, "leave out --cold");
+    ei_network_destroy(net);
+    ei_dataset_destroy(test);
+}
+
 EI_TEST(scores_give_the_recorded_accuracy)
 {
     fixture_torch_or_skip();

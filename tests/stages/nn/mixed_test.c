@@ -12,6 +12,7 @@
 #include "tests/stages/nn/fixture.h"
 #include "tests/stages/nn/reference.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 
@@ -373,6 +374,33 @@ EI_TEST(scripts_stay_with_libtorch)
                      "aten runs block2.conv.0 (script) of odd: it is a TorchScript part; " ODD_EXIT);
         fixture_free(&w);
     }
+}
+
+/* Values cross in memory that is there: what both libraries allocate they free again. libtorch's own lists may grow a
+ * little while they fill, the heap may not. */
+EI_TEST(mixed_inferences_leave_nothing_behind)
+{
+    (void)dnnl_or_skip();
+    fixture_torch_or_skip();
+    static struct fixture_weights w;
+    static float input[PIXELS], logits[LOGITS];
+    write_program(&w.program);
+    fixture_draw_program(&w, 3);
+    write_bundle(ei_test_tmpdir(), &w.program, &w);
+    struct ei_network *net = open_bundle(ei_test_tmpdir(), EI_NETWORK_DNNL);
+    EI_REQUIRE(net != NULL);
+    for (int i = 0; i < 50; i++) {
+        EI_EQ(ei_network_run_monolithic(net, input, logits), 0);
+    }
+    const struct mallinfo2 before = mallinfo2();
+    for (int i = 0; i < 1000; i++) {
+        EI_EQ(ei_network_run_monolithic(net, input, logits), 0);
+    }
+    const struct mallinfo2 after = mallinfo2();
+    EI_TRUEF(after.uordblks <= before.uordblks + 1000, "%zu bytes more", after.uordblks - before.uordblks);
+    EI_EQ(after.arena + after.hblkhd, before.arena + before.hblkhd);
+    ei_network_destroy(net);
+    fixture_free(&w);
 }
 
 /* Whole parts, one among layers whose parameters are named after their places, one that is used twice. */

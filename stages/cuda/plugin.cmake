@@ -1,0 +1,42 @@
+# libeinet_cuda.so beside the einet executable, in C on the CUDA runtime. EINET_CUDA: AUTO builds it where the CUDA
+# toolkit (12 or later) is found, ON insists. EINET_CUDA_SOURCES and EINET_CUDA_INCLUDE serve the tests, which need headers
+# alone.
+set(EINET_CUDA_BUILT OFF)
+set(EINET_CUDA_INCLUDE "")
+set(EINET_CUDA_SOURCES)
+foreach(source plugin device graphs measure waiter launch job)
+  list(APPEND EINET_CUDA_SOURCES "${CMAKE_CURRENT_SOURCE_DIR}/cuda/${source}.c")
+endforeach()
+if(NOT EINET_CUDA)
+  message(STATUS "CUDA plug-in: off (EINET_CUDA=OFF)")
+  return()
+endif()
+set(roots "${CUDAToolkit_ROOT}" "$ENV{CUDAToolkit_ROOT}" "$ENV{CUDA_HOME}" /usr/local/cuda /opt/cuda)
+find_path(CUDART_INCLUDE cuda_runtime_api.h HINTS ${roots} PATH_SUFFIXES include targets/x86_64-linux/include)
+find_library(CUDART_STATIC libcudart_static.a HINTS ${roots} PATH_SUFFIXES lib64 lib targets/x86_64-linux/lib)
+if(CUDART_INCLUDE)
+  set(EINET_CUDA_INCLUDE "${CUDART_INCLUDE}")
+  file(STRINGS "${CUDART_INCLUDE}/cuda_runtime_api.h" version REGEX "#define CUDART_VERSION +[0-9]+")
+  string(REGEX MATCH "[0-9]+$" version "${version}")
+endif()
+if(NOT CUDART_INCLUDE OR NOT CUDART_STATIC OR version LESS 12000)
+  if(CUDART_INCLUDE AND version LESS 12000)
+    set(EINET_CUDA_INCLUDE "")
+  endif()
+  if(EINET_CUDA STREQUAL "AUTO")
+    message(STATUS "CUDA plug-in: skipped, no CUDA toolkit 12 or later found; lanes of kind cpu still work")
+    return()
+  endif()
+  message(FATAL_ERROR "EINET_CUDA=${EINET_CUDA}, but no CUDA toolkit 12 or later was found: install it, or say where it "
+                      "is with -DCUDAToolkit_ROOT")
+endif()
+
+add_library(einet_cuda MODULE ${EINET_CUDA_SOURCES})
+set_target_properties(einet_cuda PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
+target_include_directories(einet_cuda PRIVATE "${CMAKE_BINARY_DIR}/view/stages")
+target_include_directories(einet_cuda SYSTEM PRIVATE "${CUDART_INCLUDE}")
+target_link_libraries(einet_cuda PRIVATE einet_public einet_warnings "${CUDART_STATIC}" Threads::Threads rt
+  ${CMAKE_DL_LIBS})
+target_link_options(einet_cuda PRIVATE -Wl,--exclude-libs,ALL) # libtorch brings a CUDA runtime of its own
+install(TARGETS einet_cuda LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}/einet")
+set(EINET_CUDA_BUILT ON)
