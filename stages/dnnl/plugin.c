@@ -241,18 +241,44 @@ static bool may_be_fast(const char *name, bool is_conv)
     return strncmp(name, "ref", 3) != 0 && strstr(name, "sse41") == NULL && !(is_conv && strstr(name, "gemm:") != NULL);
 }
 
-/* Walk through the implementations of one algorithm to the wanted one. *passed counts candidates. 0 = found, 1 = not
- * here, or oneDNN's code. */
+#define NAMES_MAX 16
+#define NAME_MAX_BYTES 48
+
+/* Names of the implementations that were met. */
+struct names {
+    int32_t count;
+    char list[NAMES_MAX][NAME_MAX_BYTES];
+};
+
+/* False when it was met before, or there is no room left. */
+static bool is_new(struct names *names, const char *name)
+{
+    for (int32_t i = 0; i < names->count; i++) {
+        if (strncmp(names->list[i], name, NAME_MAX_BYTES - 1) == 0) {
+            return false;
+        }
+    }
+    if (names->count == NAMES_MAX) {
+        return false;
+    }
+    snprintf(names->list[names->count++], NAME_MAX_BYTES, "%s", name);
+    return true;
+}
+
+/* Walk through the implementations of one algorithm to the wanted one. *passed counts candidates. oneDNN 2 may show
+ * one several times: what its cache holds does not move the iterator on. 0 = found, 1 = not here. */
 static int find_kernel(struct plan *plan, const struct ei_dnnl_step_config *config, bool is_winograd, int32_t *passed)
 {
     bool is_first = !is_winograd && config->kind == EI_DNNL_CONV; /* a linear layer's first depends on its input */
+    struct names met = {0};
     do {
         const char *name = kernel_of(plan);
         if (config->kernel != NULL) {
             if (strcmp(name, config->kernel) == 0) {
                 return 0;
             }
-        } else if (!is_first && may_be_fast(name, config->kind == EI_DNNL_CONV) && ++*passed == config->option) {
+        } else if (is_new(&met, name) && !is_first && may_be_fast(name, config->kind == EI_DNNL_CONV) &&
+                   ++*passed == config->option) {
             return 0;
         }
         is_first = false;

@@ -15,6 +15,10 @@ struct plan {
     dnnl_primitive_attr_t attr;
 #if DNNL_VERSION_MAJOR < 3
     dnnl_primitive_desc_iterator_t iterator; /* NULL = there is no further implementation */
+    union {
+        dnnl_convolution_desc_t conv;
+        dnnl_inner_product_desc_t linear;
+    } desc; /* the iterator reads it at every step, it keeps no copy */
 #endif
 };
 
@@ -245,17 +249,16 @@ static inline dnnl_status_t plan_conv(struct plan *plan, dnnl_alg_kind_t kind, m
                                       md_ref out, const dnnl_dims_t strides, const dnnl_dims_t pad_begin,
                                       const dnnl_dims_t pad_end)
 {
-    dnnl_convolution_desc_t desc;
-    const dnnl_status_t rc = dnnl_convolution_forward_desc_init(&desc, dnnl_forward_inference, kind, in, weight, bias,
-                                                                out, strides, pad_begin, pad_end);
-    return rc != dnnl_success ? rc : plan_first(plan, &desc);
+    const dnnl_status_t rc = dnnl_convolution_forward_desc_init(&plan->desc.conv, dnnl_forward_inference, kind, in,
+                                                                weight, bias, out, strides, pad_begin, pad_end);
+    return rc != dnnl_success ? rc : plan_first(plan, &plan->desc.conv);
 }
 
 static inline dnnl_status_t plan_linear(struct plan *plan, md_ref in, md_ref weight, md_ref bias, md_ref out)
 {
-    dnnl_inner_product_desc_t desc;
-    const dnnl_status_t rc = dnnl_inner_product_forward_desc_init(&desc, dnnl_forward_inference, in, weight, bias, out);
-    return rc != dnnl_success ? rc : plan_first(plan, &desc);
+    const dnnl_status_t rc =
+        dnnl_inner_product_forward_desc_init(&plan->desc.linear, dnnl_forward_inference, in, weight, bias, out);
+    return rc != dnnl_success ? rc : plan_first(plan, &plan->desc.linear);
 }
 
 static inline dnnl_status_t plan_pool(struct plan *plan, dnnl_alg_kind_t kind, md_ref in, md_ref out,

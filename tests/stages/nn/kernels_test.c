@@ -95,7 +95,9 @@ static int32_t expect_options_near(const struct ei_dnnl_api *api, enum ei_prepar
 {
     static char names[EI_PROGRAM_OPS_MAX][EI_PREPARED_KERNEL_MAX];
     float logits[LOGITS], again[LOGITS];
+    static char before[EI_PROGRAM_OPS_MAX][EI_PREPARED_KERNEL_MAX];
     int32_t found = 0;
+    memset(before, 0, sizeof before);
     for (int32_t option = 1; option <= OPTIONS; option++) {
         struct ei_prepared_config config = config_of();
         config.option = option;
@@ -108,7 +110,9 @@ static int32_t expect_options_near(const struct ei_dnnl_api *api, enum ei_prepar
         EI_TRUEF(apart <= tolerance, "option %d is %g away", option, apart);
         for (int32_t op = 0; op < weights.program.op_count; op++) {
             snprintf(names[op], sizeof names[op], "%s", ei_prepared_kernel(net, op));
+            EI_TRUEF(names[op][0] == '\0' || strcmp(names[op], before[op]) != 0, "%s is an option twice", names[op]);
         }
+        memcpy(before, names, sizeof before);
         ei_prepared_destroy(net);
         config = config_of();
         config.kernels = (const char(*)[EI_PREPARED_KERNEL_MAX])names;
