@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,21 @@
  * longer than an epoch. */
 #define EVAL_ALONE_MACS_MAX INT64_C(150000000)
 #define EVAL_BATCH 64
+#define HALF_END 65520.0F /* what is as large becomes infinity */
 
-/* Replace the parameters by what half precision keeps of them; numbers receives them all. */
+/* Numbers too large for half precision: deep residual networks have variances beyond it. */
+static bool needs_full_precision(const float *numbers, int64_t count)
+{
+    for (int64_t n = 0; n < count; n++) {
+        if (isfinite(numbers[n]) && fabsf(numbers[n]) >= HALF_END) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Replace the parameters by what the file keeps of them: half precision, or all of a tensor that has numbers too large
+ * for that. numbers receives them all. */
 static int round_params(struct ei_trainer *t, struct ei_safetensors_entry *entries, float *numbers)
 {
     for (int32_t i = 0; i < t->param_count; i++) {
@@ -26,7 +40,10 @@ static int round_params(struct ei_trainer *t, struct ei_safetensors_entry *entri
             .name = param->name, .dtype = EI_DTYPE_F16, .dims = param->dims, .data = numbers};
         memcpy(entries[i].shape, param->shape, sizeof param->shape);
         int rc = t->api->tensor_read_f32(ei_exec_param_tensor(t->exec, i), numbers, param->count);
-        for (int64_t n = 0; rc == 0 && n < param->count; n++) {
+        if (rc == 0 && needs_full_precision(numbers, param->count)) {
+            entries[i].dtype = EI_DTYPE_F32;
+        }
+        for (int64_t n = 0; rc == 0 && entries[i].dtype == EI_DTYPE_F16 && n < param->count; n++) {
             numbers[n] = ei_float16_to_f32(ei_float16_from_f32(numbers[n]));
         }
         if (rc == 0) {

@@ -78,6 +78,35 @@ EI_TEST(weights_that_do_not_fit_are_named)
     expect(&c, EINET_E_FILE, "");
 }
 
+/* As a batch norm's variance far down a deep residual network; half precision ends at 65504. */
+EI_TEST(numbers_beyond_half_precision_are_kept)
+{
+    static struct fixture_weights w;
+    static const float beyond = 70001.25F;
+    char path[512];
+    struct ei_train_result result;
+    struct einet_error err;
+    struct ei_train_config c = init_config("b-alexnet", "b-alexnet", 3, 10, path, sizeof path);
+    const struct fixture_metadata metadata = {"b-alexnet", "generated", "10", "3", "0.5,0.4,0.3", "0.25,0.2,0.3"};
+    fixture_draw_zoo(&w, "b-alexnet", 3, 10, 31);
+    const char *last = w.params[w.count - 1].name; /* the last exit's bias */
+    w.numbers[w.count - 1][0] = beyond;
+    fixture_write(&w, path, &metadata, -1);
+    c.train = EI_TRAIN_EXITS;
+    c.keep_last = true;
+    EI_TRUEF(run(&c, &result, &err) == 0, "%s", err.text);
+    struct ei_safetensors *file = NULL;
+    EI_REQUIRE(ei_safetensors_open(out_path, &file, NULL) == 0);
+    const struct ei_safetensors_tensor *bias = ei_safetensors_find(file, last);
+    const struct ei_safetensors_tensor *other = ei_safetensors_find(file, w.params[0].name);
+    EI_REQUIRE(bias != NULL && other != NULL);
+    EI_EQ(bias->dtype, EI_DTYPE_F32);
+    EI_TRUE(memcmp(bias->data, &beyond, sizeof beyond) == 0);
+    EI_EQ(other->dtype, EI_DTYPE_F16);
+    ei_safetensors_close(file);
+    fixture_free(&w);
+}
+
 EI_TEST(resume_knows_its_beginning)
 {
     char path[512], other[600];
