@@ -1,7 +1,6 @@
 /* The dnnl backend against the plain C reference, and against libtorch where it is there. */
 #include "rt/random.h"
 #include "rt/section.h"
-#include "stages/dnnl/loader.h"
 #include "stages/nn/fuse.h"
 #include "stages/nn/network.h"
 #include "stages/nn/prepared.h"
@@ -17,17 +16,6 @@
 #include <sys/resource.h>
 
 #define CLASSES 10
-
-static const struct ei_dnnl_api *dnnl_or_skip(void)
-{
-    const struct ei_dnnl_api *api = NULL;
-    struct einet_error err = {0};
-    if (ei_dnnl_load(&api, &err) != 0) {
-        ei_test_skip("%s", err.text);
-    }
-    EI_EQ(api->thread_enter(1), 0);
-    return api;
-}
 
 static float *draw(uint64_t seed, size_t count)
 {
@@ -111,7 +99,7 @@ static void expect_reference(const struct ei_dnnl_api *api, const struct fixture
 
 EI_TEST(every_operation_matches_the_c_reference)
 {
-    const struct ei_dnnl_api *api = dnnl_or_skip();
+    const struct ei_dnnl_api *api = fixture_dnnl_or_skip();
     static struct fixture_weights w;
     fixture_draw_everything(&w);
     expect_reference(api, &w, EI_DNNL_FLOAT32, 1e-5);
@@ -120,7 +108,7 @@ EI_TEST(every_operation_matches_the_c_reference)
 
 EI_TEST(b_alexnet_matches_the_c_reference)
 {
-    const struct ei_dnnl_api *api = dnnl_or_skip();
+    const struct ei_dnnl_api *api = fixture_dnnl_or_skip();
     static struct fixture_weights w;
     fixture_draw(&w, 3, CLASSES, 3);
     expect_reference(api, &w, EI_DNNL_FLOAT32, 1e-5);
@@ -130,7 +118,7 @@ EI_TEST(b_alexnet_matches_the_c_reference)
 /* Eight bits of mantissa: a wrong layout or a lost batch norm would be off by the size of the logits. */
 EI_TEST(bfloat16_is_close)
 {
-    const struct ei_dnnl_api *api = dnnl_or_skip();
+    const struct ei_dnnl_api *api = fixture_dnnl_or_skip();
     static struct fixture_weights w;
     fixture_draw_everything(&w);
     expect_reference(api, &w, EI_DNNL_BFLOAT16, 0.05);
@@ -175,7 +163,7 @@ static void expect_any_course(const struct ei_dnnl_api *api, const struct fixtur
 
 EI_TEST(any_course_says_the_same)
 {
-    const struct ei_dnnl_api *api = dnnl_or_skip();
+    const struct ei_dnnl_api *api = fixture_dnnl_or_skip();
     static struct fixture_weights w;
     fixture_draw_everything(&w);
     expect_any_course(api, &w, 1);
@@ -298,7 +286,7 @@ static void expect_same_on_both(const char *path, const char *zoo)
 EI_TEST(the_zoo_matches_libtorch)
 {
     static const char *const families[] = {"b-alexnet", "flexvgg-16", "resnet-50", "msdnet-21-light"};
-    (void)dnnl_or_skip();
+    (void)fixture_dnnl_or_skip();
     fixture_torch_or_skip();
     char path[512];
     static struct fixture_weights w;
@@ -318,7 +306,7 @@ EI_TEST(the_zoo_matches_libtorch)
 
 EI_TEST(trained_networks_match_libtorch)
 {
-    (void)dnnl_or_skip();
+    (void)fixture_dnnl_or_skip();
     fixture_torch_or_skip();
     expect_same_on_both("models/pretrained/b-alexnet-cifar10.safetensors", "b-alexnet");
     expect_same_on_both("models/pretrained/b-alexnet-mnist.safetensors", "b-alexnet");
@@ -346,7 +334,7 @@ static void *run_many(void *context)
 /* Prepared here, run there, two at once: oneDNN shares the kernels of equal layers. */
 EI_TEST(networks_run_in_parallel)
 {
-    (void)dnnl_or_skip();
+    (void)fixture_dnnl_or_skip();
     static struct runner runners[2];
     pthread_t threads[2];
     for (int i = 0; i < 2; i++) {
@@ -378,7 +366,7 @@ static void on_section(enum ei_rt_section previous, enum ei_rt_section state)
 
 EI_TEST(every_run_is_a_submit_section)
 {
-    (void)dnnl_or_skip();
+    (void)fixture_dnnl_or_skip();
     struct ei_network *net =
         open_file("models/pretrained/b-alexnet-mnist.safetensors", "b-alexnet", EI_NETWORK_DNNL, EI_NETWORK_FLOAT32);
     float input[32 * 32] = {0}, logits[30];
@@ -402,7 +390,7 @@ static long minor_faults(void)
 /* oneDNN allocates in every step and frees again: nothing is left behind, and no page is touched for the first time. */
 EI_TEST(inferences_leave_nothing_behind)
 {
-    (void)dnnl_or_skip();
+    (void)fixture_dnnl_or_skip();
     struct ei_network *net =
         open_file("models/pretrained/b-alexnet-mnist.safetensors", "b-alexnet", EI_NETWORK_DNNL, EI_NETWORK_FLOAT32);
     static float input[32 * 32], logits[30];
@@ -449,7 +437,7 @@ EI_TEST(a_missing_plug_in_is_named)
 
 EI_TEST(auto_needs_no_libtorch)
 {
-    (void)dnnl_or_skip();
+    (void)fixture_dnnl_or_skip();
     EI_EQ(setenv("EINET_TORCH_PLUGIN", "/nowhere/libeinet_torch.so", 1), 0);
     struct ei_network *net =
         open_file("models/pretrained/b-alexnet-mnist.safetensors", "b-alexnet", EI_NETWORK_AUTO, EI_NETWORK_FLOAT32);

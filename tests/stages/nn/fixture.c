@@ -1,6 +1,7 @@
 #include "tests/stages/nn/fixture.h"
 
 #include "rt/random.h"
+#include "stages/dnnl/loader.h"
 #include "stages/nn/safetensors.h"
 #include "stages/nn/zoo.h"
 #include "stages/nn/zoo/writer.h"
@@ -25,6 +26,17 @@ const struct ei_torch_api *fixture_torch_or_skip(void)
     if (ei_torch_load(&api, &err) != 0) {
         ei_test_skip("%s", err.text);
     }
+    return api;
+}
+
+const struct ei_dnnl_api *fixture_dnnl_or_skip(void)
+{
+    const struct ei_dnnl_api *api = NULL;
+    struct einet_error err = {0};
+    if (ei_dnnl_load(&api, &err) != 0) {
+        ei_test_skip("%s", err.text);
+    }
+    EI_EQ(api->thread_enter(1), 0);
     return api;
 }
 

@@ -2,6 +2,7 @@
 #ifndef TESTS_STAGES_NN_FIXTURE_H
 #define TESTS_STAGES_NN_FIXTURE_H
 
+#include "stages/dnnl/dnnl.h"
 #include "stages/nn/network.h"
 #include "stages/nn/program.h"
 #include "stages/torch/torch.h"
@@ -17,6 +18,9 @@ struct fixture_weights {
 
 /* The libtorch table, or skip the case. */
 const struct ei_torch_api *fixture_torch_or_skip(void);
+
+/* The oneDNN table, the calling thread set to one thread, or skip the case. */
+const struct ei_dnnl_api *fixture_dnnl_or_skip(void);
 
 /* Draw weights from the seed: of a b-alexnet, or of any network of the zoo. Freed by fixture_free. */
 void fixture_draw(struct fixture_weights *w, int32_t channels, int32_t classes, uint64_t seed);

@@ -2,7 +2,6 @@
  * and a wrong one is named.
  */
 #include "rt/random.h"
-#include "stages/dnnl/loader.h"
 #include "stages/nn/network.h"
 #include "stages/nn/prepared.h"
 #include "stages/nn/prepared_tune.h"
@@ -20,17 +19,6 @@
 #define OPTIONS 8
 
 static struct fixture_weights weights;
-
-static const struct ei_dnnl_api *dnnl_or_skip(void)
-{
-    const struct ei_dnnl_api *api = NULL;
-    struct einet_error err = {0};
-    if (ei_dnnl_load(&api, &err) != 0) {
-        ei_test_skip("%s", err.text);
-    }
-    EI_EQ(api->thread_enter(1), 0);
-    return api;
-}
 
 static void draw_input(float *out)
 {
@@ -127,7 +115,7 @@ static int32_t expect_options_near(const struct ei_dnnl_api *api, enum ei_prepar
 
 EI_TEST(every_kernel_says_the_same)
 {
-    const struct ei_dnnl_api *api = dnnl_or_skip();
+    const struct ei_dnnl_api *api = fixture_dnnl_or_skip();
     float expected[LOGITS], logits[LOGITS];
     fixture_draw(&weights, 3, CLASSES, 3);
     struct ei_prepared_config config = config_of();
@@ -156,7 +144,7 @@ EI_TEST(every_kernel_says_the_same)
 EI_TEST(one_layer_may_be_bfloat16)
 {
     static char names[EI_PROGRAM_OPS_MAX][EI_PREPARED_KERNEL_MAX];
-    const struct ei_dnnl_api *api = dnnl_or_skip();
+    const struct ei_dnnl_api *api = fixture_dnnl_or_skip();
     float expected[LOGITS], logits[LOGITS];
     fixture_draw(&weights, 3, CLASSES, 3);
     struct ei_prepared_config config = config_of();
@@ -208,7 +196,7 @@ EI_TEST(a_tuned_choice_can_be_repeated)
     static const enum ei_network_tune levels[] = {EI_NETWORK_TUNE_EXACT, EI_NETWORK_TUNE_WINOGRAD,
                                                   EI_NETWORK_TUNE_BFLOAT16};
     static const double tolerances[] = {1e-4, 1e-3, 0.1};
-    (void)dnnl_or_skip();
+    (void)fixture_dnnl_or_skip();
     char path[512];
     float input[PIXELS], expected[LOGITS], tuned[LOGITS], repeated[LOGITS];
     struct einet_error err = {0};
@@ -249,7 +237,7 @@ static void refuse(const struct ei_network_choice *choice, const char *path, con
 
 EI_TEST(a_wrong_choice_is_named)
 {
-    (void)dnnl_or_skip();
+    (void)fixture_dnnl_or_skip();
     char path[512];
     write_weights(path, sizeof path);
     const struct ei_network_kernel unknown = {.block_idx = 0, .op_idx = 0, .name = "jit:abacus"};

@@ -2,7 +2,6 @@
  * alone. The TorchScript cases need Debian's python3-torch, which writes the modules.
  */
 #include "rt/random.h"
-#include "stages/dnnl/loader.h"
 #include "stages/nn/bundle.h"
 #include "stages/nn/fuse.h"
 #include "stages/nn/network.h"
@@ -26,17 +25,6 @@ enum { CLASSES = 10, PIXELS = 3 * 16 * 16, BLOCKS = 4, LOGITS = BLOCKS * CLASSES
 #define RUNS_FOR_GROWTH 1000
 #endif
 #define PYTHON "/usr/bin/python3"
-
-static const struct ei_dnnl_api *dnnl_or_skip(void)
-{
-    const struct ei_dnnl_api *api = NULL;
-    struct einet_error err = {0};
-    if (ei_dnnl_load(&api, &err) != 0) {
-        ei_test_skip("%s", err.text);
-    }
-    EI_EQ(api->thread_enter(1), 0);
-    return api;
-}
 
 static void draw_numbers(uint64_t seed, float *out, size_t count)
 {
@@ -101,7 +89,7 @@ static int run_course(struct ei_prepared *net, const struct fixture_weights *w, 
 /* Any parts of the network are somebody else's. */
 static void expect_any_split(const struct fixture_weights *w, int splits, uint64_t seed)
 {
-    const struct ei_dnnl_api *api = dnnl_or_skip();
+    const struct ei_dnnl_api *api = fixture_dnnl_or_skip();
     static float inputs[2][3 * 32 * 32], expected[2][EI_PROGRAM_BLOCKS_MAX * CLASSES];
     struct ei_random rng;
     ei_random_init(&rng, seed, 3);
@@ -290,7 +278,7 @@ static void expect_mixed(const char *dir, const char *backend, const char *note)
 
 EI_TEST(a_refused_layer_takes_only_its_part_to_libtorch)
 {
-    (void)dnnl_or_skip();
+    (void)fixture_dnnl_or_skip();
     fixture_torch_or_skip();
     static struct fixture_weights w;
     write_program(&w.program);
@@ -304,7 +292,7 @@ EI_TEST(a_refused_layer_takes_only_its_part_to_libtorch)
 /* Without libtorch nobody is there for the odd part: dnnl and auto say what is missing. */
 EI_TEST(mixing_needs_libtorch)
 {
-    (void)dnnl_or_skip();
+    (void)fixture_dnnl_or_skip();
     static struct fixture_weights w;
     write_program(&w.program);
     fixture_draw_program(&w, 3);
@@ -370,7 +358,7 @@ static void write_scripted(struct fixture_weights *w, const char *middle, bool h
 
 EI_TEST(scripts_stay_with_libtorch)
 {
-    (void)dnnl_or_skip();
+    (void)fixture_dnnl_or_skip();
     write_modules();
     static struct fixture_weights w;
     /* The second one looks like a chain of layers and is none. */
@@ -387,7 +375,7 @@ EI_TEST(scripts_stay_with_libtorch)
  * little while they fill, the heap may not. */
 EI_TEST(mixed_inferences_leave_nothing_behind)
 {
-    (void)dnnl_or_skip();
+    (void)fixture_dnnl_or_skip();
     fixture_torch_or_skip();
     static struct fixture_weights w;
     static float input[PIXELS], logits[LOGITS];
@@ -413,7 +401,7 @@ EI_TEST(mixed_inferences_leave_nothing_behind)
 /* Whole parts, one among layers whose parameters are named after their places, one that is used twice. */
 EI_TEST(chains_become_layers)
 {
-    (void)dnnl_or_skip();
+    (void)fixture_dnnl_or_skip();
     write_modules();
     static struct fixture_weights w;
     write_scripted(&w, "chain.pt", false);
