@@ -30,6 +30,7 @@ struct ei_line_writer {
     atomic_bool is_called, is_closing, is_given_up, is_done;
     atomic_size_t head, tail; /* bytes queued, bytes taken out */
     _Atomic int64_t written;  /* lines */
+    _Atomic int64_t settled;  /* lines taken out and either written or refused */
     atomic_int errnum;        /* of the first refusal */
     /* the writer thread's own */
     off_t whole_bytes; /* of the file, up to the end of its last whole line; -1 = cannot be cut */
@@ -139,6 +140,7 @@ static void writer_thread(void *arg)
         atomic_store_explicit(&writer->is_called, false, memory_order_relaxed);
         while (take_chunk(writer)) {
             write_chunk(writer);
+            atomic_fetch_add_explicit(&writer->settled, (int64_t)writer->lines, memory_order_release);
         }
     }
     atomic_store_explicit(&writer->is_done, true, memory_order_release);
@@ -230,6 +232,22 @@ void ei_line_file_add(struct ei_line_file *file, const struct ei_csv_line *line)
         file->file.write_errnum = errno != 0 ? errno : EIO;
     }
     file->lost += file->file.write_errnum != 0;
+}
+
+size_t ei_line_file_room(const struct ei_line_file *file)
+{
+    const struct ei_line_writer *writer = file->writer;
+    if (writer == NULL) {
+        return SIZE_MAX;
+    }
+    return EI_LINE_QUEUE_BYTES - (atomic_load_explicit(&writer->head, memory_order_relaxed) -
+                                  atomic_load_explicit(&writer->tail, memory_order_acquire));
+}
+
+bool ei_line_file_is_settled(const struct ei_line_file *file)
+{
+    return file->writer == NULL ||
+           atomic_load_explicit(&file->writer->settled, memory_order_acquire) == file->added - file->lost;
 }
 
 /* Wait for the writer while it gets on. False: it hangs inside the system. */

@@ -45,6 +45,11 @@ int ei_line_file_queue(struct ei_line_file *file, const struct ei_cpuset *cpus, 
 /* Add a line with its end. Never waits when lines are queued. */
 void ei_line_file_add(struct ei_line_file *file, const struct ei_csv_line *line);
 
+/* Bytes that the queue has room for, SIZE_MAX without one; and whether nothing of what was added is still to be
+ * written, so that close will not wait. For those who can hold lines back themselves. */
+size_t ei_line_file_room(const struct ei_line_file *file);
+bool ei_line_file_is_settled(const struct ei_line_file *file);
+
 /* Write what is queued and close. Waits for a stalled disk as long as patience_ns. Returns 0, also when queued lines
  * were lost; without a queue the -errno of the first write that failed. */
 int ei_line_file_close(struct ei_line_file *file, struct einet_error *err);

@@ -2,14 +2,17 @@
 #include "metrics/trace.h"
 
 #include "metrics/collector.h"
-#include "metrics/output_file.h"
+#include "metrics/line_file.h"
+#include "rt/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#define WORK_RECORDS 4096 /* drawn per cycle while a window is written: some 5 ms */
-#define WORK_PER_ADD 16   /* the same per record that comes, for a run without cycles */
+#define WORK_RECORDS 4096               /* drawn per cycle while a window is written: some 5 ms */
+#define WORK_PER_ADD 16                 /* the same per record that comes, for a run without cycles */
+#define ROOM_BYTES ((size_t)256 * 1024) /* of the file's queue, so that what one record draws is never lost */
 
 /* A record in the ring; the part of the union that its kind has follows. Entries lie one behind the other and may wrap
  * around the end of the ring. */
@@ -25,8 +28,9 @@ struct ei_trace {
     struct ei_trace_options options;
     char *out_dir; /* owned */
     struct ei_trace_writer *writer;
-    struct ei_output_file file;
-    bool is_open; /* file is being written */
+    struct ei_line_file file;
+    bool is_open;  /* file is being written, or waits to be closed */
+    bool is_ended; /* nothing more goes into it */
     struct ei_trace_counts counts;
     struct einet_error error; /* the first that a file met */
     int rc;
@@ -44,7 +48,7 @@ void ei_trace_destroy(struct ei_trace *trace)
     if (trace == NULL) {
         return;
     }
-    ei_output_file_discard(&trace->file);
+    ei_line_file_discard(&trace->file);
     ei_trace_writer_destroy(trace->writer);
     free(trace->ring);
     free(trace->tasks);
@@ -58,10 +62,16 @@ static int open_file(struct ei_trace *trace, struct einet_error *err)
     if (trace->options.save == EI_TRACE_SAVE_MISS) {
         snprintf(name, sizeof name, "trace-%d.pftrace", (int)trace->counts.files + 1);
     }
-    const int rc = ei_output_file_open(&trace->file, trace->out_dir, name, err);
+    int rc = ei_line_file_open(&trace->file, trace->out_dir, name, err);
+    if (rc == 0 && trace->options.has_writer) {
+        rc = ei_line_file_queue(&trace->file, &trace->options.writer_cpus, err);
+    }
     trace->is_open = rc == 0;
+    trace->is_ended = false;
     if (rc == 0) {
-        ei_trace_writer_begin(trace->writer, trace->file.stream);
+        ei_trace_writer_begin(trace->writer, &trace->file);
+    } else {
+        ei_line_file_discard(&trace->file);
     }
     return rc;
 }
@@ -131,26 +141,39 @@ static void note_error(struct ei_trace *trace, int rc, const struct einet_error 
 /* Write out and close the file. A window around a miss is published at once. */
 static int close_file(struct ei_trace *trace, struct einet_error *err)
 {
+    const bool is_window = trace->options.save == EI_TRACE_SAVE_MISS;
     if (!trace->is_open) {
         return 0;
     }
     trace->is_open = false;
-    const int written = ei_trace_writer_end(trace->writer);
-    trace->file.write_errnum = trace->file.write_errnum == 0 ? -written : trace->file.write_errnum;
     trace->counts.events += ei_trace_writer_events(trace->writer);
     trace->counts.strays += ei_trace_writer_strays(trace->writer);
-    int rc = ei_output_file_close(&trace->file, err);
-    if (rc == 0 && trace->options.save == EI_TRACE_SAVE_MISS) {
-        rc = ei_output_file_publish(&trace->file, err);
-        if (rc == 0) {
-            trace->counts.files++;
-            ei_output_file_fini(&trace->file);
-        }
+    trace->counts.lost_events += ei_trace_writer_lost(trace->writer);
+    int rc = ei_line_file_close(&trace->file, err);
+    trace->counts.lost_batches += trace->file.lost;
+    if (rc == 0 && is_window) {
+        rc = ei_output_file_publish(&trace->file.file, err);
     }
-    if (rc < 0) {
-        ei_output_file_discard(&trace->file);
+    if (rc == 0 && is_window) {
+        trace->counts.files++;
+        ei_output_file_fini(&trace->file.file);
+    } else if (rc < 0) {
+        ei_line_file_discard(&trace->file);
     }
     return rc;
+}
+
+/* The last of a window is with the file: close it as soon as that makes nobody wait. */
+static void end_window(struct ei_trace *trace)
+{
+    struct einet_error error = {0};
+    if (trace->is_open && !trace->is_ended) {
+        trace->is_ended = true;
+        ei_trace_writer_end(trace->writer);
+    }
+    if (trace->is_open && ei_line_file_is_settled(&trace->file)) {
+        note_error(trace, close_file(trace, &error), &error);
+    }
 }
 
 /* ---- the recorder ---- */
@@ -218,7 +241,7 @@ static void forget_oldest(struct ei_trace *trace)
     trace->saving -= bytes < trace->saving ? bytes : trace->saving;
 }
 
-/* Draw the oldest record of the window and let it go. The last one closes the file. */
+/* Draw the oldest record of the window and let it go. */
 static void save_oldest(struct ei_trace *trace)
 {
     struct ei_record record;
@@ -229,16 +252,19 @@ static void save_oldest(struct ei_trace *trace)
         ei_trace_writer_add(trace->writer, &record);
     }
     forget_oldest(trace);
-    if (trace->saving == 0) {
-        struct einet_error error = {0};
-        note_error(trace, close_file(trace, &error), &error);
-    }
 }
 
+/* As many as the disk takes without making anyone wait. */
 static void save(struct ei_trace *trace, int64_t records)
 {
     for (int64_t i = 0; i < records && trace->saving > 0; i++) {
+        if (trace->is_open && ei_line_file_room(&trace->file) < ROOM_BYTES) {
+            return;
+        }
         save_oldest(trace);
+    }
+    if (trace->saving == 0) {
+        end_window(trace);
     }
 }
 
@@ -249,9 +275,6 @@ static void begin_window(struct ei_trace *trace)
     trace->save_ns = INT64_MAX;
     note_error(trace, open_file(trace, &error), &error);
     trace->saving = trace->used;
-    if (trace->saving == 0) {
-        note_error(trace, close_file(trace, &error), &error);
-    }
 }
 
 static void keep(struct ei_trace *trace, const struct ei_record *record)
@@ -264,7 +287,7 @@ static void keep(struct ei_trace *trace, const struct ei_record *record)
     }
     trace->newest_ns = at_ns > trace->newest_ns ? at_ns : trace->newest_ns;
     while (trace->ring_bytes - trace->used < sizeof entry + body_bytes) {
-        if (trace->saving > 0) {
+        if (trace->saving > 0 && ei_line_file_room(&trace->file) >= ROOM_BYTES) {
             save_oldest(trace);
         } else {
             trace->counts.overwritten++;
@@ -297,7 +320,7 @@ static void watch_for_misses(struct ei_trace *trace, const struct ei_record *rec
     }
     save(trace, WORK_PER_ADD);
     /* Cut behind a job, not between it and its stages. */
-    if (record->kind == EI_RECORD_JOB && trace->newest_ns >= trace->save_ns && trace->saving == 0) {
+    if (record->kind == EI_RECORD_JOB && trace->newest_ns >= trace->save_ns && !trace->is_open) {
         begin_window(trace);
     }
 }
@@ -321,36 +344,67 @@ void ei_trace_work(struct ei_trace *trace)
     save(trace, WORK_RECORDS);
 }
 
+/* The run is over: there is time to wait for a slow disk, though not for one that does not move. */
+static void save_rest(struct ei_trace *trace)
+{
+    const struct timespec nap = {.tv_nsec = EI_NS_PER_MS};
+    int64_t moved_ns = ei_mono_now().ns;
+    while (trace->saving > 0 && ei_mono_now().ns - moved_ns < trace->file.patience_ns) {
+        const size_t before = trace->saving;
+        save(trace, INT64_MAX);
+        if (trace->saving == before) {
+            (void)nanosleep(&nap, NULL);
+        } else {
+            moved_ns = ei_mono_now().ns;
+        }
+    }
+    while (trace->saving > 0) {
+        trace->counts.overwritten++;
+        forget_oldest(trace);
+    }
+    if (trace->is_open && !trace->is_ended) {
+        ei_trace_writer_end(trace->writer);
+    }
+    struct einet_error error = {0};
+    note_error(trace, close_file(trace, &error), &error);
+}
+
 int ei_trace_close(struct ei_trace *trace, struct einet_error *err)
 {
-    struct einet_error error = {0};
-    save(trace, INT64_MAX);
+    save_rest(trace);
     if (trace->ring != NULL && (trace->options.save == EI_TRACE_SAVE_ALWAYS || trace->save_ns != INT64_MAX)) {
         begin_window(trace);
-        save(trace, INT64_MAX);
-    } else {
-        note_error(trace, close_file(trace, &error), &error);
+        save_rest(trace);
     }
-    if (trace->rc < 0) {
-        return einet_error_set(err, trace->rc, "%s", trace->error.text);
-    }
-    return 0;
+    return trace->rc < 0 ? einet_error_set(err, trace->rc, "%s", trace->error.text) : 0;
 }
 
 int ei_trace_publish(struct ei_trace *trace, struct einet_error *err)
 {
-    if (trace->options.save == EI_TRACE_SAVE_MISS || trace->file.path == NULL) {
+    if (trace->options.save == EI_TRACE_SAVE_MISS || trace->file.file.path == NULL) {
         return 0;
     }
-    const int rc = ei_output_file_publish(&trace->file, err);
+    const int rc = ei_output_file_publish(&trace->file.file, err);
     if (rc == 0) {
         trace->counts.files++;
-        ei_output_file_fini(&trace->file);
+        ei_output_file_fini(&trace->file.file);
     }
     return rc;
 }
 
 struct ei_trace_counts ei_trace_count(const struct ei_trace *trace)
 {
-    return trace->counts;
+    struct ei_trace_counts counts = trace->counts;
+    if (trace->is_open) {
+        counts.events += ei_trace_writer_events(trace->writer);
+        counts.lost_events += ei_trace_writer_lost(trace->writer);
+        counts.strays += ei_trace_writer_strays(trace->writer);
+        counts.lost_batches += trace->file.lost;
+    }
+    return counts;
+}
+
+bool ei_trace_is_idle(const struct ei_trace *trace)
+{
+    return !trace->is_open || ei_line_file_is_settled(&trace->file);
 }

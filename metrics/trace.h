@@ -27,14 +27,19 @@ enum ei_trace_save { EI_TRACE_SAVE_ALWAYS, EI_TRACE_SAVE_MISS };
 struct ei_trace_options {
     int64_t last_ns; /* 0 = the whole run, save is ALWAYS */
     enum ei_trace_save save;
-    size_t recorder_bytes; /* 0 = EI_TRACE_RECORDER_BYTES */
+    size_t recorder_bytes;        /* 0 = EI_TRACE_RECORDER_BYTES */
+    bool has_writer;              /* real time: a thread of its own writes the file, see metrics/line_file.h */
+    struct ei_cpuset writer_cpus; /* of these; empty = the caller's */
 };
 
 /* Counts so far, for reports. */
 struct ei_trace_counts {
-    int32_t files;          /* complete */
-    int64_t events;         /* in them */
-    int64_t strays;         /* stages and exits that came without their job */
+    int32_t files;        /* complete */
+    int64_t events;       /* in the files */
+    int64_t lost_events;  /* for which a stalled disk left no room */
+    int64_t lost_batches; /* of some hundred events: those of them that were made already, and what a full disk refused,
+                           * which is among `events` */
+    int64_t strays;       /* stages and exits that came without their job */
     int64_t unsaved_misses; /* beyond EI_TRACE_FILES_MAX files */
     int64_t overwritten;    /* records that left the recorder before they were `last` old, because it was full */
 };
@@ -55,11 +60,15 @@ void ei_trace_add(struct ei_trace *trace, const struct ei_record *record);
 /* Once per cycle of the drain: go on with the window that is being written, for a few ms at most. */
 void ei_trace_work(struct ei_trace *trace);
 
+/* Whether all that was drawn has reached the file. */
+bool ei_trace_is_idle(const struct ei_trace *trace);
+
 /* After the last record: write all that is to be written. Windows around misses have their final names already,
  * trace.pftrace gets it by publish. Each returns 0 or the first -errno that a file met. */
 int ei_trace_close(struct ei_trace *trace, struct einet_error *err);
 int ei_trace_publish(struct ei_trace *trace, struct einet_error *err);
 
+/* Counts of what is closed, and of the file that is being written as far as it is. */
 struct ei_trace_counts ei_trace_count(const struct ei_trace *trace);
 
 #endif

@@ -208,7 +208,7 @@ void ei_trace_draw_job(struct ei_trace_writer *writer, const struct ei_job_recor
     const int32_t row = ei_trace_rows_place(task->rows, EI_TRACE_JOB_ROWS, &task->row_count, &start_ns, &end_ns);
     const uint64_t track = ei_trace_task_track(job->task_idx, EI_TRACE_UUID_ROWS + row);
     if (row > 0 && task->row_count > rows_before) {
-        ei_trace_put_plain_track(writer, track, ei_trace_task_track(job->task_idx, 0), EI_TRACE_TRACK_PLAIN, "jobs");
+        ei_trace_put_row(writer, job->task_idx, row);
     }
     const uint64_t flow = flow_of(writer, job);
     struct ei_trace_event *event =

@@ -66,26 +66,42 @@ static void intern_blocks(struct ei_trace_writer *writer, const struct ei_trace_
     }
 }
 
+static void begin_sequence(struct ei_trace_writer *writer, struct ei_trace_sequence *sequence, int32_t task_idx,
+                           int32_t which)
+{
+    if (writer->stream.epoch > 1) {
+        ei_trace_describe(writer, task_idx);
+    }
+    ei_trace_put_sequence(&writer->stream, sequence);
+    if (task_idx < 0) {
+        intern_plain(writer, sequence);
+        intern(writer, sequence, EI_TRACE_NAME, EI_TRACE_NAME_PREEMPTED, "preempted");
+        intern(writer, sequence, EI_TRACE_NAME, EI_TRACE_NAME_GAP, "gap");
+        for (int32_t i = 0; i < writer->setup->task_count; i++) {
+            intern(writer, sequence, EI_TRACE_TEXT, EI_TRACE_TEXT_TASKS + i, writer->setup->tasks[i].name);
+        }
+    } else if (which != EI_TRACE_OF_BACKLOG) {
+        intern_plain(writer, sequence);
+        (which == EI_TRACE_OF_JOBS ? intern_jobs : intern_blocks)(writer, sequence, &writer->setup->tasks[task_idx]);
+    }
+}
+
+/* While the disk stalls nothing is begun anew: that alone would fill the queue. */
 void ei_trace_write(struct ei_trace_writer *writer, int32_t task_idx, int32_t which, struct ei_trace_event *event)
 {
+    struct ei_trace_stream *stream = &writer->stream;
     struct ei_trace_sequence *sequence = task_idx < 0 ? &writer->common : &writer->tasks[task_idx].sequences[which];
     event->at_ns = event->at_ns < 0 ? 0 : event->at_ns;
-    if (!sequence->is_begun) {
-        sequence->is_begun = true;
+    ei_trace_reserve(stream);
+    if (sequence->epoch != stream->epoch && ei_line_file_room(stream->out) >= EI_TRACE_ROOM_BYTES) {
+        sequence->epoch = stream->epoch;
         sequence->at_ns = event->at_ns;
-        ei_trace_put_sequence(&writer->stream, sequence);
-        if (task_idx < 0) {
-            intern_plain(writer, sequence);
-            intern(writer, sequence, EI_TRACE_NAME, EI_TRACE_NAME_PREEMPTED, "preempted");
-            intern(writer, sequence, EI_TRACE_NAME, EI_TRACE_NAME_GAP, "gap");
-            for (int32_t i = 0; i < writer->setup->task_count; i++) {
-                intern(writer, sequence, EI_TRACE_TEXT, EI_TRACE_TEXT_TASKS + i, writer->setup->tasks[i].name);
-            }
-        } else if (which != EI_TRACE_OF_BACKLOG) {
-            intern_plain(writer, sequence);
-            (which == EI_TRACE_OF_JOBS ? intern_jobs : intern_blocks)(writer, sequence,
-                                                                      &writer->setup->tasks[task_idx]);
-        }
+        begin_sequence(writer, sequence, task_idx, which);
+        ei_trace_reserve(stream);
     }
-    ei_trace_put_event(&writer->stream, sequence, event);
+    if (sequence->epoch == stream->epoch) {
+        ei_trace_put_event(stream, sequence, event);
+    } else {
+        stream->lost_events++;
+    }
 }

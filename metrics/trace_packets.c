@@ -1,8 +1,6 @@
 /* See trace_packets.h. */
 #include "metrics/trace_packets.h"
 
-#include <errno.h>
-
 #define PACKET_BYTES 2048
 #define MESSAGE_BYTES 1024
 
@@ -44,27 +42,37 @@ enum { INTERNED_IID = 1, INTERNED_TEXT = 2 };
 
 void ei_trace_flush(struct ei_trace_stream *stream)
 {
-    if (stream->used == 0) {
-        return;
+    const int64_t lost = stream->out->lost;
+    if (stream->batch.length > 0) {
+        ei_line_file_add(stream->out, &stream->batch);
+        const bool is_lost = stream->out->lost != lost;
+        stream->lost_events += is_lost ? stream->batch_events : 0;
+        stream->events -= is_lost ? stream->batch_events : 0;
+        stream->epoch += is_lost;
+        stream->batch.length = 0;
+        stream->batch_events = 0;
     }
-    errno = 0;
-    if (stream->write_errnum == 0 && fwrite(stream->bytes, 1, stream->used, stream->out) != stream->used) {
-        stream->write_errnum = errno != 0 ? errno : EIO;
+}
+
+void ei_trace_reserve(struct ei_trace_stream *stream)
+{
+    if (stream->batch.length + MESSAGE_BYTES > sizeof stream->batch.text) {
+        ei_trace_flush(stream);
     }
-    stream->used = 0;
 }
 
 static void put_packet(struct ei_trace_stream *stream, const struct ei_protobuf *packet)
 {
-    if (stream->used + packet->used + 2 * EI_PROTOBUF_VARINT_MAX > sizeof stream->bytes) {
+    struct ei_csv_line *batch = &stream->batch;
+    if (batch->length + packet->used + 2 * EI_PROTOBUF_VARINT_MAX > sizeof batch->text) {
         ei_trace_flush(stream);
     }
     struct ei_protobuf out = {
-        .bytes = stream->bytes + stream->used,
-        .size = sizeof stream->bytes - stream->used,
+        .bytes = (uint8_t *)batch->text + batch->length,
+        .size = sizeof batch->text - batch->length,
     };
     ei_protobuf_message(&out, TRACE_PACKET, packet);
-    stream->used += out.used;
+    batch->length += out.used;
 }
 
 static void add_clock(struct ei_protobuf *snapshot, uint32_t id, int64_t at_ns)
@@ -232,4 +240,6 @@ void ei_trace_put_event(struct ei_trace_stream *stream, struct ei_trace_sequence
     ei_protobuf_message(&packet, PACKET_TRACK_EVENT, &message);
     put_packet(stream, &packet);
     stream->events++;
+    stream->batch_events++;
+    stream->epoch += ++stream->made % EI_TRACE_EPOCH_EVENTS == 0;
 }

@@ -1,22 +1,26 @@
-/* Packets of a trace: events, tracks and interned names as Perfetto's protocol buffers, into a stream. Field numbers as
- * published in Perfetto's protos/perfetto/trace. Private to trace_writer.c. Thread: one owner.
+/* Packets of a trace: events, tracks and interned names as Perfetto's protocol buffers. Field numbers as published in
+ * Perfetto's protos/perfetto/trace. Private to the trace writer. Thread: one owner.
+ *
+ * Packets go to the file in batches, each there whole or, when the disk does not take it, not at all. What a batch told
+ * about names and clocks must then be told anew: the epoch says so, and it changes now and then also without a known
+ * loss, because the disk's refusal is not seen here.
  */
 #ifndef METRICS_TRACE_PACKETS_H
 #define METRICS_TRACE_PACKETS_H
 
+#include "metrics/line_file.h"
 #include "metrics/protobuf.h"
 
-#include <stdio.h>
-
 #define EI_TRACE_ARGS_MAX 8
-#define EI_TRACE_BUFFER_BYTES 65536
+#define EI_TRACE_EPOCH_EVENTS 50000
 
 struct ei_trace_stream {
-    FILE *out;
-    int write_errnum; /* of the first write that failed */
-    size_t used;
-    int64_t events;
-    uint8_t bytes[EI_TRACE_BUFFER_BYTES];
+    struct ei_line_file *out;    /* borrowed */
+    int64_t events, lost_events; /* given to the file; not taken by it, as far as that is known here */
+    int64_t made;                /* since the file was begun, lost ones too */
+    int32_t batch_events;
+    uint32_t epoch; /* > 0 */
+    struct ei_csv_line batch;
 };
 
 /* A packet sequence: what it has interned holds for its own packets, and so does its clock. */
@@ -24,7 +28,7 @@ struct ei_trace_sequence {
     uint32_t id;            /* > 0 */
     uint64_t default_track; /* of events that name none */
     int64_t at_ns;          /* its incremental clock */
-    bool is_begun;
+    uint32_t epoch;         /* in which it was begun, 0 = never */
 };
 
 enum ei_trace_event_type { EI_TRACE_BEGIN = 1, EI_TRACE_END = 2, EI_TRACE_INSTANT = 3, EI_TRACE_COUNTER = 4 };
@@ -70,7 +74,9 @@ void ei_trace_put_interned(struct ei_trace_stream *stream, const struct ei_trace
 void ei_trace_put_event(struct ei_trace_stream *stream, struct ei_trace_sequence *sequence,
                         const struct ei_trace_event *event);
 
-/* Hand what is buffered to the stream. */
+/* Make room for an event in the batch. A sequence is looked at after this. */
+void ei_trace_reserve(struct ei_trace_stream *stream);
+/* Hand the batch to the file. */
 void ei_trace_flush(struct ei_trace_stream *stream);
 
 #endif

@@ -12,6 +12,7 @@
 #define EI_TRACE_LANE_ROWS 16
 #define EI_TRACE_BACKLOG_KEPT                                                                                          \
     256 /* steps held back: releases become known only when their jobs end, which is out of order */
+#define EI_TRACE_ROOM_BYTES 131072 /* of the file's queue that there must be before a sequence is begun again */
 #define EI_TRACE_TEXT_BYTES (2 * EI_TRACE_NAME_MAX)
 
 /* Tracks. */
@@ -160,6 +161,10 @@ static inline void ei_trace_add_text(struct ei_trace_event *event, int32_t name,
 /* Write an event into the sequence `which` of the task, or with task_idx -1 into the common one. A sequence begins with
  * its first event, at the time of that. */
 void ei_trace_write(struct ei_trace_writer *writer, int32_t task_idx, int32_t which, struct ei_trace_event *event);
+
+/* Tell of the tracks of the task, or with task_idx -1 of those that belong to none, as far as they are in use. */
+void ei_trace_describe(struct ei_trace_writer *writer, int32_t task_idx);
+void ei_trace_put_row(struct ei_trace_writer *writer, int32_t task_idx, int32_t row);
 
 /* A job whose record is valid, with all that was held for it. */
 void ei_trace_draw_job(struct ei_trace_writer *writer, const struct ei_job_record *job);

@@ -73,20 +73,59 @@ static void put_lane_row(struct ei_trace_writer *writer, int32_t lane_idx, int32
                              EI_TRACE_UUID_PROCESS, EI_TRACE_TRACK_PLAIN, name);
 }
 
-static void put_task_tracks(struct ei_trace_writer *writer, int32_t i)
+void ei_trace_put_row(struct ei_trace_writer *writer, int32_t task_idx, int32_t row)
 {
+    ei_trace_put_plain_track(writer, ei_trace_task_track(task_idx, EI_TRACE_UUID_ROWS + row),
+                             ei_trace_task_track(task_idx, 0), EI_TRACE_TRACK_PLAIN, "jobs");
+}
+
+static void put_cpu(struct ei_trace_writer *writer, int32_t cpu)
+{
+    char name[32];
+    snprintf(name, sizeof name, "gaps of cpu %d", (int)cpu);
+    ei_trace_put_plain_track(writer, (uint64_t)EI_TRACE_UUID_NOISE + (uint64_t)cpu, EI_TRACE_UUID_PROCESS,
+                             EI_TRACE_TRACK_PLAIN, name);
+}
+
+static void describe_process(struct ei_trace_writer *writer)
+{
+    const struct ei_trace_setup *setup = writer->setup;
+    const struct ei_trace_track process = {
+        .uuid = EI_TRACE_UUID_PROCESS, .kind = EI_TRACE_TRACK_PROCESS, .name = setup->process, .pid = setup->pid};
+    ei_trace_put_clocks(&writer->stream, setup->monotonic_ns, setup->boottime_ns, setup->realtime_ns);
+    ei_trace_put_track(&writer->stream, &process);
+    for (int32_t i = 0; i < setup->lane_count; i++) {
+        for (int32_t row = 0; row == 0 || row < writer->lane_row_count[i]; row++) {
+            put_lane_row(writer, i, row);
+        }
+    }
+    for (int32_t cpu = 0; cpu < EI_TRACE_CPUS_MAX; cpu++) {
+        if (writer->has_cpu[cpu]) {
+            put_cpu(writer, cpu);
+        }
+    }
+}
+
+void ei_trace_describe(struct ei_trace_writer *writer, int32_t i)
+{
+    describe_process(writer);
+    if (i < 0) {
+        return;
+    }
     const struct ei_trace_task *task = &writer->setup->tasks[i];
+    const uint64_t group = ei_trace_task_track(i, 0);
     char name[EI_TRACE_TEXT_BYTES];
     snprintf(name, sizeof name, "task %s", task->name);
-    ei_trace_put_plain_track(writer, ei_trace_task_track(i, 0), EI_TRACE_UUID_PROCESS, EI_TRACE_TRACK_PLAIN, name);
-    ei_trace_put_plain_track(writer, ei_trace_task_track(i, EI_TRACE_UUID_ROWS), ei_trace_task_track(i, 0),
-                             EI_TRACE_TRACK_PLAIN, "jobs");
-    ei_trace_put_plain_track(writer, ei_trace_task_track(i, EI_TRACE_UUID_MARKS), ei_trace_task_track(i, 0),
-                             EI_TRACE_TRACK_PLAIN, "deadlines and preemptions");
-    ei_trace_put_plain_track(writer, ei_trace_task_track(i, EI_TRACE_UUID_BACKLOG), ei_trace_task_track(i, 0),
-                             EI_TRACE_TRACK_COUNTER, "backlog");
+    ei_trace_put_plain_track(writer, group, EI_TRACE_UUID_PROCESS, EI_TRACE_TRACK_PLAIN, name);
+    for (int32_t row = 0; row == 0 || row < writer->tasks[i].row_count; row++) {
+        ei_trace_put_row(writer, i, row);
+    }
+    ei_trace_put_plain_track(writer, ei_trace_task_track(i, EI_TRACE_UUID_MARKS), group, EI_TRACE_TRACK_PLAIN,
+                             "deadlines and preemptions");
+    ei_trace_put_plain_track(writer, ei_trace_task_track(i, EI_TRACE_UUID_BACKLOG), group, EI_TRACE_TRACK_COUNTER,
+                             "backlog");
     if (task->exits > 0) {
-        ei_trace_put_plain_track(writer, ei_trace_task_track(i, EI_TRACE_UUID_CONFIDENCE), ei_trace_task_track(i, 0),
+        ei_trace_put_plain_track(writer, ei_trace_task_track(i, EI_TRACE_UUID_CONFIDENCE), group,
                                  EI_TRACE_TRACK_COUNTER, "confidence");
     }
     for (int32_t slot = 0; slot < task->slots; slot++) {
@@ -100,25 +139,15 @@ static void put_task_tracks(struct ei_trace_writer *writer, int32_t i)
     }
 }
 
-void ei_trace_writer_begin(struct ei_trace_writer *writer, FILE *out)
+void ei_trace_writer_begin(struct ei_trace_writer *writer, struct ei_line_file *out)
 {
     const struct ei_trace_setup *setup = writer->setup;
-    writer->stream.out = out;
-    writer->stream.write_errnum = 0;
-    writer->stream.used = 0;
-    writer->stream.events = 0;
+    writer->stream = (struct ei_trace_stream){.out = out, .epoch = 1};
     writer->strays = 0;
     writer->common = (struct ei_trace_sequence){.id = EI_TRACE_SEQUENCE_COMMON, .default_track = EI_TRACE_UUID_PROCESS};
     memset(writer->lane_row_count, 0, sizeof writer->lane_row_count);
     memset(writer->gap_free_ns, 0, sizeof writer->gap_free_ns);
     memset(writer->has_cpu, 0, sizeof writer->has_cpu);
-    ei_trace_put_clocks(&writer->stream, setup->monotonic_ns, setup->boottime_ns, setup->realtime_ns);
-    const struct ei_trace_track process = {
-        .uuid = EI_TRACE_UUID_PROCESS, .kind = EI_TRACE_TRACK_PROCESS, .name = setup->process, .pid = setup->pid};
-    ei_trace_put_track(&writer->stream, &process);
-    for (int32_t i = 0; i < setup->lane_count; i++) {
-        put_lane_row(writer, i, 0);
-    }
     for (int32_t i = 0; i < setup->task_count; i++) {
         struct ei_trace_task_state *task = &writer->tasks[i];
         static const int32_t tracks[EI_TRACE_SEQUENCES_OF_TASK] = {[EI_TRACE_OF_JOBS] = EI_TRACE_UUID_ROWS,
@@ -136,7 +165,7 @@ void ei_trace_writer_begin(struct ei_trace_writer *writer, FILE *out)
         task->stepped_ns = 0;
         task->backlog = 0;
         task->shown_backlog = 0;
-        put_task_tracks(writer, i);
+        ei_trace_describe(writer, i);
     }
 }
 
@@ -200,10 +229,8 @@ static void draw_gap(struct ei_trace_writer *writer, const struct ei_gap_record 
     }
     const uint64_t track = (uint64_t)EI_TRACE_UUID_NOISE + (uint64_t)gap->cpu;
     if (!writer->has_cpu[gap->cpu]) {
-        char name[32];
-        snprintf(name, sizeof name, "gaps of cpu %d", (int)gap->cpu);
         writer->has_cpu[gap->cpu] = true;
-        ei_trace_put_plain_track(writer, track, EI_TRACE_UUID_PROCESS, EI_TRACE_TRACK_PLAIN, name);
+        put_cpu(writer, gap->cpu);
     }
     const int64_t start_ns = ei_trace_within(gap->expected_ns, writer->gap_free_ns[gap->cpu], INT64_MAX);
     const int64_t end_ns = ei_trace_within(gap->actual_ns, start_ns, INT64_MAX);
@@ -265,19 +292,23 @@ void ei_trace_writer_add(struct ei_trace_writer *writer, const struct ei_record 
     }
 }
 
-int ei_trace_writer_end(struct ei_trace_writer *writer)
+void ei_trace_writer_end(struct ei_trace_writer *writer)
 {
     for (int32_t i = 0; i < writer->setup->task_count; i++) {
         ei_trace_write_steps(writer, i, writer->tasks[i].step_count);
         writer->strays += writer->tasks[i].pending_count;
     }
     ei_trace_flush(&writer->stream);
-    return -writer->stream.write_errnum;
 }
 
 int64_t ei_trace_writer_events(const struct ei_trace_writer *writer)
 {
     return writer->stream.events;
+}
+
+int64_t ei_trace_writer_lost(const struct ei_trace_writer *writer)
+{
+    return writer->stream.lost_events;
 }
 
 int64_t ei_trace_writer_strays(const struct ei_trace_writer *writer)

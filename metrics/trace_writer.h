@@ -1,4 +1,4 @@
-/* Records -> a Perfetto trace (TrackEvent protobuf), as bytes on a stream. What is on which track: docs/trace.md.
+/* Records -> a Perfetto trace (TrackEvent protobuf). What is on which track: docs/trace.md.
  *
  * Memory is fixed at create. Stages and answers of a job are held until the job's own record, which says on which
  * thread it ran; all events of the job are then written in the order of time. Packets go to one sequence per task and
@@ -8,10 +8,10 @@
 #ifndef METRICS_TRACE_WRITER_H
 #define METRICS_TRACE_WRITER_H
 
+#include "metrics/line_file.h"
 #include "metrics/record.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 
 #define EI_TRACE_NAME_MAX 64 /* bytes with the final 0 */
 #define EI_TRACE_STAGES_MAX 8
@@ -47,18 +47,20 @@ struct ei_trace_writer;
 int ei_trace_writer_create(const struct ei_trace_setup *setup, struct ei_trace_writer **out);
 void ei_trace_writer_destroy(struct ei_trace_writer *writer); /* accepts NULL */
 
-/* Begin a trace on a stream (borrowed until end), forgetting all of an earlier one. */
-void ei_trace_writer_begin(struct ei_trace_writer *writer, FILE *out);
+/* Begin a trace in a file (borrowed until end), forgetting all of an earlier one. */
+void ei_trace_writer_begin(struct ei_trace_writer *writer, struct ei_line_file *out);
 
 /* Draw one record. Activities, and gaps too short to be one, are not drawn; a record that names no task of the setup is
- * passed over. A write that fails is remembered. */
+ * passed over. What the file loses it counts itself. */
 void ei_trace_writer_add(struct ei_trace_writer *writer, const struct ei_record *record);
 
-/* Write what is held back. Returns 0 or the -errno of the first write that failed. */
-int ei_trace_writer_end(struct ei_trace_writer *writer);
+/* Write what is held back. */
+void ei_trace_writer_end(struct ei_trace_writer *writer);
 
-/* Since begin: track events written, and stages and answers whose job's record did not come. */
+/* Since begin: track events given to the file; those for which it had no room; stages and answers whose job's record
+ * did not come. */
 int64_t ei_trace_writer_events(const struct ei_trace_writer *writer);
+int64_t ei_trace_writer_lost(const struct ei_trace_writer *writer);
 int64_t ei_trace_writer_strays(const struct ei_trace_writer *writer);
 
 #endif

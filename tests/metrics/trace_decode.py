@@ -3,7 +3,7 @@
 usage: trace_decode.py TRACE FOLDER_OF_PERFETTO_PB2 | trace_decode.py TRACE --official
 
 The result: {"problems": [...], "clocks": {...}, "tracks": {path: {"kind", "pid", "tid", "slices": [...],
-"instants": [...], "counters": [...]}}, "flows": {id: [...]}, "packets": n, "events": n, "absolute": n}.
+"instants": [...], "counters": [...]}}, "flows": {id: [...]}, "packets": n, "events": n, "absolute": n, "begins": n}.
 A problem is anything by which the file is not a proper trace: unknown fields, state that was never given, slices that
 are not balanced, flows that begin and do not end. --official takes the messages of the PyPI package perfetto.
 """
@@ -154,7 +154,7 @@ def place(event, track, path, flows, problems):
 def main(argv):
     trace = load(argv)
     problems, tracks, clocks, sequences, events = [], {}, {}, {}, []
-    absolute = 0
+    absolute = begins = 0
     unknown_in(trace, problems)
     for packet in trace.packet:
         if packet.HasField("track_descriptor"):
@@ -166,6 +166,7 @@ def main(argv):
             continue
         state = sequences.setdefault(packet.trusted_packet_sequence_id, Sequence())
         state.take(packet, problems)
+        begins += bool(packet.sequence_flags & CLEARED)
         if packet.sequence_flags & NEEDED and not state.is_valid:
             problems.append("a packet needs a state that was not begun")
             continue
@@ -192,7 +193,7 @@ def main(argv):
         if len(steps) < 2 or not steps[-1]["is_end"]:
             problems.append(f"flow {flow} has {len(steps)} steps, and its end is missing")
     print(json.dumps({"problems": sorted(set(problems)), "clocks": clocks, "tracks": by_path, "flows": flows,
-                      "packets": len(trace.packet), "events": len(events), "absolute": absolute}))
+                      "packets": len(trace.packet), "events": len(events), "absolute": absolute, "begins": begins}))
 
 
 main(sys.argv)

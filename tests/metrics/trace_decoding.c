@@ -29,9 +29,11 @@ static json_t *decode(const char *path, const char *python, const char *messages
     return trace;
 }
 
-json_t *decode_trace(const char *path)
+/* The messages as Python, in a folder of the case. */
+static const char *make_messages(void)
 {
-    char messages[512], command[1024];
+    static char messages[512];
+    char command[1024];
     struct stat st;
     snprintf(messages, sizeof messages, "%s/pb", ei_test_tmpdir());
     if (stat(messages, &st) != 0) {
@@ -46,7 +48,65 @@ json_t *decode_trace(const char *path)
                  messages);
         EI_EQ(system(command), 0);
     }
-    return decode(path, PYTHON, messages);
+    return messages;
+}
+
+json_t *decode_trace(const char *path)
+{
+    return decode(path, PYTHON, make_messages());
+}
+
+static uint64_t read_varint(const uint8_t **at, const uint8_t *end)
+{
+    uint64_t value = 0;
+    int shift = 0;
+    while (*at < end && shift < 64) {
+        const uint8_t byte = *(*at)++;
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            break;
+        }
+        shift += 7;
+    }
+    return value;
+}
+
+/* The fields of one packet, as far as they are counted. False: it does not end where it should. */
+static bool count_fields(const uint8_t *at, const uint8_t *end, int64_t *events, int64_t *begins)
+{
+    enum { EVENT = 11 << 3 | 2, FLAGS = 13 << 3 };
+    while (at < end) {
+        const uint64_t tag = read_varint(&at, end), value = read_varint(&at, end);
+        *events += tag == EVENT;
+        *begins += tag == FLAGS && value == 1;
+        if ((tag & 7) == 2 && value > (uint64_t)(end - at)) {
+            return false;
+        }
+        at += (tag & 7) == 2 ? value : 0;
+    }
+    return true;
+}
+
+bool count_packets(const char *path, int64_t *out_events, int64_t *out_begins)
+{
+    FILE *file = fopen(path, "re");
+    struct stat st;
+    *out_events = *out_begins = 0;
+    if (!EI_TRUE(file != NULL && fstat(fileno(file), &st) == 0)) {
+        return false;
+    }
+    uint8_t *bytes = malloc((size_t)st.st_size + 1);
+    bool is_ok = bytes != NULL && fread(bytes, 1, (size_t)st.st_size, file) == (size_t)st.st_size;
+    const uint8_t *at = bytes, *const end = is_ok ? bytes + st.st_size : bytes;
+    fclose(file);
+    while (is_ok && at < end) {
+        const uint64_t tag = read_varint(&at, end), length = read_varint(&at, end);
+        is_ok = tag == (1 << 3 | 2) && length <= (uint64_t)(end - at) &&
+                count_fields(at, at + length, out_events, out_begins);
+        at += is_ok ? length : 0;
+    }
+    free(bytes);
+    return EI_TRUEF(is_ok, "%s is not a row of whole packets", path);
 }
 
 json_t *decode_trace_officially(const char *path, const char *python)

@@ -4,11 +4,15 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /* The decoded file; json_decref it. Fails the case when there is a problem in it. Skips it without protoc or Debian's
  * python3-protobuf. NULL, with a failed check, when it cannot be decoded. */
 json_t *decode_trace(const char *path);
-/* The same by the messages of the PyPI package perfetto: python names an interpreter that has it. */
+/* Without protobuf, for long files of which parts are missing: the packets with events, and those that begin a
+ * sequence. False, with a failed check, when the file is not a row of whole packets. */
+bool count_packets(const char *path, int64_t *out_events, int64_t *out_begins);
+/* decode_trace by the messages of the PyPI package perfetto: python names an interpreter that has it. */
 json_t *decode_trace_officially(const char *path, const char *python);
 
 /* The track of that path, or NULL; how many slices, instants or counters ("slices", ...) it has; the nth of them. */

@@ -6,6 +6,8 @@
 #include "tests/metrics/trace_decoding.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -440,6 +442,24 @@ EI_TEST(a_hundred_thousand_events_stay_below_four_megabytes)
              (long long)file_bytes("trace.pftrace"), (long long)counts.events);
 }
 
+/* Names and clocks are told anew now and then, so that a loss does not spoil the rest. */
+EI_TEST(a_long_trace_is_told_anew_in_between)
+{
+    struct ei_trace *trace = begin(&(struct ei_trace_options){0});
+    EI_REQUIRE(trace != NULL);
+    for (int32_t i = 0; i < 8000; i++) {
+        add_control_job(trace, i, T0_NS + i * 5 * MS, MS);
+    }
+    const struct ei_trace_counts counts = end(trace);
+    json_t *decoded = decode_trace(trace_path("trace.pftrace"));
+    EI_REQUIRE(decoded != NULL);
+    EI_EQ(item_int(decoded, "events"), counts.events);
+    EI_TRUE(counts.events > 50000);
+    EI_EQ(item_int(decoded, "begins"), 4); /* of jobs and of the backlog, each twice */
+    EI_EQ(trace_count(decoded, "einet demo/task control/jobs", "slices"), 8000);
+    json_decref(decoded);
+}
+
 /* What loses its job's record is counted, and nothing of it is drawn. */
 EI_TEST(stages_without_their_job_are_counted)
 {
@@ -595,6 +615,74 @@ EI_TEST(recorder_stops_at_its_last_file)
     const struct ei_trace_counts counts = end(trace);
     EI_EQ(counts.files, EI_TRACE_FILES_MAX);
     EI_EQ(counts.unsaved_misses, 20);
+}
+
+/* ---- disks ---- */
+
+struct pipe_reader {
+    char from[600], to[600];
+    atomic_bool may_read;
+};
+
+/* Opens the pipe, lets it fill, and copies it to a file. */
+static void *copy_pipe(void *context)
+{
+    struct pipe_reader *reader = context;
+    char chunk[65536];
+    FILE *from = fopen(reader->from, "re"), *to = fopen(reader->to, "we");
+    while (from != NULL && !atomic_load(&reader->may_read)) {
+        (void)usleep(1000);
+    }
+    for (size_t count = 1; from != NULL && to != NULL && count > 0;) {
+        count = fread(chunk, 1, sizeof chunk, from);
+        (void)fwrite(chunk, 1, count, to);
+    }
+    if (from != NULL) {
+        fclose(from);
+    }
+    if (to != NULL) {
+        fclose(to);
+    }
+    return NULL;
+}
+
+/* The disk takes nothing for longer than memory lasts, then everything: what was lost is counted, and what comes after
+ * it can be read. */
+EI_TEST(a_stalled_disk_costs_counted_events)
+{
+    static struct pipe_reader reader;
+    pthread_t thread;
+    snprintf(reader.from, sizeof reader.from, "%s/trace.pftrace.partial", ei_test_tmpdir());
+    snprintf(reader.to, sizeof reader.to, "%s/copy.pftrace", ei_test_tmpdir());
+    EI_REQUIRE(mkfifo(reader.from, 0600) == 0);
+    EI_REQUIRE(pthread_create(&thread, NULL, copy_pipe, &reader) == 0);
+    struct ei_trace *trace = begin(&(struct ei_trace_options){.has_writer = true});
+    EI_REQUIRE(trace != NULL);
+    int32_t job = 0;
+    while (job < 1000 || (ei_trace_count(trace).lost_events == 0 && job < 1000000)) {
+        add_control_job(trace, job, T0_NS + job * 5 * MS, MS);
+        job++;
+    }
+    EI_TRUE(ei_trace_count(trace).lost_events > 0);
+    const int64_t lost = ei_trace_count(trace).lost_events;
+    for (int32_t i = 0; i < 1000; i++, job++) { /* begins nothing anew as long as the queue is full */
+        add_control_job(trace, job, T0_NS + job * 5 * MS, MS);
+    }
+    EI_TRUE(ei_trace_count(trace).lost_events >= lost + 5000);
+    atomic_store(&reader.may_read, true);
+    while (!ei_trace_is_idle(trace)) {
+        (void)usleep(1000);
+    }
+    for (int32_t i = 0; i < 100; i++, job++) {
+        add_control_job(trace, job, T0_NS + job * 5 * MS, MS);
+    }
+    const struct ei_trace_counts counts = end(trace);
+    pthread_join(thread, NULL);
+    int64_t events, begins;
+    EI_REQUIRE(count_packets(reader.to, &events, &begins));
+    EI_EQ(events, counts.events);
+    EI_EQ(counts.lost_events + counts.events, 8 * (int64_t)job); /* eight of each job */
+    EI_TRUE(begins >= 4);
 }
 
 EI_TEST(a_folder_that_vanished_is_reported)
