@@ -54,7 +54,7 @@ static int prepare(struct ei_run *run, const struct ei_workload *wl, const struc
 {
     *run = (struct ei_run){.wl = wl, .options = options};
     run->duration_ns = options->duration_ns > 0 ? options->duration_ns : wl->run.duration_ns;
-    run->is_recording_stages = wl->outputs.stages == EI_SPEC_STAGES_CSV;
+    run->is_recording_stages = ei_run_wants_stages(wl);
     int rc = ei_run_make_tasks(run, err);
     if (rc == 0) {
         rc = ei_machine_describe(&run->machine, err);
@@ -148,6 +148,9 @@ static int start(struct ei_run *run, struct ei_drain *drain, struct ei_collector
     if (rc == 0) {
         set_clock(run);
         rc = ei_run_create_collector(run, out_collector, err);
+    }
+    if (rc == 0) {
+        rc = ei_run_attach_trace(run, run->out_dir, true, *out_collector, err);
     }
     if (rc == 0) {
         rc = init_drain(run, drain, *out_collector, err);

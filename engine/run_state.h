@@ -374,6 +374,11 @@ int64_t ei_task_least_distance_ns(const struct ei_live_task *task);
 struct ei_metrics_task ei_task_describe(const struct ei_live_task *task);
 /* The names of the lanes, borrowed. */
 void ei_run_name_lanes(const struct ei_workload *wl, const char *out[EI_LANES_MAX]);
+/* trace.c. Whether an output wants stage and block records; the trace that the workload asks for, when there is an
+ * out_dir. Live: after the threads were created. */
+bool ei_run_wants_stages(const struct ei_workload *wl);
+int ei_run_attach_trace(const struct ei_run *run, const char *out_dir, bool is_live, struct ei_collector *collector,
+                        struct einet_error *err);
 int ei_run_create_collector(struct ei_run *run, struct ei_collector **out, struct einet_error *err);
 /* Write the workload with every default filled in beside the results: at first as workload.yaml.partial, so that the
  * file of an earlier run is replaced only by that of a run that came to its end. */

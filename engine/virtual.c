@@ -505,7 +505,7 @@ static int prepare(struct virtual_run *v, const struct ei_workload *wl, const st
     v->run.duration_ns = options->duration_ns > 0 ? options->duration_ns : wl->run.duration_ns;
     v->run.end_ns = wl->run.warmup_ns + v->run.duration_ns;
     v->run.is_recording_stages =
-        options->on_record != NULL || (options->out_dir != NULL && wl->outputs.stages == EI_SPEC_STAGES_CSV);
+        options->on_record != NULL || (options->out_dir != NULL && ei_run_wants_stages(wl));
     int rc = ei_run_make_tasks(&v->run, err);
     if (rc < 0) {
         return rc;
@@ -634,6 +634,9 @@ int ei_virtual_run(const struct ei_workload *wl, const struct ei_virtual_options
     int rc = prepare(v, wl, options, err);
     if (rc == 0) {
         rc = ei_virtual_create_collector(&v->run, v->cpus.cpu_count, options->out_dir, &v->collector, err);
+    }
+    if (rc == 0) {
+        rc = ei_run_attach_trace(&v->run, options->out_dir, false, v->collector, err);
     }
     if (rc == 0) {
         rc = run_events(v);

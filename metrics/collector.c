@@ -241,6 +241,18 @@ void ei_collector_set_t0(struct ei_collector *collector, int64_t t0_ns)
     collector->t0_ns = t0_ns;
 }
 
+void ei_collector_set_trace(struct ei_collector *collector, struct ei_trace *trace)
+{
+    collector->trace = trace;
+}
+
+void ei_collector_work(struct ei_collector *collector)
+{
+    if (collector->trace != NULL) {
+        ei_trace_work(collector->trace);
+    }
+}
+
 void ei_collector_destroy(struct ei_collector *collector)
 {
     if (collector == NULL) {
@@ -248,6 +260,7 @@ void ei_collector_destroy(struct ei_collector *collector)
     }
     ei_line_file_discard(&collector->jobs_csv);
     ei_line_file_discard(&collector->stages_csv);
+    ei_trace_destroy(collector->trace);
     for (int32_t i = 0; i < collector->task_count; i++) {
         struct ei_metrics_task_state *task = &collector->tasks[i];
         free((char *)task->spec.name);
@@ -532,6 +545,9 @@ static void add_wakeup(struct ei_collector *collector, const struct ei_gap_recor
 
 void ei_collector_add(struct ei_collector *collector, const struct ei_record *record)
 {
+    if (collector->trace != NULL) {
+        ei_trace_add(collector->trace, record);
+    }
     switch (record->kind) {
     case EI_RECORD_JOB:
         add_job(collector, &record->u.job);

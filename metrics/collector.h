@@ -156,6 +156,7 @@ struct ei_metrics_progress {
 };
 
 struct ei_collector;
+struct ei_trace; /* metrics/trace.h */
 
 /* Make a collector for n tasks (1..EI_METRICS_TASKS_MAX). Copies all that it is given. With an out_dir the folder and
  * its parents are made, and, if jobs_csv, out_dir/jobs.csv.partial is opened and its head written, likewise stages.csv:
@@ -167,6 +168,13 @@ int ei_collector_create(const struct ei_metrics_run *run, const struct ei_metric
 
 /* Move time 0 before the first add: making files takes time that must not come off the first release. */
 void ei_collector_set_t0(struct ei_collector *collector, int64_t t0_ns);
+
+/* Before the first add: every record is drawn into the trace too, which is the collector's from now on and is closed
+ * and published with its files. */
+void ei_collector_set_trace(struct ei_collector *collector, struct ei_trace *trace);
+
+/* At the end of a cycle of the drain: what may be put off. */
+void ei_collector_work(struct ei_collector *collector);
 
 /* Free the collector; without a finish before, its *.partial files are removed. Accepts NULL. */
 void ei_collector_destroy(struct ei_collector *collector);

@@ -13,6 +13,7 @@
 #include "metrics/line_file.h"
 #include "metrics/outcomes.h"
 #include "metrics/output_file.h"
+#include "metrics/trace.h"
 #include "rt/histogram.h"
 
 #include <jansson.h>
@@ -82,7 +83,8 @@ struct ei_collector {
     struct ei_line_file jobs_csv, stages_csv;
     char **lanes; /* [lane_count] names, owned */
     int32_t lane_count;
-    int64_t stages_lost; /* after finish: stage and block records without their job's */
+    struct ei_trace *trace; /* owned; NULL = none */
+    int64_t stages_lost;    /* after finish: stage and block records without their job's */
     /* after finish */
     bool is_finished;
     struct ei_metrics_totals totals; /* expected and loads are owned copies */

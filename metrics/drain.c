@@ -108,6 +108,7 @@ int64_t ei_drain_cycle(struct ei_drain *drain)
             break;
         }
     }
+    ei_collector_work(drain->collector);
     return taken;
 }
 

@@ -101,8 +101,14 @@ static int write_files(struct ei_collector *collector, struct einet_error *err)
     if (rc == 0 && collector->has_stages_csv) {
         rc = close_lines(&collector->stages_csv, &files[FILE_STAGES], err);
     }
+    if (rc == 0 && collector->trace != NULL) {
+        rc = ei_trace_close(collector->trace, err);
+    }
     for (int i = FILE_TABLE; rc == 0 && i < FILE_COUNT; i++) {
         rc = write_file(collector, &files[i], i, err);
+    }
+    if (rc == 0 && collector->trace != NULL) {
+        rc = ei_trace_publish(collector->trace, err);
     }
     /* summary.json comes last: where it is, the other files are complete. */
     for (int i = 0; rc == 0 && i < FILE_COUNT; i++) {

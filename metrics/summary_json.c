@@ -320,6 +320,20 @@ static json_t *records_lost(const struct ei_collector *collector, int *rc)
     return object;
 }
 
+static json_t *trace_counts(const struct ei_trace *trace, int *rc)
+{
+    const struct ei_trace_counts counts = ei_trace_count(trace);
+    json_t *object = json_object();
+    set(object, "events", json_integer(counts.events), rc);
+    set(object, "lost_events", json_integer(counts.lost_events), rc);
+    set(object, "lost_batches", json_integer(counts.lost_batches), rc);
+    set(object, "lost_stages", json_integer(counts.strays), rc);
+    set(object, "windows", json_integer(counts.files), rc);
+    set(object, "unsaved_misses", json_integer(counts.unsaved_misses), rc);
+    set(object, "overwritten_records", json_integer(counts.overwritten), rc);
+    return object;
+}
+
 json_t *ei_metrics_summary_json(const struct ei_collector *collector)
 {
     const struct ei_metrics_totals *totals = &collector->totals;
@@ -354,6 +368,9 @@ json_t *ei_metrics_summary_json(const struct ei_collector *collector)
     set(lines, "jobs.csv", json_integer(collector->jobs_csv.lost), &rc);
     set(lines, "stages.csv", json_integer(collector->stages_csv.lost), &rc);
     set(root, "lines_lost", lines, &rc);
+    if (collector->trace != NULL) {
+        set(root, "trace", trace_counts(collector->trace, &rc), &rc);
+    }
     if (rc != 0) {
         json_decref(root);
         return NULL;

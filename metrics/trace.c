@@ -263,7 +263,7 @@ static void save(struct ei_trace *trace, int64_t records)
         }
         save_oldest(trace);
     }
-    if (trace->saving == 0) {
+    if (trace->saving == 0 && trace->ring != NULL) {
         end_window(trace);
     }
 }

@@ -112,6 +112,9 @@ static const struct ei_word input_words[] = {
 static const struct ei_word split_words[] = {{"test", EI_SPLIT_TEST}, {"train", EI_SPLIT_TRAIN}, END};
 static const struct ei_word stage_words[] = {{"cpu", EI_SPEC_STAGE_CPU}, {"nn", EI_SPEC_STAGE_NN}, END};
 static const struct ei_word jobs_words[] = {{"csv", EI_SPEC_JOBS_CSV}, {"none", EI_SPEC_JOBS_NONE}, END};
+static const struct ei_word trace_words[] = {{"none", EI_SPEC_TRACE_NONE}, {"perfetto", EI_SPEC_TRACE_PERFETTO}, END};
+static const struct ei_word trace_format_words[] = {{"perfetto", EI_SPEC_TRACE_PERFETTO}, END};
+static const struct ei_word save_words[] = {{"always", EI_SPEC_SAVE_ALWAYS}, {"miss", EI_SPEC_SAVE_MISS}, END};
 static const struct ei_word stages_words[] = {{"csv", EI_SPEC_STAGES_CSV}, {"none", EI_SPEC_STAGES_NONE}, END};
 
 const struct ei_word ei_op_words[] = {{"decode", EI_SPEC_OP_DECODE},           {"resize", EI_SPEC_OP_RESIZE},
@@ -137,6 +140,8 @@ const struct ei_word ei_op_words[] = {{"decode", EI_SPEC_OP_DECODE},           {
 #define WORK_AT(member) .context = EI_CONTEXT_WORK, .offset = offsetof(struct ei_stage_spec, member)
 #define SLO_AT(member) .context = EI_CONTEXT_SLO, .offset = offsetof(struct ei_slo_spec, member)
 #define OUTPUTS_AT(member) .context = EI_CONTEXT_OUTPUTS, .offset = offsetof(struct ei_outputs_spec, member)
+
+#define TRACE_AT(member) .context = EI_CONTEXT_TRACE, .offset = offsetof(struct ei_trace_spec, member)
 
 /* clang-format off */
 const struct ei_field ei_fields[] = {
@@ -460,7 +465,20 @@ const struct ei_field ei_fields[] = {
      .doc = "Whether a line per job is written to jobs.csv."},
     {OUTPUTS_AT(stages), .key = "stages", .type = EI_FIELD_WORD, .words = stages_words, .default_text = "csv",
      .doc = "Whether a line per stage and per network block is written to stages.csv."},
-    ABSENT(OUTPUTS, "hist"), ABSENT(OUTPUTS, "trace"), ABSENT(OUTPUTS, "metrics"),
+    {OUTPUTS_AT(trace), .key = "trace", .type = EI_FIELD_TRACE, .words = trace_words, .child = EI_CONTEXT_TRACE,
+     .default_text = "none",
+     .doc = "A timeline of jobs, stages, blocks, exits and preemptions for Perfetto (ui.perfetto.dev): of the whole run "
+            "(perfetto) in trace.pftrace, or of its interesting parts: {last: 30s, save_on: miss}."},
+    ABSENT(OUTPUTS, "hist"), ABSENT(OUTPUTS, "metrics"),
+
+    {TRACE_AT(format), .key = "format", .type = EI_FIELD_WORD, .words = trace_format_words, .default_text = "perfetto",
+     .doc = "Of the file."},
+    {TRACE_AT(last_ns), .key = "last", .type = EI_FIELD_DURATION, .none_text = "none", .computed = "the whole run",
+     .lo = 10 * EI_NS_PER_MS, .hi = 3600 * EI_NS_PER_S,
+     .doc = "Keep the newest records of so long a time in memory, 32 MiB at most, and write only these."},
+    {TRACE_AT(save_on), .key = "save_on", .type = EI_FIELD_WORD, .words = save_words, .default_text = "always",
+     .doc = "always: at the end of the run, to trace.pftrace. miss: whenever a deadline was missed or a job did not run, "
+            "three quarters of that time before it and one after, to trace-1.pftrace and so on."},
 };
 /* clang-format on */
 
@@ -517,6 +535,7 @@ const char *ei_context_title(enum ei_context context)
         [EI_CONTEXT_WORK] = "work",
         [EI_CONTEXT_SLO] = "slo",
         [EI_CONTEXT_OUTPUTS] = "outputs",
+        [EI_CONTEXT_TRACE] = "trace",
     };
     return titles[context];
 }

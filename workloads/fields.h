@@ -33,6 +33,7 @@ enum ei_context {
     EI_CONTEXT_WORK,
     EI_CONTEXT_SLO,
     EI_CONTEXT_OUTPUTS,
+    EI_CONTEXT_TRACE,
     EI_CONTEXT_COUNT
 };
 
@@ -58,6 +59,7 @@ enum ei_field_type {
     EI_FIELD_MODEL,    /* int32_t, index of the model of that name */
     EI_FIELD_TIME,     /* struct ei_emulated_time */
     EI_FIELD_LATE,     /* struct ei_late_spec: a word or a mapping of context `child` */
+    EI_FIELD_TRACE,    /* struct ei_trace_spec: the same */
     EI_FIELD_OPS,      /* op_count and ops of a struct ei_stage_spec, offset 0 */
     EI_FIELD_MK,       /* mk_m and mk_k of a struct ei_slo_spec, offset 0 */
     EI_FIELD_ABSENT    /* in the grammar, but refused by this version */

@@ -35,6 +35,7 @@ static size_t slot_bytes(const struct ei_field *field)
         return sizeof(struct ei_cpuset);
     case EI_FIELD_TIME:
     case EI_FIELD_LATE:
+    case EI_FIELD_TRACE:
     case EI_FIELD_LANE:
     case EI_FIELD_OPS:
     case EI_FIELD_MK:
@@ -71,6 +72,8 @@ void ei_field_blank(const struct ei_field *field, void *slot)
         *(struct ei_emulated_time *)slot = (struct ei_emulated_time){.kind = EI_EMULATED_CONSTANT};
     } else if (field->type == EI_FIELD_LATE) {
         *(struct ei_late_spec *)slot = (struct ei_late_spec){.policy = EI_SPEC_LATE_SKIP};
+    } else if (field->type == EI_FIELD_TRACE) {
+        *(struct ei_trace_spec *)slot = (struct ei_trace_spec){.last_ns = EI_NONE_NS};
     }
 }
 
@@ -111,6 +114,7 @@ bool ei_field_is_none(const struct ei_field *field, const void *slot)
     case EI_FIELD_NAMED:
     case EI_FIELD_TIME:
     case EI_FIELD_LATE:
+    case EI_FIELD_TRACE:
     case EI_FIELD_ABSENT:
         break;
     }
@@ -133,6 +137,11 @@ bool ei_field_is_equal(const struct ei_field *field, const void *a, const void *
         const struct ei_late_spec *x = a;
         const struct ei_late_spec *y = b;
         return x->policy == y->policy && x->queue == y->queue;
+    }
+    if (field->type == EI_FIELD_TRACE) { /* not byte by byte: there is padding */
+        const struct ei_trace_spec *x = a;
+        const struct ei_trace_spec *y = b;
+        return x->format == y->format && x->last_ns == y->last_ns && x->save_on == y->save_on;
     }
     if (field->type == EI_FIELD_MK) {
         const struct ei_slo_spec *x = a;
@@ -271,6 +280,17 @@ static void format_cpus(const struct ei_cpuset *set, char *out_text, size_t size
     snprintf(out_text, size_bytes, "\"%s\"", list);
 }
 
+static void format_trace(const struct ei_trace_spec *trace, char *out_text, size_t size_bytes)
+{
+    char last[EI_DURATION_TEXT_MAX];
+    if (trace->format == EI_SPEC_TRACE_NONE || trace->last_ns == EI_NONE_NS) {
+        snprintf(out_text, size_bytes, trace->format == EI_SPEC_TRACE_NONE ? "none" : "perfetto");
+    } else {
+        snprintf(out_text, size_bytes, "{ format: perfetto, last: %s, save_on: %s }",
+                 ei_duration_format(trace->last_ns, last), trace->save_on == EI_SPEC_SAVE_MISS ? "miss" : "always");
+    }
+}
+
 void ei_field_format(const struct ei_field *field, const void *slot, char *out_text, size_t size_bytes)
 {
     char duration[EI_DURATION_TEXT_MAX];
@@ -311,6 +331,9 @@ void ei_field_format(const struct ei_field *field, const void *slot, char *out_t
         }
         break;
     }
+    case EI_FIELD_TRACE:
+        format_trace(slot, out_text, size_bytes);
+        break;
     case EI_FIELD_INT:
         memcpy(&value, slot, sizeof value);
         snprintf(out_text, size_bytes, "%d", value);

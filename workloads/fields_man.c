@@ -40,6 +40,7 @@ static const char *title_of(enum ei_context context)
         [EI_CONTEXT_WORK] = "tasks: each: stages: each: work",
         [EI_CONTEXT_SLO] = "tasks: each: slo",
         [EI_CONTEXT_OUTPUTS] = "outputs",
+        [EI_CONTEXT_TRACE] = "outputs: trace",
     };
     return titles[context];
 }
@@ -83,6 +84,8 @@ static const char *type_of(const struct ei_field *field)
         return "name of a model";
     case EI_FIELD_LATE:
         return "skip or mapping";
+    case EI_FIELD_TRACE:
+        return "none, perfetto or mapping";
     case EI_FIELD_OPS:
         return "one or a list of";
     case EI_FIELD_MK:

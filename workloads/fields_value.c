@@ -221,6 +221,7 @@ void ei_field_range(const struct ei_field *field, char *out_text, size_t size_by
     case EI_FIELD_LANE:
     case EI_FIELD_MODEL:
     case EI_FIELD_LATE:
+    case EI_FIELD_TRACE:
     case EI_FIELD_ABSENT:
         break;
     }
@@ -281,7 +282,9 @@ static int parse_word(const struct ei_field *field, const char *text, const stru
     snprintf(out_text, EI_DIAGNOSTIC_TEXT_MAX, "'%.80s' is no value of '%s'%s%s%s", text, field->key,
              best != NULL ? " (did you mean '" : "", best != NULL ? best : "", best != NULL ? "'?)" : "");
     snprintf(out_hint, EI_DIAGNOSTIC_TEXT_MAX, "allowed: %s%s", words,
-             field->type == EI_FIELD_LATE ? " or { queue: 1, drop: oldest }" : "");
+             field->type == EI_FIELD_LATE    ? " or { queue: 1, drop: oldest }"
+             : field->type == EI_FIELD_TRACE ? " or { last: 30s, save_on: miss }"
+                                             : "");
     return -EINVAL;
 }
 
@@ -577,6 +580,7 @@ int ei_field_parse(const struct ei_field *field, const char *text, void *slot, c
     case EI_FIELD_WORD:
     case EI_FIELD_CHOICE:
     case EI_FIELD_LATE:
+    case EI_FIELD_TRACE:
         rc = parse_word(field, text, &word, out_text, out_hint);
         if (rc != 0) {
             return rc;
@@ -586,6 +590,11 @@ int ei_field_parse(const struct ei_field *field, const char *text, void *slot, c
         }
         if (field->type == EI_FIELD_LATE) {
             *(struct ei_late_spec *)slot = (struct ei_late_spec){.policy = (enum ei_spec_late)word->value};
+            return 0;
+        }
+        if (field->type == EI_FIELD_TRACE) {
+            *(struct ei_trace_spec *)slot =
+                (struct ei_trace_spec){.format = (enum ei_spec_trace)word->value, .last_ns = EI_NONE_NS};
             return 0;
         }
         memcpy(slot, &word->value, sizeof word->value);

@@ -325,11 +325,21 @@ struct ei_task_spec {
 enum ei_spec_jobs { EI_SPEC_JOBS_CSV, EI_SPEC_JOBS_NONE };
 enum ei_spec_stages { EI_SPEC_STAGES_CSV, EI_SPEC_STAGES_NONE };
 
+enum ei_spec_trace { EI_SPEC_TRACE_NONE, EI_SPEC_TRACE_PERFETTO };
+enum ei_spec_save { EI_SPEC_SAVE_ALWAYS, EI_SPEC_SAVE_MISS };
+
+struct ei_trace_spec {
+    enum ei_spec_trace format;
+    int64_t last_ns; /* of the flight recorder; EI_NONE_NS = the whole run */
+    enum ei_spec_save save_on;
+};
+
 struct ei_outputs_spec {
     char dir[EI_SPEC_PATH_MAX]; /* may hold {name} (of the workload) and {time} (of the start); the engine expands them
                                  */
     enum ei_spec_jobs jobs;
     enum ei_spec_stages stages;
+    struct ei_trace_spec trace;
 };
 
 struct ei_workload {

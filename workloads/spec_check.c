@@ -354,12 +354,22 @@ static void check_planner(struct ei_spec_reader *rd)
     }
 }
 
+static void check_trace(struct ei_spec_reader *rd)
+{
+    const struct ei_trace_spec *trace = &rd->wl->outputs.trace;
+    const int32_t node = ei_yaml_find(&rd->yaml, ei_spec_node(rd, rd->yaml.root, "outputs", "trace"), "save_on");
+    if (node >= 0 && trace->save_on == EI_SPEC_SAVE_MISS && trace->last_ns == EI_NONE_NS) {
+        ei_spec_error(rd, node, "add last: 30s", "save_on: miss needs to know how much around a miss is to be saved");
+    }
+}
+
 void ei_spec_check(struct ei_spec_reader *rd)
 {
     if (ei_yaml_node(&rd->yaml, rd->yaml.root)->kind != EI_YAML_MAP) {
         return;
     }
     check_platform(rd);
+    check_trace(rd);
     check_names(rd);
     ei_spec_check_lanes(rd);
     ei_spec_check_chains(rd);

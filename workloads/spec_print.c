@@ -125,6 +125,7 @@ static void print_field(const struct ei_workload *wl, const struct ei_field *fie
     case EI_FIELD_CPUS:
     case EI_FIELD_TIME:
     case EI_FIELD_LATE:
+    case EI_FIELD_TRACE:
         ei_field_format(field, slot, text, sizeof text);
         fprintf(out, "%s: %s\n", field->key, text);
         return;

@@ -130,8 +130,10 @@ static void read_field(struct ei_spec_reader *rd, const struct ei_field *field, 
         ei_spec_read_time(rd, field, node, slot, label);
         return;
     case EI_FIELD_LATE:
-        ei_spec_read_late(rd, field, node, slot, label);
+    case EI_FIELD_TRACE:
+        ei_spec_read_word_or_map(rd, field, node, slot, label);
         return;
+
     case EI_FIELD_OPS:
         ei_spec_read_ops(rd, field, node, slot);
         return;

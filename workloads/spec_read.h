@@ -47,8 +47,8 @@ void ei_spec_read_mk(struct ei_spec_reader *reader, const struct ei_field *field
                      struct ei_slo_spec *slo);
 void ei_spec_read_time(struct ei_spec_reader *reader, const struct ei_field *field, int32_t node,
                        struct ei_emulated_time *time, const char *label);
-void ei_spec_read_late(struct ei_spec_reader *reader, const struct ei_field *field, int32_t node,
-                       struct ei_late_spec *late, const char *label);
+void ei_spec_read_word_or_map(struct ei_spec_reader *reader, const struct ei_field *field, int32_t node, void *slot,
+                              const char *label);
 
 /* "arrival of task 'camera'": the label of a mapping inside the one that parent names. */
 void ei_spec_join_label(enum ei_context child, const char *parent, char out[EI_SPEC_LABEL_MAX]);

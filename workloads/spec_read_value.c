@@ -351,14 +351,14 @@ void ei_spec_read_time(struct ei_spec_reader *rd, const struct ei_field *field, 
     }
 }
 
-void ei_spec_read_late(struct ei_spec_reader *rd, const struct ei_field *field, int32_t node, struct ei_late_spec *late,
-                       const char *label)
+void ei_spec_read_word_or_map(struct ei_spec_reader *rd, const struct ei_field *field, int32_t node, void *slot,
+                              const char *label)
 {
     char inner[EI_SPEC_LABEL_MAX];
     if (ei_yaml_node(&rd->yaml, node)->kind != EI_YAML_MAP) {
-        ei_spec_read_scalar(rd, field, node, late);
+        ei_spec_read_scalar(rd, field, node, slot);
         return;
     }
     ei_spec_join_label(field->child, label, inner);
-    ei_spec_read_map(rd, field->child, node, late, inner);
+    ei_spec_read_map(rd, field->child, node, slot, inner);
 }

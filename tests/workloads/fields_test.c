@@ -16,7 +16,8 @@ EI_TEST(fields_rows_are_consistent)
         EI_TRUEF(field->lo <= field->hi, "range of '%s'", field->key);
         EI_TRUEF((field->type == EI_FIELD_WORD || field->type == EI_FIELD_TERM || field->type == EI_FIELD_CHOICE) ==
                          (field->words != NULL) ||
-                     field->type == EI_FIELD_OPS || field->type == EI_FIELD_LATE || field->type == EI_FIELD_PATH,
+                     field->type == EI_FIELD_OPS || field->type == EI_FIELD_LATE ||
+                     field->type == EI_FIELD_TRACE || field->type == EI_FIELD_PATH,
                  "words of '%s'", field->key);
         EI_TRUEF((field->type == EI_FIELD_TERM) == (field->numbers != NULL), "numbers of '%s'", field->key);
         if (i > 0 && ei_fields[i - 1].context != field->context) {
