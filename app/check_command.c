@@ -1,14 +1,16 @@
 /* einet check: is a workload file right, and what does it say in full? */
 #include "app/commands.h"
 #include "app/outcome.h"
+#include "app/workload_schema.h"
 
 #include <stdio.h>
 #include <string.h>
 
 static const char help[] =
-    "usage: einet check FILE [--print]\n\n"
+    "usage: einet check FILE [--print]\n       einet check --schema\n\n"
     "Check a workload file (einet-workload(5)) and print every error and warning with its line, column and remedy.\n\n"
-    "  --print   print the file with every default filled in\n\n"
+    "  --print    print the file with every default filled in\n"
+    "  --schema   print the grammar as a JSON Schema, for editors\n\n"
     "exit status: 0 ok (warnings allowed), 1 usage, 2 bad file\n\n"
     "example: einet check configs/edge-server.yaml --print\n";
 
@@ -16,6 +18,16 @@ static int usage_error(const char *text, const char *argument)
 {
     fprintf(stderr, "einet check: %s%s; einet check --help\n", text, argument);
     return EINET_EXIT_USAGE;
+}
+
+static int print_schema(void)
+{
+    const int rc = einet_workload_schema_print(stdout);
+    if (rc < 0) {
+        fprintf(stderr, "einet check: cannot write the schema: %s\n", strerror(-rc));
+        return EINET_EXIT_FAULT;
+    }
+    return EINET_EXIT_OK;
 }
 
 int einet_check_command(int argc, char **argv)
@@ -26,6 +38,9 @@ int einet_check_command(int argc, char **argv)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             fputs(help, stdout);
             return EINET_EXIT_OK;
+        }
+        if (strcmp(argv[i], "--schema") == 0) {
+            return print_schema();
         }
         if (strcmp(argv[i], "--print") == 0) {
             is_print = true;
