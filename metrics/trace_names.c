@@ -70,6 +70,7 @@ static void begin_sequence(struct ei_trace_writer *writer, struct ei_trace_seque
                            int32_t which)
 {
     if (writer->stream.epoch > 1) {
+        ei_trace_describe(writer, -1);
         ei_trace_describe(writer, task_idx);
     }
     ei_trace_put_sequence(&writer->stream, sequence);
@@ -95,8 +96,9 @@ void ei_trace_write(struct ei_trace_writer *writer, int32_t task_idx, int32_t wh
     ei_trace_reserve(stream);
     if (sequence->epoch != stream->epoch && ei_line_file_room(stream->out) >= EI_TRACE_ROOM_BYTES) {
         sequence->epoch = stream->epoch;
-        sequence->at_ns = event->at_ns;
+        sequence->at_ns = !sequence->is_known || event->at_ns > sequence->at_ns ? event->at_ns : sequence->at_ns;
         begin_sequence(writer, sequence, task_idx, which);
+        sequence->is_known = true;
         ei_trace_reserve(stream);
     }
     if (sequence->epoch == stream->epoch) {

@@ -154,7 +154,9 @@ void ei_trace_put_sequence(struct ei_trace_stream *stream, const struct ei_trace
 
     ei_protobuf_uint(&packet, PACKET_SEQUENCE_ID, sequence->id);
     ei_protobuf_uint(&packet, PACKET_SEQUENCE_FLAGS, FLAG_STATE_CLEARED);
-    ei_protobuf_uint(&packet, PACKET_IS_FIRST, 1);
+    if (!sequence->is_known) {
+        ei_protobuf_uint(&packet, PACKET_IS_FIRST, 1);
+    }
     put_packet(stream, &packet);
 }
 

@@ -28,6 +28,7 @@ struct ei_trace_sequence {
     uint32_t id;            /* > 0 */
     uint64_t default_track; /* of events that name none */
     int64_t at_ns;          /* its incremental clock */
+    bool is_known;          /* it was begun before */
     uint32_t epoch;         /* in which it was begun, 0 = never */
 };
 
@@ -67,7 +68,8 @@ struct ei_trace_track {
 void ei_trace_put_clocks(struct ei_trace_stream *stream, int64_t monotonic_ns, int64_t boottime_ns,
                          int64_t realtime_ns);
 void ei_trace_put_track(struct ei_trace_stream *stream, const struct ei_trace_track *track);
-/* The first of a sequence, whose clock then stands at sequence->at_ns. */
+/* The first of a sequence, or the first of its new epoch: its clock stands at sequence->at_ns, which never goes back.
+ */
 void ei_trace_put_sequence(struct ei_trace_stream *stream, const struct ei_trace_sequence *sequence);
 void ei_trace_put_interned(struct ei_trace_stream *stream, const struct ei_trace_sequence *sequence,
                            enum ei_trace_interned kind, uint32_t iid, const char *text);

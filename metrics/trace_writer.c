@@ -92,7 +92,6 @@ static void describe_process(struct ei_trace_writer *writer)
     const struct ei_trace_setup *setup = writer->setup;
     const struct ei_trace_track process = {
         .uuid = EI_TRACE_UUID_PROCESS, .kind = EI_TRACE_TRACK_PROCESS, .name = setup->process, .pid = setup->pid};
-    ei_trace_put_clocks(&writer->stream, setup->monotonic_ns, setup->boottime_ns, setup->realtime_ns);
     ei_trace_put_track(&writer->stream, &process);
     for (int32_t i = 0; i < setup->lane_count; i++) {
         for (int32_t row = 0; row == 0 || row < writer->lane_row_count[i]; row++) {
@@ -108,8 +107,8 @@ static void describe_process(struct ei_trace_writer *writer)
 
 void ei_trace_describe(struct ei_trace_writer *writer, int32_t i)
 {
-    describe_process(writer);
     if (i < 0) {
+        describe_process(writer);
         return;
     }
     const struct ei_trace_task *task = &writer->setup->tasks[i];
@@ -148,6 +147,8 @@ void ei_trace_writer_begin(struct ei_trace_writer *writer, struct ei_line_file *
     memset(writer->lane_row_count, 0, sizeof writer->lane_row_count);
     memset(writer->gap_free_ns, 0, sizeof writer->gap_free_ns);
     memset(writer->has_cpu, 0, sizeof writer->has_cpu);
+    ei_trace_put_clocks(&writer->stream, setup->monotonic_ns, setup->boottime_ns, setup->realtime_ns);
+    ei_trace_describe(writer, -1);
     for (int32_t i = 0; i < setup->task_count; i++) {
         struct ei_trace_task_state *task = &writer->tasks[i];
         static const int32_t tracks[EI_TRACE_SEQUENCES_OF_TASK] = {[EI_TRACE_OF_JOBS] = EI_TRACE_UUID_ROWS,

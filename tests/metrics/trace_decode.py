@@ -56,11 +56,17 @@ class Sequence:
 
     def take(self, packet, problems):
         if packet.sequence_flags & CLEARED:
+            before_ns, is_first = self.at_ns, packet.first_packet_on_sequence
             self.__init__()
             self.is_valid = True
+            self.at_ns = before_ns
+            if is_first != (before_ns is None):
+                problems.append("a sequence has two first packets, or none")
         if packet.HasField("clock_snapshot"):
             for clock in packet.clock_snapshot.clocks:
                 if clock.clock_id == SEQUENCE:
+                    if self.at_ns is not None and clock.timestamp < self.at_ns:
+                        problems.append("the clock of a sequence goes back")
                     self.at_ns = clock.timestamp
                     if not clock.is_incremental:
                         problems.append("the clock of a sequence is not incremental")
@@ -161,6 +167,8 @@ def main(argv):
             tracks.setdefault(packet.track_descriptor.uuid, read_track(packet.track_descriptor))
         if not packet.trusted_packet_sequence_id:
             if packet.HasField("clock_snapshot"):
+                if clocks:
+                    problems.append("the clocks are told twice")
                 clocks = {str(clock.clock_id): clock.timestamp for clock in packet.clock_snapshot.clocks}
                 clocks["primary"] = int(packet.clock_snapshot.primary_trace_clock)
             continue
