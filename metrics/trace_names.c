@@ -69,7 +69,7 @@ static void intern_blocks(struct ei_trace_writer *writer, const struct ei_trace_
 static void begin_sequence(struct ei_trace_writer *writer, struct ei_trace_sequence *sequence, int32_t task_idx,
                            int32_t which)
 {
-    if (writer->stream.epoch > 1) {
+    if (sequence->is_known) {
         ei_trace_describe(writer, -1);
         ei_trace_describe(writer, task_idx);
     }
@@ -94,8 +94,10 @@ void ei_trace_write(struct ei_trace_writer *writer, int32_t task_idx, int32_t wh
     struct ei_trace_sequence *sequence = task_idx < 0 ? &writer->common : &writer->tasks[task_idx].sequences[which];
     event->at_ns = event->at_ns < 0 ? 0 : event->at_ns;
     ei_trace_reserve(stream);
-    if (sequence->epoch != stream->epoch && ei_line_file_room(stream->out) >= EI_TRACE_ROOM_BYTES) {
+    const bool is_stale = sequence->epoch != stream->epoch || sequence->events >= EI_TRACE_SEQUENCE_EVENTS;
+    if (is_stale && ei_line_file_room(stream->out) >= EI_TRACE_ROOM_BYTES) {
         sequence->epoch = stream->epoch;
+        sequence->events = 0;
         sequence->at_ns = !sequence->is_known || event->at_ns > sequence->at_ns ? event->at_ns : sequence->at_ns;
         begin_sequence(writer, sequence, task_idx, which);
         sequence->is_known = true;

@@ -243,5 +243,5 @@ void ei_trace_put_event(struct ei_trace_stream *stream, struct ei_trace_sequence
     put_packet(stream, &packet);
     stream->events++;
     stream->batch_events++;
-    stream->epoch += ++stream->made % EI_TRACE_EPOCH_EVENTS == 0;
+    sequence->events++;
 }

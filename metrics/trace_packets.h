@@ -2,8 +2,8 @@
  * Perfetto's protos/perfetto/trace. Private to the trace writer. Thread: one owner.
  *
  * Packets go to the file in batches, each there whole or, when the disk does not take it, not at all. What a batch told
- * about names and clocks must then be told anew: the epoch says so, and it changes now and then also without a known
- * loss, because the disk's refusal is not seen here.
+ * about names and clocks must then be told anew: the epoch says so. It is also done now and then without a known loss,
+ * because the disk's refusal is not seen here.
  */
 #ifndef METRICS_TRACE_PACKETS_H
 #define METRICS_TRACE_PACKETS_H
@@ -12,12 +12,11 @@
 #include "metrics/protobuf.h"
 
 #define EI_TRACE_ARGS_MAX 8
-#define EI_TRACE_EPOCH_EVENTS 50000
+#define EI_TRACE_SEQUENCE_EVENTS 10000 /* after which a sequence tells its names and its clock anew */
 
 struct ei_trace_stream {
     struct ei_line_file *out;    /* borrowed */
     int64_t events, lost_events; /* given to the file; not taken by it, as far as that is known here */
-    int64_t made;                /* since the file was begun, lost ones too */
     int32_t batch_events;
     uint32_t epoch; /* > 0 */
     struct ei_csv_line batch;
@@ -29,6 +28,7 @@ struct ei_trace_sequence {
     uint64_t default_track; /* of events that name none */
     int64_t at_ns;          /* its incremental clock */
     bool is_known;          /* it was begun before */
+    int32_t events;         /* since it was begun */
     uint32_t epoch;         /* in which it was begun, 0 = never */
 };
 

@@ -128,6 +128,31 @@ EI_TEST(recorder_writes_on_while_records_come)
     EI_EQ(jobs, 3000); /* windows touch and do not overlap */
 }
 
+/* A full memory makes room by writing, not by forgetting, once a window is being written. */
+static void expect_written_first(size_t recorder_bytes)
+{
+    struct ei_trace *trace = begin_trace(
+        &(struct ei_trace_options){.last_ns = 1000 * MS, .save = EI_TRACE_SAVE_MISS, .recorder_bytes = recorder_bytes});
+    EI_REQUIRE(trace != NULL);
+    int32_t job = 0;
+    for (; job < 1000 && !has_trace("trace-1.pftrace.partial"); job++) {
+        add_control_job(trace, job, T0_NS + job * 5 * MS, job == 200 ? 3 * MS : MS);
+    }
+    EI_IN(job, 201, 300);
+    const int64_t overwritten = ei_trace_count(trace).overwritten;
+    EI_TRUE(overwritten > 0);
+    add_control_job(trace, job, T0_NS + job * 5 * MS, MS);
+    EI_EQ(ei_trace_count(trace).overwritten, overwritten);
+    EI_EQ(end_trace(trace).files, 1);
+}
+
+EI_TEST(recorder_that_is_full_writes_before_it_forgets)
+{
+    for (size_t bytes = 20000; bytes < 20400; bytes += 8) { /* in some of them there is no room for another record */
+        expect_written_first(bytes);
+    }
+}
+
 EI_TEST(recorder_stops_at_its_last_file)
 {
     struct ei_trace *trace = begin_trace(&(struct ei_trace_options){.last_ns = 8 * MS, .save = EI_TRACE_SAVE_MISS});
