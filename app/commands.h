@@ -28,6 +28,8 @@ int einet_profile_command(int argc, char **argv);
 int einet_predictor_command(int argc, char **argv);
 int einet_plan_command(int argc, char **argv);
 int einet_evaluate_command(int argc, char **argv);
+int einet_report_command(int argc, char **argv);
+int einet_compare_command(int argc, char **argv);
 
 /* Print err as `einet COMMAND: [file:line:column: ]text` to standard error and return the exit status of its code. */
 int einet_report_error(const char *command, const struct einet_error *err);

@@ -24,6 +24,8 @@ static const struct command commands[] = {
     {"predictor", einet_predictor_command, "train, print or compare predictors of later exits' scores"},
     {"plan", einet_plan_command, "choose exits: one problem or a stream of them, in JSON"},
     {"evaluate", einet_evaluate_command, "judge the ways to choose exits on profiles, for any exit time"},
+    {"report", einet_report_command, "make a page of a finished run: figures, the schedule around the worst job"},
+    {"compare", einet_compare_command, "two finished runs side by side, with intervals"},
 };
 
 static const int command_count = (int)(sizeof commands / sizeof commands[0]);

@@ -2,11 +2,10 @@
 #include "app/outcome.h"
 
 #include "app/commands.h"
+#include "app/terminal.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 int einet_load_workload(const char *command, const char *path, struct ei_workload **out)
 {
@@ -21,17 +20,11 @@ int einet_load_workload(const char *command, const char *path, struct ei_workloa
     return rc < 0 ? EINET_EXIT_BAD_FILE : EINET_EXIT_OK;
 }
 
-static bool wants_colour(FILE *out)
-{
-    const char *no_color = getenv("NO_COLOR");
-    return isatty(fileno(out)) && (no_color == NULL || no_color[0] == '\0');
-}
-
 int einet_report_result(const char *command, struct ei_live_result *result, bool is_json)
 {
     int status = result->slo_failures > 0 ? EINET_EXIT_SLO : EINET_EXIT_OK;
     const int rc = is_json ? ei_collector_print_json(result->collector, stdout)
-                           : ei_collector_print_table(result->collector, stdout, wants_colour(stdout));
+                           : ei_collector_print_table(result->collector, stdout, einet_terminal_wants_colour(stdout));
     if (rc < 0) {
         fprintf(stderr, "einet %s: cannot print the result: %s\n", command, einet_error_text(rc));
         status = EINET_EXIT_FAULT;
