@@ -457,7 +457,11 @@ const struct ei_field ei_fields[] = {
      .doc = "Folder for the results, made when missing; {name} is the workload's name, {time} the time of the start."},
     {OUTPUTS_AT(jobs), .key = "jobs", .type = EI_FIELD_WORD, .words = jobs_words, .default_text = "csv",
      .doc = "Whether a line per job is written to jobs.csv."},
-    ABSENT(OUTPUTS, "hist"), ABSENT(OUTPUTS, "trace"), ABSENT(OUTPUTS, "metrics"),
+    ABSENT(OUTPUTS, "hist"), ABSENT(OUTPUTS, "trace"),
+    {OUTPUTS_AT(metrics), .key = "metrics", .type = EI_FIELD_TEXT, .default_text = "none", .none_text = "none",
+     .doc = "Where einet run serves its live figures over HTTP, as text for Prometheus under /metrics and a word under "
+            "/healthz: an address of this machine alone with a port, such as \"127.0.0.1:9464\"; port 0 takes any that "
+            "is free, and the run says which."},
 };
 /* clang-format on */
 

@@ -328,6 +328,7 @@ struct ei_outputs_spec {
     char dir[EI_SPEC_PATH_MAX]; /* may hold {name} (of the workload) and {time} (of the start); the engine expands them
                                  */
     enum ei_spec_jobs jobs;
+    char metrics[EI_SPEC_PATH_MAX]; /* ADDRESS:PORT of this machine alone; "" = none */
 };
 
 struct ei_workload {
