@@ -210,9 +210,10 @@ static void print_machine(FILE *out, bool is_coloured, const struct ei_board_vie
     }
     fprintf(out, "machine noise  p99 %s  max %s", ei_text_duration(p99, sizeof p99, run->noise_p99_ns),
             ei_text_duration(longest, sizeof longest, run->noise_max_ns));
-    if (run->job_records_lost + run->gap_records_lost > 0) {
-        snprintf(text, sizeof text, "  records lost: %" PRId64 " of jobs, %" PRId64 " of noise", run->job_records_lost,
-                 run->gap_records_lost);
+    if (run->job_records_lost > 0 || run->gap_records_lost > 0 || run->lines_lost > 0) {
+        snprintf(text, sizeof text,
+                 "  lost: %" PRId64 " records of jobs, %" PRId64 " of noise, %" PRId64 " lines of files",
+                 run->job_records_lost, run->gap_records_lost, run->lines_lost);
         ei_text_coloured(out, is_coloured, EI_COLOUR_BAD, text);
     }
     fputc('\n', out);
@@ -301,14 +302,15 @@ static json_t *view_json(const struct ei_board_view *view, const struct einet_to
                            : json_pack("{s:i, s:o, s:o}", "reasons", run->degraded_count, "first",
                                        text_json(run->degraded_reason), "fix", text_json(run->degraded_fix));
     return json_pack(
-        "{s:i, s:o, s:I, s:o, s:s, s:i, s:I, s:I, s:I, s:I, s:o, s:o, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I}, "
+        "{s:i, s:o, s:I, s:o, s:s, s:i, s:I, s:I, s:I, s:I, s:o, s:o, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I}, s:I, "
         "s:o, s:o, s:o}",
         "schema", 1, "name", text_json(run->name), "pid", run->pid, "version", text_json(run->version), "state",
         einet_top_state(view, news), "end_signal", run->end_signal, "elapsed_ns", run->elapsed_ns, "duration_ns",
         run->duration_ns, "warmup_ns", run->warmup_ns, "silent_ns", news->silent_ns, "degraded", degraded, "metrics",
         run->metrics[0] != '\0' ? text_json(run->metrics) : json_null(), "noise", "wakeups", run->wakeups, "gaps",
         run->gaps, "p99_ns", run->noise_p99_ns, "max_ns", run->noise_max_ns, "records_lost", "job",
-        run->job_records_lost, "noise", run->gap_records_lost, "tasks", tasks, "lanes", lanes, "cpus", cpus);
+        run->job_records_lost, "gap", run->gap_records_lost, "lines_lost", run->lines_lost, "tasks", tasks, "lanes",
+        lanes, "cpus", cpus);
 }
 
 int einet_top_print_json(FILE *out, const struct ei_board_view *view, const struct einet_top_news *news)

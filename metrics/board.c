@@ -79,7 +79,8 @@ static bool is_run_sound(const struct ei_board_run *run)
            run->phase >= 0 && run->phase < EI_BOARD_PHASES && run->task_count >= 0 &&
            run->task_count <= EI_BOARD_TASKS_MAX && run->lane_count >= 0 && run->lane_count <= EI_BOARD_LANES_MAX &&
            run->cpu_count >= 0 && run->cpu_count <= EI_BOARD_CPUS_MAX && run->degraded_count >= 0 &&
-           is_count(run->job_records_lost) && is_count(run->gap_records_lost) && is_count(run->duration_ns);
+           is_count(run->job_records_lost) && is_count(run->gap_records_lost) && is_count(run->lines_lost) &&
+           is_count(run->duration_ns);
 }
 
 static bool is_task_sound(const struct ei_board_task *task)
@@ -206,6 +207,7 @@ void ei_board_take_run(struct ei_board_run *out, const struct ei_collector *coll
     out->degraded_count = (int32_t)json_array_size(collector->degraded);
     take_text(out->degraded_reason, sizeof out->degraded_reason, json_object_get(first, "reason"));
     take_text(out->degraded_fix, sizeof out->degraded_fix, json_object_get(first, "fix"));
+    out->lines_lost = collector->jobs_csv.lost + collector->stages_csv.lost;
     out->wakeups = collector->wakeups;
     out->gaps = collector->gap_count;
     out->noise_p99_ns = ei_histogram_quantile_ns(&collector->lateness, 0.99);

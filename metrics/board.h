@@ -40,11 +40,12 @@ struct ei_board_run {
     int64_t pid;
     int64_t published_ns;                       /* CLOCK_MONOTONIC */
     int64_t elapsed_ns, duration_ns, warmup_ns; /* from t0; duration with the warm-up */
-    int64_t job_records_lost, gap_records_lost;
-    int64_t wakeups, gaps;              /* of the noise probes, after the warm-up */
-    int64_t noise_p99_ns, noise_max_ns; /* lateness of the probes */
-    int32_t phase;                      /* enum ei_board_phase */
-    int32_t end_signal;                 /* that ended it, 0 = none */
+    int64_t job_records_lost, gap_records_lost; /* pushes into full rings */
+    int64_t lines_lost;                         /* of jobs.csv and stages.csv, to a full or stalled disk */
+    int64_t wakeups, gaps;                      /* of the noise probes, after the warm-up */
+    int64_t noise_p99_ns, noise_max_ns;         /* lateness of the probes */
+    int32_t phase;                              /* enum ei_board_phase */
+    int32_t end_signal;                         /* that ended it, 0 = none */
     int32_t degraded_count;
     int32_t task_count, lane_count, cpu_count;
 };

@@ -66,7 +66,9 @@ static void print_run(const struct ei_board_run *run, FILE *out)
     print_single(out, "einet_noise_gaps_total", "counter", "Wake-ups of noise probes later than 100 us.", run->gaps);
     print_head(out, "einet_records_lost_total", "counter", "Records that full rings threw away.");
     fprintf(out, "einet_records_lost_total{kind=\"job\"} %" PRId64 "\n", run->job_records_lost);
-    fprintf(out, "einet_records_lost_total{kind=\"noise\"} %" PRId64 "\n", run->gap_records_lost);
+    fprintf(out, "einet_records_lost_total{kind=\"gap\"} %" PRId64 "\n", run->gap_records_lost);
+    print_single(out, "einet_lines_lost_total", "counter",
+                 "Lines of jobs.csv and stages.csv that the disk did not take.", run->lines_lost);
 }
 
 /* NAME{task="..." and more of the label's text, if any, without the closing brace. */

@@ -264,7 +264,9 @@ EI_TEST(prometheus_lines_are_well_formed_and_buckets_cumulative)
     EI_REQUIRE(ei_board_read(&board, &view, NULL) == 0);
     memcpy(view.tasks[0].response_below, (int64_t[EI_BOARD_BOUNDS + 1]){1, 2, 0, 4},
            sizeof view.tasks[0].response_below);
+    view.run.lines_lost = 17;
     char *text = print_view();
+    EI_CONTAINS(text, "einet_lines_lost_total 17\n");
     for (const char *line = text; *line != '\0'; line = strchr(line, '\n') + 1) {
         const size_t length = strcspn(line, "\n");
         EI_REQUIRE(line[length] == '\n');
