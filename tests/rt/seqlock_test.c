@@ -6,10 +6,14 @@
 #include "rt/seqlock.h"
 #include "rt/thread.h"
 #include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/time.h>
 
 #define PAYLOAD_WORDS 128
-#define READS 50000       /* that meet a payload */
-#define WRITES_MAX 200000 /* even when the reader hardly runs */
+#define INTERRUPTIONS 500
+#define READS 5000       /* that meet a payload */
+#define WRITES_MAX 30000 /* even when the reader hardly runs */
 
 struct payload {
     uint64_t words[PAYLOAD_WORDS];
@@ -55,6 +59,40 @@ EI_TEST(seqlock_left_in_mid_write_is_refused_until_written_again)
     ei_seqlock_write(words, &in, sizeof in);
     EI_EQ(ei_seqlock_read(words, &out, sizeof out), 1);
     EI_EQ(out.words[0], 2);
+}
+
+/* A writer that comes in the middle of a read, for sure and on any number of CPUs: a signal handler. */
+static _Atomic uint64_t interrupted[EI_SEQLOCK_WORDS(sizeof(struct payload))];
+static volatile sig_atomic_t interruptions;
+
+static void write_between(int signal_number)
+{
+    (void)signal_number;
+    interruptions++;
+    const struct payload p = payload_of((uint64_t)interruptions);
+    ei_seqlock_write(interrupted, &p, sizeof p);
+}
+
+EI_TEST(seqlock_notices_a_write_in_mid_read)
+{
+    const struct sigaction action = {.sa_handler = write_between};
+    const struct itimerval often = {.it_interval.tv_usec = 50, .it_value.tv_usec = 50}, never = {0};
+    int64_t torn = 0, noticed = 0;
+    struct payload out = payload_of(0);
+    ei_seqlock_write(interrupted, &out, sizeof out);
+    EI_EQ(sigaction(SIGALRM, &action, NULL), 0);
+    EI_EQ(setitimer(ITIMER_REAL, &often, NULL), 0);
+    for (int64_t reads = 0; interruptions < INTERRUPTIONS; reads++) {
+        const int rc = ei_seqlock_try_read(interrupted, &out, sizeof out);
+        noticed += rc == -EAGAIN;
+        torn += rc == 1 && !is_whole(&out);
+        if (reads % 256 == 0) {
+            sched_yield(); /* a thread sanitizer hands signals over here only */
+        }
+    }
+    EI_EQ(setitimer(ITIMER_REAL, &never, NULL), 0);
+    EI_EQ(torn, 0);
+    EI_TRUE(noticed <= INTERRUPTIONS);
 }
 
 static _Atomic uint64_t shared[EI_SEQLOCK_WORDS(sizeof(struct payload))];
