@@ -17,6 +17,7 @@ enum einet_exit {
 };
 
 int einet_run_command(int argc, char **argv);
+int einet_top_command(int argc, char **argv);
 int einet_simulate_command(int argc, char **argv);
 int einet_analyze_command(int argc, char **argv);
 int einet_check_command(int argc, char **argv);

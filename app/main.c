@@ -13,6 +13,7 @@ struct command {
 
 static const struct command commands[] = {
     {"run", einet_run_command, "run a workload file in real time and report what was met"},
+    {"top", einet_top_command, "show the figures of a run while it runs, from another terminal"},
     {"simulate", einet_simulate_command, "run a workload file in virtual time, the same on every machine"},
     {"analyze", einet_analyze_command, "bound response times of a workload file before it runs"},
     {"check", einet_check_command, "check a workload file, print it with every default filled in"},

@@ -156,6 +156,9 @@ static int start(struct ei_run *run, struct ei_drain *drain, struct ei_collector
         rc = init_drain(run, drain, *out_collector, err);
     }
     if (rc == 0) {
+        rc = ei_live_board_open(&run->board, run, drain, err);
+    }
+    if (rc == 0) {
         rc = ei_probes_start(run, err);
     }
     if (rc == 0) {
@@ -247,6 +250,7 @@ static int keep_house(struct ei_run *run, struct ei_drain *drain)
         if (now_ns > run->t0_ns) {
             ei_cpu_loads_sample(&run->loads);
         }
+        ei_live_board_beat(&run->board, run, drain, now_ns);
         if (now_ns > atomic_load(&run->end_ns)) {
             (void)ei_external_close(run);
         }
@@ -355,6 +359,8 @@ static int run_threads(struct ei_run *run, struct ei_live_result *out, struct ei
     if (rc == 0) {
         rc = ei_run_publish_workload(run, err);
     }
+    ei_live_board_end(&run->board, run, &drain, rc == 0 ? EI_BOARD_ENDED : EI_BOARD_FAILED, ended_by);
+    ei_live_board_close(&run->board);
     if (rc < 0) {
         ei_collector_destroy(collector);
         out->collector = NULL;

@@ -17,6 +17,7 @@
 #include "engine/kernels.h"
 #include "engine/lane_gate_rt.h"
 #include "engine/live.h"
+#include "engine/live_board.h"
 #include "engine/planning.h"
 #include "engine/slots_rt.h"
 #include "engine/stage_record_rt.h"
@@ -160,6 +161,7 @@ struct ei_live_task {
     struct ei_pipeline pipeline; /* order of the jobs in flight; live: under the guard */
     struct ei_slots flight;      /* live */
     struct ei_task_progress progress;
+    atomic_int backlog; /* jobs released and not over, for onlookers; written with the guard held */
     int64_t expected; /* filled when the run is over */
     struct ei_task_rt rt;
 };
@@ -239,6 +241,7 @@ struct ei_run {
     int32_t unwatched_cpus; /* task CPUs beyond EI_PROBES_MAX: no probe, no load figures */
     struct ei_watchdog watchdog;
     struct ei_start start;
+    struct ei_live_board board;
     struct ei_arena arena; /* rings and buffers; sealed before GO */
     /* the clock of the run */
     _Atomic int64_t t0_ns;    /* settled before GO */

@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+const int64_t ei_metrics_bounds_ns[EI_METRICS_BOUNDS] = {
+    50000,    100000,   250000,   500000,    1000000,   2500000,   5000000,    10000000,   16666667,
+    25000000, 33333333, 50000000, 100000000, 250000000, 500000000, 1000000000, 2500000000, 10000000000};
+
 /* What json_string refuses (text that is not UTF-8) goes in with its foreign bytes as '?'. */
 static json_t *text_json(const char *text)
 {
@@ -403,6 +407,15 @@ static void count_network(struct ei_metrics_task_state *task, const struct ei_jo
     task->late_replans += job->late_replans;
 }
 
+static void count_below(struct ei_metrics_task_state *task, int64_t response_ns)
+{
+    int32_t bucket = 0;
+    while (bucket < EI_METRICS_BOUNDS && response_ns > ei_metrics_bounds_ns[bucket]) {
+        bucket++;
+    }
+    task->response_below[bucket]++;
+}
+
 /* A job that ran: completed or aborted. */
 static void count_run(struct ei_metrics_task_state *task, const struct ei_job_record *job)
 {
@@ -426,6 +439,7 @@ static void count_run(struct ei_metrics_task_state *task, const struct ei_job_re
     task->completed++;
     task->last_response_ns = job->finish_ns - job->release_ns;
     ei_histogram_record(&task->response, task->last_response_ns);
+    count_below(task, task->last_response_ns);
     if (job->deadline_ns != INT64_MAX) {
         const int64_t late_ns = job->finish_ns - job->deadline_ns;
         ei_histogram_record(&task->tardiness, late_ns > 0 ? late_ns : 0);

@@ -37,6 +37,10 @@
 /* Job outcomes of one task may arrive this many releases out of order without harm to mk and the longest run. */
 #define EI_METRICS_REORDER_MAX 4096
 
+/* Upper bounds (inclusive, rising) by which responses are counted exactly, for histograms of fixed buckets. */
+#define EI_METRICS_BOUNDS 18
+extern const int64_t ei_metrics_bounds_ns[EI_METRICS_BOUNDS];
+
 struct ei_metrics_slo {
     bool has_max_miss_ratio, has_min_accuracy, has_min_coverage;
     double max_miss_ratio, min_accuracy, min_coverage; /* 0..1 */

@@ -41,6 +41,9 @@ void ei_histogram_merge(struct ei_histogram *histogram, const struct ei_histogra
  * never below vr and less than vr/1024 above it. 0 when empty. */
 int64_t ei_histogram_quantile_ns(const struct ei_histogram *histogram, double q);
 
+/* The same for count quantiles in rising order, in one walk. */
+void ei_histogram_quantiles_ns(const struct ei_histogram *histogram, const double *q, int count, int64_t *out_ns);
+
 /* Exact extremes and the mean of what was recorded; 0 when empty. */
 int64_t ei_histogram_min_ns(const struct ei_histogram *histogram);
 int64_t ei_histogram_max_ns(const struct ei_histogram *histogram);

@@ -469,7 +469,11 @@ const struct ei_field ei_fields[] = {
      .default_text = "none",
      .doc = "A timeline of jobs, stages, blocks, exits and preemptions for Perfetto (ui.perfetto.dev): of the whole run "
             "(perfetto) in trace.pftrace, or of its interesting parts: {last: 30s, save_on: miss}."},
-    ABSENT(OUTPUTS, "hist"), ABSENT(OUTPUTS, "metrics"),
+    {OUTPUTS_AT(metrics), .key = "metrics", .type = EI_FIELD_TEXT, .default_text = "none", .none_text = "none",
+     .doc = "Where einet run serves its live figures over HTTP, as text for Prometheus under /metrics and a word under "
+            "/healthz: an address of this machine alone with a port, such as \"127.0.0.1:9464\"; port 0 takes any that "
+            "is free, and the run says which."},
+    ABSENT(OUTPUTS, "hist"),
 
     {TRACE_AT(format), .key = "format", .type = EI_FIELD_WORD, .words = trace_format_words, .default_text = "perfetto",
      .doc = "Of the file."},

@@ -340,6 +340,7 @@ struct ei_outputs_spec {
     enum ei_spec_jobs jobs;
     enum ei_spec_stages stages;
     struct ei_trace_spec trace;
+    char metrics[EI_SPEC_PATH_MAX]; /* ADDRESS:PORT of this machine alone; "" = none */
 };
 
 struct ei_workload {

@@ -62,6 +62,7 @@ EI_TEST(spec_defaults_of_the_smallest_file)
     EI_EQ(wl->outputs.jobs, EI_SPEC_JOBS_CSV);
     EI_EQ(wl->outputs.trace.format, EI_SPEC_TRACE_NONE);
     EI_EQ(wl->outputs.stages, EI_SPEC_STAGES_CSV);
+    EI_STREQ(wl->outputs.metrics, "");
     ei_workload_destroy(wl);
 }
 
@@ -221,6 +222,7 @@ EI_TEST(spec_holds_every_value_of_the_fullest_file)
     EI_EQ(wl->outputs.trace.last_ns, 30 * EI_NS_PER_S);
     EI_EQ(wl->outputs.trace.save_on, EI_SPEC_SAVE_MISS);
     EI_EQ(wl->outputs.stages, EI_SPEC_STAGES_NONE);
+    EI_STREQ(wl->outputs.metrics, "127.0.0.1:9464");
     ei_workload_destroy(wl);
 }
 
