@@ -1,5 +1,6 @@
 /* einet run: a workload file in real time. */
 #include "app/commands.h"
+#include "app/doctor_command.h"
 #include "app/live_releases.h"
 #include "app/outcome.h"
 #include "engine/live.h"
@@ -31,7 +32,7 @@ static const char help[] =
     "  --releases FILE  where the releases of tasks with arrival external come from: a file, a named pipe, or - for\n"
     "                 standard input; each line is the name of a task, and releases its next job when it is read\n"
     "  --json         print summary.json on standard output in place of the table\n"
-    "  --quiet        no progress\n\n"
+    "  --quiet        no progress, and no look at the machine when it starts (einet doctor)\n\n"
     "exit status: 0 ok, 1 usage, 2 bad file, 3 privileges, 4 an SLO failed, 5 runtime fault\n\n"
     "example: einet run configs/edge-server.yaml --duration 10s --out out/first\n";
 
@@ -155,6 +156,9 @@ int einet_run_command(int argc, char **argv)
         return load_status;
     }
     (void)ei_memory_tune_malloc();
+    if (arguments.live.messages != NULL && !arguments.is_json) {
+        einet_doctor_glance(wl, arguments.live.messages);
+    }
     struct ei_live_result result;
     struct einet_error err = {0};
     const int run_rc = run(wl, &arguments, &result, &err);
