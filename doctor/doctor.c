@@ -22,6 +22,7 @@ struct row {
  * explains those of lower ones. environment looks at what the lines before it loaded. */
 static const struct row rows[] = {
     {"fifo", ei_probe_fifo, EINET_E_PRIVILEGE, EI_DOCTOR_NEEDS_RIGHTS, true, false},
+    {"sched_deadline", ei_probe_deadline, EINET_E_PRIVILEGE, EI_DOCTOR_NEEDS_RIGHTS, true, true},
     {"rtprio_limit", ei_probe_rtprio, EINET_E_PRIVILEGE, EI_DOCTOR_NEEDS_RIGHTS, true, false},
     {"cgroup_rt_runtime", ei_probe_cgroup, EINET_E_PRIVILEGE, EI_DOCTOR_NEEDS_RIGHTS, true, false},
     {"rt_throttling", ei_probe_throttling, EINET_E_PRIVILEGE, 0, true, false},

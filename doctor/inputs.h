@@ -44,12 +44,20 @@ struct ei_doctor_times {
     int32_t max_cpu; /* where max_ns was */
 };
 
+/* SCHED_DEADLINE for the tasks of class deadline. */
+struct ei_doctor_deadline {
+    int threads; /* that tried together */
+    bool is_refused;
+    char reason[EI_DOCTOR_TEXT_MAX], fix[EI_DOCTOR_TEXT_MAX]; /* of the first refusal */
+};
+
 struct ei_doctor_measured {
     struct ei_cpuset allowed_cpus;   /* of this process since it started */
     struct ei_cpuset reachable_cpus; /* that the kernel would give it on asking */
     bool is_fifo_got;                /* at wants.top_priority */
     struct ei_privileges privileges; /* as a run asks for them */
-    bool is_lock_all_refused;        /* mlockall, after a range was granted */
+    struct ei_doctor_deadline deadline;
+    bool is_lock_all_refused; /* mlockall, after a range was granted */
     char lock_all_text[EI_DOCTOR_TEXT_MAX];
     int64_t rtprio_soft, rtprio_hard;   /* RLIMIT_RTPRIO */
     int64_t memlock_soft, memlock_hard; /* RLIMIT_MEMLOCK in bytes, INT64_MAX = none */

@@ -86,6 +86,7 @@ static void try_rights(struct ei_doctor_inputs *in)
         in_thread(try_fifo, &attempt);
     }
     m->is_fifo_got = attempt.is_got;
+    ei_doctor_try_deadline(in);
     in_thread(try_all_cpus, &m->reachable_cpus);
     (void)ei_privileges_acquire(&ask, &m->privileges, NULL);
     ei_privileges_release(&m->privileges);

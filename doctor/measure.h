@@ -10,6 +10,7 @@
 void ei_doctor_measure(struct ei_doctor_inputs *in, int needs);
 
 /* The parts. */
+void ei_doctor_try_deadline(struct ei_doctor_inputs *in);
 void ei_doctor_measure_times(struct ei_doctor_inputs *in, int needs);
 /* Threads of other processes that run before our lowest real-time task on a CPU of ours. */
 void ei_doctor_list_others(struct ei_doctor_inputs *in);

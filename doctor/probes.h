@@ -10,6 +10,7 @@ typedef void (*ei_doctor_probe)(const struct ei_doctor_inputs *in, struct ei_fin
 
 /* rights.c */
 void ei_probe_fifo(const struct ei_doctor_inputs *in, struct ei_finding *out);
+void ei_probe_deadline(const struct ei_doctor_inputs *in, struct ei_finding *out);
 void ei_probe_rtprio(const struct ei_doctor_inputs *in, struct ei_finding *out);
 void ei_probe_cgroup(const struct ei_doctor_inputs *in, struct ei_finding *out);
 void ei_probe_throttling(const struct ei_doctor_inputs *in, struct ei_finding *out);

@@ -55,6 +55,23 @@ void ei_probe_fifo(const struct ei_doctor_inputs *in, struct ei_finding *out)
     ei_fail(out, "%s", probe->fix_command);
 }
 
+void ei_probe_deadline(const struct ei_doctor_inputs *in, struct ei_finding *out)
+{
+    const struct ei_doctor_deadline *deadline = &in->measured.deadline;
+    if (deadline->threads == 0) {
+        ei_found(out, "no task of class deadline");
+        ei_wanted(out, "nothing");
+        return;
+    }
+    ei_wanted(out, "SCHED_DEADLINE for %d threads at the same time", deadline->threads);
+    if (deadline->is_refused) {
+        ei_found(out, "refused: %s", deadline->reason);
+        ei_fail(out, "# %s", deadline->fix);
+    } else {
+        ei_found(out, "granted to all %d and read back", deadline->threads);
+    }
+}
+
 void ei_probe_rtprio(const struct ei_doctor_inputs *in, struct ei_finding *out)
 {
     const struct ei_doctor_measured *m = &in->measured;

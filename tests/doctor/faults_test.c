@@ -221,6 +221,38 @@ EI_TEST(rtprio_limit_of_zero_is_found)
     EI_CONTAINS(seen.fix, "limits.d");
 }
 
+static const char *workload_of_deadlines(int count)
+{
+    static char text[4096];
+    size_t at = (size_t)snprintf(text, sizeof text, "version: 1\nname: ill\nrun: { duration: 1s }\ntasks:\n");
+    for (int i = 0; i < count; i++) {
+        at += (size_t)snprintf(
+            text + at, sizeof text - at,
+            "  - { name: d%d, class: deadline, arrival: { model: periodic, period: 100ms }, deadline: 50ms,\n"
+            "      stages: [ { name: s, kind: cpu, work: { spin: 1ms }, budget: 40ms } ] }\n",
+            i);
+    }
+    write_text(in_tmpdir("ill.yaml"), text);
+    return in_tmpdir("ill.yaml");
+}
+
+/* 40 % of a CPU each. */
+EI_TEST(more_deadline_threads_than_the_kernel_admits_are_found)
+{
+    const struct seen alone = look(NULL, workload_of_deadlines(1), "sched_deadline");
+    if (strcmp(alone.verdict, "ok") != 0) {
+        ei_test_skip("SCHED_DEADLINE is refused here: %s", alone.found);
+    }
+    EI_CONTAINS(alone.found, "granted to all 1 ");
+    const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    if (cpus > 4) {
+        ei_test_skip("this many CPUs admit all that a file of this test can ask");
+    }
+    const struct seen seen = look(NULL, workload_of_deadlines((int)(3 * cpus)), "sched_deadline");
+    expect_fail(&seen, 3, "pass the bandwidth");
+    EI_CONTAINS(seen.wanted, "threads at the same time");
+}
+
 static int soft_limit_zero(void)
 {
     const struct rlimit soft = {0, 99};
@@ -421,7 +453,8 @@ EI_TEST(missing_weights_are_found)
  * threads are seen, or mended. */
 static void be_load(void)
 {
-    if (mount("proc", "/proc", "proc", 0, NULL) != 0 || ei_thread_become_fifo(60, NULL) < 0) {
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || mount("proc", "/proc", "proc", 0, NULL) != 0 ||
+        ei_thread_become_fifo(60, NULL) < 0) {
         _exit(77);
     }
     for (;;) {
@@ -546,6 +579,93 @@ EI_TEST(missing_gpu_is_found_and_a_fallback_mends_it)
 
 /* ---- the command ---- */
 
+/* Exit status of einet doctor with these arguments; its standard output goes to a file. */
+static int doctor(const char *arguments, const char *output)
+{
+    char command[1600];
+    snprintf(command, sizeof command, "'%s/einet' doctor %s >'%s' 2>&1", ei_test_build_dir(), arguments, output);
+    return run_fix(command);
+}
+
+static void read_text(const char *path, char *out, size_t size_bytes)
+{
+    FILE *file = fopen(path, "re");
+    out[0] = '\0';
+    if (EI_TRUEF(file != NULL, "cannot read %s", path)) {
+        out[fread(out, 1, size_bytes - 1, file)] = '\0';
+        fclose(file);
+    }
+}
+
+EI_TEST(all_probes_are_made_in_one_go)
+{
+    static const char *const ids[] = {"fifo",
+                                      "sched_deadline",
+                                      "rtprio_limit",
+                                      "cgroup_rt_runtime",
+                                      "rt_throttling",
+                                      "memory_lock",
+                                      "cpu_dma_latency",
+                                      "cpus",
+                                      "output",
+                                      "data",
+                                      "weights",
+                                      "gpu",
+                                      "libtorch",
+                                      "onednn",
+                                      "environment",
+                                      "fifo_load",
+                                      "release",
+                                      "gaps",
+                                      "steal",
+                                      "clock_source",
+                                      "timers",
+                                      "preemption",
+                                      "governor",
+                                      "smt",
+                                      "thp",
+                                      "swap"};
+    const size_t count = sizeof ids / sizeof ids[0];
+    static char text[32 * 1024];
+    char arguments[600], output[512];
+    snprintf(output, sizeof output, "%s", in_tmpdir("all.json"));
+    snprintf(arguments, sizeof arguments, "--json '%s'", workload(""));
+    const int status = doctor(arguments, output);
+    EI_TRUEF(status == 0 || status == 2 || status == 3 || status == 5, "exit status %d", status);
+    json_t *report = json_load_file(output, JSON_REJECT_DUPLICATES, NULL);
+    json_t *probes = json_object_get(report, "probes");
+    EI_EQ(json_array_size(probes), count);
+    for (size_t i = 0; i < count; i++) {
+        EI_STREQ(json_string_value(json_object_get(json_array_get(probes, i), "id")), ids[i]);
+    }
+    EI_EQ(strcmp(json_string_value(json_object_get(report, "verdict")), "fail") == 0, status != 0);
+    printf("took %.1f s\n", (double)json_integer_value(json_object_get(report, "took_ns")) / 1e9);
+    json_decref(report);
+    (void)doctor("--only thp,swap", output);
+    read_text(output, text, sizeof text);
+    EI_CONTAINS(text, "  thp                ");
+    EI_CONTAINS(text, "  swap               ");
+    EI_CONTAINS(text, " fail, in ");
+}
+
+EI_TEST(wrong_uses_are_refused)
+{
+    static char text[32 * 1024];
+    char output[512];
+    snprintf(output, sizeof output, "%s", in_tmpdir("said.txt"));
+    EI_EQ(doctor("--only nonsense", output), 1);
+    read_text(output, text, sizeof text);
+    EI_CONTAINS(text, "there is no probe 'nonsense'");
+    EI_EQ(doctor("--only output", output), 1);
+    EI_EQ(doctor("--only", output), 1);
+    EI_EQ(doctor("--fast", output), 1);
+    EI_EQ(doctor("a.yaml b.yaml", output), 1);
+    EI_EQ(doctor("nowhere.yaml", output), 2);
+    EI_EQ(doctor("--help", output), 0);
+    read_text(output, text, sizeof text);
+    EI_CONTAINS(text, "example: einet doctor");
+}
+
 EI_TEST(a_run_says_the_two_worst_when_it_starts)
 {
     char text[4096], command[1600];
@@ -561,10 +681,7 @@ EI_TEST(a_run_says_the_two_worst_when_it_starts)
              "setpriv --reuid %d --regid %d --clear-groups '%s' run %s --duration 20ms --out '%s' 2>'%s' >/dev/null",
              NOBODY, NOBODY, program, file, in_tmpdir("o1"), in_tmpdir("messages.txt"));
     EI_EQ(run_fix(command), 0);
-    FILE *messages = fopen(in_tmpdir("messages.txt"), "re");
-    EI_REQUIRE(messages != NULL);
-    text[fread(text, 1, sizeof text - 1, messages)] = '\0';
-    fclose(messages);
+    read_text(in_tmpdir("messages.txt"), text, sizeof text);
     for (const char *at = text; (at = strstr(at, "(fix: ")) != NULL; at++) {
         lines++;
     }
