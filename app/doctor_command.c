@@ -68,11 +68,13 @@ static int print_json(const struct ei_doctor_report *report, const char *file, F
     json_t *probes = json_array();
     for (int32_t i = 0; i < report->count; i++) {
         const struct ei_finding *f = &report->findings[i];
-        (void)json_array_append_new(probes, json_pack("{s:s, s:s, s:s, s:s, s:s}", "id", f->id, "verdict",
-                                                      ei_doctor_verdict_name(f->verdict), "found", f->found, "wanted",
-                                                      f->wanted, "fix", f->fix));
+        (void)json_array_append_new(probes,
+                                    json_pack("{s:s, s:s, s:o, s:o, s:o}", "id", f->id, "verdict",
+                                              ei_doctor_verdict_name(f->verdict), "found", einet_json_text(f->found),
+                                              "wanted", einet_json_text(f->wanted), "fix", einet_json_text(f->fix)));
     }
-    json_t *all = json_pack("{s:i, s:s?, s:s, s:I, s:o}", "schema", SCHEMA, "file", file, "verdict",
+    json_t *all = json_pack("{s:i, s:o, s:s, s:I, s:o}", "schema", SCHEMA, "file",
+                            file != NULL ? einet_json_text(file) : json_null(), "verdict",
                             ei_doctor_verdict_name(ei_doctor_worst(report)), "took_ns", (json_int_t)report->took_ns,
                             "probes", probes);
     const int rc = all != NULL ? json_dumpf(all, out, JSON_INDENT(2)) : -1;

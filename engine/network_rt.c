@@ -109,6 +109,9 @@ static int run_block(struct ei_job_slot *slot, struct ei_step step)
 static int run_conv(struct ei_job_slot *slot, struct ei_course *course, int32_t k)
 {
     int rc = run_block(slot, (struct ei_step){.kind = EI_STEP_CONV, .idx = k});
+    if (rc == 0 && slot->task->run->is_recording_stages) {
+        ei_block_record_push(slot, course->step, course->block_start_ns, ei_mono_now().ns, 0.0f);
+    }
     if (rc == 0) {
         rc = ei_course_conv_done(slot, course, k);
     }
@@ -126,6 +129,9 @@ static int run_branch(struct ei_job_slot *slot, struct ei_course *course, int32_
         return rc;
     }
     const float confidence = publish(slot, k);
+    if (slot->task->run->is_recording_stages) {
+        ei_block_record_push(slot, course->step, course->block_start_ns, slot->record.answer_ns, confidence);
+    }
     const int64_t now_ns = ei_mono_now().ns;
     rc = ei_course_branch_done(slot, course, k, confidence, now_ns);
     if (rc == 0 && is_replan_overlapped(slot)) {
@@ -281,6 +287,9 @@ int ei_job_run_network(struct ei_job_slot *slot)
         ei_task_take_spare(slot->task, slot->record.job_idx, ei_mono_now().ns);
     }
     take_lane(slot, ei_mono_now().ns);
+    if (slot->task->run->is_recording_stages) {
+        slot->mark.start_ns = ei_mono_now().ns;
+    }
     bool owes_preemption_record = slot->seat.victim_task_idx >= 0;
     const int rc = run_blocks(slot, &course, &owes_preemption_record);
     const int64_t ended_ns = ei_mono_now().ns;
@@ -288,6 +297,9 @@ int ei_job_run_network(struct ei_job_slot *slot)
         push_preemption(slot, ei_mono_now().ns);
     }
     ei_activity_cut(slot, ei_mono_now().ns);
+    if (slot->task->run->is_recording_stages) {
+        ei_stage_record_push(slot, slot->stage.stage_idx, ended_ns, slot->activity.cpu_clock_ns);
+    }
     const int32_t next =
         nn->is_gated ? ei_gate_release(nn->gate, &slot->seat, ei_mono_now().ns, course.is_preempted) : EI_LANE_NOBODY;
     ei_network_end(ei_task_running(slot->task));
