@@ -87,6 +87,7 @@ static void try_rights(struct ei_doctor_inputs *in)
     }
     m->is_fifo_got = attempt.is_got;
     ei_doctor_try_deadline(in);
+    m->reachable_cpus = m->allowed_cpus; /* unless the thread knows better */
     in_thread(try_all_cpus, &m->reachable_cpus);
     (void)ei_privileges_acquire(&ask, &m->privileges, NULL);
     ei_privileges_release(&m->privileges);

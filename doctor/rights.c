@@ -33,6 +33,18 @@ static bool is_group_empty(const struct ei_doctor_inputs *in)
     return runtime_path(in, path, sizeof path) && ei_doctor_number(in, path, &runtime_us) && runtime_us == 0;
 }
 
+/* What the privilege says helps, with the whole path of the program, which its own text may cut. */
+static void fail_right(const struct ei_doctor_inputs *in, const struct ei_privilege_result *probe,
+                       struct ei_finding *out)
+{
+    static const char capabilities[] = "sudo setcap cap_sys_nice,cap_ipc_lock+ep ";
+    if (strncmp(probe->fix_command, capabilities, sizeof capabilities - 1) == 0) {
+        ei_fail(out, "%s'%s'", capabilities, in->program);
+    } else {
+        ei_fail(out, "%s", probe->fix_command);
+    }
+}
+
 void ei_probe_fifo(const struct ei_doctor_inputs *in, struct ei_finding *out)
 {
     const struct ei_privilege_result *probe = &in->measured.privileges.results[EI_PRIVILEGE_FIFO];
@@ -52,7 +64,7 @@ void ei_probe_fifo(const struct ei_doctor_inputs *in, struct ei_finding *out)
     } else {
         ei_found(out, "SCHED_FIFO %d refused: %s", top, probe->reason);
     }
-    ei_fail(out, "%s", probe->fix_command);
+    fail_right(in, probe, out);
 }
 
 void ei_probe_deadline(const struct ei_doctor_inputs *in, struct ei_finding *out)
@@ -158,14 +170,17 @@ void ei_probe_memory_lock(const struct ei_doctor_inputs *in, struct ei_finding *
     if (m->memlock_soft == INT64_MAX) {
         ei_found(out, "refused without a limit: %s", probe->got ? m->lock_all_text : probe->reason);
     } else {
-        ei_found(out, "refused: the memlock limit is %lld KiB (hard %lld KiB) and there is no right to more",
-                 (long long)(m->memlock_soft / 1024),
-                 (long long)(m->memlock_hard == INT64_MAX ? -1 : m->memlock_hard / 1024));
+        char hard[32] = "unlimited";
+        if (m->memlock_hard != INT64_MAX) {
+            snprintf(hard, sizeof hard, "%lld KiB", (long long)(m->memlock_hard / 1024));
+        }
+        ei_found(out, "refused: the memlock limit is %lld KiB (hard: %s) and there is no right to more",
+                 (long long)(m->memlock_soft / 1024), hard);
     }
-    if (m->memlock_hard == INT64_MAX && m->memlock_soft != INT64_MAX) {
+    if (probe->got || (m->memlock_hard == INT64_MAX && m->memlock_soft != INT64_MAX)) {
         ei_fail(out, "ulimit -l unlimited");
     } else {
-        ei_fail(out, "%s", probe->got ? "ulimit -l unlimited" : probe->fix_command);
+        fail_right(in, probe, out);
     }
 }
 

@@ -15,6 +15,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -37,14 +38,14 @@
 
 /* ---- rights ---- */
 
-/* A copy of einet, which may then be given capabilities of its own. */
+/* A copy of einet, which may then be given capabilities of its own, where a path is long and has a blank. */
 static void use_own_copy(void)
 {
-    char command[1200];
-    snprintf(command, sizeof command, "cp '%s/einet' '%s' && chmod 755 '%s'", ei_test_build_dir(), in_tmpdir("einet"),
-             in_tmpdir("einet"));
+    char command[1600];
+    snprintf(program, sizeof program, "%s/a %0100d/einet", ei_test_tmpdir(), 0);
+    snprintf(command, sizeof command, "mkdir '%.*s' && cp '%s/einet' '%s' && chmod 755 '%s'",
+             (int)(strrchr(program, '/') - program), program, ei_test_build_dir(), program, program);
     EI_EQ(run_fix(command), 0);
-    snprintf(program, sizeof program, "%s", in_tmpdir("einet"));
     if (run_fix("command -v setcap >/dev/null") != 0) {
         ei_test_skip("no setcap here");
     }
