@@ -21,6 +21,7 @@ int einet_top_command(int argc, char **argv);
 int einet_simulate_command(int argc, char **argv);
 int einet_analyze_command(int argc, char **argv);
 int einet_check_command(int argc, char **argv);
+int einet_doctor_command(int argc, char **argv);
 int einet_import_command(int argc, char **argv);
 int einet_train_command(int argc, char **argv);
 int einet_models_command(int argc, char **argv);

@@ -17,6 +17,7 @@ static const struct command commands[] = {
     {"simulate", einet_simulate_command, "run a workload file in virtual time, the same on every machine"},
     {"analyze", einet_analyze_command, "bound response times of a workload file before it runs"},
     {"check", einet_check_command, "check a workload file, print it with every default filled in"},
+    {"doctor", einet_doctor_command, "try whether this machine can run a workload file, and how to mend it"},
     {"import", einet_import_command, "turn a workload of rt-app, DISB or rtspin into a workload file"},
     {"train", einet_train_command, "train a multi-exit network"},
     {"models", einet_models_command, "list the networks of the zoo with their parameters and cost"},

@@ -1,5 +1,6 @@
 /* einet run: a workload file in real time. */
 #include "app/commands.h"
+#include "app/doctor_command.h"
 #include "app/live_releases.h"
 #include "app/outcome.h"
 #include "engine/live.h"
@@ -36,7 +37,7 @@ static const char help[] =
     "  --metrics ADDR   serve live figures at this address and port of this machine, such as 127.0.0.1:9464: /metrics\n"
     "                   for Prometheus, and /healthz; port 0 takes any; none = not (default: outputs.metrics of the file)\n"
     "  --json           print summary.json on standard output in place of the table\n"
-    "  --quiet          no progress\n\n"
+    "  --quiet          no progress, and no look at the machine when it starts (einet doctor)\n\n"
     "While it runs, einet top shows its figures from another terminal.\n\n"
     "exit status: 0 ok, 1 usage, 2 bad file, 3 privileges, 4 an SLO failed, 5 runtime fault\n\n"
     "example: einet run configs/edge-server.yaml --duration 10s --out out/first\n";
@@ -165,6 +166,9 @@ int einet_run_command(int argc, char **argv)
         return load_status;
     }
     (void)ei_memory_tune_malloc();
+    if (arguments.live.messages != NULL && !arguments.is_json) {
+        einet_doctor_glance(wl, arguments.live.messages);
+    }
     struct ei_live_result result;
     struct einet_error err = {0};
     const int run_rc = run(wl, &arguments, &result, &err);
