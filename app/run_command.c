@@ -23,9 +23,10 @@ struct run_arguments {
 static const char help[] =
     "usage: einet run FILE [--duration D] [--out DIR] [--releases FILE] [--json] [--quiet]\n\n"
     "Run the tasks of a workload file (einet-workload(5)) in real time, then print what was met, missed and\n"
-    "preempted, and how accurate the answers were. jobs.csv, stages.csv, summary.json, summary.txt and workload.yaml\n"
-    "(the file with every default filled in) go to the output folder. SIGINT and SIGTERM end the run early, with every job\n"
-    "answered and all files complete; a second one changes nothing.\n\n"
+    "preempted, and how accurate the answers were. Into the output folder go jobs.csv, stages.csv, summary.json,\n"
+    "summary.txt, run.json (what was run, where and how) and workload.yaml (the file with every default filled in).\n"
+    "SIGINT and SIGTERM end the run early, with every job answered and all files complete; a second one changes\n"
+    "nothing.\n\n"
     "  --duration D   counted duration, with a unit: 10s, 500ms (default: run.duration of the file)\n"
     "  --out DIR      output folder (default: outputs.dir of the file)\n"
     "  --releases FILE  where the releases of tasks with arrival external come from: a file, a named pipe, or - for\n"

@@ -1,5 +1,6 @@
 /* See collector.h: create, add, finish. */
 #include "metrics/collector_state.h"
+#include "metrics/run_json.h"
 #include "metrics/stages_csv.h"
 
 #include "rt/memory.h"
@@ -8,32 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What json_string refuses (text that is not UTF-8) goes in with its foreign bytes as '?'. */
-static json_t *text_json(const char *text)
-{
-    if (text == NULL) {
-        return json_null();
-    }
-    json_t *value = json_string(text);
-    char *ascii = value == NULL ? strdup(text) : NULL;
-    if (ascii != NULL) {
-        for (char *c = ascii; *c != '\0'; c++) {
-            *c = (*c & 0x80) != 0 ? '?' : *c;
-        }
-        value = json_string(ascii);
-        free(ascii);
-    }
-    return value;
-}
-
 static json_t *degraded_json(const struct ei_metrics_run *run)
 {
     json_t *array = json_array();
     int rc = array == NULL ? -1 : 0;
     for (int32_t i = 0; i < run->degraded_count; i++) {
         json_t *object = json_object();
-        rc |= json_object_set_new(object, "reason", text_json(run->degraded[i].reason));
-        rc |= json_object_set_new(object, "fix", text_json(run->degraded[i].fix));
+        rc |= json_object_set_new(object, "reason", ei_json_text(run->degraded[i].reason));
+        rc |= json_object_set_new(object, "fix", ei_json_text(run->degraded[i].fix));
         rc |= json_array_append_new(array, object);
     }
     if (rc != 0) {
@@ -47,13 +30,13 @@ static json_t *machine_json(const struct ei_metrics_machine *machine)
 {
     json_t *object = json_object();
     int rc = object == NULL ? -1 : 0;
-    rc |= json_object_set_new(object, "hostname", text_json(machine->hostname));
-    rc |= json_object_set_new(object, "cpu_model", text_json(machine->cpu_model));
+    rc |= json_object_set_new(object, "hostname", ei_json_text(machine->hostname));
+    rc |= json_object_set_new(object, "cpu_model", ei_json_text(machine->cpu_model));
     rc |= json_object_set_new(object, "cpus", json_integer(machine->cpus));
-    rc |= json_object_set_new(object, "kernel", text_json(machine->kernel));
-    rc |= json_object_set_new(object, "libtorch", text_json(machine->libtorch));
+    rc |= json_object_set_new(object, "kernel", ei_json_text(machine->kernel));
+    rc |= json_object_set_new(object, "libtorch", ei_json_text(machine->libtorch));
     for (int32_t i = 0; i < machine->more_count; i++) {
-        rc |= json_object_set_new(object, machine->more[i].key, text_json(machine->more[i].value));
+        rc |= json_object_set_new(object, machine->more[i].key, ei_json_text(machine->more[i].value));
     }
     if (rc != 0) {
         json_decref(object);
