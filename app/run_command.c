@@ -23,8 +23,8 @@ struct run_arguments {
 static const char help[] =
     "usage: einet run FILE [--duration D] [--out DIR] [--releases FILE] [--json] [--quiet]\n\n"
     "Run the tasks of a workload file (einet-workload(5)) in real time, then print what was met, missed and\n"
-    "preempted, and how accurate the answers were. Into the output folder go jobs.csv, stages.csv, summary.json,\n"
-    "summary.txt, run.json (what was run, where and how) and workload.yaml (the file with every default filled in).\n"
+    "preempted, and how accurate the answers were. Into the output folder go jobs.csv, stages.csv, latency.hlog,\n"
+    "summary.json, summary.txt, run.json (what was run, where and how) and workload.yaml (the file with every default filled in).\n"
     "SIGINT and SIGTERM end the run early, with every job answered and all files complete; a second one changes\n"
     "nothing.\n\n"
     "  --duration D   counted duration, with a unit: 10s, 500ms (default: run.duration of the file)\n"

@@ -39,7 +39,7 @@ static const char help[] =
     "  --cpus N       CPUs of the modelled machine, 1 to 64 (default: as many as the file names, at least 2)\n"
     "  --releases CSV when tasks with arrival external are released: jobs.csv of an earlier run, or a file with the\n"
     "                 columns task and release_ns (or _us, _ms, _s), in any order\n"
-    "  --out DIR      write jobs.csv, stages.csv, summary.json, summary.txt and run.json there (default: no files)\n"
+    "  --out DIR      write the files of einet run there, but workload.yaml (default: no files)\n"
     "  --json         print summary.json on standard output in place of the table\n\n"
     "A sweep simulates the file with each of the values, several --sweep each combination of them, and prints CSV: a\n"
     "line per point and task. Results do not depend on the number of workers.\n\n"

@@ -98,6 +98,21 @@ static int init_task(struct ei_metrics_task_state *state, const struct ei_metric
     return 0;
 }
 
+/* A histogram for each CPU of the tasks: there a probe may run. */
+static int init_noise(struct ei_collector *collector, const struct ei_cpuset *cpus)
+{
+    collector->cpu_noise = calloc((size_t)ei_cpuset_count(cpus) + 1, sizeof *collector->cpu_noise);
+    if (collector->cpu_noise == NULL) {
+        return -ENOMEM;
+    }
+    for (int cpu = ei_cpuset_next(cpus, 0); cpu >= 0; cpu = ei_cpuset_next(cpus, cpu + 1)) {
+        struct ei_cpu_noise *noise = &collector->cpu_noise[collector->cpu_noise_count++];
+        noise->cpu = cpu;
+        ei_histogram_init(&noise->lateness);
+    }
+    return 0;
+}
+
 static int init_tasks(struct ei_collector *collector, const struct ei_metrics_task *tasks, int32_t n)
 {
     struct ei_cpuset cpus = {0};
@@ -120,6 +135,9 @@ static int init_tasks(struct ei_collector *collector, const struct ei_metrics_ta
         ei_activity_history_init(&collector->activities, n, slots_max, EI_METRICS_ACTIVITIES_KEPT) != 0) {
         return -ENOMEM;
     }
+    if (collector->has_hlog && init_noise(collector, &cpus) != 0) {
+        return -ENOMEM;
+    }
     return ei_gap_history_init(&collector->gaps, &cpus, EI_METRICS_GAPS_KEPT);
 }
 
@@ -134,6 +152,8 @@ static int init_memory(struct ei_collector *collector, const struct ei_metrics_r
     collector->planned_ns = run->duration_ns;
     collector->warmup_ns = run->warmup_ns;
     collector->has_activities = run->has_activities;
+    collector->has_hlog = run->has_hlog && out_dir != NULL;
+    collector->started_s = run->started_s;
     collector->machine = machine_json(&run->machine);
     collector->degraded = degraded_json(run);
     collector->out_dir = out_dir != NULL ? strdup(out_dir) : NULL;
@@ -246,6 +266,7 @@ void ei_collector_destroy(struct ei_collector *collector)
         free(collector->lanes[i]);
     }
     free(collector->lanes);
+    free(collector->cpu_noise);
     free(collector->tasks);
     ei_gap_history_fini(&collector->gaps);
     ei_activity_history_fini(&collector->activities);
@@ -506,6 +527,11 @@ static void add_wakeup(struct ei_collector *collector, const struct ei_gap_recor
     }
     collector->wakeups++;
     ei_histogram_record(&collector->lateness, late_ns);
+    for (int32_t i = 0; i < collector->cpu_noise_count; i++) {
+        if (collector->cpu_noise[i].cpu == gap->cpu) {
+            ei_histogram_record(&collector->cpu_noise[i].lateness, late_ns);
+        }
+    }
     if (is_gap) {
         collector->gap_count++;
         collector->gap_total_ns += late_ns;

@@ -112,6 +112,7 @@ static const struct ei_word input_words[] = {
 static const struct ei_word split_words[] = {{"test", EI_SPLIT_TEST}, {"train", EI_SPLIT_TRAIN}, END};
 static const struct ei_word stage_words[] = {{"cpu", EI_SPEC_STAGE_CPU}, {"nn", EI_SPEC_STAGE_NN}, END};
 static const struct ei_word jobs_words[] = {{"csv", EI_SPEC_JOBS_CSV}, {"none", EI_SPEC_JOBS_NONE}, END};
+static const struct ei_word hist_words[] = {{"hlog", EI_SPEC_HIST_HLOG}, {"none", EI_SPEC_HIST_NONE}, END};
 static const struct ei_word stages_words[] = {{"csv", EI_SPEC_STAGES_CSV}, {"none", EI_SPEC_STAGES_NONE}, END};
 
 const struct ei_word ei_op_words[] = {{"decode", EI_SPEC_OP_DECODE},           {"resize", EI_SPEC_OP_RESIZE},
@@ -460,7 +461,9 @@ const struct ei_field ei_fields[] = {
      .doc = "Whether a line per job is written to jobs.csv."},
     {OUTPUTS_AT(stages), .key = "stages", .type = EI_FIELD_WORD, .words = stages_words, .default_text = "csv",
      .doc = "Whether a line per stage and per network block is written to stages.csv."},
-    ABSENT(OUTPUTS, "hist"), ABSENT(OUTPUTS, "trace"), ABSENT(OUTPUTS, "metrics"),
+    {OUTPUTS_AT(hist), .key = "hist", .type = EI_FIELD_WORD, .words = hist_words, .default_text = "hlog",
+     .doc = "Whether the histograms of the run are written to latency.hlog."},
+    ABSENT(OUTPUTS, "trace"), ABSENT(OUTPUTS, "metrics"),
 };
 /* clang-format on */
 
