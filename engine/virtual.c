@@ -2,6 +2,7 @@
 #include "engine/virtual.h"
 
 #include "engine/load_reserve.h"
+#include "engine/manifest.h"
 #include "engine/virtual_report.h"
 #include "engine/virtual_state.h"
 #include "rt/memory.h"
@@ -635,6 +636,9 @@ int ei_virtual_run(const struct ei_workload *wl, const struct ei_virtual_options
     if (rc == 0) {
         rc = ei_virtual_create_collector(&v->run, v->cpus.cpu_count, options->out_dir, &v->collector, err);
     }
+    if (rc == 0 && options->out_dir != NULL) {
+        rc = ei_run_write_manifest(&v->run, v->collector, options->out_dir, NULL, err);
+    }
     if (rc == 0) {
         rc = ei_run_attach_trace(&v->run, options->out_dir, false, v->collector, err);
     }
@@ -644,6 +648,9 @@ int ei_virtual_run(const struct ei_workload *wl, const struct ei_virtual_options
     }
     if (rc == 0) {
         rc = finish(v, out, err);
+    }
+    if (rc == 0 && options->out_dir != NULL) {
+        rc = ei_run_write_manifest(&v->run, v->collector, options->out_dir, out, err);
     }
     if (rc < 0) {
         ei_collector_destroy(v->collector);

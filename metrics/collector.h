@@ -99,6 +99,8 @@ struct ei_metrics_run {
     struct ei_metrics_machine machine;
     const char *const *lanes; /* names; for stages.csv */
     int32_t lane_count;
+    double started_s;    /* time of day, for latency.hlog; 0 = virtual */
+    bool has_hlog;       /* write latency.hlog at the end */
     bool has_stages_csv; /* EI_RECORD_STAGE and EI_RECORD_BLOCK will come, and are written to stages.csv */
     bool has_writers;    /* real time: threads of their own write jobs.csv and stages.csv, see metrics/line_file.h */
     struct ei_cpuset writer_cpus; /* of these; empty = the caller's */

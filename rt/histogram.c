@@ -54,6 +54,21 @@ void ei_histogram_record(struct ei_histogram *histogram, int64_t value_ns)
     histogram->buckets[bucket_of(value_ns)]++;
 }
 
+void ei_histogram_record_many(struct ei_histogram *histogram, int64_t value_ns, uint64_t times)
+{
+    if (times == 0) {
+        return;
+    }
+    const bool is_below = value_ns<0, is_above = value_ns> EI_HISTOGRAM_MAX_NS;
+    const int64_t kept_ns = is_below ? 0 : is_above ? EI_HISTOGRAM_MAX_NS : value_ns;
+    ei_histogram_record(histogram, value_ns);
+    histogram->below_count += is_below ? times - 1 : 0;
+    histogram->above_count += is_above ? times - 1 : 0;
+    histogram->count += times - 1;
+    histogram->sum_ns += (double)kept_ns * (double)(times - 1);
+    histogram->buckets[bucket_of(kept_ns)] += times - 1;
+}
+
 void ei_histogram_merge(struct ei_histogram *histogram, const struct ei_histogram *other)
 {
     histogram->count += other->count;

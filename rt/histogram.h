@@ -33,6 +33,9 @@ void ei_histogram_init(struct ei_histogram *histogram);
 /* Count one value; see below_count and above_count for what is out of range. */
 EINET_RT void ei_histogram_record(struct ei_histogram *histogram, int64_t value_ns);
 
+/* Count a value so many times. */
+void ei_histogram_record_many(struct ei_histogram *histogram, int64_t value_ns, uint64_t times);
+
 /* Add all of other; the same as having recorded its values here. */
 void ei_histogram_merge(struct ei_histogram *histogram, const struct ei_histogram *other);
 

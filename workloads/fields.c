@@ -112,6 +112,7 @@ static const struct ei_word input_words[] = {
 static const struct ei_word split_words[] = {{"test", EI_SPLIT_TEST}, {"train", EI_SPLIT_TRAIN}, END};
 static const struct ei_word stage_words[] = {{"cpu", EI_SPEC_STAGE_CPU}, {"nn", EI_SPEC_STAGE_NN}, END};
 static const struct ei_word jobs_words[] = {{"csv", EI_SPEC_JOBS_CSV}, {"none", EI_SPEC_JOBS_NONE}, END};
+static const struct ei_word hist_words[] = {{"hlog", EI_SPEC_HIST_HLOG}, {"none", EI_SPEC_HIST_NONE}, END};
 static const struct ei_word trace_words[] = {{"none", EI_SPEC_TRACE_NONE}, {"perfetto", EI_SPEC_TRACE_PERFETTO}, END};
 static const struct ei_word trace_format_words[] = {{"perfetto", EI_SPEC_TRACE_PERFETTO}, END};
 static const struct ei_word save_words[] = {{"always", EI_SPEC_SAVE_ALWAYS}, {"miss", EI_SPEC_SAVE_MISS}, END};
@@ -465,6 +466,8 @@ const struct ei_field ei_fields[] = {
      .doc = "Whether a line per job is written to jobs.csv."},
     {OUTPUTS_AT(stages), .key = "stages", .type = EI_FIELD_WORD, .words = stages_words, .default_text = "csv",
      .doc = "Whether a line per stage and per network block is written to stages.csv."},
+    {OUTPUTS_AT(hist), .key = "hist", .type = EI_FIELD_WORD, .words = hist_words, .default_text = "hlog",
+     .doc = "Whether the histograms of the run are written to latency.hlog."},
     {OUTPUTS_AT(trace), .key = "trace", .type = EI_FIELD_TRACE, .words = trace_words, .child = EI_CONTEXT_TRACE,
      .default_text = "none",
      .doc = "A timeline of jobs, stages, blocks, exits and preemptions for Perfetto (ui.perfetto.dev): of the whole run "
@@ -473,7 +476,6 @@ const struct ei_field ei_fields[] = {
      .doc = "Where einet run serves its live figures over HTTP, as text for Prometheus under /metrics and a word under "
             "/healthz: an address of this machine alone with a port, such as \"127.0.0.1:9464\"; port 0 takes any that "
             "is free, and the run says which."},
-    ABSENT(OUTPUTS, "hist"),
 
     {TRACE_AT(format), .key = "format", .type = EI_FIELD_WORD, .words = trace_format_words, .default_text = "perfetto",
      .doc = "Of the file."},

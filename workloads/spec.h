@@ -324,6 +324,7 @@ struct ei_task_spec {
 
 enum ei_spec_jobs { EI_SPEC_JOBS_CSV, EI_SPEC_JOBS_NONE };
 enum ei_spec_stages { EI_SPEC_STAGES_CSV, EI_SPEC_STAGES_NONE };
+enum ei_spec_hist { EI_SPEC_HIST_HLOG, EI_SPEC_HIST_NONE };
 
 enum ei_spec_trace { EI_SPEC_TRACE_NONE, EI_SPEC_TRACE_PERFETTO };
 enum ei_spec_save { EI_SPEC_SAVE_ALWAYS, EI_SPEC_SAVE_MISS };
@@ -339,6 +340,7 @@ struct ei_outputs_spec {
                                  */
     enum ei_spec_jobs jobs;
     enum ei_spec_stages stages;
+    enum ei_spec_hist hist;
     struct ei_trace_spec trace;
     char metrics[EI_SPEC_PATH_MAX]; /* ADDRESS:PORT of this machine alone; "" = none */
 };

@@ -63,6 +63,7 @@ EI_TEST(spec_defaults_of_the_smallest_file)
     EI_EQ(wl->outputs.trace.format, EI_SPEC_TRACE_NONE);
     EI_EQ(wl->outputs.stages, EI_SPEC_STAGES_CSV);
     EI_STREQ(wl->outputs.metrics, "");
+    EI_EQ(wl->outputs.hist, EI_SPEC_HIST_HLOG);
     ei_workload_destroy(wl);
 }
 
@@ -223,6 +224,7 @@ EI_TEST(spec_holds_every_value_of_the_fullest_file)
     EI_EQ(wl->outputs.trace.save_on, EI_SPEC_SAVE_MISS);
     EI_EQ(wl->outputs.stages, EI_SPEC_STAGES_NONE);
     EI_STREQ(wl->outputs.metrics, "127.0.0.1:9464");
+    EI_EQ(wl->outputs.hist, EI_SPEC_HIST_NONE);
     ei_workload_destroy(wl);
 }
 
