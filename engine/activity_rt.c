@@ -12,6 +12,16 @@ static int64_t thread_cpu_ns(void)
     return (int64_t)ts.tv_sec * EI_NS_PER_S + ts.tv_nsec;
 }
 
+void ei_activity_rest(struct ei_job_slot *slot)
+{
+    slot->activity.cpu_clock_ns = thread_cpu_ns();
+}
+
+void ei_activity_first(struct ei_job_slot *slot, int64_t start_ns)
+{
+    slot->activity.start_ns = start_ns;
+}
+
 void ei_activity_begin(struct ei_job_slot *slot, int64_t start_ns)
 {
     slot->activity = (struct ei_activity){.start_ns = start_ns, .cpu_clock_ns = thread_cpu_ns()};

@@ -2,8 +2,10 @@
  * processor time that it got in them. Each stretch becomes a record, from which the collector finds who delayed whom
  * (metrics/causes.h).
  *
- * A stretch ends before the lane is given away, so that its record is there before the job that gets the lane can end.
- * Thread: the job thread. Real-time safe; reads CLOCK_THREAD_CPUTIME_ID, a system call that neither waits nor locks.
+ * A stretch ends before the lane is given to another job, so that its record is there before that job can end.
+ * Thread: the job thread. Real-time safe; reads CLOCK_THREAD_CPUTIME_ID, a system call that neither waits nor locks,
+ * but costs more than all else here: so a job's first stretch begins with what the thread read before it went to wait
+ * for it, and what that wait itself costs, 2 to 3 us, counts as the job's.
  */
 #ifndef ENGINE_ACTIVITY_RT_H
 #define ENGINE_ACTIVITY_RT_H
@@ -18,7 +20,11 @@ struct ei_activity {
     int64_t cpu_clock_ns; /* the thread's processor time at its start */
 };
 
-/* The job wants the processor since start_ns and has got it now. */
+/* The thread goes to wait for its next job, or may: its processor time from here on is that job's. */
+EINET_RT void ei_activity_rest(struct ei_job_slot *slot);
+/* The thread's next job wants the processor since start_ns and has got it now. */
+EINET_RT void ei_activity_first(struct ei_job_slot *slot, int64_t start_ns);
+/* The same of the job that runs, after it has waited. */
 EINET_RT void ei_activity_begin(struct ei_job_slot *slot, int64_t start_ns);
 /* The stretch ends at now_ns. The next one has begun, unless the job waits: then ei_activity_begin says when. */
 EINET_RT void ei_activity_cut(struct ei_job_slot *slot, int64_t now_ns);

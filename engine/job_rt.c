@@ -259,7 +259,7 @@ void ei_job_run(struct ei_job_slot *slot, struct ei_release release, int64_t awa
     slot->record.slot = (uint8_t)(slot->idx - slot->task->slots->idx);
     slot->record.awake_ns = awake_ns;
     slot->record.ready_ns = slot->ready_ns;
-    ei_activity_begin(slot, slot->ready_ns);
+    ei_activity_first(slot, slot->ready_ns);
     slot->record.outcome = EI_JOB_COMPLETED;
     slot->record.cause = EI_CAUSE_PLAN_DONE;
     ei_course_job_begin(slot);

@@ -273,9 +273,20 @@ static int run_blocks(struct ei_job_slot *slot, struct ei_course *course, bool *
     return rc;
 }
 
-int ei_job_run_network(struct ei_job_slot *slot)
+/* Give the lane back; the stretch of activity ends before that when somebody gets it, or may overtake this job behind
+ * it. Returns who got it. */
+static int32_t leave_lane(struct ei_job_slot *slot, bool is_preempted)
 {
     struct ei_task_network *nn = &slot->task->nn;
+    if (nn->is_gated && slot->task->slot_count == 1 && ei_gate_release_alone(nn->gate, &slot->seat)) {
+        return EI_LANE_NOBODY;
+    }
+    ei_activity_cut(slot, ei_mono_now().ns);
+    return nn->is_gated ? ei_gate_release(nn->gate, &slot->seat, ei_mono_now().ns, is_preempted) : EI_LANE_NOBODY;
+}
+
+int ei_job_run_network(struct ei_job_slot *slot)
+{
     struct ei_course course = {0};
     if (must_move(slot, EINET_E_BACKEND)) { /* another task has found out */
         ei_task_take_spare(slot->task, slot->record.job_idx, ei_mono_now().ns);
@@ -287,9 +298,7 @@ int ei_job_run_network(struct ei_job_slot *slot)
     if (owes_preemption_record) { /* nothing was planned: the lane was taken for no block */
         push_preemption(slot, ei_mono_now().ns);
     }
-    ei_activity_cut(slot, ei_mono_now().ns);
-    const int32_t next =
-        nn->is_gated ? ei_gate_release(nn->gate, &slot->seat, ei_mono_now().ns, course.is_preempted) : EI_LANE_NOBODY;
+    const int32_t next = leave_lane(slot, course.is_preempted);
     ei_network_end(ei_task_running(slot->task));
     ei_course_end(slot, &course, next, ended_ns, ei_mono_now().ns);
     if (rc == 0 && slot->record.exit_idx >= 0 && slot->record.outcome != EI_JOB_ABORTED) {
