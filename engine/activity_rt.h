@@ -4,13 +4,14 @@
  *
  * A stretch ends before the lane is given to another job, so that its record is there before that job can end.
  * Thread: the job thread. Real-time safe; reads CLOCK_THREAD_CPUTIME_ID, a system call that neither waits nor locks,
- * but costs more than all else here: so a job's first stretch begins with what the thread read before it went to wait
- * for it, and what that wait itself costs, 2 to 3 us, counts as the job's.
+ * but costs more than all else here: so a job's first stretch begins with what the thread read at the end of the last
+ * one, or before it last went to sleep; what that itself costs, 2 to 3 us, counts as the job's.
  */
 #ifndef ENGINE_ACTIVITY_RT_H
 #define ENGINE_ACTIVITY_RT_H
 
 #include <einet/attributes.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct ei_job_slot;
@@ -18,6 +19,7 @@ struct ei_job_slot;
 struct ei_activity {
     int64_t start_ns;
     int64_t cpu_clock_ns; /* the thread's processor time at its start */
+    bool is_job_over;     /* cpu_clock_ns is of the end of the last job */
 };
 
 /* The thread goes to wait for its next job, or may: its processor time from here on is that job's. */

@@ -214,6 +214,9 @@ EINET_RT uint64_t ei_plan_labels_best(const struct ei_plan_problem *problem, boo
         return 0;
     }
     begin_search(&s, problem, has_tables, ws);
+    if (s.best >= s.suffix_score[problem->first_exit]) {
+        return s.best_mask; /* no plan has more than the highest score */
+    }
     for (int32_t j = problem->first_exit; j < problem->exits; j++) {
         visit(&s, j);
     }
