@@ -109,6 +109,9 @@ static int run_block(struct ei_job_slot *slot, struct ei_step step)
 static int run_conv(struct ei_job_slot *slot, struct ei_course *course, int32_t k)
 {
     int rc = run_block(slot, (struct ei_step){.kind = EI_STEP_CONV, .idx = k});
+    if (rc == 0 && slot->task->run->is_recording_stages) {
+        ei_block_record_push(slot, course->step, course->block_start_ns, ei_mono_now().ns, 0.0f);
+    }
     if (rc == 0) {
         rc = ei_course_conv_done(slot, course, k);
     }
@@ -126,6 +129,9 @@ static int run_branch(struct ei_job_slot *slot, struct ei_course *course, int32_
         return rc;
     }
     const float confidence = publish(slot, k);
+    if (slot->task->run->is_recording_stages) {
+        ei_block_record_push(slot, course->step, course->block_start_ns, slot->record.answer_ns, confidence);
+    }
     const int64_t now_ns = ei_mono_now().ns;
     rc = ei_course_branch_done(slot, course, k, confidence, now_ns);
     if (rc == 0 && is_replan_overlapped(slot)) {
@@ -273,15 +279,22 @@ static int run_blocks(struct ei_job_slot *slot, struct ei_course *course, bool *
     return rc;
 }
 
-/* Give the lane back; the stretch of activity ends before that when somebody gets it, or may overtake this job behind
- * it. Returns who got it. */
-static int32_t leave_lane(struct ei_job_slot *slot, bool is_preempted)
+/* Give the lane back after blocks that ended at ended_ns; the stretch of activity ends before that when somebody gets
+ * it, or may overtake this job behind it. The stage's record wants the thread's clock, which that cut reads, or that of
+ * the job's end when no stage comes between. Returns who got the lane. */
+static int32_t leave_lane(struct ei_job_slot *slot, int64_t ended_ns, bool is_preempted)
 {
     struct ei_task_network *nn = &slot->task->nn;
-    if (nn->is_gated && slot->task->slot_count == 1 && ei_gate_release_alone(nn->gate, &slot->seat)) {
+    const bool is_recording = slot->task->run->is_recording_stages;
+    const bool needs_clock = is_recording && slot->stage.stage_idx + 1 < slot->task->spec->stage_count;
+    if (nn->is_gated && slot->task->slot_count == 1 && !needs_clock && ei_gate_release_alone(nn->gate, &slot->seat)) {
+        slot->mark.ended_ns = is_recording ? ended_ns : 0;
         return EI_LANE_NOBODY;
     }
     ei_activity_cut(slot, ei_mono_now().ns);
+    if (is_recording) {
+        ei_stage_record_push(slot, slot->stage.stage_idx, ended_ns, slot->activity.cpu_clock_ns);
+    }
     return nn->is_gated ? ei_gate_release(nn->gate, &slot->seat, ei_mono_now().ns, is_preempted) : EI_LANE_NOBODY;
 }
 
@@ -292,13 +305,16 @@ int ei_job_run_network(struct ei_job_slot *slot)
         ei_task_take_spare(slot->task, slot->record.job_idx, ei_mono_now().ns);
     }
     take_lane(slot, ei_mono_now().ns);
+    if (slot->task->run->is_recording_stages) {
+        slot->mark.start_ns = ei_mono_now().ns;
+    }
     bool owes_preemption_record = slot->seat.victim_task_idx >= 0;
     const int rc = run_blocks(slot, &course, &owes_preemption_record);
     const int64_t ended_ns = ei_mono_now().ns;
     if (owes_preemption_record) { /* nothing was planned: the lane was taken for no block */
         push_preemption(slot, ei_mono_now().ns);
     }
-    const int32_t next = leave_lane(slot, course.is_preempted);
+    const int32_t next = leave_lane(slot, ended_ns, course.is_preempted);
     ei_network_end(ei_task_running(slot->task));
     ei_course_end(slot, &course, next, ended_ns, ei_mono_now().ns);
     if (rc == 0 && slot->record.exit_idx >= 0 && slot->record.outcome != EI_JOB_ABORTED) {
