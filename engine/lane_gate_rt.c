@@ -170,3 +170,18 @@ int32_t ei_gate_release(struct ei_lane_gate *gate, struct ei_gate_seat *seat, in
     (void)ei_handoff_release(&gate->guard, granted, &seat->boost);
     return next;
 }
+
+bool ei_gate_release_alone(struct ei_lane_gate *gate, struct ei_gate_seat *seat)
+{
+    ei_handoff_guard_lock(&gate->guard);
+    const bool is_alone = gate->arbiter.waiting == 0 &&
+                          atomic_load_explicit(&seat->top_priority, memory_order_relaxed) <= seat->claim.priority;
+    if (!is_alone) {
+        ei_handoff_guard_unlock(&gate->guard);
+        return false;
+    }
+    (void)ei_lane_release(&gate->arbiter);
+    publish_waiting(gate);
+    (void)ei_handoff_release(&gate->guard, NULL, &seat->boost);
+    return true;
+}

@@ -279,9 +279,27 @@ static int run_blocks(struct ei_job_slot *slot, struct ei_course *course, bool *
     return rc;
 }
 
-int ei_job_run_network(struct ei_job_slot *slot)
+/* Give the lane back after blocks that ended at ended_ns; the stretch of activity ends before that when somebody gets
+ * it, or may overtake this job behind it. The stage's record wants the thread's clock, which that cut reads, or that of
+ * the job's end when no stage comes between. Returns who got the lane. */
+static int32_t leave_lane(struct ei_job_slot *slot, int64_t ended_ns, bool is_preempted)
 {
     struct ei_task_network *nn = &slot->task->nn;
+    const bool is_recording = slot->task->run->is_recording_stages;
+    const bool needs_clock = is_recording && slot->stage.stage_idx + 1 < slot->task->spec->stage_count;
+    if (nn->is_gated && slot->task->slot_count == 1 && !needs_clock && ei_gate_release_alone(nn->gate, &slot->seat)) {
+        slot->mark.ended_ns = is_recording ? ended_ns : 0;
+        return EI_LANE_NOBODY;
+    }
+    ei_activity_cut(slot, ei_mono_now().ns);
+    if (is_recording) {
+        ei_stage_record_push(slot, slot->stage.stage_idx, ended_ns, slot->activity.cpu_clock_ns);
+    }
+    return nn->is_gated ? ei_gate_release(nn->gate, &slot->seat, ei_mono_now().ns, is_preempted) : EI_LANE_NOBODY;
+}
+
+int ei_job_run_network(struct ei_job_slot *slot)
+{
     struct ei_course course = {0};
     if (must_move(slot, EINET_E_BACKEND)) { /* another task has found out */
         ei_task_take_spare(slot->task, slot->record.job_idx, ei_mono_now().ns);
@@ -296,12 +314,7 @@ int ei_job_run_network(struct ei_job_slot *slot)
     if (owes_preemption_record) { /* nothing was planned: the lane was taken for no block */
         push_preemption(slot, ei_mono_now().ns);
     }
-    ei_activity_cut(slot, ei_mono_now().ns);
-    if (slot->task->run->is_recording_stages) {
-        ei_stage_record_push(slot, slot->stage.stage_idx, ended_ns, slot->activity.cpu_clock_ns);
-    }
-    const int32_t next =
-        nn->is_gated ? ei_gate_release(nn->gate, &slot->seat, ei_mono_now().ns, course.is_preempted) : EI_LANE_NOBODY;
+    const int32_t next = leave_lane(slot, ended_ns, course.is_preempted);
     ei_network_end(ei_task_running(slot->task));
     ei_course_end(slot, &course, next, ended_ns, ei_mono_now().ns);
     if (rc == 0 && slot->record.exit_idx >= 0 && slot->record.outcome != EI_JOB_ABORTED) {

@@ -198,6 +198,7 @@ int ei_task_complete_planning(struct ei_live_task *task, struct einet_error *err
                                         task->spec->planner.exit_time.word != EI_SPEC_EXIT_TIME_UNIFORM;
     const int rc =
         planning->predictor != NULL ? ei_elastic_config_predict(&task->nn.elastic, planning->predictor, err) : 0;
+    (void)ei_elastic_config_settle(&task->nn.elastic, &task->nn.ws); /* what it cannot plan no job of it can */
     describe(task);
     return rc;
 }

@@ -229,4 +229,27 @@ EI_TEST(gate_by_deadline_boosts_whom_it_grants)
     ei_gate_fini(&play.gate);
 }
 
+/* Who leaves alone must see a waiter that came in the last moment, and that its priority was asked for. */
+EI_TEST(gate_is_left_alone_only_when_nobody_waits)
+{
+    struct ei_lane_gate gate;
+    struct ei_gate_seat low, high;
+    EI_REQUIRE(ei_gate_init(&gate, EI_LANE_BY_PRIORITY, NULL) == 0);
+    ei_gate_seat_init(&gate, &low, 0, 20);
+    ei_gate_seat_init(&gate, &high, 1, 40);
+    EI_TRUE(ei_gate_request(&gate, &low, 0, INT64_MAX, 1));
+    EI_TRUE(ei_gate_release_alone(&gate, &low));
+    EI_TRUE(ei_gate_request(&gate, &low, 1, INT64_MAX, 2)); /* it was free */
+    EI_TRUE(!ei_gate_request(&gate, &high, 0, INT64_MAX, 3));
+    EI_TRUE(!ei_gate_release_alone(&gate, &low));
+    EI_TRUE(ei_gate_is_higher_waiting(&gate));
+    EI_EQ(ei_gate_release(&gate, &low, 4, false), 1); /* it was still held */
+    EI_TRUE(ei_gate_release_alone(&gate, &high));
+    EI_TRUE(ei_gate_request(&gate, &low, 2, INT64_MAX, 5));
+    atomic_store(&low.top_priority, 40);
+    EI_TRUE(!ei_gate_release_alone(&gate, &low)); /* the stretch that it ran at that has to be written down */
+    EI_EQ(ei_gate_release(&gate, &low, 6, false), EI_LANE_NOBODY);
+    ei_gate_fini(&gate);
+}
+
 EI_MAIN()
