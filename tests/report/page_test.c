@@ -103,7 +103,7 @@ static size_t data_bytes(int32_t count)
 
 EI_TEST(a_page_does_not_grow_with_the_number_of_jobs)
 {
-    const size_t few = data_bytes(20000), many = data_bytes(200000);
+    const size_t few = data_bytes(8000), many = data_bytes(80000);
     EI_IN(many, 1000, 250000);
     EI_IN((double)many / (double)few, 0.5, 1.5);
 }
