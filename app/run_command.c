@@ -110,7 +110,7 @@ static int report(const struct run_arguments *arguments, struct ei_live_result *
     }
     const int status = einet_report_result("run", result, arguments->is_json);
     if (!arguments->is_json) {
-        printf("files in %s\n", result->out_dir);
+        printf("files in %s; to look at them: einet report %s\n", result->out_dir, result->out_dir);
     }
     return status;
 }

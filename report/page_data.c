@@ -2,6 +2,7 @@
 #include "report/page_data.h"
 
 #include "metrics/outcomes.h"
+#include "report/assumed.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -114,7 +115,7 @@ static json_t *windows(const struct ei_report_task *task, int32_t count)
     return all;
 }
 
-/* "search exact, exit time uniform, ..." says the source of S; of uniform alone that is all there is to know. */
+/* "search exact, exit time uniform, ..." says the source of S. */
 static json_t *assumed(const struct ei_report_task *task)
 {
     static const char mark[] = "exit time ";
@@ -151,6 +152,7 @@ static json_t *task_data(const struct ei_report_run *run, const struct ei_report
     set(data, "summary", json_incref(task->summary));
     if (task->exit_count > 0) {
         set(data, "assumed", assumed(task));
+        set(data, "assumed_rate_hz", json_real(ei_report_assumed_rate_hz(run->run, task->name)));
         set(data, "exit_shares", exit_shares(task));
     }
     if (!run->has_jobs) {

@@ -79,7 +79,7 @@ function curveChart(root, width, options) {
   const y = options.isLog ? logarithmic(options.low, 1, bottom, PAD.top) : linear(0, 1, bottom, PAD.top);
   const yTicks = options.isLog ? logTicks(options.low, 1, 5).filter(t => Math.abs(Math.log10(t) - Math.round(Math.log10(t))) < 1e-6) : [0, 0.25, 0.5, 0.75, 1];
   const xTicks = options.isLog ? logTicks(options.from, options.to, Math.floor(width / 62)) : roundTicks(options.from, options.to, Math.floor(width / 75));
-  frame(root, width, height, x, xTicks, duration, y, yTicks, share => share >= 1e-4 ? percent(share) : share.toExponential(0));
+  frame(root, width, height, x, xTicks, duration, y, yTicks, share => share === 0 || share >= 1e-4 ? percent(share) : share.toExponential(0));
   if (options.deadline > 0 && options.deadline <= options.to) {
     if (options.markLate) root.append(svg('rect', { class: 'late', x: x(options.deadline), y: PAD.top - 4, width: Math.max(0, right - x(options.deadline)), height: bottom - PAD.top + 4 }));
     deadlineLine(root, x(options.deadline), width, height, 'D ' + duration(options.deadline));

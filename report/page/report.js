@@ -160,23 +160,31 @@ function exitsFigure(data) {
 
 function stopsFigure(data) {
   const id = 'stops', title = 'When jobs were forced to end, and what the planner assumed';
-  const what = 'The chance that a job has not been stopped by a preemption, its deadline, the load cap or an overrun by a time since its release, as the run showed it (Kaplan and Meier: jobs that ended by themselves count up to then). ';
+  const what = 'The chance that a job has not been stopped by a preemption, its deadline, the load cap or an overrun by a time since its release, as the run showed it (Kaplan and Meier: jobs that ended by themselves count up to then). Dashed: the S that the planner assumed, from the release to the deadline. ';
   if (!data.has_jobs) return figure({ id, title, what, none: NO_JOBS });
   const shown = task => task.survival !== undefined && task.ended_by_ns > 0;
   if (!data.tasks.some(shown)) return figure({ id, title, what, none: 'No task of this run has a network.' });
-  const isKnown = task => task.assumed === 'uniform' && task.summary.deadline_ns > 0;
+  /* S from the release on, up to the deadline: 100 points of it, or none where no file tells it. */
+  const assumedCurve = (task, to) => {
+    const deadline = task.summary.deadline_ns, end = deadline || to;
+    const at = { uniform: share => 1 - share, exponential: share => Math.exp(-task.assumed_rate_hz * share * end / 1e9) }[task.assumed];
+    if (!at || (task.assumed === 'uniform' ? !deadline : !(task.assumed_rate_hz > 0))) return null;
+    const points = Array.from({ length: 101 }, (_, i) => [i / 100 * end, at(i / 100)]);
+    return deadline ? points.concat([[end, 0]]) : points;
+  };
+  const isKnown = task => assumedCurve(task, 1) !== null;
   const sources = [...new Set(data.tasks.filter(shown).filter(t => !isKnown(t)).map(t => t.assumed || 'unknown'))];
-  const missing = sources.length > 0 ? `What the planner assumed (S) is not drawn where no file of the folder tells it: exit time ${sources.join(', ')} is worked out for each job anew or kept elsewhere, so only what was observed is shown.` : 'The dashed line is the planner\u2019s S: uniform until the deadline.';
+  const missing = sources.length > 0 ? `S is missing where no file of the folder tells it: exit time ${sources.join(', ')} is worked out for each job anew or kept elsewhere, so only what was observed is shown.` : '';
   return figure({
     id, title, what: what + missing,
     body: [panels(data, shown, task => count(task.stops) + ' stops' + (task.assumed ? ', S: ' + task.assumed : ''), (root, width, task, colour) => {
       const t = task.summary, to = timesEnd(task);
       const curves = [{ points: task.survival, startY: 1, colour, endX: Math.min(to, task.ended_by_ns) }];
-      const line = Array.from({ length: 101 }, (_, i) => [i / 100 * t.deadline_ns, 1 - i / 100]);
-      if (isKnown(task)) curves.push({ points: line, startY: 1, colour: 'var(--ink)', cls: 'second' });
+      const line = assumedCurve(task, to);
+      if (line) curves.push({ points: line, startY: 1, colour: 'var(--ink)', cls: 'second' });
       return curveChart(root, width, {
         from: 0, to, deadline: t.deadline_ns, curves,
-        describe: at => [t.name + ', ' + duration(at) + ' after the release', percent(valueAt(task.survival, at, 1)) + ' not stopped', ...(isKnown(task) ? ['planner: ' + percent(valueAt(line, at, 1))] : [])],
+        describe: at => [t.name + ', ' + duration(at) + ' after the release', percent(valueAt(task.survival, at, 1)) + ' not stopped', ...(line ? ['planner: ' + percent(valueAt(line, at, 1))] : [])],
       });
     })],
     table: { head: ['Task', 'Stops', 'Planner assumed'], left: [2], rows: data.tasks.filter(shown).map(t => [t.summary.name, count(t.stops), t.assumed || '-']) },

@@ -182,6 +182,13 @@ function widest(timeline) {
   return Math.min(6000, Math.max(720, 15 * Math.max(...jobs.values())));
 }
 
+/* What to scroll to first: the middle, where the worst job is, or the end of one that lasted very long. */
+function centreOf(timeline) {
+  const worst = timeline.worst;
+  if (!(worst.finish > 3 * worst.deadline)) return 0.5;
+  return (worst.release + worst.finish - timeline.from) / (timeline.to - timeline.from);
+}
+
 function timelineFigure(data) {
   const timeline = data.timeline && { ...data.timeline, has_stages: data.timeline.spans.length > 0 }, id = 'timeline', title = 'The schedule around the worst job';
   if (!data.has_jobs) return figure({ id, title, what: 'What ran when.', none: NO_JOBS });
@@ -202,7 +209,7 @@ function timelineFigure(data) {
   entries.push([() => [arrow(8, 12, 0, '', 'var(--soft)')], 'release'], [() => [arrow(8, 0, 12, '', 'var(--bad)')], 'deadline']);
   return figure({
     id, title, what,
-    body: [legend(entries), drawing(title, (root, width) => drawTimeline(root, width, data, timeline), widest(timeline), 0.5)],
+    body: [legend(entries), drawing(title, (root, width) => drawTimeline(root, width, data, timeline), widest(timeline), centreOf(timeline))],
     table: {
       head: ['Task', 'Job', 'Released', 'Response', 'Deadline', 'Outcome', 'Exit', 'Preempted by'], left: [5, 7],
       rows: timeline.jobs.map(job => [data.tasks[job.task].summary.name, job.job, duration(job.release - worst.release), duration(job.finish),

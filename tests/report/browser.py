@@ -115,7 +115,7 @@ def look_at_figures(browser, width):
             return seen.every(n => n > 0) ? 'drawn' : 'empty: ' + seen; }})()""")
         wanted = "none: " if figure in not_drawn else "drawn"
         check(is_drawn.startswith(wanted), f"figure {figure} at {width} px: {is_drawn}, wanted {wanted}")
-        check(figure in not_drawn or browser.evaluate(f"!/NaN|undefined|Infinity/.test(document.getElementById('{figure}').innerHTML)"),
+        check(figure in not_drawn or browser.evaluate(f"!/NaN|undefined|Infinity|\\de\\+/.test(document.getElementById('{figure}').innerHTML)"),
               f"figure {figure} at {width} px holds NaN or undefined")
     check(browser.evaluate("document.documentElement.scrollWidth") <= width, f"the page is wider than {width} px")
 

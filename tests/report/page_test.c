@@ -1,5 +1,6 @@
 /* report.html as a file: what it holds, how large it gets, and that text of the run cannot break it. How it looks and
  * behaves is for a browser (browser.py). */
+#include "report/assumed.h"
 #include "report/page.h"
 #include "report/page_data.h"
 #include "tests/harness/harness.h"
@@ -102,7 +103,7 @@ static size_t data_bytes(int32_t count)
 
 EI_TEST(a_page_does_not_grow_with_the_number_of_jobs)
 {
-    const size_t few = data_bytes(20000), many = data_bytes(200000);
+    const size_t few = data_bytes(8000), many = data_bytes(80000);
     EI_IN(many, 1000, 250000);
     EI_IN((double)many / (double)few, 0.5, 1.5);
 }
@@ -171,6 +172,25 @@ EI_TEST(the_survival_of_the_stop_is_that_of_kaplan_and_meier)
     }
     json_decref(data);
     ei_report_run_fini(&run);
+}
+
+EI_TEST(the_rate_that_the_planner_assumed_is_in_the_workload)
+{
+    static const char workload[] = "version: 1\nname: w\nlanes: { acc: { kind: cpu, cpus: \"1\" } }\n"
+                                   "models: { net: { emulate: { blocks: [ { conv: 1ms, score: 0.6 } ] } } }\n"
+                                   "tasks:\n  - { name: a, arrival: { model: periodic, period: 10ms }, priority: 2, "
+                                   "planner: { exit_time: exponential(25) },\n"
+                                   "      stages: [ { name: n, kind: nn, model: net, lane: acc } ] }\n"
+                                   "  - { name: b, arrival: { model: periodic, period: 10ms }, priority: 1,\n"
+                                   "      stages: [ { name: n, kind: nn, model: net, lane: acc } ] }\n";
+    json_t *run = json_pack("{s:{s:s}}", "workload", "text", workload);
+    EI_NEAR(ei_report_assumed_rate_hz(run, "a"), 25, 0);
+    EI_NEAR(ei_report_assumed_rate_hz(run, "b"), 0, 0);
+    EI_NEAR(ei_report_assumed_rate_hz(NULL, "a"), 0, 0);
+    json_decref(run);
+    run = json_pack("{s:{s:s}}", "workload", "text", "exponential: of another version");
+    EI_NEAR(ei_report_assumed_rate_hz(run, "a"), 0, 0);
+    json_decref(run);
 }
 
 EI_TEST(a_page_that_cannot_be_written_leaves_nothing_behind)
