@@ -177,7 +177,7 @@ static int check_file(int fd, const char *name, size_t bytes, struct einet_error
         return einet_error_set(err, -EACCES, "%s belongs to another user: look as that user", name);
     }
     if (!S_ISREG(st.st_mode) || st.st_size < (off_t)sizeof(struct ei_shared_header)) {
-        return st.st_size == 0
+        return S_ISREG(st.st_mode) && st.st_size == 0
                    ? einet_error_set(err, -EAGAIN, "%s is still being made: try again", name)
                    : einet_error_set(err, EINET_E_FILE, "%s is no segment of einet: remove " FOLDER "%s", name, name);
     }
