@@ -16,6 +16,8 @@
 #define FOLDER "/dev/shm"                  /* where glibc keeps them */
 #define NAMES_PER_PID 8
 #define LISTED_MAX 4096
+/* Anybody may put anything into the folder, such as a pipe that nobody writes. */
+#define LOOK (O_RDONLY | O_CLOEXEC | O_NONBLOCK)
 
 _Static_assert(sizeof(struct ei_shared_header) == 64, "the payload begins on a cache line");
 
@@ -70,7 +72,7 @@ enum ei_shared_owner ei_shared_memory_owner(const struct ei_shared_header *heade
 static bool peek(const char *name, struct ei_shared_header *out)
 {
     struct stat st;
-    const int fd = shm_open(name, O_RDONLY | O_CLOEXEC, 0);
+    const int fd = shm_open(name, LOOK, 0);
     const bool is_read = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
                          pread(fd, out, sizeof *out, 0) == (ssize_t)sizeof *out;
     if (fd >= 0) {
@@ -175,7 +177,7 @@ static int check_file(int fd, const char *name, size_t bytes, struct einet_error
         return einet_error_set(err, -EACCES, "%s belongs to another user: look as that user", name);
     }
     if (!S_ISREG(st.st_mode) || st.st_size < (off_t)sizeof(struct ei_shared_header)) {
-        return st.st_size == 0
+        return S_ISREG(st.st_mode) && st.st_size == 0
                    ? einet_error_set(err, -EAGAIN, "%s is still being made: try again", name)
                    : einet_error_set(err, EINET_E_FILE, "%s is no segment of einet: remove " FOLDER "%s", name, name);
     }
@@ -197,7 +199,7 @@ int ei_shared_memory_open(struct ei_shared_memory *shm, const char *name, uint32
     struct ei_shared_memory seen = {.bytes = sizeof *seen.header + payload_bytes};
     struct stat st;
     snprintf(seen.name, sizeof seen.name, "%.60s", name);
-    seen.fd = shm_open(seen.name, O_RDONLY | O_CLOEXEC, 0);
+    seen.fd = shm_open(seen.name, LOOK, 0);
     if (seen.fd < 0) {
         return errno == EACCES
                    ? einet_error_set(err, -EACCES, "%s belongs to another user: look as that user", seen.name)

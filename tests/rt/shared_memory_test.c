@@ -156,6 +156,13 @@ EI_TEST(shared_memory_of_others_is_refused)
     EI_EQ(ei_shared_memory_open(&seen, name, 1, BYTES, &err), EINET_E_FILE);
     shm_unlink(name);
 
+    char path[96];
+    snprintf(path, sizeof path, "/dev/shm%s", name);
+    EI_EQ(mkfifo(path, 0600), 0); /* which must not be waited for */
+    EI_EQ(ei_shared_memory_open(&seen, name, 1, BYTES, &err), EINET_E_FILE);
+    EI_EQ(ei_shared_memory_remove_stale(prefix()), 0);
+    shm_unlink(name);
+
     EI_REQUIRE(ei_shared_memory_create(&made, prefix(), 2, BYTES, &err) == 0);
     ei_shared_memory_offer(&made);
     EI_EQ(ei_shared_memory_open(&seen, made.name, 1, BYTES, &err), EINET_E_MISMATCH);
