@@ -57,10 +57,17 @@ struct ei_trace_event {
     struct ei_trace_arg args[EI_TRACE_ARGS_MAX];
 };
 
+enum ei_trace_track_kind {
+    EI_TRACE_TRACK_PLAIN,
+    EI_TRACE_TRACK_PROCESS,
+    EI_TRACE_TRACK_THREAD,
+    EI_TRACE_TRACK_COUNTER
+};
+
 struct ei_trace_track {
     uint64_t uuid, parent;
     const char *name;
-    enum { EI_TRACE_TRACK_PLAIN, EI_TRACE_TRACK_PROCESS, EI_TRACE_TRACK_THREAD, EI_TRACE_TRACK_COUNTER } kind;
+    enum ei_trace_track_kind kind;
     int32_t pid, tid;
 };
 

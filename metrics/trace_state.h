@@ -133,8 +133,8 @@ static inline int64_t ei_trace_within(int64_t at_ns, int64_t from_ns, int64_t to
     return at_ns < from_ns ? from_ns : (at_ns > to_ns ? to_ns : at_ns);
 }
 
-static inline void ei_trace_put_plain_track(struct ei_trace_writer *writer, uint64_t uuid, uint64_t parent, int kind,
-                                            const char *name)
+static inline void ei_trace_put_plain_track(struct ei_trace_writer *writer, uint64_t uuid, uint64_t parent,
+                                            enum ei_trace_track_kind kind, const char *name)
 {
     const struct ei_trace_track track = {.uuid = uuid, .parent = parent, .kind = kind, .name = name};
     ei_trace_put_track(&writer->stream, &track);
