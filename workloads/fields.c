@@ -329,7 +329,8 @@ const struct ei_field ei_fields[] = {
     {TASK_AT(max_blocking_ns), .key = "max_blocking", .type = EI_FIELD_DURATION, .none_text = "none", .computed = "none",
      .lo = EI_NS_PER_US, .hi = 60 * EI_NS_PER_S,
      .doc = "Longest time that a job may hold its lane between preemption points: shorter blocks run together up to it; a "
-            "longer block is an error. none: every block boundary is a preemption point."},
+            "longer block is an error on a CPU, and on a GPU it is split between its layers, which must be no longer. "
+            "none: every block boundary is a preemption point."},
     {TASK_AT(on_deadline), .key = "on_deadline", .type = EI_FIELD_WORD, .words = on_deadline_words,
      .default_text = "exit",
      .doc = "When the deadline comes: exit with the best answer so far, finish late, or abort without an answer."},

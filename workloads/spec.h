@@ -30,6 +30,7 @@
 #define EI_SPEC_NAME_MAX 32  /* bytes with the final 0; letters, digits, '_', '-', '.' */
 #define EI_SPEC_PATH_MAX 256 /* bytes with the final 0 */
 #define EI_SPEC_QUEUE_MAX 64 /* of late_release */
+#define EI_SPEC_PIECES_MAX 512 /* of a network whose blocks are split */
 #define EI_SPEC_SIDE_MAX_PX 16384
 #define EI_TRACE_MAX 1000000                        /* releases in one trace file */
 #define EI_WORKLOAD_FILE_MAX (INT64_C(1024) * 1024) /* bytes of a workload file */
