@@ -45,6 +45,7 @@ static const char help[] =
     "  --seed N                   of random search and bootstrap, default 1\n"
     "  --threads N                that share the samples, default one per processor; the result is the same\n"
     "  --json                     print one JSON object instead of the table (docs/evaluation.md)\n"
+    "  --quiet                    no progress\n"
     "\n"
     "  --paper                    the tables of the EINet paper beside ours, for every network and data set whose\n"
     "                             profiles are in the folders (default models/pretrained), told by what the files say\n"
@@ -78,6 +79,7 @@ enum option_id {
     OPT_SEED,
     OPT_THREADS,
     OPT_JSON,
+    OPT_QUIET,
     OPT_PAPER,
     OPT_PAIRS,
     OPT_LANE,
@@ -103,6 +105,7 @@ static const struct option options[] = {
     {"seed", required_argument, NULL, OPT_SEED},
     {"threads", required_argument, NULL, OPT_THREADS},
     {"json", no_argument, NULL, OPT_JSON},
+    {"quiet", no_argument, NULL, OPT_QUIET},
     {"paper", no_argument, NULL, OPT_PAPER},
     {"pairs", required_argument, NULL, OPT_PAIRS},
     {"lane", required_argument, NULL, OPT_LANE},
@@ -122,7 +125,7 @@ struct request {
     double no_output_score;
     int32_t resamples, threads;
     uint64_t seed;
-    bool is_json;
+    bool is_json, is_quiet;
     /* of --paper */
     bool is_paper, is_without_predictor, is_markdown;
     const char *pairs, *lane;
@@ -215,6 +218,9 @@ static bool apply_option(struct request *r, int id, const char *value)
         return parse_count(value, 1, THREADS_MAX, &r->threads);
     case OPT_SEED:
         return parse_whole(value, UINT64_MAX, &r->seed);
+    case OPT_QUIET:
+        r->is_quiet = true;
+        return true;
     case OPT_JSON:
         r->is_json = true;
         return true;
@@ -403,7 +409,7 @@ static int evaluate_paper(const struct request *r)
         .seed = r->seed,
         .threads = r->threads,
         .is_without_predictor = r->is_without_predictor,
-        .on_pair = isatty(STDERR_FILENO) ? show_pair : NULL,
+        .on_pair = isatty(STDERR_FILENO) && !r->is_quiet ? show_pair : NULL,
     };
     int status = ei_paper_library_read(is_default ? default_folders : r->folders, is_default ? 1 : r->folder_count,
                                        r->pairs, lane, &library, &err);

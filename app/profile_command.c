@@ -48,6 +48,7 @@ static const char help[] =
     "  --cpu N            CPU that the times are measured on, default the last one allowed\n"
     "  --only et|cs       measure only times or only confidences\n"
     "  --print FILE       print a .et.csv or .cs file as a table\n"
+    "  --quiet            no progress and no list of files written\n"
     "\n"
     "The times are taken on a pinned thread under SCHED_FIFO with memory locked, as a live lane runs. Where the\n"
     "kernel refuses one of these, the command says so, goes on without it and records it in the file. A tenth of the\n"
@@ -74,6 +75,7 @@ enum option_id {
     OPT_CPU,
     OPT_ONLY,
     OPT_PRINT,
+    OPT_QUIET,
     OPT_HELP
 };
 
@@ -96,6 +98,7 @@ static const struct option options[] = {
     {"cpu", required_argument, NULL, OPT_CPU},
     {"only", required_argument, NULL, OPT_ONLY},
     {"print", required_argument, NULL, OPT_PRINT},
+    {"quiet", no_argument, NULL, OPT_QUIET},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -103,6 +106,7 @@ static const struct option options[] = {
 struct request {
     struct ei_profile_job job;
     const char *print_path;
+    bool is_quiet;
 };
 
 static void on_signal(int number)
@@ -201,6 +205,9 @@ static bool apply_option(struct request *r, int id, const char *value)
         r->job.measure_et = strcmp(value, "et") == 0;
         r->job.measure_cs = strcmp(value, "cs") == 0;
         return r->job.measure_et || r->job.measure_cs;
+    case OPT_QUIET:
+        r->is_quiet = true;
+        return true;
     case OPT_PRINT:
         r->print_path = value;
         return true;
@@ -272,15 +279,17 @@ int einet_profile_command(int argc, char **argv)
     const struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    const struct ei_profile_progress progress = {
-        .report = isatty(STDOUT_FILENO) == 1 ? on_progress : NULL, .note = on_note, .stop = &stop_requested};
+    const struct ei_profile_progress progress = {.report =
+                                                     isatty(STDOUT_FILENO) == 1 && !r.is_quiet ? on_progress : NULL,
+                                                 .note = on_note,
+                                                 .stop = &stop_requested};
     if (ei_profile_run(&r.job, &progress, &err) != 0) {
         return einet_report_error("profile", &err);
     }
-    if (r.job.measure_et) {
+    if (r.job.measure_et && !r.is_quiet) {
         printf("%s%s written\n", r.job.out_prefix, r.job.backend == EI_NETWORK_CUDA ? ".cuda.et.csv" : ".et.csv");
     }
-    if (r.job.measure_cs) {
+    if (r.job.measure_cs && !r.is_quiet) {
         printf("%s.cs written\n", r.job.out_prefix);
     }
     return EINET_EXIT_OK;

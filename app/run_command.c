@@ -23,15 +23,15 @@ struct run_arguments {
 static const char help[] =
     "usage: einet run FILE [--duration D] [--out DIR] [--releases FILE] [--json] [--quiet]\n\n"
     "Run the tasks of a workload file (einet-workload(5)) in real time, then print what was met, missed and\n"
-    "preempted, and how accurate the answers were. jobs.csv, summary.json, summary.txt and workload.yaml (the file\n"
-    "with every default filled in) go to the output folder. SIGINT and SIGTERM end the run early, with every job\n"
+    "preempted, and how accurate the answers were. jobs.csv, stages.csv, summary.json, summary.txt and workload.yaml\n"
+    "(the file with every default filled in) go to the output folder. SIGINT and SIGTERM end the run early, with every job\n"
     "answered and all files complete; a second one changes nothing.\n\n"
-    "  --duration D   counted duration, with a unit: 10s, 500ms (default: run.duration of the file)\n"
-    "  --out DIR      output folder (default: outputs.dir of the file)\n"
+    "  --duration D     counted duration, with a unit: 10s, 500ms (default: run.duration of the file)\n"
+    "  --out DIR        output folder (default: outputs.dir of the file)\n"
     "  --releases FILE  where the releases of tasks with arrival external come from: a file, a named pipe, or - for\n"
-    "                 standard input; each line is the name of a task, and releases its next job when it is read\n"
-    "  --json         print summary.json on standard output in place of the table\n"
-    "  --quiet        no progress\n\n"
+    "                   standard input; each line is the name of a task, and releases its next job when it is read\n"
+    "  --json           print summary.json on standard output in place of the table\n"
+    "  --quiet          no progress\n\n"
     "exit status: 0 ok, 1 usage, 2 bad file, 3 privileges, 4 an SLO failed, 5 runtime fault\n\n"
     "example: einet run configs/edge-server.yaml --duration 10s --out out/first\n";
 

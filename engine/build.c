@@ -145,6 +145,10 @@ int ei_run_make_tasks(struct ei_run *run, struct einet_error *err)
         task->rt.last_nominal_ns = INT64_MIN;
         task->slots = slot;
         task->slot_count = wl->tasks[i].overlap;
+        for (int32_t k = 0; k < task->spec->stage_count; k++) {
+            task->stage_names[k] = (struct ei_metrics_stage){
+                .name = task->spec->stages[k].name, .is_network = task->spec->stages[k].kind == EI_SPEC_STAGE_NN};
+        }
         ei_external_init(task);
         for (int32_t k = 0; k < task->slot_count; k++, slot++) {
             slot->task = task;

@@ -197,6 +197,11 @@ bool ei_course_piece_done(struct ei_job_slot *slot, struct ei_course *course)
     return false;
 }
 
+float ei_course_unanswered(const struct ei_course *course)
+{
+    return course->step.kind == EI_STEP_BRANCH ? EI_BLOCK_UNANSWERED : 0.0F;
+}
+
 /* What is left of the step, and what is done of it, as the planner counts parts: p99 and p50. */
 static int64_t step_left_ns(const struct ei_job_slot *slot, const struct ei_course *course)
 {

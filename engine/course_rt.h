@@ -89,6 +89,9 @@ EINET_RT int64_t ei_course_piece_ns(const struct ei_job_slot *slot, const struct
  * branch_done says so. */
 EINET_RT bool ei_course_piece_done(struct ei_job_slot *slot, struct ei_course *course);
 
+/* The confidence in the record of a conv part, or of a piece that is not the last of its branch: none. */
+EINET_RT float ei_course_unanswered(const struct ei_course *course);
+
 /* Conv part k is done. Returns 0 or -EINVAL. */
 EINET_RT int ei_course_conv_done(struct ei_job_slot *slot, struct ei_course *course, int32_t k);
 

@@ -187,7 +187,9 @@ static int run_stages(struct ei_job_slot *slot)
     bool goes_on = true;
     for (int32_t i = 0; rc == 0 && goes_on && i < task->spec->stage_count; i++) {
         ei_slots_enter_stage(slot, i);
-        ei_course_stage_begin(slot, i, ei_mono_now().ns);
+        const int64_t begin_ns = ei_mono_now().ns;
+        ei_course_stage_begin(slot, i, begin_ns);
+        slot->mark.start_ns = begin_ns; /* a network's: when it has its lane */
         if (task->spec->stages[i].kind == EI_SPEC_STAGE_NN) {
             rc = ei_job_run_network(slot);
             if (rc < 0) {
@@ -196,7 +198,11 @@ static int run_stages(struct ei_job_slot *slot)
             rc = keep_answer(slot, rc);
         } else {
             rc = run_timed_cpu_stage(slot, i);
-            (void)ei_course_stage_end(slot, ei_mono_now().ns);
+            const int64_t end_ns = ei_mono_now().ns;
+            (void)ei_course_stage_end(slot, end_ns);
+            if (task->run->is_recording_stages) {
+                ei_stage_record_push(slot, i, end_ns, ei_thread_used_ns());
+            }
         }
         goes_on = slot->record.outcome != EI_JOB_ABORTED;
         ei_slots_pass_stage(slot, i);
@@ -260,6 +266,7 @@ void ei_job_run(struct ei_job_slot *slot, struct ei_release release, int64_t awa
     slot->record.awake_ns = awake_ns;
     slot->record.ready_ns = slot->ready_ns;
     ei_activity_begin(slot, slot->ready_ns);
+    slot->mark = (struct ei_stage_mark){.ready_ns = slot->ready_ns, .used_ns = slot->activity.cpu_clock_ns};
     slot->record.outcome = EI_JOB_COMPLETED;
     slot->record.cause = EI_CAUSE_PLAN_DONE;
     ei_course_job_begin(slot);

@@ -54,6 +54,7 @@ static int prepare(struct ei_run *run, const struct ei_workload *wl, const struc
 {
     *run = (struct ei_run){.wl = wl, .options = options};
     run->duration_ns = options->duration_ns > 0 ? options->duration_ns : wl->run.duration_ns;
+    run->is_recording_stages = wl->outputs.stages == EI_SPEC_STAGES_CSV;
     int rc = ei_run_make_tasks(run, err);
     if (rc == 0) {
         rc = ei_machine_describe(&run->machine, err);

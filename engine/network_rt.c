@@ -104,9 +104,19 @@ static int run_block(struct ei_job_slot *slot, const struct ei_course *course)
     return rc;
 }
 
+/* Of a conv part, or of a piece of which no answer comes. */
+static void push_unanswered(struct ei_job_slot *slot, const struct ei_course *course)
+{
+    if (slot->task->run->is_recording_stages) {
+        ei_block_record_push(slot, course->step, course->block_start_ns, ei_mono_now().ns,
+                             ei_course_unanswered(course));
+    }
+}
+
 /* Conv part k is over, during which a new plan may have been made. */
 static int end_conv(struct ei_job_slot *slot, struct ei_course *course, int32_t k)
 {
+    push_unanswered(slot, course);
     const int rc = ei_course_conv_done(slot, course, k);
     if (rc == 0 && is_replan_overlapped(slot)) {
         course->step = ei_replan_adopt(slot);
@@ -118,6 +128,9 @@ static int end_conv(struct ei_job_slot *slot, struct ei_course *course, int32_t 
 static int end_branch(struct ei_job_slot *slot, struct ei_course *course, int32_t k)
 {
     const float confidence = publish(slot, k);
+    if (slot->task->run->is_recording_stages) {
+        ei_block_record_push(slot, course->step, course->block_start_ns, slot->record.answer_ns, confidence);
+    }
     const int64_t now_ns = ei_mono_now().ns;
     const int rc = ei_course_branch_done(slot, course, k, confidence, now_ns);
     if (rc == 0 && is_replan_overlapped(slot)) {
@@ -146,7 +159,9 @@ static int run_step(struct ei_job_slot *slot, struct ei_course *course, bool *ow
     const bool is_timed = slot->task->spec->stages[slot->stage.stage_idx].budget_ns != EI_NONE_NS && !is_off_cpu;
     const int64_t used_ns = is_timed ? ei_thread_used_ns() : 0;
     int rc = run_block(slot, course);
-    if (rc == 0 && !ei_course_piece_done(slot, course)) {
+    if (rc == 0 && ei_course_piece_done(slot, course)) {
+        push_unanswered(slot, course);
+    } else if (rc == 0) {
         rc = step.kind == EI_STEP_CONV ? end_conv(slot, course, step.idx) : end_branch(slot, course, step.idx);
     }
     const int64_t busy_ns = ei_mono_now().ns - start_ns;
@@ -276,6 +291,9 @@ int ei_job_run_network(struct ei_job_slot *slot)
         ei_task_take_spare(slot->task, slot->record.job_idx, ei_mono_now().ns);
     }
     take_lane(slot, ei_mono_now().ns);
+    if (slot->task->run->is_recording_stages) {
+        slot->mark.start_ns = ei_mono_now().ns;
+    }
     bool owes_preemption_record = slot->seat.victim_task_idx >= 0;
     const int rc = run_blocks(slot, &course, &owes_preemption_record);
     const int64_t ended_ns = ei_mono_now().ns;
@@ -283,6 +301,9 @@ int ei_job_run_network(struct ei_job_slot *slot)
         push_preemption(slot, ei_mono_now().ns);
     }
     ei_activity_cut(slot, ei_mono_now().ns);
+    if (slot->task->run->is_recording_stages) {
+        ei_stage_record_push(slot, slot->stage.stage_idx, ended_ns, slot->activity.cpu_clock_ns);
+    }
     const int32_t next =
         nn->is_gated ? ei_gate_release(nn->gate, &slot->seat, ei_mono_now().ns, course.is_preempted) : EI_LANE_NOBODY;
     ei_network_end(ei_task_running(slot->task));

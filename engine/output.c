@@ -186,6 +186,12 @@ static int64_t least_distance_ns(const struct ei_arrival_spec *arrival)
     return 0;
 }
 
+int64_t ei_task_least_distance_ns(const struct ei_live_task *task)
+{
+    const struct ei_workload *wl = task->run->wl;
+    return least_distance_ns(&wl->tasks[ei_workload_chain_head(wl, task->idx)].arrival);
+}
+
 struct ei_metrics_task ei_task_describe(const struct ei_live_task *task)
 {
     const struct ei_task_spec *spec = task->spec;
@@ -197,8 +203,10 @@ struct ei_metrics_task ei_task_describe(const struct ei_live_task *task)
                       : task->is_fifo      ? "fifo"
                                            : "other",
         .deadline_ns = spec->deadline_ns == EI_NONE_NS ? INT64_MAX : spec->deadline_ns,
-        .period_ns = least_distance_ns(&task->run->wl->tasks[ei_workload_chain_head(task->run->wl, task->idx)].arrival),
+        .period_ns = ei_task_least_distance_ns(task),
         .exits = task->nn.et.exits,
+        .stages = task->stage_names,
+        .stage_count = spec->stage_count,
         .slots = task->slot_count,
         .cpus = task->cpus,
         .slo = metrics_slo(&spec->slo),
@@ -291,12 +299,21 @@ static void list_warnings(char *out, size_t size_bytes)
     }
 }
 
+void ei_run_name_lanes(const struct ei_workload *wl, const char *out[EI_LANES_MAX])
+{
+    for (int32_t i = 0; i < wl->lane_count; i++) {
+        out[i] = wl->lanes[i].name;
+    }
+}
+
 int ei_run_create_collector(struct ei_run *run, struct ei_collector **out, struct einet_error *err)
 {
     struct ei_metrics_task tasks[EI_TASKS_MAX];
     struct ei_metrics_degraded degraded[DEGRADED_MAX];
     char texts[EI_PRIVILEGE_COUNT][DEGRADED_TEXT_MAX], host[128] = "";
     char asked_throttle[64];
+    const char *lanes[EI_LANES_MAX];
+    ei_run_name_lanes(run->wl, lanes);
     for (int32_t i = 0; i < run->wl->task_count; i++) {
         tasks[i] = ei_task_describe(&run->tasks[i]);
     }
@@ -334,6 +351,11 @@ int ei_run_create_collector(struct ei_run *run, struct ei_collector **out, struc
                 .more = more,
                 .more_count = (int32_t)(sizeof more / sizeof more[0]),
             },
+        .lanes = lanes,
+        .lane_count = run->wl->lane_count,
+        .has_stages_csv = run->wl->outputs.stages == EI_SPEC_STAGES_CSV,
+        .has_writers = true,
+        .writer_cpus = run->housekeeping_cpus,
     };
     return ei_collector_create(&description, tasks, run->wl->task_count, run->out_dir,
                                run->wl->outputs.jobs == EI_SPEC_JOBS_CSV, out, err);

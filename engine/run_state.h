@@ -20,6 +20,7 @@
 #include "engine/pieces.h"
 #include "engine/planning.h"
 #include "engine/slots_rt.h"
+#include "engine/stage_record_rt.h"
 #include "engine/start.h"
 #include "engine/watchdog.h"
 #include "metrics/drain.h"
@@ -40,7 +41,8 @@
 #include <stdatomic.h>
 
 #define EI_RUN_DIR_MAX (EI_SPEC_PATH_MAX * 2)
-#define EI_JOB_RING_RECORDS 8192
+#define EI_JOB_RING_RECORDS 8192      /* at least, see storage.c */
+#define EI_JOB_RING_RECORDS_MAX 65536 /* 14 MiB */
 #define EI_PROBE_RING_RECORDS 4096
 #define EI_PROBES_MAX 64
 #define EI_TASK_LOGS_MAX (EI_STAGES_MAX * EI_STAGE_OPS_MAX)
@@ -116,6 +118,7 @@ struct ei_job_slot {
     struct ei_gate_seat seat;    /* at the gates that the task may use */
     struct ei_job_record record; /* of the job that runs */
     struct ei_activity activity; /* its present stretch of wanting the processor */
+    struct ei_stage_mark mark;   /* when is_recording_stages */
     int64_t ready_ns;            /* when the job that is due could run */
     struct ei_stage_use stage;   /* that it is in */
     struct einet_image image;    /* its sample; borrowed from the data set */
@@ -134,6 +137,7 @@ struct ei_job_slot {
 
 struct ei_live_task {
     const struct ei_task_spec *spec;
+    struct ei_metrics_stage stage_names[EI_STAGES_MAX]; /* for the report; borrowed from the spec */
     struct ei_run *run;
     int32_t idx;
     struct ei_cpuset cpus;
@@ -225,9 +229,10 @@ struct ei_run {
     struct ei_privileges privileges;
     bool has_privileges;
     char out_dir[EI_RUN_DIR_MAX];
-    size_t made_dir_length; /* of the shortest part of out_dir that this run made, 0 = none of it */
-    bool has_workload_file; /* workload.yaml.partial is written */
-    bool is_started;        /* GO was given: what jobs wrote stays */
+    size_t made_dir_length;   /* of the shortest part of out_dir that this run made, 0 = none of it */
+    bool has_workload_file;   /* workload.yaml.partial is written */
+    bool is_started;          /* GO was given: what jobs wrote stays */
+    bool is_recording_stages; /* an output wants stage and block records; settled before the threads */
     struct ei_run_input inputs[EI_TASKS_MAX];
     int32_t input_count;
     struct ei_lane_gate gates[EI_LANES_MAX];
@@ -370,8 +375,12 @@ void ei_probes_stop(struct ei_run *run);
 int ei_run_make_out_dir(struct ei_run *run, struct einet_error *err);
 /* The path of an append_file stage: relative to the output folder. */
 void ei_run_log_path(const struct ei_run *run, const struct ei_task_log *log, char *out, size_t size);
-/* The task as the report sees it. */
+/* The least distance of its releases, of a chain's those of its first task, 0 = none; the task as the report sees it.
+ */
+int64_t ei_task_least_distance_ns(const struct ei_live_task *task);
 struct ei_metrics_task ei_task_describe(const struct ei_live_task *task);
+/* The names of the lanes, borrowed. */
+void ei_run_name_lanes(const struct ei_workload *wl, const char *out[EI_LANES_MAX]);
 int ei_run_create_collector(struct ei_run *run, struct ei_collector **out, struct einet_error *err);
 /* Write the workload with every default filled in beside the results: at first as workload.yaml.partial, so that the
  * file of an earlier run is replaced only by that of a run that came to its end. */

@@ -5,9 +5,31 @@
 
 #include <errno.h>
 
+#define JOB_RECORDS 4 /* of a job without stages and blocks: itself, activities, preemptions, as a rule */
+
 static size_t ring_bytes(size_t records, size_t record_bytes)
 {
     return ei_spsc_ring_storage_bytes(records, record_bytes) + EI_CACHE_LINE_BYTES;
+}
+
+/* A second of what a task records at its densest releases; a task whose releases have no least distance is taken for
+ * one of 1 kHz. What a ring cannot hold when the housekeeper is held up is lost, and counted. */
+static size_t job_ring_records(const struct ei_run *run, const struct ei_live_task *task)
+{
+    int64_t distance_ns = ei_task_least_distance_ns(task);
+    distance_ns = distance_ns > 0 ? distance_ns : EI_NS_PER_MS;
+    const int32_t exits = task->nn.net != NULL ? ei_network_info(task->nn.net)->exits : 0;
+    int64_t pieces = 0;
+    for (int32_t part = 0; part < 2 * exits; part++) {
+        pieces += ei_network_piece_count(task->nn.net, part / 2, part % 2 != 0);
+    }
+    const int64_t stage_records = run->is_recording_stages ? task->spec->stage_count + pieces : 0;
+    const int64_t a_second = (EI_NS_PER_S / distance_ns + 1) * (stage_records + JOB_RECORDS);
+    size_t records = EI_JOB_RING_RECORDS;
+    while ((int64_t)records < a_second && records < EI_JOB_RING_RECORDS_MAX) {
+        records *= 2;
+    }
+    return records;
 }
 
 static size_t input_count(const struct ei_network_info *info)
@@ -20,7 +42,7 @@ static size_t needed_bytes(const struct ei_run *run)
 {
     size_t bytes = (size_t)run->probe_count * ring_bytes(EI_PROBE_RING_RECORDS, sizeof(struct ei_record));
     for (int32_t i = 0; i < run->wl->task_count; i++) {
-        bytes += ring_bytes(EI_JOB_RING_RECORDS, sizeof(struct ei_record));
+        bytes += ring_bytes(job_ring_records(run, &run->tasks[i]), sizeof(struct ei_record));
         if (run->tasks[i].chain.is_successor) {
             bytes += ring_bytes(EI_CHAIN_INBOX_EVENTS, sizeof(struct ei_chain_event));
         }
@@ -75,7 +97,8 @@ int ei_run_place_storage(struct ei_run *run, struct einet_error *err)
         return rc;
     }
     for (int32_t i = 0; rc == 0 && i < run->wl->task_count; i++) {
-        rc = place_ring(&run->arena, &run->tasks[i].ring, EI_JOB_RING_RECORDS, sizeof(struct ei_record));
+        rc = place_ring(&run->arena, &run->tasks[i].ring, job_ring_records(run, &run->tasks[i]),
+                        sizeof(struct ei_record));
         if (rc == 0 && run->tasks[i].chain.is_successor) {
             rc = place_ring(&run->arena, &run->tasks[i].chain.inbox, EI_CHAIN_INBOX_EVENTS,
                             sizeof(struct ei_chain_event));

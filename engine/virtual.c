@@ -10,53 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- records ---- */
-
-static void push(struct virtual_run *v, const struct ei_record *record)
-{
-    ei_collector_add(v->collector, record);
-    if (v->options->on_record != NULL) {
-        v->options->on_record(v->options->context, record);
-    }
-}
-
-static void emit(void *context, const struct ei_job_record *job)
-{
-    const struct ei_record record = {.kind = EI_RECORD_JOB, .u.job = *job};
-    push(context, &record);
-}
-
-void ei_virtual_push_job(struct virtual_run *v, struct ei_live_task *task, const struct ei_job_record *job)
-{
-    emit(v, job);
-    ei_chain_post(task, job, emit, v);
-}
-
-void ei_virtual_record_unrun(struct virtual_run *v, struct ei_live_task *task, struct ei_release release,
-                             uint8_t outcome, uint8_t cause)
-{
-    struct ei_job_record record = ei_job_record_blank(task, release);
-    record.outcome = outcome;
-    record.cause = cause;
-    ei_virtual_push_job(v, task, &record);
-}
-
-static void push_preemption(struct virtual_run *v, const struct virtual_slot *vs)
-{
-    const struct ei_gate_seat *seat = &vs->slot->seat;
-    const struct ei_record record = {
-        .kind = EI_RECORD_PREEMPTION,
-        .u.preemption = {.victim_task_idx = seat->victim_task_idx,
-                         .preemptor_task_idx = vs->slot->task->idx,
-                         .victim_job_idx = seat->victim_job_idx,
-                         .preemptor_job_idx = vs->slot->record.job_idx,
-                         .request_ns = seat->request_ns,
-                         .block_end_ns = seat->granted_ns,
-                         .first_block_ns = v->cpus.now_ns},
-    };
-    push(v, &record);
-}
-
 /* ---- real-time load ---- */
 
 static void activate(struct virtual_run *v, struct virtual_slot *vs)
@@ -159,6 +112,7 @@ static bool begin_stage(struct virtual_run *v, struct virtual_slot *vs)
     struct ei_live_task *task = slot->task;
     if (vs->is_in_cpu_stage) {
         vs->is_in_cpu_stage = false;
+        ei_virtual_push_stage(v, vs, vs->stage_idx - 1);
         vs->phase = ei_course_stage_end(slot, v->cpus.now_ns) ? PHASE_STAGE : PHASE_OVER;
     }
     ei_virtual_pass_stage(v, vs);
@@ -175,6 +129,7 @@ static bool begin_stage(struct virtual_run *v, struct virtual_slot *vs)
     vs->left_stage = vs->stage_idx; /* the next time it comes here */
     const struct ei_stage_spec *stage = &task->spec->stages[vs->stage_idx];
     ei_course_stage_begin(slot, vs->stage_idx, v->cpus.now_ns);
+    slot->mark.start_ns = v->cpus.now_ns; /* a network's: when it has its lane */
     if (stage->kind == EI_SPEC_STAGE_CPU) {
         vs->stage_idx++;
         vs->is_in_cpu_stage = true;
@@ -200,6 +155,7 @@ static int begin_network(struct virtual_run *v, struct virtual_slot *vs)
         activate(v, vs);
     }
     slot->record.lane_wait_ns += v->cpus.now_ns - vs->wait_since_ns;
+    slot->mark.start_ns = v->cpus.now_ns;
     vs->owes_preemption_record = slot->seat.victim_task_idx >= 0;
     vs->course = (struct ei_course){0};
     ei_virtual_network_begin(slot, &v->tasks[task->idx].network);
@@ -213,8 +169,9 @@ static void end_network(struct virtual_run *v, struct virtual_slot *vs)
     struct ei_job_slot *slot = vs->slot;
     struct ei_live_task *task = slot->task;
     if (vs->owes_preemption_record) {
-        push_preemption(v, vs);
+        ei_virtual_push_preemption(v, vs);
     }
+    ei_virtual_push_stage(v, vs, vs->stage_idx);
     if (task->nn.is_gated) {
         ei_gate_count(task->nn.gate, v->cpus.now_ns);
     }
@@ -239,7 +196,7 @@ static bool begin_block(struct virtual_run *v, struct virtual_slot *vs)
     vs->course.block_start_ns = v->cpus.now_ns;
     if (vs->owes_preemption_record) {
         vs->owes_preemption_record = false;
-        push_preemption(v, vs);
+        ei_virtual_push_preemption(v, vs);
     }
     const struct ei_live_task *task = vs->slot->task;
     const int64_t block_ns =
@@ -295,13 +252,16 @@ static bool end_block(struct virtual_run *v, struct virtual_slot *vs, int *out_r
     }
     slot->record.lane_busy_ns += v->cpus.now_ns - vs->course.block_start_ns;
     if (ei_course_piece_done(slot, &vs->course)) {
+        ei_virtual_push_block(v, vs, ei_course_unanswered(&vs->course));
         return pass_boundary(v, vs);
     }
     if (step.kind == EI_STEP_CONV) {
+        ei_virtual_push_block(v, vs, ei_course_unanswered(&vs->course));
         *out_rc = ei_course_conv_done(slot, &vs->course, step.idx);
     } else {
         const struct ei_answer answer = ei_virtual_network_answer(slot, network, step.idx, v->cpus.now_ns);
         ei_course_note_answer(&slot->record, &answer);
+        ei_virtual_push_block(v, vs, answer.confidence);
         *out_rc = ei_course_branch_done(slot, &vs->course, step.idx, answer.confidence, v->cpus.now_ns);
     }
     if (vs->course.step.kind == EI_STEP_FINISH) {
@@ -331,6 +291,8 @@ static void start_job(struct virtual_run *v, struct virtual_slot *vs)
     record->awake_ns = record->start_ns = v->cpus.now_ns;
     record->outcome = EI_JOB_COMPLETED;
     record->cause = EI_CAUSE_PLAN_DONE;
+    slot->mark =
+        (struct ei_stage_mark){.ready_ns = record->ready_ns, .used_ns = ei_virtual_used_ns(&v->cpus, slot->idx)};
     ei_course_job_begin(slot);
     activate(v, vs);
     vs->stage_idx = 0;
@@ -547,6 +509,8 @@ static int prepare(struct virtual_run *v, const struct ei_workload *wl, const st
     v->options = options;
     v->run.duration_ns = options->duration_ns > 0 ? options->duration_ns : wl->run.duration_ns;
     v->run.end_ns = wl->run.warmup_ns + v->run.duration_ns;
+    v->run.is_recording_stages =
+        options->on_record != NULL || (options->out_dir != NULL && wl->outputs.stages == EI_SPEC_STAGES_CSV);
     int rc = ei_run_make_tasks(&v->run, err);
     if (rc < 0) {
         return rc;

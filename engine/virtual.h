@@ -17,7 +17,7 @@
 #include <signal.h>
 
 struct ei_virtual_options {
-    const char *out_dir;                /* jobs.csv, summary.json and summary.txt go there; NULL = no files */
+    const char *out_dir;                /* for jobs.csv, stages.csv, summary.json and summary.txt; NULL = no files */
     int64_t duration_ns;                /* of the counted part; 0 = as the workload says */
     int32_t cpus;                       /* of the modelled machine; 0 = as many as the file names, at least 2 */
     const struct ei_releases *releases; /* of external tasks; NULL = none: a workload with such a task is refused */

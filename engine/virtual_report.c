@@ -8,6 +8,8 @@ int ei_virtual_create_collector(const struct ei_run *run, int32_t cpu_count, con
     for (int32_t i = 0; i < run->wl->task_count; i++) {
         tasks[i] = ei_task_describe(&run->tasks[i]);
     }
+    const char *lanes[EI_LANES_MAX];
+    ei_run_name_lanes(run->wl, lanes);
     static const struct ei_metrics_pair engine[] = {{"engine", "virtual"}};
     const struct ei_metrics_run description = {
         .name = run->wl->name,
@@ -16,6 +18,9 @@ int ei_virtual_create_collector(const struct ei_run *run, int32_t cpu_count, con
         .duration_ns = run->wl->run.warmup_ns + run->duration_ns,
         .warmup_ns = run->wl->run.warmup_ns,
         .machine = {.cpu_model = "virtual", .cpus = cpu_count, .more = engine, .more_count = 1},
+        .lanes = lanes,
+        .lane_count = run->wl->lane_count,
+        .has_stages_csv = run->wl->outputs.stages == EI_SPEC_STAGES_CSV,
     };
     return ei_collector_create(&description, tasks, run->wl->task_count, out_dir,
                                run->wl->outputs.jobs == EI_SPEC_JOBS_CSV, out, err);

@@ -79,12 +79,20 @@ struct virtual_run {
     const struct ei_virtual_options *options;
 };
 
-/* ---- virtual.c ---- */
+/* ---- virtual_records.c ---- */
 
 /* The record of a release goes to the collector and to the tasks that come after this one. */
 void ei_virtual_push_job(struct virtual_run *v, struct ei_live_task *task, const struct ei_job_record *job);
 void ei_virtual_record_unrun(struct virtual_run *v, struct ei_live_task *task, struct ei_release release,
                              uint8_t outcome, uint8_t cause);
+
+/* The slot's job took the lane from another, and runs its first block now. */
+void ei_virtual_push_preemption(struct virtual_run *v, const struct virtual_slot *vs);
+/* Its stage, or its step's block, is over; nothing unless the run records them. */
+void ei_virtual_push_stage(struct virtual_run *v, const struct virtual_slot *vs, int32_t stage_idx);
+void ei_virtual_push_block(struct virtual_run *v, const struct virtual_slot *vs, float confidence);
+
+/* ---- virtual.c ---- */
 
 /* Count the slot's thread as active on its CPU, or not; nothing for a task outside real time. */
 void ei_virtual_deactivate(struct virtual_run *v, struct virtual_slot *vs);

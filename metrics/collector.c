@@ -1,5 +1,6 @@
 /* See collector.h: create, add, finish. */
 #include "metrics/collector_state.h"
+#include "metrics/stages_csv.h"
 
 #include "rt/memory.h"
 
@@ -70,13 +71,35 @@ static int check_task(const struct ei_metrics_task *task, struct einet_error *er
     if (slo->mk_k < 0 || slo->mk_k > EI_METRICS_MK_MAX || slo->mk_m < 0 || (slo->mk_k > 0 && slo->mk_m >= slo->mk_k)) {
         return einet_error_set(err, -EINVAL, "task %s: mk needs 0 <= m < k <= %d", task->name, EI_METRICS_MK_MAX);
     }
+    if (task->stage_count < 0 || task->stage_count > EI_METRICS_STAGES_MAX) {
+        return einet_error_set(err, -EINVAL, "task %s: metrics take 0..%d stages", task->name, EI_METRICS_STAGES_MAX);
+    }
     return 0;
+}
+
+/* The names of its stages, and room for their records. */
+static int init_stages(struct ei_metrics_task_state *state, const struct ei_metrics_task *task)
+{
+    struct ei_metrics_stage *stages = calloc((size_t)task->stage_count + 1, sizeof *stages);
+    state->spec.stages = stages;
+    bool is_ok = stages != NULL;
+    for (int32_t i = 0; is_ok && i < task->stage_count; i++) {
+        stages[i].is_network = task->stages[i].is_network;
+        stages[i].name = strdup(task->stages[i].name);
+        is_ok = stages[i].name != NULL;
+    }
+    return is_ok ? ei_held_stages_init(&state->held, task->slots > 0 ? task->slots : 1, task->stage_count, task->exits)
+                 : -ENOMEM;
 }
 
 static int init_task(struct ei_metrics_task_state *state, const struct ei_metrics_task *task, int32_t n)
 {
     state->spec = *task;
     state->spec.name = strdup(task->name);
+    state->spec.stages = NULL;
+    if (init_stages(state, task) != 0) {
+        return -ENOMEM;
+    }
     state->preempted_by = calloc((size_t)n, sizeof *state->preempted_by);
     if (state->spec.name == NULL || state->preempted_by == NULL ||
         ei_outcome_sequence_init(&state->sequence, EI_METRICS_REORDER_MAX, task->slo.mk_k) != 0) {
@@ -134,12 +157,37 @@ static int init_memory(struct ei_collector *collector, const struct ei_metrics_r
     collector->expected = calloc((size_t)n, sizeof *collector->expected);
     collector->slos = calloc((size_t)n * EI_METRICS_SLO_KINDS, sizeof *collector->slos);
     ei_histogram_init(&collector->lateness);
+    collector->lanes = calloc((size_t)run->lane_count + 1, sizeof *collector->lanes);
+    bool has_lanes = collector->lanes != NULL;
+    for (int32_t i = 0; has_lanes && i < run->lane_count; i++) {
+        collector->lanes[collector->lane_count++] = strdup(run->lanes[i]);
+        has_lanes = collector->lanes[i] != NULL;
+    }
+    if (!has_lanes) {
+        return -ENOMEM;
+    }
     if (collector->name == NULL || collector->version == NULL || collector->machine == NULL ||
         collector->degraded == NULL || collector->expected == NULL || collector->slos == NULL ||
         (out_dir != NULL && collector->out_dir == NULL)) {
         return -ENOMEM;
     }
     return init_tasks(collector, tasks, n);
+}
+
+/* Its head is written at once, the lines by a thread of their own when the run is a live one. */
+static int open_lines(const struct ei_collector *collector, const struct ei_metrics_run *run, struct ei_line_file *file,
+                      const char *name, const char *head, struct einet_error *err)
+{
+    struct ei_csv_line line;
+    int rc = ei_line_file_open(file, collector->out_dir, name, err);
+    for (int32_t i = 0; rc == 0 && i < run->degraded_count; i++) {
+        ei_csv_degraded(&line, &run->degraded[i]);
+        rc = ei_line_file_head(file, line.text, line.length, err);
+    }
+    if (rc == 0) {
+        rc = ei_line_file_head(file, head, strlen(head), err);
+    }
+    return rc == 0 && run->has_writers ? ei_line_file_queue(file, &run->writer_cpus, err) : rc;
 }
 
 static int open_files(struct ei_collector *collector, const struct ei_metrics_run *run, bool jobs_csv,
@@ -149,21 +197,13 @@ static int open_files(struct ei_collector *collector, const struct ei_metrics_ru
         return 0;
     }
     int rc = ei_output_folder_create(collector->out_dir, err);
-    if (rc != 0 || !jobs_csv) {
-        return rc;
+    if (rc == 0 && jobs_csv) {
+        rc = open_lines(collector, run, &collector->jobs_csv, "jobs.csv", ei_jobs_csv_head, err);
+        collector->has_jobs_csv = rc == 0;
     }
-    rc = ei_output_file_open(&collector->jobs_csv, collector->out_dir, "jobs.csv", err);
-    if (rc != 0) {
-        return rc;
-    }
-    collector->has_jobs_csv = true;
-    rc = ei_jobs_csv_write_head(collector->jobs_csv.stream, run->degraded, run->degraded_count);
-    if (rc == 0 && fflush(collector->jobs_csv.stream) != 0) {
-        rc = -errno;
-    }
-    if (rc != 0) {
-        collector->jobs_csv.write_errnum = -rc;
-        rc = ei_output_file_close(&collector->jobs_csv, err);
+    if (rc == 0 && run->has_stages_csv) {
+        rc = open_lines(collector, run, &collector->stages_csv, "stages.csv", ei_stages_csv_head, err);
+        collector->has_stages_csv = rc == 0;
     }
     return rc;
 }
@@ -206,13 +246,23 @@ void ei_collector_destroy(struct ei_collector *collector)
     if (collector == NULL) {
         return;
     }
-    ei_output_file_discard(&collector->jobs_csv);
+    ei_line_file_discard(&collector->jobs_csv);
+    ei_line_file_discard(&collector->stages_csv);
     for (int32_t i = 0; i < collector->task_count; i++) {
         struct ei_metrics_task_state *task = &collector->tasks[i];
         free((char *)task->spec.name);
+        for (int32_t k = 0; task->spec.stages != NULL && k < task->spec.stage_count; k++) {
+            free((char *)task->spec.stages[k].name);
+        }
+        free((struct ei_metrics_stage *)task->spec.stages);
+        ei_held_stages_fini(&task->held);
         free(task->preempted_by);
         ei_outcome_sequence_fini(&task->sequence);
     }
+    for (int32_t i = 0; i < collector->lane_count; i++) {
+        free(collector->lanes[i]);
+    }
+    free(collector->lanes);
     free(collector->tasks);
     ei_gap_history_fini(&collector->gaps);
     ei_activity_history_fini(&collector->activities);
@@ -268,7 +318,7 @@ static struct explanation explain(struct ei_collector *collector, const struct e
 static void write_job(struct ei_collector *collector, const struct ei_metrics_task_state *task,
                       const struct ei_job_record *job, const struct explanation *explanation)
 {
-    if (!collector->has_jobs_csv || collector->jobs_csv.write_errnum != 0) {
+    if (!collector->has_jobs_csv) {
         return;
     }
     const bool is_known = job->preempted_by >= 0 && job->preempted_by < collector->task_count;
@@ -282,8 +332,35 @@ static void write_job(struct ei_collector *collector, const struct ei_metrics_ta
         .task = task->spec.name,
         .preempted_by = is_known ? collector->tasks[job->preempted_by].spec.name : NULL,
     };
-    const int rc = ei_jobs_csv_write_job(collector->jobs_csv.stream, job, &context);
-    collector->jobs_csv.write_errnum = -rc;
+    struct ei_csv_line line;
+    ei_jobs_csv_line(&line, job, &context);
+    ei_line_file_add(&collector->jobs_csv, &line);
+}
+
+/* The lines of a job that ran, of its stages and blocks. */
+static void write_stages(struct ei_collector *collector, struct ei_metrics_task_state *task,
+                         const struct ei_job_record *job)
+{
+    struct ei_csv_line line;
+    const struct ei_record *record;
+    int32_t index = 0;
+    while ((record = ei_held_stages_next(&task->held, job->job_idx, &index)) != NULL) {
+        const bool is_stage = record->kind == EI_RECORD_STAGE;
+        const int32_t lane = is_stage ? -1 : record->u.block.lane_idx;
+        const struct ei_metrics_stage *stage =
+            &task->spec.stages[is_stage ? record->u.stage.stage_idx : record->u.block.stage_idx];
+        const struct ei_stages_csv_context context = {
+            .t0_ns = collector->t0_ns,
+            .release_ns = job->release_ns,
+            .task = task->spec.name,
+            .stage = stage->name,
+            .is_network = stage->is_network,
+            .lane = lane >= 0 && lane < collector->lane_count ? collector->lanes[lane] : NULL,
+        };
+        ei_stages_csv_line(&line, record, &context);
+        ei_line_file_add(&collector->stages_csv, &line);
+    }
+    ei_held_stages_end(&task->held, job->job_idx);
 }
 
 static void count_network(struct ei_metrics_task_state *task, const struct ei_job_record *job)
@@ -398,6 +475,18 @@ static void add_job(struct ei_collector *collector, const struct ei_job_record *
     if (job->outcome == EI_JOB_COMPLETED || job->outcome == EI_JOB_ABORTED) {
         task->last_release_ns = job->release_ns;
         task->last_finish_ns = job->finish_ns;
+        write_stages(collector, task, job);
+    }
+}
+
+static void add_stage(struct ei_collector *collector, const struct ei_record *record, int32_t task_idx,
+                      int32_t stage_idx)
+{
+    if (task_idx < 0 || task_idx >= collector->task_count || stage_idx < 0 ||
+        stage_idx >= collector->tasks[task_idx].spec.stage_count) {
+        collector->records_invalid++;
+    } else if (collector->has_stages_csv) {
+        ei_held_stages_add(&collector->tasks[task_idx].held, record);
     }
 }
 
@@ -455,6 +544,12 @@ void ei_collector_add(struct ei_collector *collector, const struct ei_record *re
         break;
     case EI_RECORD_ACTIVITY:
         ei_activity_history_add(&collector->activities, &record->u.activity);
+        break;
+    case EI_RECORD_STAGE:
+        add_stage(collector, record, record->u.stage.task_idx, record->u.stage.stage_idx);
+        break;
+    case EI_RECORD_BLOCK:
+        add_stage(collector, record, record->u.block.task_idx, record->u.block.stage_idx);
         break;
     default:
         collector->records_invalid++;

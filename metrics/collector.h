@@ -1,5 +1,5 @@
 /* From records to figures: one collector per run takes every record of the drain thread, keeps counts and histograms,
- * streams jobs.csv, and at the end writes summary.json and summary.txt and prints the table.
+ * streams jobs.csv and stages.csv, and at the end writes summary.json and summary.txt and prints the table.
  *
  * Memory is fixed at create and does not grow with the run. Thread: everything here belongs to the one housekeeping
  * thread that drains the rings; nothing is real-time safe, nothing takes a lock.
@@ -22,6 +22,7 @@
 #define EI_METRICS_TASKS_MAX 1024
 #define EI_METRICS_PLAN_MAX 160 /* bytes with the final 0 */
 #define EI_METRICS_EXITS_MAX 64
+#define EI_METRICS_STAGES_MAX 64
 #define EI_METRICS_MK_MAX 10000
 /* A late wake-up of the noise probe by more than this is a gap; the whole time from expected to actual counts. */
 #define EI_METRICS_GAP_MIN_NS INT64_C(100000)
@@ -43,6 +44,11 @@ struct ei_metrics_slo {
     int64_t p50_response_ns, p99_response_ns, p999_response_ns; /* upper limits; 0 = none */
 };
 
+struct ei_metrics_stage {
+    const char *name;
+    bool is_network;
+};
+
 struct ei_metrics_task {
     const char *name;
     int32_t priority; /* 0 for a task outside SCHED_FIFO */
@@ -51,9 +57,11 @@ struct ei_metrics_task {
     int64_t deadline_ns;    /* relative, D; INT64_MAX = none */
     int64_t period_ns;      /* T, or least inter-arrival; 0 = none */
     int32_t exits;          /* 0..EI_METRICS_EXITS_MAX; 0 = no network */
-    char plan[EI_METRICS_PLAN_MAX]; /* how its exits are chosen, for people; "" = no network */
-    int32_t slots;                  /* job threads of the task; 0 = one */
-    struct ei_cpuset cpus;          /* where they may run: gaps of these CPUs can explain its misses */
+    char plan[EI_METRICS_PLAN_MAX];        /* how its exits are chosen, for people; "" = no network */
+    int32_t slots;                         /* job threads of the task; 0 = one */
+    struct ei_cpuset cpus;                 /* where they may run: gaps of these CPUs can explain its misses */
+    const struct ei_metrics_stage *stages; /* in their order; for stages.csv */
+    int32_t stage_count;
     struct ei_metrics_slo slo;
 };
 
@@ -85,6 +93,11 @@ struct ei_metrics_run {
     const struct ei_metrics_degraded *degraded;
     int32_t degraded_count;
     struct ei_metrics_machine machine;
+    const char *const *lanes; /* names; for stages.csv */
+    int32_t lane_count;
+    bool has_stages_csv; /* EI_RECORD_STAGE and EI_RECORD_BLOCK will come, and are written to stages.csv */
+    bool has_writers;    /* real time: threads of their own write jobs.csv and stages.csv, see metrics/line_file.h */
+    struct ei_cpuset writer_cpus; /* of these; empty = the caller's */
 };
 
 /* Real-time load of one CPU over the run, 0..1 of a second. */
@@ -145,8 +158,8 @@ struct ei_metrics_progress {
 struct ei_collector;
 
 /* Make a collector for n tasks (1..EI_METRICS_TASKS_MAX). Copies all that it is given. With an out_dir the folder and
- * its parents are made, and, if jobs_csv, out_dir/jobs.csv.partial is opened and its head written: a refused folder
- * is reported before the run, not after it. Without one (NULL) no file is written and jobs_csv is ignored.
+ * its parents are made, and, if jobs_csv, out_dir/jobs.csv.partial is opened and its head written, likewise stages.csv:
+ * a refused folder is reported before the run, not after it. Without one (NULL) no file is written.
  * Returns 0, -EINVAL (a field outside its range), -ENOMEM, or the -errno of the folder or file. */
 int ei_collector_create(const struct ei_metrics_run *run, const struct ei_metrics_task *tasks, int32_t n,
                         const char *out_dir, bool jobs_csv, struct ei_collector **out_collector,
@@ -159,8 +172,9 @@ void ei_collector_set_t0(struct ei_collector *collector, int64_t t0_ns);
 void ei_collector_destroy(struct ei_collector *collector);
 
 /* Take one record. A record that names no task of this run is counted (records_invalid) and otherwise ignored. A
- * failing disk does not disturb the run: it is reported by finish. The probe pushes one gap record per wake-up, however
- * small its lateness: all of them make the noise percentiles, those over EI_METRICS_GAP_MIN_NS are gaps. */
+ * failing disk does not disturb the run: with has_writers lines are lost and counted, else it is reported by finish.
+ * The probe pushes one gap record per wake-up, however small its lateness: all of them make the noise percentiles,
+ * those over EI_METRICS_GAP_MIN_NS are gaps. */
 void ei_collector_add(struct ei_collector *collector, const struct ei_record *record);
 
 /* Progress of one task; task_idx must be 0..n-1. */

@@ -8,7 +8,9 @@
 #include "metrics/causes.h"
 #include "metrics/collector.h"
 #include "metrics/gaps.h"
+#include "metrics/held_stages.h"
 #include "metrics/jobs_csv.h"
+#include "metrics/line_file.h"
 #include "metrics/outcomes.h"
 #include "metrics/output_file.h"
 #include "rt/histogram.h"
@@ -19,7 +21,8 @@
 
 /* Everything is counted over jobs that are not warm-up. */
 struct ei_metrics_task_state {
-    struct ei_metrics_task spec; /* name is owned */
+    struct ei_metrics_task spec; /* name and stages are owned */
+    struct ei_held_stages held;
     int64_t completed, aborted, skipped, dropped;
     int64_t misses;            /* completed after the deadline */
     int64_t overruns;          /* released jobs with a stage over its budget or timeout */
@@ -75,8 +78,11 @@ struct ei_collector {
     int64_t records_invalid;
     /* files */
     char *out_dir; /* NULL = none */
-    bool has_jobs_csv;
-    struct ei_output_file jobs_csv;
+    bool has_jobs_csv, has_stages_csv;
+    struct ei_line_file jobs_csv, stages_csv;
+    char **lanes; /* [lane_count] names, owned */
+    int32_t lane_count;
+    int64_t stages_lost; /* after finish: stage and block records without their job's */
     /* after finish */
     bool is_finished;
     struct ei_metrics_totals totals; /* expected and loads are owned copies */

@@ -27,9 +27,10 @@ int ei_drain_init(struct ei_drain *drain, struct ei_collector *collector);
 /* Frees what init took; the rings are the caller's. Accepts a zeroed struct. */
 void ei_drain_fini(struct ei_drain *drain);
 
-/* Register a ring of struct ei_record (borrowed until fini): a job ring carries a thread's EI_RECORD_JOB,
- * EI_RECORD_PREEMPTION and EI_RECORD_ACTIVITY records, a gap ring a probe's EI_RECORD_GAP records. Before the threads
- * start. Returns 0, -EINVAL when the ring's records have another size, or EINET_E_LIMIT. */
+/* Register a ring of struct ei_record (borrowed until fini): a job ring carries a task's records of every
+ * kind but EI_RECORD_GAP, which a gap ring carries of a probe. What a cycle holds back keeps its order: blocks come
+ * before their stage, stages before their job. Before the threads start. Returns 0, -EINVAL when the ring's records
+ * have another size, or EINET_E_LIMIT. */
 int ei_drain_add_job_ring(struct ei_drain *drain, struct ei_spsc_ring *ring);
 int ei_drain_add_gap_ring(struct ei_drain *drain, struct ei_spsc_ring *ring);
 

@@ -8,7 +8,7 @@
 
 #define JSON_FLAGS (JSON_INDENT(2) | JSON_REAL_PRECISION(9))
 
-enum { FILE_JOBS, FILE_TABLE, FILE_SUMMARY, FILE_COUNT };
+enum { FILE_JOBS, FILE_STAGES, FILE_TABLE, FILE_SUMMARY, FILE_COUNT };
 
 int32_t ei_collector_slo_failures(const struct ei_collector *collector)
 {
@@ -82,15 +82,24 @@ static int write_file(const struct ei_collector *collector, struct ei_output_fil
     return ei_output_file_close(file, err);
 }
 
+/* From here on the file is the caller's to publish or discard; how many lines it lost stays. */
+static int close_lines(struct ei_line_file *lines, struct ei_output_file *out, struct einet_error *err)
+{
+    const int rc = ei_line_file_close(lines, err);
+    *out = lines->file;
+    lines->file = (struct ei_output_file){0};
+    return rc;
+}
+
 static int write_files(struct ei_collector *collector, struct einet_error *err)
 {
     struct ei_output_file files[FILE_COUNT] = {0};
     int rc = 0;
     if (collector->has_jobs_csv) {
-        files[FILE_JOBS] = collector->jobs_csv; /* from here on it is ours to publish or discard */
-        collector->jobs_csv = (struct ei_output_file){0};
-        collector->has_jobs_csv = false;
-        rc = ei_output_file_close(&files[FILE_JOBS], err);
+        rc = close_lines(&collector->jobs_csv, &files[FILE_JOBS], err);
+    }
+    if (rc == 0 && collector->has_stages_csv) {
+        rc = close_lines(&collector->stages_csv, &files[FILE_STAGES], err);
     }
     for (int i = FILE_TABLE; rc == 0 && i < FILE_COUNT; i++) {
         rc = write_file(collector, &files[i], i, err);
@@ -175,7 +184,10 @@ int ei_collector_finish(struct ei_collector *collector, const struct ei_metrics_
         return einet_error_set(err, -ENOMEM, "out of memory for the totals of the run");
     }
     for (int32_t i = 0; i < collector->task_count; i++) {
+        struct ei_held_stages *held = &collector->tasks[i].held;
         ei_outcome_sequence_flush(&collector->tasks[i].sequence);
+        ei_held_stages_end(held, INT64_MAX);
+        collector->stages_lost += held->lost;
     }
     ei_metrics_judge(collector);
     collector->is_finished = true;

@@ -4,6 +4,7 @@
 
 #include "metrics/causes.h"
 #include "metrics/collector.h"
+#include "metrics/csv_line.h"
 
 /* Static names of enum ei_job_outcome and enum ei_job_cause; "unknown" outside of them. */
 const char *ei_job_outcome_name(int outcome);
@@ -23,10 +24,13 @@ struct ei_jobs_csv_context {
     const char *preempted_by;         /* name, NULL = nobody */
 };
 
-/* The head: a "# DEGRADED: reason (fix)" line per reason, then the column names. Returns 0 or -errno of the write. */
-int ei_jobs_csv_write_head(FILE *out, const struct ei_metrics_degraded *degraded, int32_t degraded_count);
+extern const char ei_jobs_csv_head[]; /* the line of column names */
 
-/* One line. Returns 0 or -errno of the write (stdio buffers, so it may belong to an earlier line). */
-int ei_jobs_csv_write_job(FILE *out, const struct ei_job_record *job, const struct ei_jobs_csv_context *context);
+/* A "# DEGRADED: reason (fix)" line, which comes before it. */
+void ei_csv_degraded(struct ei_csv_line *line, const struct ei_metrics_degraded *degraded);
+
+/* One line. */
+void ei_jobs_csv_line(struct ei_csv_line *line, const struct ei_job_record *job,
+                      const struct ei_jobs_csv_context *context);
 
 #endif

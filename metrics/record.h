@@ -11,7 +11,9 @@ enum ei_record_kind {
     EI_RECORD_JOB,        /* one per nominal release: what became of it */
     EI_RECORD_PREEMPTION, /* one per lane taken from a running job, pushed by the preemptor at its first block */
     EI_RECORD_GAP,        /* the noise probe woke late: time in which no task of ours held the CPU */
-    EI_RECORD_ACTIVITY    /* a stretch in which a job wanted the processor, pushed before its own record */
+    EI_RECORD_ACTIVITY,   /* a stretch in which a job wanted the processor, pushed before its own record */
+    EI_RECORD_STAGE,      /* a stage of a job is over, pushed before the job's own record */
+    EI_RECORD_BLOCK       /* a network block is over, pushed before its stage's record */
 };
 
 /* Where the time from a job's nominal release to its finish went. The parts sum to the response exactly. */
@@ -121,6 +123,31 @@ struct ei_activity_record {
     int64_t cpu_ns;           /* of processor time that it got */
 };
 
+struct ei_stage_record {
+    int32_t task_idx;
+    int32_t stage_idx; /* of the task, from 0 */
+    int32_t cpu;       /* where it ended; -1 = unknown */
+    int32_t reserved;
+    int64_t job_idx;
+    int64_t ready_ns; /* it could begin: the stage before it was over, or the job was ready */
+    int64_t start_ns, end_ns;
+    int64_t cpu_ns; /* of processor time that its thread got; -1 = unknown */
+};
+
+#define EI_BLOCK_UNANSWERED (-1.0F)
+
+/* Where a device runs a part in pieces, each of them has a record. */
+struct ei_block_record {
+    int32_t task_idx;
+    int32_t stage_idx;
+    int32_t lane_idx;  /* of the workload; -1 = none */
+    int32_t block_idx; /* conv part or branch, from 0: branch i gives exit i */
+    int32_t is_branch; /* 0 = conv part, 1 = branch */
+    float confidence;  /* of a branch's answer; 0 for a conv part; UNANSWERED: a piece that is not its branch's last */
+    int64_t job_idx;
+    int64_t start_ns, end_ns; /* given to the lane; over there. A branch's answer is out at end_ns */
+};
+
 struct ei_record {
     int64_t kind; /* enum ei_record_kind */
     union {
@@ -128,6 +155,8 @@ struct ei_record {
         struct ei_preemption_record preemption;
         struct ei_gap_record gap;
         struct ei_activity_record activity;
+        struct ei_stage_record stage;
+        struct ei_block_record block;
     } u;
 };
 

@@ -310,6 +310,16 @@ static json_t *loads(const struct ei_collector *collector, int *rc)
     return array;
 }
 
+static json_t *records_lost(const struct ei_collector *collector, int *rc)
+{
+    json_t *object = json_object();
+    set(object, "job", json_integer(collector->totals.job_records_lost), rc);
+    set(object, "gap", json_integer(collector->totals.gap_records_lost), rc);
+    set(object, "invalid", json_integer(collector->records_invalid), rc);
+    set(object, "stage", json_integer(collector->stages_lost), rc);
+    return object;
+}
+
 json_t *ei_metrics_summary_json(const struct ei_collector *collector)
 {
     const struct ei_metrics_totals *totals = &collector->totals;
@@ -339,11 +349,11 @@ json_t *ei_metrics_summary_json(const struct ei_collector *collector)
     set(root, "noise", noise(collector, &rc), &rc);
     set(root, "rt_load", loads(collector, &rc), &rc);
     set(root, "process", process(totals, &rc), &rc);
-    json_t *lost = json_object();
-    set(lost, "job", json_integer(totals->job_records_lost), &rc);
-    set(lost, "gap", json_integer(totals->gap_records_lost), &rc);
-    set(lost, "invalid", json_integer(collector->records_invalid), &rc);
-    set(root, "records_lost", lost, &rc);
+    set(root, "records_lost", records_lost(collector, &rc), &rc);
+    json_t *lines = json_object();
+    set(lines, "jobs.csv", json_integer(collector->jobs_csv.lost), &rc);
+    set(lines, "stages.csv", json_integer(collector->stages_csv.lost), &rc);
+    set(root, "lines_lost", lines, &rc);
     if (rc != 0) {
         json_decref(root);
         return NULL;

@@ -357,16 +357,31 @@ static void print_warnings(const struct ei_collector *collector, struct paragrap
     }
 }
 
+/* What the disk did not take of a file; the figures have it. */
+static void print_lines_lost(const struct ei_line_file *file, const char *name, struct paragraph *paragraph)
+{
+    if (file->lost > 0) {
+        paragraph_item(paragraph, EI_COLOUR_BAD, "%s lacks %" PRId64 " of %" PRId64 " lines: %s", name, file->lost,
+                       file->added, file->lost_errnum != 0 ? strerror(file->lost_errnum) : "the disk was too slow");
+        paragraph_end(paragraph);
+    }
+}
+
 static void print_degraded(const struct ei_collector *collector, struct paragraph *paragraph)
 {
     const size_t count = json_array_size(collector->degraded);
     const struct ei_metrics_totals *totals = &collector->totals;
-    if (totals->job_records_lost > 0 || totals->gap_records_lost > 0 || collector->records_invalid > 0) {
+    if (totals->job_records_lost > 0 || totals->gap_records_lost > 0 || collector->records_invalid > 0 ||
+        collector->stages_lost > 0) {
         paragraph_item(paragraph, EI_COLOUR_BAD,
-                       "records lost: %" PRId64 " of jobs, %" PRId64 " of probes, %" PRId64 " invalid",
-                       totals->job_records_lost, totals->gap_records_lost, collector->records_invalid);
+                       "records lost: %" PRId64 " of jobs, %" PRId64 " of probes, %" PRId64 " invalid, %" PRId64
+                       " of stages without their job",
+                       totals->job_records_lost, totals->gap_records_lost, collector->records_invalid,
+                       collector->stages_lost);
         paragraph_end(paragraph);
     }
+    print_lines_lost(&collector->jobs_csv, "jobs.csv", paragraph);
+    print_lines_lost(&collector->stages_csv, "stages.csv", paragraph);
     if (count == 0) {
         paragraph_item(paragraph, EI_COLOUR_GOOD, "NOT DEGRADED");
         paragraph_end(paragraph);

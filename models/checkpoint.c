@@ -131,7 +131,7 @@ int ei_checkpoint_write(const struct ei_trainer *t, struct einet_error *err)
     struct ei_safetensors_entry *entries = calloc(most, sizeof *entries);
     char(*names)[NAME_BYTES] = calloc(most, sizeof *names);
     float *numbers = malloc((size_t)(numbers_of(t) + 1) * sizeof *numbers);
-    char fingerprint[FINGERPRINT_BYTES], step[24], loss_sum[40];
+    char fingerprint[FINGERPRINT_BYTES], step[24], loss_sum[40], spent_s[40];
     int32_t count = 0;
     int rc = entries != NULL && names != NULL && numbers != NULL ? 0 : -ENOMEM;
     if (rc == 0) {
@@ -143,9 +143,10 @@ int ei_checkpoint_write(const struct ei_trainer *t, struct einet_error *err)
         fingerprint_of(t, fingerprint);
         snprintf(step, sizeof step, "%" PRId64, t->step);
         snprintf(loss_sum, sizeof loss_sum, "%a", t->loss_sum);
+        snprintf(spent_s, sizeof spent_s, "%.3f", ei_train_spent_s(t));
         const struct ei_safetensors_pair pairs[] = {
-            {"kind", "einet checkpoint 2"}, {"fingerprint", fingerprint}, {"step", step},
-            {"loss_sum", loss_sum},         {"init", t->init_sha256},     {"init_text", t->init_text}};
+            {"kind", "einet checkpoint 2"}, {"fingerprint", fingerprint}, {"step", step},      {"loss_sum", loss_sum},
+            {"init", t->init_sha256},       {"init_text", t->init_text},  {"spent_s", spent_s}};
         rc = ei_safetensors_write(t->checkpoint_path, entries, count, pairs, (int32_t)(sizeof pairs / sizeof pairs[0]),
                                   err);
     }
@@ -208,6 +209,7 @@ int ei_checkpoint_read(struct ei_trainer *t, struct einet_error *err)
     fingerprint_of(t, here);
     const char *there = ei_safetensors_metadata(file, "fingerprint");
     const char *step = ei_safetensors_metadata(file, "step"), *sum = ei_safetensors_metadata(file, "loss_sum");
+    const char *spent_s = ei_safetensors_metadata(file, "spent_s"); /* NULL: of an earlier version */
     float *numbers = malloc((size_t)(numbers_of(t) + 1) * sizeof *numbers);
     const int64_t at = step != NULL ? strtoll(step, NULL, 10) : -1;
     if (there == NULL || sum == NULL || strcmp(there, here) != 0) {
@@ -225,6 +227,7 @@ int ei_checkpoint_read(struct ei_trainer *t, struct einet_error *err)
     if (rc == 0) {
         t->step = at;
         t->loss_sum = strtod(sum, NULL);
+        t->earlier_s = spent_s != NULL ? strtod(spent_s, NULL) : 0.0;
     }
     free(numbers);
     ei_safetensors_close(file);

@@ -152,7 +152,7 @@ static int add_recipe(const struct ei_trainer *t, json_t *record)
 }
 
 /* The record's path: out_path with its ending replaced by .json. */
-static int write_record(const struct ei_trainer *t, double elapsed_s, const struct ei_train_result *result,
+static int write_record(const struct ei_trainer *t, double spent_s, const struct ei_train_result *result,
                         struct einet_error *err)
 {
     const struct ei_train_config *c = t->config;
@@ -179,7 +179,7 @@ static int write_record(const struct ei_trainer *t, double elapsed_s, const stru
         c->optimizer == EI_TRAIN_ADAM ? "adam" : "sgd", "lr", (double)c->lr, "warmup_fraction",
         (double)c->warmup_fraction, "weight_decay", (double)c->weight_decay, "label_smoothing",
         (double)c->label_smoothing, "crop_pad_px", c->crop_pad_px, "flip", c->flip, "bfloat16", c->bfloat16, "seed",
-        (json_int_t)c->seed, "threads", c->threads, "steps", (json_int_t)t->step, "elapsed_s", elapsed_s, "libtorch",
+        (json_int_t)c->seed, "threads", c->threads, "steps", (json_int_t)t->step, "elapsed_s", spent_s, "libtorch",
         t->api->version, "command", c->command != NULL ? c->command : "", "exit_weight",
         array_of(weights, result->exits), "accuracy_batch", result->eval_batch, "exit_accuracy",
         array_of(result->accuracy, result->exits), "norm_mean", array_of(t->stats.mean, info->channels), "norm_std",
@@ -199,7 +199,7 @@ static int write_record(const struct ei_trainer *t, double elapsed_s, const stru
     return rc == 0 ? 0 : einet_error_set_at(err, rc, path, 0, 0, "cannot be written: %s", strerror(-rc));
 }
 
-int ei_export_write(struct ei_trainer *t, double elapsed_s, struct ei_train_result *result, struct einet_error *err)
+int ei_export_write(struct ei_trainer *t, double spent_s, struct ei_train_result *result, struct einet_error *err)
 {
     int64_t total = 1;
     for (int32_t i = 0; i < t->param_count; i++) {
@@ -227,7 +227,7 @@ int ei_export_write(struct ei_trainer *t, double elapsed_s, struct ei_train_resu
         rc = write_weights(t, entries, result, err);
     }
     if (rc == 0) {
-        rc = write_record(t, elapsed_s, result, err);
+        rc = write_record(t, spent_s, result, err);
     }
     result->finished = rc == 0;
     free(entries);

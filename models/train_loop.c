@@ -283,5 +283,5 @@ int ei_train_loop(struct ei_trainer *t, struct ei_train_result *result, struct e
             c->on_progress(c->context, &p);
         }
     }
-    return ei_export_write(t, (double)ei_mono_diff_ns(ei_mono_now(), t->began) / 1e9, result, err);
+    return ei_export_write(t, ei_train_spent_s(t), result, err);
 }

@@ -33,6 +33,11 @@ static double seconds_left(const struct ei_trainer *t, double elapsed_s)
     return (done > 0.0 ? (elapsed_s - t->features_s) / done * left : 0.0) + features_left_s;
 }
 
+double ei_train_spent_s(const struct ei_trainer *t)
+{
+    return t->earlier_s + (double)ei_mono_diff_ns(ei_mono_now(), t->began) / 1e9;
+}
+
 void ei_train_progress_fill(const struct ei_trainer *t, int64_t step, struct ei_train_progress *out)
 {
     const struct ei_train_config *c = t->config;

@@ -58,6 +58,7 @@ struct ei_trainer {
     double loss_sum; /* over the steps of this epoch */
 
     struct ei_mono began;
+    double earlier_s;           /* that the calls before this one took, as the checkpoint says */
     int64_t first_step;         /* of this call */
     double features_s;          /* spent on caches by this call */
     int32_t groups_filled;      /* by this call */
@@ -99,6 +100,8 @@ int ei_train_exec_create(const struct ei_trainer *trainer, const struct ei_progr
                          struct einet_error *err);
 
 /* ---- train_progress.c ---- */
+/* Seconds that the run has taken so far, those of earlier calls included. */
+double ei_train_spent_s(const struct ei_trainer *trainer);
 /* Where the run is, as seen from a step, all but the loss of the epoch and whether it ended. */
 void ei_train_progress_fill(const struct ei_trainer *trainer, int64_t step, struct ei_train_progress *out);
 void ei_train_progress_log(const struct ei_train_config *config, const struct ei_train_progress *p);
@@ -109,7 +112,7 @@ int ei_checkpoint_read(struct ei_trainer *trainer, struct einet_error *err);
 
 /* ---- export.c: round the parameters to half precision, evaluate them, write weights and record. The thread is left in
  * inference mode. ---- */
-int ei_export_write(struct ei_trainer *trainer, double elapsed_s, struct ei_train_result *result,
+int ei_export_write(struct ei_trainer *trainer, double spent_s, struct ei_train_result *result,
                     struct einet_error *err);
 
 #endif

@@ -112,6 +112,7 @@ static const struct ei_word input_words[] = {
 static const struct ei_word split_words[] = {{"test", EI_SPLIT_TEST}, {"train", EI_SPLIT_TRAIN}, END};
 static const struct ei_word stage_words[] = {{"cpu", EI_SPEC_STAGE_CPU}, {"nn", EI_SPEC_STAGE_NN}, END};
 static const struct ei_word jobs_words[] = {{"csv", EI_SPEC_JOBS_CSV}, {"none", EI_SPEC_JOBS_NONE}, END};
+static const struct ei_word stages_words[] = {{"csv", EI_SPEC_STAGES_CSV}, {"none", EI_SPEC_STAGES_NONE}, END};
 
 const struct ei_word ei_op_words[] = {{"decode", EI_SPEC_OP_DECODE},           {"resize", EI_SPEC_OP_RESIZE},
                                       {"normalize", EI_SPEC_OP_NORMALIZE},     {"softmax", EI_SPEC_OP_SOFTMAX},
@@ -458,6 +459,8 @@ const struct ei_field ei_fields[] = {
      .doc = "Folder for the results, made when missing; {name} is the workload's name, {time} the time of the start."},
     {OUTPUTS_AT(jobs), .key = "jobs", .type = EI_FIELD_WORD, .words = jobs_words, .default_text = "csv",
      .doc = "Whether a line per job is written to jobs.csv."},
+    {OUTPUTS_AT(stages), .key = "stages", .type = EI_FIELD_WORD, .words = stages_words, .default_text = "csv",
+     .doc = "Whether a line per stage and per network block is written to stages.csv."},
     ABSENT(OUTPUTS, "hist"), ABSENT(OUTPUTS, "trace"), ABSENT(OUTPUTS, "metrics"),
 };
 /* clang-format on */

@@ -324,11 +324,13 @@ struct ei_task_spec {
 /* ---- outputs and the whole ---- */
 
 enum ei_spec_jobs { EI_SPEC_JOBS_CSV, EI_SPEC_JOBS_NONE };
+enum ei_spec_stages { EI_SPEC_STAGES_CSV, EI_SPEC_STAGES_NONE };
 
 struct ei_outputs_spec {
     char dir[EI_SPEC_PATH_MAX]; /* may hold {name} (of the workload) and {time} (of the start); the engine expands them
                                  */
     enum ei_spec_jobs jobs;
+    enum ei_spec_stages stages;
 };
 
 struct ei_workload {

@@ -260,6 +260,7 @@ static struct job_line parse_job(const struct header *h, const char **cells)
         .is_warmup = number(h, cells, "is_warmup"),
         .is_missed = number(h, cells, "is_missed"),
         .gap_ns = number(h, cells, "gap_ns"),
+        .lane_busy_ns = number(h, cells, "lane_busy_ns"),
     };
     job.is_answered = job.exit_idx >= 0;
     text_cell(h, cells, "task", job.task, sizeof job.task);

@@ -47,7 +47,7 @@ void check_identity(json_t *summary);
 struct job_line {
     char task[32], outcome[16], cause[16];
     int64_t job_idx, release_ns, awake_ns, start_ns, finish_ns, deadline_ns, answer_ns;
-    int64_t exit_idx, exits_mask, sample_idx, label, top_label, preemptions, is_warmup, is_answered, is_missed, gap_ns;
+    int64_t exit_idx, exits_mask, sample_idx, label, top_label, preemptions, is_warmup, is_answered, is_missed, gap_ns, lane_busy_ns;
     char degraded[8];
 };
 

@@ -195,6 +195,33 @@ EI_TEST(resumed_run_ends_with_the_same_bits)
     EI_TRUE(!is_same_file(whole_path, out_path));
 }
 
+/* The time of earlier calls, which the checkpoint carries, is in the record. */
+EI_TEST(record_tells_the_time_of_all_calls)
+{
+    struct ei_train_config c = small_config("calls");
+    struct ei_train_result result;
+    struct ei_safetensors *checkpoint = NULL;
+    struct einet_error err;
+    char record_path[600];
+    size_t size = 0;
+    watch.stop_after_step = 14; /* all but one */
+    EI_TRUEF(run(&c, &result, &err) == 0, "%s", err.text);
+    EI_REQUIRE(ei_safetensors_open(checkpoint_path, &checkpoint, &err) == 0);
+    const char *text = ei_safetensors_metadata(checkpoint, "spent_s");
+    const double spent_s = text != NULL ? strtod(text, NULL) : 0;
+    EI_TRUE(spent_s > 0);
+    ei_safetensors_close(checkpoint);
+    watch = (struct watch){0};
+    c.resume = true;
+    EI_TRUEF(run(&c, &result, &err) == 0, "%s", err.text);
+    EI_EQ(result.steps, 15);
+    snprintf(record_path, sizeof record_path, "%s/calls.json", ei_test_tmpdir());
+    char *record = read_all(record_path, &size);
+    const char *at = record != NULL ? strstr(record, "\"elapsed_s\": ") : NULL;
+    EI_TRUE(at != NULL && strtod(at + strlen("\"elapsed_s\": "), NULL) >= spent_s);
+    free(record);
+}
+
 EI_TEST(checkpoint_of_another_run_is_refused)
 {
     struct ei_train_config c = small_config("other");

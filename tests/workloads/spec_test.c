@@ -60,6 +60,7 @@ EI_TEST(spec_defaults_of_the_smallest_file)
     EI_EQ(task->slo.mk_k, 0);
     EI_STREQ(wl->outputs.dir, "out/{name}-{time}");
     EI_EQ(wl->outputs.jobs, EI_SPEC_JOBS_CSV);
+    EI_EQ(wl->outputs.stages, EI_SPEC_STAGES_CSV);
     ei_workload_destroy(wl);
 }
 
@@ -215,6 +216,7 @@ EI_TEST(spec_holds_every_value_of_the_fullest_file)
     EI_EQ(wl->tasks[9].arrival.dist, EI_ARRIVAL_LOGNORMAL);
     EI_EQ(wl->tasks[9].arrival.median_ns, 22 * EI_NS_PER_MS);
     EI_EQ(wl->outputs.jobs, EI_SPEC_JOBS_NONE);
+    EI_EQ(wl->outputs.stages, EI_SPEC_STAGES_NONE);
     ei_workload_destroy(wl);
 }
 

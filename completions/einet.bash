@@ -1,0 +1,32 @@
+# Completion of einet for bash: `source completions/einet.bash`, or installed where bash-completion looks.
+# Commands and options come from `einet --help` and `einet COMMAND --help`, so they are those of the einet that is typed.
+
+_einet_commands() {
+  "$1" --help 2>/dev/null | sed -n '/^commands:/,/^$/s/^  \([a-z][a-z]*\) .*/\1/p'
+}
+
+_einet_options() {
+  "$1" "$2" --help 2>/dev/null | grep -oE -- '(^|[^[:alnum:]-])--[a-z][a-z-]*' | grep -oE -- '--[a-z][a-z-]*' | sort -u
+}
+
+_einet() {
+  local einet=$1 current=$2 command=${COMP_WORDS[1]}
+  COMPREPLY=()
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    mapfile -t COMPREPLY < <(compgen -W "$(_einet_commands "$einet") --help --version" -- "$current")
+  elif [[ $current == -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$(_einet_options "$einet" "$command") --help" -- "$current" | sort -u)
+  else
+    compopt -o filenames 2>/dev/null
+    case $command in
+    run | simulate | analyze | check | doctor)
+      # Workload files first; with none that fits, any file.
+      mapfile -t COMPREPLY < <(compgen -d -- "$current"; compgen -f -X '!*.@(yaml|yml)' -- "$current")
+      ;;
+    esac
+    [ ${#COMPREPLY[@]} -gt 0 ] || mapfile -t COMPREPLY < <(compgen -f -- "$current")
+  fi
+}
+
+shopt -s extglob
+complete -F _einet einet

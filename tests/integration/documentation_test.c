@@ -1,0 +1,148 @@
+/* What is made from the help texts: completions of the shell, and a manual page for each command. */
+#include "tests/harness/harness.h"
+#include "tests/integration/command.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define COMMANDS_MAX 40
+#define TEXT_MAX_BYTES (64 * 1024)
+
+static char commands[COMMANDS_MAX][24];
+static int command_count;
+
+/* The commands that `einet --help` lists. */
+static void read_commands(void)
+{
+    static char help[OUTPUT_MAX_BYTES];
+    const struct finished *finished = einet_run((const char *[]){"--help", NULL});
+    EI_EQ(finished->status, 0);
+    snprintf(help, sizeof help, "%s", finished->output);
+    char *at = strstr(help, "commands:\n");
+    EI_REQUIRE(at != NULL);
+    command_count = 0;
+    for (at = strchr(at, '\n') + 1; at[0] == ' ' && command_count < COMMANDS_MAX; at = strchr(at, '\n') + 1) {
+        EI_EQ(sscanf(at, " %23s", commands[command_count]), 1);
+        command_count++;
+    }
+    EI_TRUE(command_count >= 12);
+}
+
+/* What a shell command prints; it must end with status 0. */
+static void read_shell(const char *command, char out[TEXT_MAX_BYTES])
+{
+    FILE *pipe = popen(command, "r");
+    EI_REQUIRE(pipe != NULL);
+    out[fread(out, 1, TEXT_MAX_BYTES - 1, pipe)] = '\0';
+    EI_TRUEF(pclose(pipe) == 0, "%s", command);
+}
+
+/* What bash proposes for a line whose last word is being typed: one proposal a line, between line ends. */
+static void complete(const char *words, char out[TEXT_MAX_BYTES])
+{
+    char command[1024], said[TEXT_MAX_BYTES];
+    snprintf(command, sizeof command,
+             "bash -c 'source completions/einet.bash; COMP_WORDS=(einet %s); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); "
+             "_einet \"%s/einet\" \"${COMP_WORDS[COMP_CWORD]}\"; printf \"%%s\\n\" \"${COMPREPLY[@]}\"'",
+             words, ei_test_build_dir());
+    read_shell(command, said);
+    snprintf(out, TEXT_MAX_BYTES, "\n%.*s", TEXT_MAX_BYTES - 2, said);
+}
+
+EI_TEST(completion_proposes_what_help_lists)
+{
+    static char proposed[TEXT_MAX_BYTES];
+    read_commands();
+    complete("\"\"", proposed);
+    for (int i = 0; i < command_count; i++) {
+        char line[32];
+        snprintf(line, sizeof line, "\n%.23s\n", commands[i]);
+        EI_CONTAINS(proposed, line);
+    }
+    complete("an", proposed);
+    EI_STREQ(proposed, "\nanalyze\n");
+    complete("simulate --sh", proposed);
+    EI_STREQ(proposed, "\n--shard\n");
+    complete("check configs/edge", proposed);
+    EI_STREQ(proposed, "\nconfigs/edge-server.yaml\n");
+    complete("profile models/pretrained/b-alexnet-mnist.saf", proposed); /* no workload file there: any file */
+    EI_STREQ(proposed, "\nmodels/pretrained/b-alexnet-mnist.safetensors\n");
+}
+
+/* Every option that the help text begins a line with is an entry of the page. */
+static void check_page(const char *name, const char *page)
+{
+    static char help[OUTPUT_MAX_BYTES];
+    snprintf(help, sizeof help, "%s", einet_run((const char *[]){name, "--help", NULL})->output);
+    char title[64];
+    snprintf(title, sizeof title, ".SH NAME\neinet\\-%.23s \\- ", name);
+    EI_CONTAINS(page, title);
+    EI_CONTAINS(page, ".SH SYNOPSIS\n");
+    for (char *line = strtok(help, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        char option[40], entry[100] = "";
+        if (sscanf(line, "  --%39[a-z-]", option) != 1 || line[2] != '-') {
+            continue;
+        }
+        for (const char *at = option; *at != '\0'; at++) {
+            snprintf(entry + strlen(entry), sizeof entry - strlen(entry), *at == '-' ? "\\-" : "%c", *at);
+        }
+        EI_TRUEF(strstr(page, entry) != NULL, "einet-%s.1 has no --%s", name, option);
+    }
+}
+
+EI_TEST(every_command_has_a_page)
+{
+    static char said[TEXT_MAX_BYTES], command[1024];
+    if (system("command -v help2man >/dev/null") != 0) {
+        ei_test_skip("no help2man: apt-get install help2man");
+    }
+    read_commands();
+    snprintf(command, sizeof command, "scripts/man-pages '%s/einet' '%s'", ei_test_build_dir(), ei_test_tmpdir());
+    read_shell(command, said);
+    for (int i = 0; i < command_count; i++) {
+        snprintf(command, sizeof command, "cat '%s/einet-%s.1'", ei_test_tmpdir(), commands[i]);
+        read_shell(command, said);
+        check_page(commands[i], said);
+    }
+}
+
+/* Faults as JSON: what the file's own comments expect, and a file that is not there. */
+EI_TEST(check_tells_faults_as_json)
+{
+    const struct finished *finished =
+        einet_run((const char *[]){"check", "--json", "tests/workloads/broken/many_at_once.yaml", NULL});
+    EI_EQ(finished->status, 2);
+    json_t *root = json_loads(finished->output, 0, NULL);
+    const json_t *list = json_object_get(root, "diagnostics"), *first = json_array_get(list, 0);
+    EI_TRUE(json_is_false(json_object_get(root, "ok")));
+    EI_EQ(json_integer_value(json_object_get(root, "errors")), 10);
+    EI_EQ(json_array_size(list), 10);
+    EI_EQ(json_integer_value(json_object_get(first, "line")), 13);
+    EI_EQ(json_integer_value(json_object_get(first, "column")), 18);
+    EI_CONTAINS(json_string_value(json_object_get(first, "text")), "'30' has no unit");
+    json_decref(root);
+
+    /* A text that was cut within a character, and a name of another encoding. */
+    char line[400] = "version: 1\nname: n\ntasks:\n  - name: x";
+    for (int i = 0; i < 100; i++) {
+        strcat(line, "\xc3\xa4"); /* 1 + 2 n bytes: the 80th is half a letter */
+    }
+    const char *file = write_file("caf\xe9.yaml", line);
+    finished = einet_run((const char *[]){"check", "--json", file, NULL});
+    EI_EQ(finished->status, 2);
+    root = json_loads(finished->output, 0, NULL);
+    EI_CONTAINS(json_string_value(json_object_get(root, "file")), "caf?.yaml");
+    EI_EQ(json_array_size(json_object_get(root, "diagnostics")), json_integer_value(json_object_get(root, "errors")));
+    json_decref(root);
+
+    finished = einet_run((const char *[]){"check", "--json", "configs/edge-server.yaml", NULL});
+    EI_EQ(finished->status, 0);
+    root = json_loads(finished->output, 0, NULL);
+    EI_TRUE(json_is_true(json_object_get(root, "ok")));
+    EI_EQ(json_integer_value(json_object_get(root, "tasks")), 4);
+    json_decref(root);
+}
+
+EI_MAIN()
