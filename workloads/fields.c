@@ -221,6 +221,10 @@ const struct ei_field ei_fields[] = {
      .only = BIT(EI_SPEC_LANE_CUDA),
      .doc = "Blocks in the queue of the GPU; with 2 the next conv part is launched behind the one that runs, so a job "
             "that is preempted may keep the GPU for one block more."},
+    {LANE_AT(sms), .key = "sms", .type = EI_FIELD_INT, .default_text = "0", .lo = 0, .hi = 1024,
+     .only = BIT(EI_SPEC_LANE_CUDA),
+     .doc = "Multiprocessors of the GPU that belong to this lane alone, in whole groups of what the GPU allows (8 on recent "
+            "ones); 0: all of them, shared with whatever else runs there. All lanes of a GPU have sms, or none has."},
     {LANE_AT(hang_ns), .key = "hang", .type = EI_FIELD_DURATION, .default_text = "1s", .lo = EI_NS_PER_MS,
      .hi = 60 * EI_NS_PER_S, .only = BIT(EI_SPEC_LANE_CUDA),
      .doc = "A block that takes longer is given up: the GPU counts as lost from then on."},

@@ -95,6 +95,7 @@ struct ei_lane_spec {
     int32_t device_idx;              /* of CUDA's numbering */
     struct ei_term wait;             /* word: enum ei_spec_wait */
     int32_t depth;                   /* blocks in the device's queue, 1 or 2 */
+    int32_t sms;                     /* of the device, for this lane alone; 0 = all, with whoever else uses it */
     int64_t hang_ns;                 /* a block that takes longer is given up, and the device with it */
     char fallback[EI_SPEC_NAME_MAX]; /* lane of kind cpu with preempt: block; "" = none */
     int32_t fallback_idx;            /* its index or EI_NONE_IDX; of kind cpu without meaning */

@@ -72,6 +72,10 @@ struct ei_cuda_parts_config {
     int64_t
         split_above_ns; /* parts that take longer on the device are cut between their layers into pieces that do not,
                          * as few and as even as that allows; what a launch costs is left to each. 0 = no part is */
+    int32_t
+        sms; /* SMs of the device that belong to lane lane_idx alone, in whole groups of what the device allows (8 on
+              * recent ones); its first network reserves them until the process ends. 0 = all, which others use, too */
+    int32_t lane_idx;                 /* >= 0: networks of one lane share its SMs */
     int32_t exits, classes;           /* exits 1 .. EI_CUDA_BLOCKS_MAX */
     int64_t input_count;              /* floats */
     struct ei_cuda_recorder recorder; /* owned by parts once parts_create succeeded */
@@ -92,7 +96,8 @@ struct ei_cuda_api {
      * this process. Thread: any, real-time safe. */
     int (*device_is_lost)(int32_t device_idx);
 
-    /* Record, instantiate, warm up and measure. Returns 0; EINET_E_USAGE (a value out of range, named);
+    /* Record, instantiate, warm up and measure. Returns 0; EINET_E_USAGE (a value out of range, named, or more SMs than
+     * are left);
      * EINET_E_BACKEND (CUDA or the recorder refused, or the device hung); -ENOMEM. */
     int (*parts_create)(const struct ei_cuda_parts_config *, struct ei_cuda_parts **out);
     /* NULL is fine. Waits at most hang_ns for what is still in the queue, and not at all for a lost device, whose

@@ -2,6 +2,7 @@
  *
  *     device.c    devices: lost or not, stream priorities, pinned memory, texts of errors
  *     graphs.c    recorded parts -> graphs that can be launched
+ *     green.c     SMs that belong to one lane
  *     measure.c   what pieces and launches take
  *     cut.c       where parts are cut into pieces; which conv parts are launched as one
  *     waiter.c    a thread that waits for events, so that its caller may give up
@@ -55,6 +56,14 @@ const char *ei_cuda_error_text(void);
  * Returns 0 or EINET_E_BACKEND. */
 int ei_cuda_pinned_take(struct ei_cuda_device *device, size_t bytes, void **out);
 void ei_cuda_pinned_give(void *memory); /* NULL is fine */
+
+/* ---- green.c ---- */
+
+/* A stream that does not wait for others, on SMs of the device that belong to lane lane_idx alone: `sms` of them, in
+ * whole groups, reserved by the lane's first stream. The device is current. Returns 0; EINET_E_USAGE (too few are
+ * left); EINET_E_BACKEND (device or driver have no green contexts). */
+int ei_cuda_green_stream(const struct ei_cuda_device *device, int32_t lane_idx, int32_t sms, int priority,
+                         cudaStream_t *out);
 
 /* ---- waiter.c ---- */
 

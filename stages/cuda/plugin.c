@@ -80,6 +80,9 @@ static int check(const struct ei_cuda_parts_config *c)
         return ei_cuda_fail(EINET_E_USAGE, "hang_ns must be positive; poll_ns, merge_below_ns and split_above_ns must "
                                            "not be negative");
     }
+    if (c->sms < 0 || c->lane_idx < 0) {
+        return ei_cuda_fail(EINET_E_USAGE, "sms and lane_idx must not be negative");
+    }
     if (c->wait != EI_CUDA_WAIT_BLOCK && c->wait != EI_CUDA_WAIT_POLL && c->wait != EI_CUDA_WAIT_SPIN) {
         return ei_cuda_fail(EINET_E_USAGE, "there is no way %d to wait for a CUDA device", (int)c->wait);
     }
@@ -96,10 +99,18 @@ static int stream_priority(const struct ei_cuda_device *d, int32_t priority)
 static int create_stream(struct ei_cuda_parts *parts)
 {
     const int priority = stream_priority(parts->device, parts->config.priority);
+    const struct ei_cuda_parts_config *c = &parts->config;
     cudaStream_t stream;
-    const cudaError_t e = cudaStreamCreateWithPriority(&stream, cudaStreamNonBlocking, priority);
-    if (e != cudaSuccess) {
-        return ei_cuda_failed(parts->device, e, "creating a stream");
+    if (c->sms > 0) {
+        const int rc = ei_cuda_green_stream(parts->device, c->lane_idx, c->sms, priority, &stream);
+        if (rc != 0) {
+            return rc;
+        }
+    } else {
+        const cudaError_t e = cudaStreamCreateWithPriority(&stream, cudaStreamNonBlocking, priority);
+        if (e != cudaSuccess) {
+            return ei_cuda_failed(parts->device, e, "creating a stream");
+        }
     }
     parts->stream = stream;
     return ei_cuda_waiter_start(&parts->waiter, parts->device, parts->config.priority);

@@ -39,6 +39,7 @@ struct ei_network_cuda_settings {
     int32_t device_idx, priority, depth;
     enum ei_cuda_wait wait;
     int64_t poll_ns, hang_ns, merge_below_ns;
+    int32_t sms, lane_idx;  /* SMs that belong to that lane alone; sms 0 = all, with others */
     int64_t split_above_ns; /* parts that take longer there are cut into pieces that do not; 0 = none is */
 };
 

@@ -164,6 +164,8 @@ int ei_network_cuda_create(const struct ei_cuda_api *api, struct ei_cuda_recorde
         .hang_ns = settings->hang_ns,
         .merge_below_ns = settings->merge_below_ns,
         .split_above_ns = settings->split_above_ns,
+        .sms = settings->sms,
+        .lane_idx = settings->lane_idx,
         .exits = info->exits,
         .classes = info->classes,
         .input_count = (int64_t)info->channels * info->height_px * info->width_px,

@@ -220,6 +220,8 @@ static int create_parts(struct emulated *e)
         .hang_ns = c->cuda.hang_ns,
         .merge_below_ns = c->cuda.merge_below_ns,
         .split_above_ns = c->cuda.split_above_ns,
+        .sms = c->cuda.sms,
+        .lane_idx = c->cuda.lane_idx,
         .exits = c->exits,
         .classes = c->classes,
         .recorder = {.context = e,

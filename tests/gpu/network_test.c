@@ -309,6 +309,33 @@ EI_TEST(pieces_answer_as_whole_parts_do)
     check_pieces("msdnet-21");
 }
 
+/* Two lanes that each have some of the multiprocessors answer as on all of them. */
+EI_TEST(multiprocessors_of_a_lane_change_no_answer)
+{
+    float input[PIXELS], expected[LOGITS], got[LOGITS];
+    require_gpu();
+    const char *path = write_weights("vgg-16");
+    struct ei_network *all = open_network("vgg-16", path, EI_NETWORK_CUDA, EI_NETWORK_FLOAT32, &base);
+    EI_REQUIRE(all != NULL);
+    draw_input(1, input);
+    EI_EQ(run_all(all, input, expected), 0);
+    ei_network_destroy(all);
+    for (int32_t lane = 0; lane < 2; lane++) {
+        struct ei_network *net = NULL;
+        struct einet_error err = {0};
+        struct ei_network_zoo_config config = {
+            .zoo = "vgg-16", .weights_path = path, .threads = 1, .backend = EI_NETWORK_CUDA, .cuda = base};
+        config.cuda.sms = 16;
+        config.cuda.lane_idx = lane;
+        if (ei_network_open_zoo(&config, &net, &err) != 0) {
+            ei_test_skip("%s", err.text);
+        }
+        EI_EQ(run_all(net, input, got), 0);
+        check_exits("vgg-16 on 16 SMs", ei_network_info(net)->exits, expected, got, 1e-4);
+        ei_network_destroy(net);
+    }
+}
+
 struct task {
     struct ei_network *net;
     float input[PIXELS], expected[LOGITS];

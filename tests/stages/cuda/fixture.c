@@ -118,6 +118,7 @@ static int recorder_capture(void *context, int32_t block_idx, int32_t is_branch,
         return EINET_E_BACKEND;
     }
     r->stream_id = fake->stream_id(stream);
+    r->groups = fake->stream_groups(stream);
     int rc = fake->capture_begin(stream);
     for (int32_t i = 0; rc == 0 && i < r->layers; i++) {
         struct lane_kernel *k = &r->kernel[block_idx][is_branch][i];

@@ -32,6 +32,7 @@ struct lane_recorder {
     int32_t fail_block_idx; /* whose conv part cannot be recorded; -1 = none */
     int32_t *destroyed;     /* counts */
     int32_t stream_id;      /* of the network, known after it was recorded */
+    uint64_t groups;        /* of SMs, likewise: those of its stream */
     float *input, *state, *logits;
     int32_t layers; /* of every part; its time is that of each, in the order 1 : 2 : ... : layers */
     struct lane_between conv_between, branch_between;
