@@ -18,6 +18,7 @@
 #include "engine/lane_gate_rt.h"
 #include "engine/live.h"
 #include "engine/live_board.h"
+#include "engine/pieces.h"
 #include "engine/planning.h"
 #include "engine/slots_rt.h"
 #include "engine/stage_record_rt.h"
@@ -78,6 +79,7 @@ struct ei_task_network {
     struct ei_boundary_policy policy;
     struct ei_elastic_config elastic;
     struct ei_et_profile et; /* measured at start on this machine */
+    struct ei_pieces pieces; /* of `net`; a spare's parts are whole */
     int64_t first_answer_ns; /* p99 of conv part 0 and branch 0 */
     struct ei_elastic job;   /* of the job in this stage, likewise the next one */
     struct ei_plan_workspace ws;
@@ -187,6 +189,11 @@ static inline const struct ei_et_profile *ei_task_times(const struct ei_live_tas
 static inline const struct ei_elastic_config *ei_task_elastic(const struct ei_live_task *task)
 {
     return ei_task_is_on_spare(task) ? &task->nn.spare.elastic : &task->nn.elastic;
+}
+
+static inline int32_t ei_task_piece_count(const struct ei_live_task *task, struct ei_step step)
+{
+    return ei_task_is_on_spare(task) ? 1 : ei_pieces_count(&task->nn.pieces, step);
 }
 
 static inline int64_t ei_task_first_answer_ns(const struct ei_live_task *task)

@@ -227,6 +227,10 @@ const struct ei_field ei_fields[] = {
      .only = BIT(EI_SPEC_LANE_CUDA),
      .doc = "Blocks in the queue of the GPU; with 2 the next conv part is launched behind the one that runs, so a job "
             "that is preempted may keep the GPU for one block more."},
+    {LANE_AT(sms), .key = "sms", .type = EI_FIELD_INT, .default_text = "0", .lo = 0, .hi = 1024,
+     .only = BIT(EI_SPEC_LANE_CUDA),
+     .doc = "Multiprocessors of the GPU that belong to this lane alone, in whole groups of what the GPU allows (8 on recent "
+            "ones); 0: all of them, shared with whatever else runs there. All lanes of a GPU have sms, or none has."},
     {LANE_AT(hang_ns), .key = "hang", .type = EI_FIELD_DURATION, .default_text = "1s", .lo = EI_NS_PER_MS,
      .hi = 60 * EI_NS_PER_S, .only = BIT(EI_SPEC_LANE_CUDA),
      .doc = "A block that takes longer is given up: the GPU counts as lost from then on."},
@@ -336,7 +340,8 @@ const struct ei_field ei_fields[] = {
     {TASK_AT(max_blocking_ns), .key = "max_blocking", .type = EI_FIELD_DURATION, .none_text = "none", .computed = "none",
      .lo = EI_NS_PER_US, .hi = 60 * EI_NS_PER_S,
      .doc = "Longest time that a job may hold its lane between preemption points: shorter blocks run together up to it; a "
-            "longer block is an error. none: every block boundary is a preemption point."},
+            "longer block is an error on a CPU, and on a GPU it is split between its layers, which must be no longer. "
+            "none: every block boundary is a preemption point."},
     {TASK_AT(on_deadline), .key = "on_deadline", .type = EI_FIELD_WORD, .words = on_deadline_words,
      .default_text = "exit",
      .doc = "When the deadline comes: exit with the best answer so far, finish late, or abort without an answer."},

@@ -97,6 +97,24 @@ EI_TEST(virtual_waits_for_a_lane_and_a_processor_are_before_the_start)
     free(text);
 }
 
+/* On a device that cuts above 1 ms: a line for each piece, and the confidence in the last one of a branch. */
+EI_TEST(virtual_pieces_have_lines_of_their_own)
+{
+    simulate("version: 1\nname: t\nrun: { duration: 19ms, start_delay: 20ms }\nlanes: { gpu: { kind: cuda } }\n"
+             "models: { m: { emulate: { blocks: [ { conv: 2ms, branch: 1500us, score: 0.5 } ] } } }\n"
+             "planner: { search: all, replan: inline }\ntasks:\n"
+             "  - { name: t, arrival: { model: periodic, period: 20ms }, max_blocking: 1ms, cpus: \"1\", priority: 9,\n"
+             "      on_preempt: resume, stages: [ { name: net, kind: nn, model: m, lane: gpu } ] }\n");
+    char *text = read_file("stages.csv");
+    EI_REQUIRE(text != NULL);
+    EI_STREQ(text, COLUMNS "t,0,0,conv,0,net,0,gpu,,,0,1000000,,\n"
+                           "t,0,0,conv,0,net,0,gpu,,,1000000,2000000,,\n"
+                           "t,0,0,branch,0,net,0,gpu,,,2000000,2750000,,\n"
+                           "t,0,0,branch,0,net,0,gpu,,,2750000,3500000,,0.5\n"
+                           "t,0,0,nn,0,net,,,1,0,0,3500000,0,\n");
+    free(text);
+}
+
 EI_TEST(without_the_output_there_are_no_records)
 {
     simulate(HEAD("19ms") "outputs: { stages: none }\ntasks:\n" CAMERA);
