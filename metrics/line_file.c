@@ -234,6 +234,13 @@ void ei_line_file_add(struct ei_line_file *file, const struct ei_csv_line *line)
     file->lost += file->file.write_errnum != 0;
 }
 
+void ei_line_file_hurry(struct ei_line_file *file)
+{
+    if (file->writer != NULL && !atomic_exchange_explicit(&file->writer->is_called, true, memory_order_relaxed)) {
+        (void)sem_post(&file->writer->call);
+    }
+}
+
 size_t ei_line_file_room(const struct ei_line_file *file)
 {
     const struct ei_line_writer *writer = file->writer;

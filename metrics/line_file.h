@@ -45,6 +45,9 @@ int ei_line_file_queue(struct ei_line_file *file, const struct ei_cpuset *cpus, 
 /* Add a line with its end. Never waits when lines are queued. */
 void ei_line_file_add(struct ei_line_file *file, const struct ei_csv_line *line);
 
+/* Have what is queued written now: without this a little of it may wait for a second. */
+void ei_line_file_hurry(struct ei_line_file *file);
+
 /* Bytes that the queue has room for, SIZE_MAX without one; and whether nothing of what was added is still to be
  * written, so that close will not wait. For those who can hold lines back themselves. */
 size_t ei_line_file_room(const struct ei_line_file *file);

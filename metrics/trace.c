@@ -170,6 +170,7 @@ static void end_window(struct ei_trace *trace)
     if (trace->is_open && !trace->is_ended) {
         trace->is_ended = true;
         ei_trace_writer_end(trace->writer);
+        ei_line_file_hurry(&trace->file);
     }
     if (trace->is_open && ei_line_file_is_settled(&trace->file)) {
         note_error(trace, close_file(trace, &error), &error);
@@ -296,7 +297,9 @@ static void keep(struct ei_trace *trace, const struct ei_record *record)
     }
     copy_in(trace, &entry, sizeof entry);
     copy_in(trace, &record->u, body_bytes);
-    while (trace->saving == 0 && oldest(trace).at_ns < trace->newest_ns - trace->options.last_ns) {
+    /* A window that is due may have to wait until the one before it is on the disk: it is not cut meanwhile. */
+    const int64_t until_ns = trace->newest_ns < trace->save_ns ? trace->newest_ns : trace->save_ns;
+    while (trace->used > 0 && trace->saving == 0 && oldest(trace).at_ns < until_ns - trace->options.last_ns) {
         forget_oldest(trace);
     }
 }

@@ -193,4 +193,36 @@ EI_TEST(the_recorder_saves_the_misses_of_a_run)
     EI_TRUE(access(in_tmpdir("out/trace.pftrace"), F_OK) != 0);
 }
 
+/* Every job is late, so every job is in some window. */
+EI_TEST(the_recorder_of_a_live_run_loses_no_miss)
+{
+    const char *file = write_file("late.yaml", "version: 1\n"
+                                               "name: late\n"
+                                               "run: { duration: 600ms, seed: 1 }\n"
+                                               "tasks:\n"
+                                               "  - name: control\n"
+                                               "    arrival: { model: periodic, period: 5ms }\n"
+                                               "    deadline: 500us\n"
+                                               "    stages: [ { name: law, kind: cpu, work: { spin: 1ms } } ]\n"
+                                               "outputs: { dir: out, trace: { last: 80ms, save_on: miss } }\n");
+    const struct finished *done = einet_run((const char *[]){"run", file, "--out", in_tmpdir("out"), "--quiet", NULL});
+    EI_TRUEF(done->status == 0, "%s", done->output);
+    json_t *summary = read_summary(in_tmpdir("out"));
+    const int64_t windows = item_int(json_object_get(summary, "trace"), "windows");
+    json_decref(summary);
+    EI_TRUE(windows > 1);
+    int64_t missed = 0;
+    for (int64_t i = 1; i <= windows; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "out/trace-%lld.pftrace", (long long)i);
+        json_t *trace = decode_trace(in_tmpdir(name));
+        EI_REQUIRE(trace != NULL);
+        missed += count_named(trace, "slices", " MISSED");
+        json_decref(trace);
+    }
+    struct counts counts = {0};
+    EI_TRUE(for_each_job(in_tmpdir("out"), count_job, &counts) > 0);
+    EI_EQ(missed, counts.missed);
+}
+
 EI_MAIN()

@@ -153,6 +153,26 @@ EI_TEST(recorder_that_is_full_writes_before_it_forgets)
     }
 }
 
+/* One that comes long after its time, when nothing else is kept, is forgotten at once. */
+EI_TEST(recorder_forgets_what_is_too_old)
+{
+    struct ei_trace *trace = begin_trace(
+        &(struct ei_trace_options){.last_ns = 40 * MS, .save = EI_TRACE_SAVE_MISS, .recorder_bytes = 20000});
+    EI_REQUIRE(trace != NULL);
+    add_control_job(trace, 0, T0_NS + 500 * MS, 3 * MS);
+    add_control_job(trace, 1, T0_NS + 520 * MS, MS);
+    ei_trace_work(trace);
+    EI_TRUE(has_trace("trace-1.pftrace")); /* with all that was kept */
+    add_control_job(trace, 2, T0_NS, MS);
+    add_control_job(trace, 3, T0_NS + 530 * MS, 3 * MS);
+    EI_EQ(end_trace(trace).files, 2);
+    json_t *decoded = decode_trace(trace_path("trace-2.pftrace"));
+    EI_REQUIRE(decoded != NULL);
+    EI_EQ(trace_count(decoded, "einet demo/task control/jobs", "slices"), 1);
+    EI_EQ(item_arg(trace_item(decoded, "einet demo/task control/jobs", "slices", 0), "job"), 3);
+    json_decref(decoded);
+}
+
 EI_TEST(recorder_stops_at_its_last_file)
 {
     struct ei_trace *trace = begin_trace(&(struct ei_trace_options){.last_ns = 8 * MS, .save = EI_TRACE_SAVE_MISS});

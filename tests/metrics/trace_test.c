@@ -393,6 +393,39 @@ EI_TEST(a_stalled_disk_costs_counted_events)
     EI_TRUE(begins >= 4);
 }
 
+/* The recorder has the records: it waits for the disk, and the run does not. */
+EI_TEST(a_stalled_disk_costs_the_recorder_nothing)
+{
+    static struct pipe_reader reader;
+    pthread_t thread;
+    snprintf(reader.from, sizeof reader.from, "%s/trace-1.pftrace.partial", ei_test_tmpdir());
+    snprintf(reader.to, sizeof reader.to, "%s/copy.pftrace", ei_test_tmpdir());
+    EI_REQUIRE(mkfifo(reader.from, 0600) == 0);
+    EI_REQUIRE(pthread_create(&thread, NULL, copy_pipe, &reader) == 0);
+    struct ei_trace *trace =
+        begin_trace(&(struct ei_trace_options){.last_ns = 200000 * MS, .save = EI_TRACE_SAVE_MISS, .has_writer = true});
+    EI_REQUIRE(trace != NULL);
+    enum { JOBS = 40000 }; /* more than the queue of the file holds */
+    for (int32_t i = 0; i < JOBS; i++) {
+        add_control_job(trace, i, T0_NS + i * 5 * MS, i == JOBS / 2 ? 3 * MS : MS);
+        ei_trace_work(trace);
+    }
+    EI_TRUE(!has_trace("trace-1.pftrace"));
+    atomic_store(&reader.may_read, true);
+    while (ei_trace_count(trace).files == 0) {
+        ei_trace_work(trace);
+        (void)usleep(1000);
+    }
+    const struct ei_trace_counts counts = end_trace(trace);
+    pthread_join(thread, NULL);
+    int64_t events, begins;
+    EI_EQ(counts.files, 1);
+    EI_EQ(counts.lost_events + counts.lost_batches + counts.overwritten, 0);
+    EI_REQUIRE(count_packets(reader.to, &events, &begins));
+    EI_EQ(events, counts.events);
+    EI_TRUE(events > JOBS / 2 * 8);
+}
+
 EI_TEST(a_folder_that_vanished_is_reported)
 {
     char folder[600];
