@@ -36,9 +36,9 @@ struct ei_trace {
     int rc;
     uint8_t *ring; /* owned, [ring_bytes]; NULL = the whole run is drawn */
     size_t ring_bytes, tail, used;
-    int64_t newest_ns;
-    size_t saving;   /* bytes from the tail on that belong to the window that is being written */
-    int64_t save_ns; /* when the window around a miss is complete; INT64_MAX = no miss is waiting */
+    int64_t newest_ns; /* of the jobs */
+    size_t saving;     /* bytes from the tail on that belong to the window that is being written */
+    int64_t save_ns;   /* when the window around a miss is complete; INT64_MAX = no miss is waiting */
 };
 
 /* ---- create ---- */
@@ -83,7 +83,6 @@ static int init(struct ei_trace *trace, const struct ei_trace_setup *setup, cons
     trace->setup = *setup;
     trace->options = *options;
     trace->save_ns = INT64_MAX;
-    trace->newest_ns = INT64_MIN;
     trace->out_dir = strdup(out_dir);
     trace->tasks = calloc(count, sizeof *trace->tasks);
     if (trace->out_dir == NULL || trace->tasks == NULL) {
@@ -286,7 +285,9 @@ static void keep(struct ei_trace *trace, const struct ei_record *record)
     if (body_bytes == 0) {
         return;
     }
-    trace->newest_ns = at_ns > trace->newest_ns ? at_ns : trace->newest_ns;
+    if (record->kind == EI_RECORD_JOB && at_ns > trace->newest_ns) {
+        trace->newest_ns = at_ns;
+    }
     while (trace->ring_bytes - trace->used < sizeof entry + body_bytes) {
         if (trace->saving > 0 && ei_line_file_room(&trace->file) >= ROOM_BYTES) {
             save_oldest(trace);
@@ -297,11 +298,6 @@ static void keep(struct ei_trace *trace, const struct ei_record *record)
     }
     copy_in(trace, &entry, sizeof entry);
     copy_in(trace, &record->u, body_bytes);
-    /* A window that is due may have to wait until the one before it is on the disk: it is not cut meanwhile. */
-    const int64_t until_ns = trace->newest_ns < trace->save_ns ? trace->newest_ns : trace->save_ns;
-    while (trace->used > 0 && trace->saving == 0 && oldest(trace).at_ns < until_ns - trace->options.last_ns) {
-        forget_oldest(trace);
-    }
 }
 
 /* A job of the counted part that did not meet its deadline, or did not run; not what the end of the run cut off. */
@@ -312,18 +308,26 @@ static bool is_miss(const struct ei_record *record)
            ((job->flags & EI_JOB_MISSED) != 0 || job->outcome != EI_JOB_COMPLETED);
 }
 
-static void watch_for_misses(struct ei_trace *trace, const struct ei_record *record)
+static void watch_for_miss(struct ei_trace *trace, const struct ei_record *record)
 {
-    if (is_miss(record)) {
-        if (trace->counts.files + (trace->is_open ? 1 : 0) >= EI_TRACE_FILES_MAX) {
-            trace->counts.unsaved_misses++;
-        } else if (trace->save_ns == INT64_MAX) {
-            trace->save_ns = trace->newest_ns + trace->options.last_ns / EI_TRACE_AFTER_SHARE;
-        }
+    int64_t at_ns = 0;
+    (void)body_of(record, &at_ns);
+    if (trace->counts.files + (trace->is_open ? 1 : 0) >= EI_TRACE_FILES_MAX) {
+        trace->counts.unsaved_misses++;
+    } else if (trace->save_ns == INT64_MAX) {
+        trace->save_ns = at_ns + trace->options.last_ns / EI_TRACE_AFTER_SHARE;
     }
-    save(trace, WORK_PER_ADD);
-    /* Cut behind a job, not between it and its stages. */
-    if (record->kind == EI_RECORD_JOB && trace->newest_ns >= trace->save_ns && !trace->is_open) {
+}
+
+/* Forget what is too old, and begin a window that is due. Time goes by jobs: other records come ahead of them. */
+static void settle(struct ei_trace *trace)
+{
+    /* A window that is due may have to wait until the one before it is on the disk: it is not cut meanwhile. */
+    const int64_t until_ns = trace->newest_ns < trace->save_ns ? trace->newest_ns : trace->save_ns;
+    while (trace->used > 0 && trace->saving == 0 && oldest(trace).at_ns < until_ns - trace->options.last_ns) {
+        forget_oldest(trace);
+    }
+    if (trace->newest_ns >= trace->save_ns && !trace->is_open) {
         begin_window(trace);
     }
 }
@@ -337,14 +341,23 @@ void ei_trace_add(struct ei_trace *trace, const struct ei_record *record)
         return;
     }
     keep(trace, record);
-    if (trace->options.save == EI_TRACE_SAVE_MISS) {
-        watch_for_misses(trace, record);
+    if (trace->options.save == EI_TRACE_SAVE_MISS && is_miss(record)) {
+        watch_for_miss(trace, record);
+    }
+    save(trace, WORK_PER_ADD);
+    /* In a live run records come a ring at a time, so only the end of a cycle has all that belong to a time. Virtual
+     * time is cut behind a job, not between it and its stages. */
+    if (!trace->options.has_writer && record->kind == EI_RECORD_JOB) {
+        settle(trace);
     }
 }
 
 void ei_trace_work(struct ei_trace *trace)
 {
     save(trace, WORK_RECORDS);
+    if (trace->ring != NULL && trace->options.has_writer) {
+        settle(trace);
+    }
 }
 
 /* The run is over: there is time to wait for a slow disk, though not for one that does not move. */
