@@ -30,9 +30,17 @@ static int32_t sms_of_device(void)
     return fake.config.sms > 0 ? fake.config.sms : SMS;
 }
 
-static struct groups *groups_of(CUdevResource *resource)
+/* They lie in the part of a resource that is the driver's own. */
+static struct groups groups_of(const CUdevResource *resource)
 {
-    return (struct groups *)(void *)resource->_internal_padding;
+    struct groups groups;
+    memcpy(&groups, resource->_internal_padding, sizeof groups);
+    return groups;
+}
+
+static void set_groups(CUdevResource *resource, struct groups groups)
+{
+    memcpy(resource->_internal_padding, &groups, sizeof groups);
 }
 
 static CUresult device_get(CUdevice *device, int ordinal)
@@ -55,7 +63,7 @@ static CUresult resource(CUdevice device, CUdevResource *out, CUdevResourceType 
     memset(out, 0, sizeof *out);
     out->type = type;
     out->sm = (CUdevSmResource){(unsigned int)sms_of_device(), GROUP, GROUP};
-    groups_of(out)->device_idx = device;
+    set_groups(out, (struct groups){.device_idx = device});
     return CUDA_SUCCESS;
 }
 
@@ -70,7 +78,7 @@ static CUresult split(CUdevResource *result, unsigned int *count, const CUdevRes
     for (unsigned int i = 0; i < *count; i++) {
         result[i] = *input;
         result[i].sm.smCount = GROUP;
-        groups_of(&result[i])->mask = UINT64_C(1) << i;
+        set_groups(&result[i], (struct groups){groups_of(input).device_idx, UINT64_C(1) << i});
     }
     return CUDA_SUCCESS;
 }
@@ -78,9 +86,9 @@ static CUresult split(CUdevResource *result, unsigned int *count, const CUdevRes
 static CUresult describe(CUdevResourceDesc *out, CUdevResource *resources, unsigned int count)
 {
     static struct CUdevResourceDesc_st made; /* used up at once */
-    made.groups = *groups_of(&resources[0]);
+    made.groups = groups_of(&resources[0]);
     for (unsigned int i = 1; i < count; i++) {
-        made.groups.mask |= groups_of(&resources[i])->mask;
+        made.groups.mask |= groups_of(&resources[i]).mask;
     }
     *out = &made;
     return CUDA_SUCCESS;

@@ -18,9 +18,9 @@ enum { SCHEDULES = 10000 }; /* there is one thread here: nothing for ThreadSanit
 enum { SCHEDULES = 100000 };
 #endif
 #ifdef EINET_SANITIZED
-enum { DEEP_SCHEDULES = SCHEDULES / 4 };
+enum { DEEP_SCHEDULES = SCHEDULES / 4, CUT_SCHEDULES = SCHEDULES / 10 };
 #else
-enum { DEEP_SCHEDULES = SCHEDULES };
+enum { DEEP_SCHEDULES = SCHEDULES, CUT_SCHEDULES = SCHEDULES };
 #endif
 
 struct player {
@@ -258,13 +258,13 @@ EI_TEST(deeper_queues_yield_to_more_urgent_streams)
 /* Long parts are cut: what a newcomer waits for is a piece, and no piece is longer than the limit. */
 EI_TEST(queue_of_one_is_waited_for_one_piece)
 {
-    play((const int32_t[]){1, 1, 1}, false, cut, SCHEDULES, 8);
+    play((const int32_t[]){1, 1, 1}, false, cut, CUT_SCHEDULES, 8);
 }
 
 EI_TEST(deeper_queues_of_pieces_yield_to_more_urgent_streams)
 {
-    play((const int32_t[]){2, 1, 2}, false, cut, DEEP_SCHEDULES, 9);
-    play((const int32_t[]){2, 2, 1}, true, cut, SCHEDULES / 10, 10);
+    play((const int32_t[]){2, 1, 2}, false, cut, CUT_SCHEDULES, 9);
+    play((const int32_t[]){2, 2, 1}, true, cut, CUT_SCHEDULES / 10, 10);
 }
 
 EI_TEST(equal_networks_wait_for_a_queue_each)
@@ -343,9 +343,9 @@ EI_TEST(newcomer_waits_for_one_part_per_place_in_the_queue)
 EI_TEST(newcomer_waits_for_one_piece_per_place_in_the_queue)
 {
     int32_t most = 0;
-    play_gated(1, cut, SCHEDULES / 10, 11, &most);
+    play_gated(1, cut, CUT_SCHEDULES / 10, 11, &most);
     EI_EQ(most, 1);
-    play_gated(2, cut, SCHEDULES / 10, 12, &most);
+    play_gated(2, cut, CUT_SCHEDULES / 10, 12, &most);
     EI_EQ(most, 2);
 }
 
