@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+                            "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+                            "8081828384858687888990919293949596979899";
+
 static void add(struct ei_csv_line *line, const char *text, size_t length)
 {
     const size_t room = sizeof line->text - line->length;
@@ -55,13 +59,25 @@ void ei_csv_comment(struct ei_csv_line *line, const char *text)
 void ei_csv_unsigned(struct ei_csv_line *line, uint64_t value)
 {
     char digits[20];
-    size_t count = 0;
-    do {
-        digits[count++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    while (count > 0) {
-        ei_csv_char(line, digits[--count]);
+    size_t at = sizeof digits;
+    while (value >= 100) { /* two digits a division */
+        const char *pair = &pairs[2 * (value % 100)];
+        value /= 100;
+        digits[--at] = pair[1];
+        digits[--at] = pair[0];
+    }
+    if (value >= 10) {
+        digits[--at] = pairs[2 * value + 1];
+        digits[--at] = pairs[2 * value];
+    } else {
+        digits[--at] = (char)('0' + value);
+    }
+    if (line->length + sizeof digits <= sizeof line->text) {
+        while (at < sizeof digits) {
+            line->text[line->length++] = digits[at++];
+        }
+    } else {
+        add(line, &digits[at], sizeof digits - at);
     }
 }
 
