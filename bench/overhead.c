@@ -58,10 +58,8 @@ int __real_ei_pre_run(struct ei_pre *pre, const struct einet_image *image, float
 int __wrap_ei_pre_run(struct ei_pre *pre, const struct einet_image *image, float *out_chw);
 int __real_ei_network_begin(struct ei_network *net, const float *input_chw, int32_t sample_idx, int32_t label);
 int __wrap_ei_network_begin(struct ei_network *net, const float *input_chw, int32_t sample_idx, int32_t label);
-int __real_ei_network_run_conv(struct ei_network *net, int32_t k);
-int __wrap_ei_network_run_conv(struct ei_network *net, int32_t k);
-int __real_ei_network_run_branch(struct ei_network *net, int32_t k, float *out_logits);
-int __wrap_ei_network_run_branch(struct ei_network *net, int32_t k, float *out_logits);
+int __real_ei_network_run_piece(struct ei_network *net, int32_t k, bool is_branch, int32_t piece, float *out_logits);
+int __wrap_ei_network_run_piece(struct ei_network *net, int32_t k, bool is_branch, int32_t piece, float *out_logits);
 
 int __wrap_ei_dataset_sample(const struct ei_dataset *set, int32_t i, struct einet_image *out, int32_t *label)
 {
@@ -78,14 +76,9 @@ int __wrap_ei_network_begin(struct ei_network *net, const float *input_chw, int3
     TIMED(__real_ei_network_begin(net, input_chw, sample_idx, label));
 }
 
-int __wrap_ei_network_run_conv(struct ei_network *net, int32_t k)
+int __wrap_ei_network_run_piece(struct ei_network *net, int32_t k, bool is_branch, int32_t piece, float *out_logits)
 {
-    TIMED(__real_ei_network_run_conv(net, k));
-}
-
-int __wrap_ei_network_run_branch(struct ei_network *net, int32_t k, float *out_logits)
-{
-    TIMED(__real_ei_network_run_branch(net, k, out_logits));
+    TIMED(__real_ei_network_run_piece(net, k, is_branch, piece, out_logits));
 }
 
 /* ---- the jobs ---- */
@@ -103,9 +96,9 @@ static int run_parts(struct ei_job_slot *slot)
     rc = rc == 0 && task->pre != NULL ? ei_pre_run(task->pre, &slot->image, slot->input_chw) : rc;
     rc = rc == 0 ? ei_network_begin(task->nn.net, slot->input_chw, sample_idx, label) : rc;
     for (int32_t k = 0; rc == 0 && measured.mask >> k != 0; k++) {
-        rc = ei_network_run_conv(task->nn.net, k);
+        rc = ei_network_run_piece(task->nn.net, k, false, 0, slot->logits);
         if (rc == 0 && (measured.mask >> k & 1U) != 0) {
-            rc = ei_network_run_branch(task->nn.net, k, slot->logits);
+            rc = ei_network_run_piece(task->nn.net, k, true, 0, slot->logits);
         }
     }
     ei_network_end(task->nn.net);
