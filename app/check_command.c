@@ -42,28 +42,12 @@ static int print_schema(void)
     return EINET_EXIT_OK;
 }
 
-/* A text that was cut within a character, or a file name of another encoding, is no UTF-8, which JSON has to be: it is
- * told with '?' for what is not ASCII. */
-static json_t *text_json(const char *text)
-{
-    char ascii[EI_SPEC_PATH_MAX + EI_DIAGNOSTIC_TEXT_MAX];
-    json_t *value = json_string(text);
-    if (value != NULL) {
-        return value;
-    }
-    snprintf(ascii, sizeof ascii, "%s", text);
-    for (char *at = ascii; *at != '\0'; at++) {
-        *at = (char)((unsigned char)*at < 0x80 ? *at : '?');
-    }
-    return json_string(ascii);
-}
-
 static json_t *diagnostic_json(const struct ei_diagnostic *item)
 {
     return json_pack("{s:s, s:i, s:i, s:i, s:o, s:o}", "severity",
                      item->severity == EI_SEVERITY_ERROR ? "error" : "warning", "line", item->place.line, "column",
-                     item->place.column, "length", item->length, "text", text_json(item->text), "hint",
-                     text_json(item->hint));
+                     item->place.column, "length", item->length, "text", einet_json_text(item->text), "hint",
+                     einet_json_text(item->hint));
 }
 
 static int print_json(const char *file, const struct ei_diagnostics *diag, const struct ei_workload *wl)
@@ -72,7 +56,7 @@ static int print_json(const char *file, const struct ei_diagnostics *diag, const
     for (int32_t i = 0; i < diag->count; i++) {
         json_array_append_new(list, diagnostic_json(&diag->items[i]));
     }
-    json_t *root = json_pack("{s:i, s:o, s:b, s:i, s:i, s:o}", "schema", 1, "file", text_json(file), "ok", wl != NULL,
+    json_t *root = json_pack("{s:i, s:o, s:b, s:i, s:i, s:o}", "schema", 1, "file", einet_json_text(file), "ok", wl != NULL,
                              "errors", diag->errors, "warnings", diag->warnings, "diagnostics", list);
     if (wl != NULL) {
         json_object_set_new(root, "tasks", json_integer(wl->task_count));

@@ -13,9 +13,11 @@ struct command {
 
 static const struct command commands[] = {
     {"run", einet_run_command, "run a workload file in real time and report what was met"},
+    {"top", einet_top_command, "show the figures of a run while it runs, from another terminal"},
     {"simulate", einet_simulate_command, "run a workload file in virtual time, the same on every machine"},
     {"analyze", einet_analyze_command, "bound response times of a workload file before it runs"},
     {"check", einet_check_command, "check a workload file, print it with every default filled in"},
+    {"doctor", einet_doctor_command, "try whether this machine can run a workload file, and how to mend it"},
     {"import", einet_import_command, "turn a workload of rt-app, DISB or rtspin into a workload file"},
     {"train", einet_train_command, "train a multi-exit network"},
     {"models", einet_models_command, "list the networks of the zoo with their parameters and cost"},
@@ -24,6 +26,8 @@ static const struct command commands[] = {
     {"predictor", einet_predictor_command, "train, print or compare predictors of later exits' scores"},
     {"plan", einet_plan_command, "choose exits: one problem or a stream of them, in JSON"},
     {"evaluate", einet_evaluate_command, "judge the ways to choose exits on profiles, for any exit time"},
+    {"report", einet_report_command, "make a page of a finished run: figures, the schedule around the worst job"},
+    {"compare", einet_compare_command, "two finished runs side by side, with intervals"},
 };
 
 static const int command_count = (int)(sizeof commands / sizeof commands[0]);

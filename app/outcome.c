@@ -2,11 +2,10 @@
 #include "app/outcome.h"
 
 #include "app/commands.h"
+#include "app/terminal.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 int einet_load_workload(const char *command, const char *path, struct ei_workload **out)
 {
@@ -21,17 +20,11 @@ int einet_load_workload(const char *command, const char *path, struct ei_workloa
     return rc < 0 ? EINET_EXIT_BAD_FILE : EINET_EXIT_OK;
 }
 
-static bool wants_colour(FILE *out)
-{
-    const char *no_color = getenv("NO_COLOR");
-    return isatty(fileno(out)) && (no_color == NULL || no_color[0] == '\0');
-}
-
 int einet_report_result(const char *command, struct ei_live_result *result, bool is_json)
 {
     int status = result->slo_failures > 0 ? EINET_EXIT_SLO : EINET_EXIT_OK;
     const int rc = is_json ? ei_collector_print_json(result->collector, stdout)
-                           : ei_collector_print_table(result->collector, stdout, wants_colour(stdout));
+                           : ei_collector_print_table(result->collector, stdout, einet_terminal_wants_colour(stdout));
     if (rc < 0) {
         fprintf(stderr, "einet %s: cannot print the result: %s\n", command, einet_error_text(rc));
         status = EINET_EXIT_FAULT;
@@ -49,4 +42,18 @@ int einet_report_result(const char *command, struct ei_live_result *result, bool
     }
     ei_collector_destroy(result->collector);
     return status;
+}
+
+json_t *einet_json_text(const char *text)
+{
+    char ascii[EI_SPEC_PATH_MAX + EI_DIAGNOSTIC_TEXT_MAX];
+    json_t *value = json_string(text);
+    if (value != NULL) {
+        return value;
+    }
+    snprintf(ascii, sizeof ascii, "%s", text);
+    for (char *at = ascii; *at != '\0'; at++) {
+        *at = (char)((unsigned char)*at < 0x80 ? *at : '?');
+    }
+    return json_string(ascii);
 }

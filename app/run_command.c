@@ -1,8 +1,10 @@
 /* einet run: a workload file in real time. */
 #include "app/commands.h"
+#include "app/doctor_command.h"
 #include "app/live_releases.h"
 #include "app/outcome.h"
 #include "engine/live.h"
+#include "rt/loopback.h"
 #include "rt/memory.h"
 #include "workloads/releases.h"
 
@@ -21,18 +23,22 @@ struct run_arguments {
 };
 
 static const char help[] =
-    "usage: einet run FILE [--duration D] [--out DIR] [--releases FILE] [--json] [--quiet]\n\n"
+    "usage: einet run FILE [--duration D] [--out DIR] [--releases FILE] [--metrics ADDR] [--json]\n"
+    "                 [--quiet]\n\n"
     "Run the tasks of a workload file (einet-workload(5)) in real time, then print what was met, missed and\n"
-    "preempted, and how accurate the answers were. jobs.csv, stages.csv, summary.json, summary.txt and workload.yaml\n"
-    "(the file with every default filled in) go to the output folder, and with outputs.trace traces for Perfetto.\n"
-    "SIGINT and SIGTERM end the run early, with every job answered and all files complete; a second one changes\n"
-    "nothing.\n\n"
+    "preempted, and how accurate the answers were. Into the output folder go jobs.csv, stages.csv, latency.hlog,\n"
+    "summary.json, summary.txt, run.json (what was run, where and how), workload.yaml (the file with every default\n"
+    "filled in), and with outputs.trace traces for Perfetto. SIGINT and SIGTERM end the run early, with every job\n"
+    "answered and all files complete; a second one changes nothing.\n\n"
     "  --duration D     counted duration, with a unit: 10s, 500ms (default: run.duration of the file)\n"
     "  --out DIR        output folder (default: outputs.dir of the file)\n"
     "  --releases FILE  where the releases of tasks with arrival external come from: a file, a named pipe, or - for\n"
     "                   standard input; each line is the name of a task, and releases its next job when it is read\n"
+    "  --metrics ADDR   serve live figures at this address and port of this machine, such as 127.0.0.1:9464: /metrics\n"
+    "                   for Prometheus, and /healthz; port 0 takes any; none = not (default: outputs.metrics of the file)\n"
     "  --json           print summary.json on standard output in place of the table\n"
-    "  --quiet          no progress\n\n"
+    "  --quiet          no progress, and no look at the machine when it starts (einet doctor)\n\n"
+    "While it runs, einet top shows its figures from another terminal.\n\n"
     "exit status: 0 ok, 1 usage, 2 bad file, 3 privileges, 4 an SLO failed, 5 runtime fault\n\n"
     "example: einet run configs/edge-server.yaml --duration 10s --out out/first\n";
 
@@ -46,14 +52,12 @@ static int usage_error(const char *text, const char *argument)
 static int parse_arguments(int argc, char **argv, struct run_arguments *out)
 {
     static const struct option options[] = {
-        {"duration", required_argument, NULL, 'd'},
-        {"out", required_argument, NULL, 'o'},
-        {"releases", required_argument, NULL, 'r'},
-        {"json", no_argument, NULL, 'j'},
-        {"quiet", no_argument, NULL, 'q'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"duration", required_argument, NULL, 'd'}, {"out", required_argument, NULL, 'o'},
+        {"releases", required_argument, NULL, 'r'}, {"metrics", required_argument, NULL, 'm'},
+        {"json", no_argument, NULL, 'j'},           {"quiet", no_argument, NULL, 'q'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
     };
+    struct einet_error err = {0};
     int option;
     opterr = 0;
     optind = 1;
@@ -69,6 +73,12 @@ static int parse_arguments(int argc, char **argv, struct run_arguments *out)
             break;
         case 'r':
             out->releases = optarg;
+            break;
+        case 'm':
+            out->live.metrics = strcmp(optarg, "none") == 0 ? "" : optarg;
+            if (out->live.metrics[0] != '\0' && ei_loopback_check(optarg, &err) < 0) {
+                return 1 + usage_error("--metrics: ", err.text);
+            }
             break;
         case 'j':
             out->is_json = true;
@@ -100,7 +110,7 @@ static int report(const struct run_arguments *arguments, struct ei_live_result *
     }
     const int status = einet_report_result("run", result, arguments->is_json);
     if (!arguments->is_json) {
-        printf("files in %s\n", result->out_dir);
+        printf("files in %s; to look at them: einet report %s\n", result->out_dir, result->out_dir);
     }
     return status;
 }
@@ -156,6 +166,9 @@ int einet_run_command(int argc, char **argv)
         return load_status;
     }
     (void)ei_memory_tune_malloc();
+    if (arguments.live.messages != NULL && !arguments.is_json) {
+        einet_doctor_glance(wl, arguments.live.messages);
+    }
     struct ei_live_result result;
     struct einet_error err = {0};
     const int run_rc = run(wl, &arguments, &result, &err);

@@ -1,6 +1,6 @@
-/* Networks on a CUDA lane, batch 1, every exit: what launching and waiting for single blocks costs, what merging saves,
- * how near block by block comes to one monolithic graph (in turns, ratios with their range over rounds), and what two
- * tasks do to each other (cuda_isolation.c).
+/* Networks on a CUDA lane, batch 1, every exit: what launching and waiting for single blocks costs, what merging saves
+ * and cutting costs, how near block by block comes to one monolithic graph (in turns, ratios with their range over
+ * rounds), and what two tasks do to each other (cuda_isolation.c).
  *
  * usage: bench_cuda [--emulate] [--device N] [--turns N] [--json FILE] [--pair HIGH,LOW] [NETWORK...]
  *        NETWORK: of the zoo, with random weights. --emulate: stand-ins whose times pass on the device; the figures are
@@ -24,6 +24,7 @@
 #define ROUNDS 10
 #define PRIORITY 60
 #define LONG_BLOCK_NS 100000
+#define SHORT_PIECE_NS 50000
 
 static int64_t cpu_now_ns(void)
 {
@@ -91,10 +92,24 @@ static json_t *measure_wait(const struct ei_bench_cuda *bench, const char *zoo, 
 static int32_t count_launches(const struct ei_bench_cuda *bench, const struct ei_network *net)
 {
     int32_t launches = 0;
-    for (int32_t b = 0; b < ei_network_info(net)->exits; launches++) {
-        b = bench->api->merged_until(ei_network_cuda_parts(net), b) + 1;
+    for (int32_t b = 0; b < ei_network_info(net)->exits;
+         b = bench->api->merged_until(ei_network_cuda_parts(net), b) + 1) {
+        launches += ei_network_piece_count(net, b, false);
     }
     return launches;
+}
+
+/* What a newcomer may have to wait for: of conv parts and branches. */
+static int64_t longest_piece_ns(const struct ei_bench_cuda *bench, const struct ei_network *net)
+{
+    int64_t longest_ns = 0;
+    for (int32_t part = 0; part < 2 * ei_network_info(net)->exits; part++) {
+        for (int32_t i = 0; i < ei_network_piece_count(net, part / 2, part % 2 != 0); i++) {
+            const int64_t ns = bench->api->piece_ns(ei_network_cuda_parts(net), part / 2, part % 2, i);
+            longest_ns = ns > longest_ns ? ns : longest_ns;
+        }
+    }
+    return longest_ns;
 }
 
 static int time_both(const struct ei_bench_cuda *bench, struct ei_network *net, int64_t *blocks_ns, int64_t *whole_ns)
@@ -120,6 +135,7 @@ static json_t *report_both(const struct ei_bench_cuda *bench, const struct ei_ne
 {
     const int32_t round = bench->turns / ROUNDS, exits = ei_network_info(net)->exits;
     const int32_t launches = count_launches(bench, net);
+    const double longest_us = (double)longest_piece_ns(bench, net) / 1e3;
     double lowest = 0.0, highest = 0.0;
     for (int32_t i = 0; i < ROUNDS; i++) { /* before the whole is sorted */
         const double ratio = ei_bench_figures(whole_ns + i * round, round).p50_us /
@@ -130,25 +146,41 @@ static json_t *report_both(const struct ei_bench_cuda *bench, const struct ei_ne
     const struct ei_bench_figures blocks = ei_bench_figures(blocks_ns, bench->turns),
                                   whole = ei_bench_figures(whole_ns, bench->turns);
     const double ratio = whole.p50_us / blocks.p50_us;
-    printf("  %-22s %2d conv parts in %2d launches   blocks p50 %8.1f us   monolithic p50 %8.1f us   "
-           "throughput %5.1f %% (%.1f .. %.1f) of it\n",
-           name, exits, launches, blocks.p50_us, whole.p50_us, 100.0 * ratio, 100.0 * lowest, 100.0 * highest);
-    return json_pack("{s:s,s:i,s:i,s:o,s:o,s:f,s:f,s:f}", "variant", name, "conv_parts", exits, "launches", launches,
-                     "blocks", ei_bench_figures_json(blocks), "monolithic", ei_bench_figures_json(whole), "throughput",
-                     ratio, "throughput_lowest", lowest, "throughput_highest", highest);
+    printf("  %-22s %2d conv parts in %2d launches, longest %7.1f us   blocks p50 %8.1f us   "
+           "monolithic p50 %8.1f us   throughput %5.1f %% (%.1f .. %.1f) of it\n",
+           name, exits, launches, longest_us, blocks.p50_us, whole.p50_us, 100.0 * ratio, 100.0 * lowest,
+           100.0 * highest);
+    return json_pack("{s:s,s:i,s:i,s:f,s:o,s:o,s:f,s:f,s:f}", "variant", name, "conv_parts", exits, "launches",
+                     launches, "longest_us", longest_us, "blocks", ei_bench_figures_json(blocks), "monolithic",
+                     ei_bench_figures_json(whole), "throughput", ratio, "throughput_lowest", lowest,
+                     "throughput_highest", highest);
 }
 
-static json_t *measure_variant(const struct ei_bench_cuda *bench, const char *zoo, const char *name, int32_t depth,
-                               int64_t merge_below_ns)
+struct variant {
+    const char *name;
+    int32_t depth;
+    int64_t merge_below_ns, split_above_ns;
+};
+
+static const struct variant variants_of_launching[] = {
+    {"depth 1", 1, 1, 0},
+    {"depth 1, merged", 1, 0, 0},
+    {"depth 1, 100 us blocks", 1, LONG_BLOCK_NS, 0},
+    {"depth 1, 50 us pieces", 1, 0, SHORT_PIECE_NS},
+    {"depth 2", 2, 1, 0},
+};
+
+static json_t *measure_variant(const struct ei_bench_cuda *bench, const char *zoo, const struct variant *variant)
 {
     json_t *row = NULL;
     struct ei_network_cuda_settings settings = ei_bench_cuda_settings(bench);
-    settings.depth = depth;
-    settings.merge_below_ns = merge_below_ns;
+    settings.depth = variant->depth;
+    settings.merge_below_ns = variant->merge_below_ns;
+    settings.split_above_ns = variant->split_above_ns;
     struct ei_network *net = ei_bench_cuda_open(bench, zoo, &settings);
     int64_t *ns = net != NULL ? calloc(2 * (size_t)bench->turns, sizeof *ns) : NULL;
     if (ns != NULL && time_both(bench, net, ns, ns + bench->turns) == 0) {
-        row = report_both(bench, net, name, ns, ns + bench->turns);
+        row = report_both(bench, net, variant->name, ns, ns + bench->turns);
     }
     free(ns);
     ei_network_destroy(net);
@@ -164,13 +196,12 @@ static json_t *measure_network(const struct ei_bench_cuda *bench, const char *zo
 {
     json_t *waits = json_array(), *variants = json_array();
     printf("%s%s\n", zoo, bench->is_emulated ? " (a stand-in)" : "");
-    const bool is_done = append(waits, measure_wait(bench, zoo, EI_CUDA_WAIT_BLOCK)) &&
-                         append(waits, measure_wait(bench, zoo, EI_CUDA_WAIT_POLL)) &&
-                         append(waits, measure_wait(bench, zoo, EI_CUDA_WAIT_SPIN)) &&
-                         append(variants, measure_variant(bench, zoo, "depth 1", 1, 1)) &&
-                         append(variants, measure_variant(bench, zoo, "depth 1, merged", 1, 0)) &&
-                         append(variants, measure_variant(bench, zoo, "depth 1, 100 us blocks", 1, LONG_BLOCK_NS)) &&
-                         append(variants, measure_variant(bench, zoo, "depth 2", 2, 1));
+    bool is_done = append(waits, measure_wait(bench, zoo, EI_CUDA_WAIT_BLOCK)) &&
+                   append(waits, measure_wait(bench, zoo, EI_CUDA_WAIT_POLL)) &&
+                   append(waits, measure_wait(bench, zoo, EI_CUDA_WAIT_SPIN));
+    for (size_t i = 0; is_done && i < sizeof variants_of_launching / sizeof variants_of_launching[0]; i++) {
+        is_done = append(variants, measure_variant(bench, zoo, &variants_of_launching[i]));
+    }
     fflush(stdout);
     json_t *out = json_pack("{s:s,s:o,s:o}", "network", zoo, "waits", waits, "variants", variants);
     if (!is_done) {

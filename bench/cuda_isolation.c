@@ -1,8 +1,11 @@
-/* A task of high priority beside one that saturates the device, in four ways:
+/* A task of high priority beside one that saturates the device, in six ways:
  *
- *     lane        blocks of the low task, which stops at a boundary while a job of the high one is there, as a lane
- * does lane, 2     the same with two graphs in the queue priorities  both as monolithic graphs, on streams of different
- * priority plain       both as monolithic graphs, on streams of the same priority
+ *     lane          blocks of the low task, which stops at a boundary while a job of the high one is there
+ *     lane, 2       the same with two graphs in the queue
+ *     lane, pieces  the same with one, and blocks above 50 us cut
+ *     priorities    both as monolithic graphs, on streams of different priority
+ *     plain         both as monolithic graphs, on streams of the same priority
+ *     sms           both as monolithic graphs, each on multiprocessors of its own
  *
  * The gate stands for the engine's lane: who wants it and who has it, under one lock.
  */
@@ -20,7 +23,9 @@
 #define HIGH_PRIORITY 90
 #define PAUSE_MIN_NS 500000
 #define PAUSE_SPREAD_NS 3000000
-#define PHASES 4
+#define PHASES 6
+#define SHORT_PIECE_NS 50000
+#define SMS 48              /* of each task */
 #define SOLO_SHARE_MAX 1.05 /* what is asked of a lane: response at p99 within this share of solo, and one block */
 #define PROMPT_US 20.0      /* ... and the wait for the running block within the longest one and this */
 
@@ -34,6 +39,8 @@ struct phase {
     const char *name;
     int32_t depth;
     bool is_gated, has_priorities;
+    int64_t split_above_ns;
+    int32_t sms; /* 0 = all */
 };
 
 struct low_task {
@@ -95,11 +102,13 @@ static int run_gated(struct low_task *low)
     const struct ei_network_info *info = ei_network_info(low->net);
     int rc = ei_network_begin(low->net, low->job.input, 0, 0);
     for (int32_t part = 0; rc == 0 && part < 2 * info->exits; part++) {
-        const int32_t b = part / 2;
+        const int32_t b = part / 2, pieces = ei_network_piece_count(low->net, b, part % 2 != 0);
         float *logits = low->job.logits + (size_t)b * (size_t)info->classes;
-        gate_enter_low(low->gate);
-        rc = part % 2 == 0 ? ei_network_run_conv(low->net, b) : ei_network_run_branch(low->net, b, logits);
-        gate_leave_low(low->gate);
+        for (int32_t i = 0; rc == 0 && i < pieces; i++) {
+            gate_enter_low(low->gate);
+            rc = ei_network_run_piece(low->net, b, part % 2 != 0, i, logits);
+            gate_leave_low(low->gate);
+        }
     }
     ei_network_end(low->net);
     return rc;
@@ -148,12 +157,14 @@ static int run_high(const struct ei_bench_cuda *bench, struct ei_network *net, s
     return rc;
 }
 
-static double longest_part_us(const struct ei_network *net)
+static double longest_piece_us(const struct ei_bench_cuda *bench, const struct ei_network *net)
 {
     int64_t longest_ns = 0;
     for (int32_t part = 0; part < 2 * ei_network_info(net)->exits; part++) {
-        const int64_t ns = ei_network_part_ns(net, part / 2, part % 2 != 0);
-        longest_ns = ns > longest_ns ? ns : longest_ns;
+        for (int32_t i = 0; i < ei_network_piece_count(net, part / 2, part % 2 != 0); i++) {
+            const int64_t ns = bench->api->piece_ns(ei_network_cuda_parts(net), part / 2, part % 2, i);
+            longest_ns = ns > longest_ns ? ns : longest_ns;
+        }
     }
     return (double)longest_ns / 1e3;
 }
@@ -194,14 +205,17 @@ static int run_phase(const struct ei_bench_cuda *bench, const struct phase *phas
     struct low_task low = {.stop_lock = PTHREAD_MUTEX_INITIALIZER};
     struct ei_network_cuda_settings settings = ei_bench_cuda_settings(bench);
     settings.priority = phase->has_priorities ? HIGH_PRIORITY : LOW_PRIORITY;
+    settings.sms = phase->sms;
     struct ei_network *high = ei_bench_cuda_open(bench, high_name, &settings);
     settings.priority = LOW_PRIORITY;
     settings.depth = phase->depth;
+    settings.split_above_ns = phase->split_above_ns;
+    settings.lane_idx = 1;
     low.net = high != NULL ? ei_bench_cuda_open(bench, low_name, &settings) : NULL;
     int64_t *ns = calloc(2 * (size_t)bench->turns, sizeof *ns);
     int rc = -1;
     if (low.net != NULL && ns != NULL && ei_bench_job_init(&low.job, low.net)) {
-        out->longest_us = longest_part_us(low.net);
+        out->longest_us = longest_piece_us(bench, low.net);
         rc = run_beside(bench, phase, high, &low, out, ns);
     }
     free(ns);
@@ -215,12 +229,12 @@ static json_t *report(const struct phase *phase, const struct outcome *o)
 {
     const double bound_us = SOLO_SHARE_MAX * o->solo.p99_us + o->longest_us;
     const bool is_isolated = o->beside.p99_us <= bound_us, is_prompt = o->wait.p99_us <= o->longest_us + PROMPT_US;
-    printf("  %-11s solo p99 %8.1f us   beside p50 %8.1f us  p99 %8.1f us, %s 1.05 x solo + one block = %8.1f us   "
+    printf("  %-12s solo p99 %8.1f us   beside p50 %8.1f us  p99 %8.1f us, %s 1.05 x solo + one block = %8.1f us   "
            "low task %7.1f jobs/s\n",
            phase->name, o->solo.p99_us, o->beside.p50_us, o->beside.p99_us, is_isolated ? "within" : "beyond", bound_us,
            o->low_jobs_per_s);
     if (phase->is_gated) {
-        printf("  %-11s   waits for the running block p50 %7.1f us  p99 %7.1f us, %s the longest block + 20 us = "
+        printf("  %-12s   waits for the running block p50 %7.1f us  p99 %7.1f us, %s the longest block + 20 us = "
                "%7.1f us\n",
                "", o->wait.p50_us, o->wait.p99_us, is_prompt ? "within" : "beyond", o->longest_us + PROMPT_US);
     }
@@ -237,15 +251,23 @@ static json_t *report(const struct phase *phase, const struct outcome *o)
 
 json_t *ei_bench_isolation(const struct ei_bench_cuda *bench, const char *high, const char *low)
 {
-    static const struct phase phases[PHASES] = {{"lane", 1, true, true},
-                                                {"lane, 2", 2, true, true},
-                                                {"priorities", 1, false, true},
-                                                {"plain", 1, false, false}};
+    static const struct phase phases[PHASES] = {{"lane", 1, true, true, 0, 0},
+                                                {"lane, 2", 2, true, true, 0, 0},
+                                                {"lane, pieces", 1, true, true, SHORT_PIECE_NS, 0},
+                                                {"priorities", 1, false, true, 0, 0},
+                                                {"plain", 1, false, false, 0, 0},
+                                                {"sms", 1, false, true, 0, SMS}};
     json_t *rows = json_array();
     printf("%s, urgent, beside %s without a pause\n", high, low);
     for (int32_t i = 0; i < PHASES; i++) {
         struct outcome outcome = {0};
         if (run_phase(bench, &phases[i], high, low, &outcome) != 0) {
+            if (phases[i].sms > 0 && outcome.longest_us == 0.0) { /* refused: no green contexts here */
+                printf("  %-12s none: %s\n", phases[i].name, bench->api->error_text());
+                (void)json_array_append_new(
+                    rows, json_pack("{s:s,s:s}", "way", phases[i].name, "refused", bench->api->error_text()));
+                continue;
+            }
             fprintf(stderr, "bench_cuda: %s beside %s failed (%s)\n", high, low, phases[i].name);
             json_decref(rows);
             return NULL;

@@ -17,6 +17,16 @@ einet_require(TURBOJPEG libturbojpeg libturbojpeg0-dev)
 einet_require(MD libmd libmd-dev)
 einet_require(ZLIB zlib zlib1g-dev)
 
+# Optional: the HTTP server of `outputs.metrics`. A run that asks for it without says which package is missing.
+if(EINET_METRICS_HTTP)
+  pkg_check_modules(MICROHTTPD QUIET IMPORTED_TARGET libmicrohttpd>=0.9.72)
+else()
+  set(MICROHTTPD_FOUND FALSE)
+endif()
+if(EINET_METRICS_HTTP AND NOT MICROHTTPD_FOUND)
+  message(STATUS "libmicrohttpd not found (apt-get install libmicrohttpd-dev): einet run cannot serve metrics")
+endif()
+
 if(EINET_TESTS)
   einet_require(CUNIT cunit libcunit1-dev)
 endif()

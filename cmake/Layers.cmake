@@ -16,6 +16,8 @@ set(EINET_LAYER_stages 2)
 set(EINET_LAYER_metrics 2)
 set(EINET_LAYER_models 3)
 set(EINET_LAYER_engine 3)
+set(EINET_LAYER_doctor 3)
+set(EINET_LAYER_report 3)
 set(EINET_LAYER_app 4)
 
 function(einet_view folder)

@@ -12,6 +12,19 @@ static int64_t thread_cpu_ns(void)
     return (int64_t)ts.tv_sec * EI_NS_PER_S + ts.tv_nsec;
 }
 
+void ei_activity_rest(struct ei_job_slot *slot)
+{
+    if (!slot->activity.is_job_over) {
+        slot->activity.cpu_clock_ns = thread_cpu_ns();
+    }
+    slot->activity.is_job_over = false;
+}
+
+void ei_activity_first(struct ei_job_slot *slot, int64_t start_ns)
+{
+    slot->activity.start_ns = start_ns;
+}
+
 void ei_activity_begin(struct ei_job_slot *slot, int64_t start_ns)
 {
     slot->activity = (struct ei_activity){.start_ns = start_ns, .cpu_clock_ns = thread_cpu_ns()};
@@ -40,7 +53,7 @@ void ei_activity_cut(struct ei_job_slot *slot, int64_t now_ns)
     };
     slot->record.part_ns[EI_PART_EXECUTION] += record.u.activity.cpu_ns;
     ei_slots_record(slot->task, &record);
-    *activity = (struct ei_activity){.start_ns = now_ns, .cpu_clock_ns = cpu_clock_ns};
+    *activity = (struct ei_activity){.start_ns = now_ns, .cpu_clock_ns = cpu_clock_ns, .is_job_over = true};
 }
 
 void ei_activity_leave(struct ei_job_slot *slot, int64_t now_ns)

@@ -12,6 +12,7 @@ struct measured {
     struct ei_workload wl; /* as it runs: tasks whose device is not there are on its fallback */
     struct ei_cpuset cpus[EI_TASKS_MAX];
     struct ei_et_profile profiles[EI_TASKS_MAX];
+    const struct ei_pieces *pieces[EI_TASKS_MAX];
 };
 
 static void say(const struct ei_run *run, const char *text)
@@ -71,6 +72,7 @@ int ei_run_admit(const struct ei_run *run, struct einet_error *err)
     for (int32_t i = 0; rc == 0 && i < run->wl->task_count; i++) {
         measured->cpus[i] = run->tasks[i].cpus;
         measured->profiles[i] = run->tasks[i].nn.et;
+        measured->pieces[i] = &run->tasks[i].nn.pieces;
         struct ei_task_spec *spec = &measured->wl.tasks[i];
         if (spec->nn_stage_idx != EI_NONE_IDX) {
             spec->stages[spec->nn_stage_idx].lane_idx = run->tasks[i].nn.lane_idx;
@@ -82,6 +84,7 @@ int ei_run_admit(const struct ei_run *run, struct einet_error *err)
             .ops_ns = EI_NONE_NS,
             .task_cpus = measured->cpus,
             .profiles = measured->profiles,
+            .pieces = measured->pieces,
         };
         rc = ei_analyze(&measured->wl, &options, &analysis, &diag);
     }

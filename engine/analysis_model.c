@@ -319,31 +319,36 @@ static bool is_held_by_nobody(const struct ei_workload *wl, const struct ei_stag
     return wl->lanes[stage->lane_idx].preempt == EI_SPEC_LANE_PREEMPT_KERNEL;
 }
 
-/* Between two preemption points: the longest block, or what max_blocking runs together; 0 = the whole network. */
-static int64_t longest_run_ns(const struct ei_analysis_model *model, int32_t i, enum ei_time_quantile q,
-                              int64_t wcet_ns)
+/* Between two preemption points: the longest block or piece of one, or what max_blocking runs together; 0 = the whole
+ * network. */
+static int64_t longest_run_ns(const struct ei_analysis_model *model, int32_t i, const struct ei_pieces *pieces,
+                              enum ei_time_quantile q, int64_t wcet_ns)
 {
     const struct ei_task_spec *spec = &model->wl->tasks[i];
-    const struct ei_et_profile *et = &model->profiles[i];
-    int64_t longest_ns = spec->max_blocking_ns != EI_NONE_NS ? spec->max_blocking_ns : 0;
-    for (int32_t k = 0; k < et->exits; k++) {
-        const int64_t conv_ns = at_quantile(&et->conv[k], q), branch_ns = at_quantile(&et->branch[k], q);
-        longest_ns = conv_ns > longest_ns ? conv_ns : longest_ns;
-        longest_ns = branch_ns > longest_ns ? branch_ns : longest_ns;
-    }
-    return gives_lane_away(spec) && longest_ns < wcet_ns ? longest_ns : 0;
+    const int64_t longest_ns = ei_pieces_longest_ns(pieces, &model->profiles[i], q);
+    const int64_t together_ns = spec->max_blocking_ns > longest_ns ? spec->max_blocking_ns : longest_ns;
+    return gives_lane_away(spec) && together_ns < wcet_ns ? together_ns : 0;
 }
 
-/* What may be in a device's queue when a job gives its lane away. */
-static int64_t queued_ns(const struct ei_analysis_model *model, int32_t i, enum ei_time_quantile q)
+/* That, and what may be in a device's queue when a job gives its lane away. */
+static int find_blocking(const struct ei_analysis_model *model, const struct ei_analysis_options *options, int32_t i,
+                         struct ei_rta_segment *segment, struct ei_diagnostics *diag)
 {
     const struct ei_task_spec *spec = &model->wl->tasks[i];
-    const struct ei_et_profile *et = &model->profiles[i];
-    int64_t longest_ns = 0;
-    for (int32_t k = 1; k < et->exits && model->wl->lanes[spec->stages[spec->nn_stage_idx].lane_idx].depth == 2; k++) {
-        longest_ns = at_quantile(&et->conv[k], q) > longest_ns ? at_quantile(&et->conv[k], q) : longest_ns;
+    const struct ei_lane_spec *lane = &model->wl->lanes[spec->stages[spec->nn_stage_idx].lane_idx];
+    struct ei_pieces even;
+    struct einet_error err = {0};
+    const struct ei_pieces *pieces = options->pieces != NULL ? options->pieces[i] : &even;
+    if (pieces == &even && ei_pieces_even(&model->profiles[i], ei_pieces_limit_ns(spec, lane), &even, &err) < 0) {
+        ei_diagnostics_add(diag, EI_SEVERITY_ERROR, spec->place, 1, "give it a longer max_blocking", "task '%s': %s",
+                           spec->name, err.text);
+        return EINET_E_FILE;
     }
-    return longest_ns;
+    segment->max_nonpreemptive_ns = longest_run_ns(model, i, pieces, options->quantile, segment->wcet_ns);
+    if (segment->max_nonpreemptive_ns > 0 && lane->kind == EI_SPEC_LANE_CUDA && lane->depth == 2) {
+        segment->max_nonpreemptive_ns += ei_pieces_longest_queued_ns(pieces, &model->profiles[i], options->quantile);
+    }
+    return 0;
 }
 
 /* What is done again: with `restart`, the conv parts up to the exit, each time that the job lost its lane. */
@@ -391,11 +396,8 @@ static int build_network(struct ei_analysis_model *model, const struct ei_analys
         return 0;
     }
     const int result = add_restarts(model, i, q, segment, diag);
-    segment->max_nonpreemptive_ns = longest_run_ns(model, i, q, segment->wcet_ns);
-    if (segment->max_nonpreemptive_ns > 0 && model->wl->lanes[stage->lane_idx].kind == EI_SPEC_LANE_CUDA) {
-        segment->max_nonpreemptive_ns += queued_ns(model, i, q);
-    }
-    return result;
+    const int blocking = find_blocking(model, options, i, segment, diag);
+    return result < 0 ? result : blocking;
 }
 
 static int build_cpu_stage(struct ei_analysis_model *model, const struct ei_analysis_options *options, int32_t i,

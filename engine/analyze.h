@@ -8,6 +8,7 @@
 #ifndef ENGINE_ANALYZE_H
 #define ENGINE_ANALYZE_H
 
+#include "engine/pieces.h"
 #include "planner/profile.h"
 #include "rt/cpuset.h"
 #include "workloads/spec.h"
@@ -34,6 +35,7 @@ struct ei_analysis_options {
      * network); NULL = as above. */
     const struct ei_cpuset *task_cpus;
     const struct ei_et_profile *profiles;
+    const struct ei_pieces *const *pieces; /* with profiles: what the device runs of each */
 };
 
 struct ei_analysis_task {

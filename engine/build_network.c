@@ -26,6 +26,9 @@ static struct ei_network_cuda_settings cuda_settings(const struct ei_live_task *
         .wait = waits[lane->wait.word],
         .poll_ns = (int64_t)lane->wait.number,
         .hang_ns = lane->hang_ns,
+        .sms = lane->sms,
+        .lane_idx = (int32_t)(lane - task->run->wl->lanes),
+        .split_above_ns = ei_pieces_limit_ns(task->spec, lane),
     };
 }
 

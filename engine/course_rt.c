@@ -171,10 +171,64 @@ static void note_profile(struct ei_job_slot *slot, int64_t p99_ns)
     slot->record.profiled_ns += slot->task->cpu_profile_ns >= 0 ? p99_ns : 0;
 }
 
+int32_t ei_course_piece(const struct ei_course *course)
+{
+    return course->step.kind == EI_STEP_BRANCH ? course->branch_pieces : course->conv_pieces;
+}
+
+int64_t ei_course_piece_ns(const struct ei_job_slot *slot, const struct ei_course *course)
+{
+    return ei_task_piece_count(slot->task, course->step) > 1
+               ? ei_pieces_time(&slot->task->nn.pieces, course->step, ei_course_piece(course))->p99_ns
+               : ei_elastic_step_ns(&slot->task->nn.job, course->step);
+}
+
+bool ei_course_piece_done(struct ei_job_slot *slot, struct ei_course *course)
+{
+    const bool is_branch = course->step.kind == EI_STEP_BRANCH;
+    int32_t *pieces = is_branch ? &course->branch_pieces : &course->conv_pieces;
+    course->since_point_ns += ei_course_piece_ns(slot, course);
+    ++*pieces;
+    if (*pieces < ei_task_piece_count(slot->task, course->step)) {
+        return true;
+    }
+    course->conv_pieces = is_branch ? course->conv_pieces : 0;
+    course->branch_pieces = 0;
+    return false;
+}
+
+float ei_course_unanswered(const struct ei_course *course)
+{
+    return course->step.kind == EI_STEP_BRANCH ? EI_BLOCK_UNANSWERED : 0.0F;
+}
+
+/* What is left of the step, and what is done of it, as the planner counts parts: p99 and p50. */
+static int64_t step_left_ns(const struct ei_job_slot *slot, const struct ei_course *course)
+{
+    const int32_t count = ei_task_piece_count(slot->task, course->step), done = ei_course_piece(course);
+    if (course->step.kind == EI_STEP_FINISH || done == 0) {
+        return ei_elastic_step_ns(&slot->task->nn.job, course->step);
+    }
+    int64_t left_ns = 0;
+    for (int32_t i = done; i < count; i++) {
+        left_ns += ei_pieces_time(&slot->task->nn.pieces, course->step, i)->p99_ns;
+    }
+    return left_ns;
+}
+
+static int64_t step_done_ns(const struct ei_job_slot *slot, const struct ei_course *course)
+{
+    const int32_t done = course->step.kind == EI_STEP_FINISH ? 0 : ei_course_piece(course);
+    int64_t done_ns = 0;
+    for (int32_t i = 0; i < done; i++) {
+        done_ns += ei_pieces_time(&slot->task->nn.pieces, course->step, i)->p50_ns;
+    }
+    return done_ns;
+}
+
 int ei_course_conv_done(struct ei_job_slot *slot, struct ei_course *course, int32_t k)
 {
     note_profile(slot, ei_task_times(slot->task)->conv[k].p99_ns);
-    course->since_point_ns += ei_elastic_step_ns(&slot->task->nn.job, (struct ei_step){.kind = EI_STEP_CONV, .idx = k});
     return ei_elastic_conv_done(&slot->task->nn.job, k, &course->step);
 }
 
@@ -192,17 +246,17 @@ int ei_course_branch_done(struct ei_job_slot *slot, struct ei_course *course, in
                           int64_t now_ns)
 {
     note_profile(slot, ei_task_times(slot->task)->branch[k].p99_ns);
-    course->since_point_ns +=
-        ei_elastic_step_ns(&slot->task->nn.job, (struct ei_step){.kind = EI_STEP_BRANCH, .idx = k});
     return ei_elastic_branch_done(&slot->task->nn.job, k, confidence, now_ns - slot->record.release_ns, &course->step);
 }
 
-struct ei_boundary ei_course_look(const struct ei_job_slot *slot, int64_t now_ns)
+struct ei_boundary ei_course_look(const struct ei_job_slot *slot, const struct ei_course *course, int64_t now_ns)
 {
+    const struct ei_elastic *job = &slot->task->nn.job;
     return (struct ei_boundary){
         .now_ns = now_ns,
         .deadline_ns = slot->record.deadline_ns,
-        .next_answer_ns = ei_elastic_next_exit_ns(&slot->task->nn.job),
+        .next_answer_ns =
+            ei_elastic_next_exit_ns(job) - ei_elastic_step_ns(job, course->step) + step_left_ns(slot, course),
         .after_ns = slot->task->after_ns,
         .budget_left_ns = budget_left_ns(slot, now_ns),
         .has_answer = (slot->record.flags & EI_JOB_ANSWERED) != 0,
@@ -234,7 +288,7 @@ enum ei_boundary_action ei_course_pass(struct ei_job_slot *slot, struct ei_cours
 {
     struct ei_boundary b = *boundary;
     b.since_point_ns = course->since_point_ns;
-    b.next_block_ns = ei_elastic_step_ns(&slot->task->nn.job, course->step);
+    b.next_block_ns = ei_course_piece_ns(slot, course);
     if (ei_boundary_is_point(&slot->task->nn.policy, &b)) {
         course->since_point_ns = 0;
     }
@@ -269,15 +323,21 @@ void ei_course_back(struct ei_job_slot *slot, struct ei_course *course, int32_t 
     slot->record.preemptions++;
     slot->record.preempted_by = (int16_t)next_task_idx;
     const int64_t elapsed_ns = now_ns - slot->record.release_ns;
-    course->step = slot->task->nn.policy.on_preempt == EI_PREEMPT_RESTART
-                       ? ei_elastic_restarted(&slot->task->nn.job, elapsed_ns)
-                       : ei_elastic_preempted(&slot->task->nn.job, elapsed_ns);
+    if (slot->task->nn.policy.on_preempt == EI_PREEMPT_RESTART) {
+        course->conv_pieces = course->branch_pieces = 0;
+        course->step = ei_elastic_restarted(&slot->task->nn.job, elapsed_ns);
+        return;
+    }
+    /* Plans are of whole parts: one that is done in part is as if the job had come so much earlier. */
+    const int64_t done_ns = step_done_ns(slot, course);
+    course->step = ei_elastic_preempted(&slot->task->nn.job, elapsed_ns > done_ns ? elapsed_ns - done_ns : 0);
 }
 
 void ei_course_moved(struct ei_job_slot *slot, struct ei_course *course, int64_t now_ns)
 {
     slot->task->nn.job.config = ei_task_elastic(slot->task);
     course->since_point_ns = 0;
+    course->conv_pieces = course->branch_pieces = 0;
     course->step = ei_elastic_restarted(&slot->task->nn.job, now_ns - slot->record.release_ns);
 }
 

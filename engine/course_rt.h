@@ -6,6 +6,8 @@
  *                        ^                         |  YIELD: lane away, then back
  *                        +-------------------------+
  *
+ * On a device a part may run in pieces, with a boundary behind each: piece_done comes before conv_done and branch_done.
+ *
  * Times are absolute, on the engine's clock. Owner: whoever runs the job. Real-time safe.
  */
 #ifndef ENGINE_COURSE_RT_H
@@ -33,6 +35,8 @@ struct ei_course {
     bool is_aborted;        /* on_deadline: abort */
     int64_t since_point_ns; /* p99 times of the blocks since the last preemption point */
     int64_t block_start_ns; /* of the block that ran last; set by the engine */
+    /* Pieces that are done of the next conv part, and of the branch before it. */
+    int32_t conv_pieces, branch_pieces;
 };
 
 /* ---- the whole job ---- */
@@ -77,6 +81,17 @@ EINET_RT bool ei_course_stage_end(struct ei_job_slot *slot, int64_t now_ns);
 /* The job holds the lane: make the first plan. Returns 0, or what ei_elastic_begin returns. */
 EINET_RT int ei_course_begin(struct ei_job_slot *slot, struct ei_course *course, int64_t now_ns);
 
+/* The piece of the step that is due, and how long it takes (p99). */
+EINET_RT int32_t ei_course_piece(const struct ei_course *course);
+EINET_RT int64_t ei_course_piece_ns(const struct ei_job_slot *slot, const struct ei_course *course);
+
+/* It is done. True: the part goes on with its next one, after this boundary. False: the part is done, and conv_done or
+ * branch_done says so. */
+EINET_RT bool ei_course_piece_done(struct ei_job_slot *slot, struct ei_course *course);
+
+/* The confidence in the record of a conv part, or of a piece that is not the last of its branch: none. */
+EINET_RT float ei_course_unanswered(const struct ei_course *course);
+
 /* Conv part k is done. Returns 0 or -EINVAL. */
 EINET_RT int ei_course_conv_done(struct ei_job_slot *slot, struct ei_course *course, int32_t k);
 
@@ -89,7 +104,8 @@ EINET_RT int ei_course_branch_done(struct ei_job_slot *slot, struct ei_course *c
 
 /* What is true at this boundary, as far as the job itself knows: the engine adds is_cancelled, is_higher_waiting and,
  * when the job has an answer and a next one is due, is_load_capped. */
-EINET_RT struct ei_boundary ei_course_look(const struct ei_job_slot *slot, int64_t now_ns);
+EINET_RT struct ei_boundary ei_course_look(const struct ei_job_slot *slot, const struct ei_course *course,
+                                           int64_t now_ns);
 
 /* Decide, and let the plan follow. YIELD: the engine passes the lane on, waits for it, and calls ei_course_back. */
 EINET_RT enum ei_boundary_action ei_course_pass(struct ei_job_slot *slot, struct ei_course *course,

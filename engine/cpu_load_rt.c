@@ -116,6 +116,7 @@ void ei_cpu_loads_sample(struct ei_cpu_loads *loads)
         ei_handoff_guard_unlock(&l->guard);
         const double used = (double)used_ns / (double)EI_LOAD_WINDOW_NS;
         l->sum += used;
+        l->newest = used;
         l->samples++;
         l->peak = used > l->peak ? used : l->peak;
     }

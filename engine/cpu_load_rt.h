@@ -15,7 +15,7 @@ struct ei_cpu_load {
     /* sampled by the housekeeper */
     double sum;
     int64_t samples;
-    double peak;
+    double peak, newest;
 };
 
 struct ei_cpu_loads {

@@ -137,6 +137,9 @@ static struct ei_survival uniform(const struct ei_live_task *task, int64_t elaps
         latest_ns < INT64_MAX ? latest_ns : elapsed_ns + 2 * ei_et_profile_total_ns(ei_task_times(task), EI_TIME_P50));
 }
 
+/* Nothing is going to stop the job. */
+#define ALWAYS ei_survival_uniform(INT64_MAX / 2, INT64_MAX / 2)
+
 /* From the higher-priority tasks that share the lane; where they do not force an exit there is the deadline only. */
 static struct ei_survival from_schedule(struct ei_live_task *task, int64_t release_ns, int64_t elapsed_ns)
 {
@@ -148,6 +151,9 @@ static struct ei_survival from_schedule(struct ei_live_task *task, int64_t relea
             describe(&times->sharers[i], release_ns, release_ns + elapsed_ns, &tasks[count])) {
             count++;
         }
+    }
+    if (count == 0) {
+        return ALWAYS;
     }
     const int64_t horizon_ns = elapsed_ns + 2 * ei_et_profile_total_ns(ei_task_times(task), EI_TIME_P99) + 1;
     if (ei_survival_from_schedule(tasks, count, elapsed_ns, horizon_ns, INT64_MAX, &times->table) != 0) {
@@ -161,15 +167,18 @@ static struct ei_survival with_deadline(struct ei_live_task *task, struct ei_sur
 {
     struct ei_exit_times *times = &task->planning.exit_times;
     const int64_t latest_ns = latest_end_ns(task, elapsed_ns);
-    if (latest_ns == INT64_MAX) {
+    if (latest_ns == INT64_MAX && source.kind != EI_SURVIVAL_UNIFORM) {
         return source;
+    }
+    times->factors[0] = source;
+    if (latest_ns == INT64_MAX) { /* a product, so that plans are made as with any other schedule */
+        return (struct ei_survival){.kind = EI_SURVIVAL_PRODUCT, .u.product = {1, times->factors}};
     }
     /* The network must have ended by then; atomic branches are asked for when they begin. */
     const int64_t branch_ns = ei_task_elastic(task)->is_branch_atomic ? times->branch_max_ns : 0;
     int64_t end_ns = latest_ns - branch_ns - expected_demand_ns(task, elapsed_ns, latest_ns);
     end_ns = end_ns > elapsed_ns ? end_ns : elapsed_ns;
     const int64_t begin_ns = end_ns - times->spread_ns > elapsed_ns ? end_ns - times->spread_ns : elapsed_ns;
-    times->factors[0] = source;
     times->factors[1] = ei_survival_uniform(begin_ns, end_ns);
     return (struct ei_survival){.kind = EI_SURVIVAL_PRODUCT, .u.product = {2, times->factors}};
 }

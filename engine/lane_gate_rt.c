@@ -5,6 +5,7 @@ int ei_gate_init(struct ei_lane_gate *gate, enum ei_lane_order order, struct ein
 {
     *gate = (struct ei_lane_gate){0};
     ei_lane_init(&gate->arbiter, order);
+    atomic_init(&gate->shown_holder_idx, EI_LANE_NOBODY);
     return ei_handoff_guard_init(&gate->guard, err);
 }
 
@@ -46,6 +47,34 @@ static void publish_waiting(struct ei_lane_gate *gate)
                           memory_order_relaxed);
 }
 
+/* What onlookers see. The lane was free or held before; guard held. */
+static void show(struct ei_lane_gate *gate, int64_t now_ns)
+{
+    const int32_t holder = gate->arbiter.holder.task_idx;
+    const uint64_t busy = atomic_load_explicit(&gate->shown_busy, memory_order_relaxed);
+    const bool was_held = (busy & 1) != 0;
+    if (was_held != (holder != EI_LANE_NOBODY)) { /* now - (since - held before) = held now, and the other way round */
+        const uint64_t known_ns = busy >> 1;
+        const uint64_t rest_ns = (uint64_t)now_ns > known_ns ? (uint64_t)now_ns - known_ns : 0;
+        atomic_store_explicit(&gate->shown_busy, rest_ns << 1 | !was_held, memory_order_relaxed);
+    }
+    atomic_store_explicit(&gate->shown_holder_idx, holder, memory_order_relaxed);
+    atomic_store_explicit(&gate->shown_waiting, gate->arbiter.waiting, memory_order_relaxed);
+}
+
+struct ei_gate_look ei_gate_look(const struct ei_lane_gate *gate, int64_t now_ns)
+{
+    const uint64_t busy = atomic_load_explicit(&gate->shown_busy, memory_order_relaxed);
+    const int64_t known_ns = (int64_t)(busy >> 1);
+    return (struct ei_gate_look){
+        .holder_idx = atomic_load_explicit(&gate->shown_holder_idx, memory_order_relaxed),
+        .waiting = atomic_load_explicit(&gate->shown_waiting, memory_order_relaxed),
+        .busy_ns = (busy & 1) == 0     ? known_ns
+                   : now_ns > known_ns ? now_ns - known_ns
+                                       : 0,
+    };
+}
+
 /* The holder runs as high as the highest waiter. A refused boost (the right to real time was taken away meanwhile)
  * costs inheritance, not the lane. Guard held. */
 static void boost_holder(struct ei_lane_gate *gate)
@@ -83,6 +112,7 @@ bool ei_gate_request(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int64
         publish_waiting(gate);
         boost_holder(gate);
     }
+    show(gate, now_ns);
     ei_handoff_guard_unlock(&gate->guard);
     return is_granted;
 }
@@ -118,6 +148,7 @@ int32_t ei_gate_yield(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int6
     ei_waiter_prepare(&seat->waiter);
     fill_grant(gate->seats[next], now_ns, seat);
     publish_waiting(gate);
+    show(gate, now_ns);
     boost_holder(gate);
     (void)ei_handoff_release(&gate->guard, &gate->seats[next]->waiter, &seat->boost);
     return next;
@@ -135,6 +166,22 @@ int32_t ei_gate_release(struct ei_lane_gate *gate, struct ei_gate_seat *seat, in
         boost_holder(gate);
     }
     publish_waiting(gate);
+    show(gate, now_ns);
     (void)ei_handoff_release(&gate->guard, granted, &seat->boost);
     return next;
+}
+
+bool ei_gate_release_alone(struct ei_lane_gate *gate, struct ei_gate_seat *seat)
+{
+    ei_handoff_guard_lock(&gate->guard);
+    const bool is_alone = gate->arbiter.waiting == 0 &&
+                          atomic_load_explicit(&seat->top_priority, memory_order_relaxed) <= seat->claim.priority;
+    if (!is_alone) {
+        ei_handoff_guard_unlock(&gate->guard);
+        return false;
+    }
+    (void)ei_lane_release(&gate->arbiter);
+    publish_waiting(gate);
+    (void)ei_handoff_release(&gate->guard, NULL, &seat->boost);
+    return true;
 }

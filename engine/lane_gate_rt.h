@@ -40,6 +40,9 @@ struct ei_lane_gate {
     struct ei_lane arbiter;
     atomic_bool is_preemptor_waiting;               /* a waiter goes before the holder; what the holder looks at */
     struct ei_gate_seat *seats[EI_LANE_CLAIMS_MAX]; /* by task index, of the job that asked last; borrowed */
+    /* For whoever looks on from outside, without the guard; written under it. */
+    atomic_int shown_holder_idx, shown_waiting;
+    _Atomic uint64_t shown_busy; /* 2 * time held so far, or 2 * (since when it is held - that time) + 1 */
 };
 
 /* Returns 0 or the lock's error. */
@@ -55,6 +58,14 @@ EINET_RT void ei_gate_count(struct ei_lane_gate *gate, int64_t now_ns);
 
 /* How many would be served before the seat's job if it asked now (ei_lane_ahead). */
 EINET_RT int32_t ei_gate_ahead(struct ei_lane_gate *gate, const struct ei_gate_seat *seat, int64_t deadline_ns);
+
+/* The task that holds the lane, EI_LANE_NOBODY = free; how many wait; how long it was held until now_ns, all told.
+ * Each is right by itself; they may be of different moments. Thread: any, takes no lock. */
+struct ei_gate_look {
+    int32_t holder_idx, waiting;
+    int64_t busy_ns;
+};
+EINET_RT struct ei_gate_look ei_gate_look(const struct ei_lane_gate *gate, int64_t now_ns);
 
 /* Ask for the lane for job job_idx, whose absolute deadline is deadline_ns, at now_ns. True: held. False: call
  * ei_gate_wait. */
@@ -73,5 +84,9 @@ EINET_RT int32_t ei_gate_yield(struct ei_lane_gate *gate, struct ei_gate_seat *s
  * EI_LANE_NOBODY. */
 EINET_RT int32_t ei_gate_release(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int64_t now_ns,
                                  bool is_preempted);
+
+/* The same when nobody waits, nor lent the holder a priority that was not asked for yet (seat.top_priority). Returns
+ * false, and the lane is still held, when that is not so. */
+EINET_RT bool ei_gate_release_alone(struct ei_lane_gate *gate, struct ei_gate_seat *seat);
 
 #endif

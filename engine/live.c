@@ -3,6 +3,7 @@
 
 #include "engine/admission.h"
 #include "engine/load_reserve.h"
+#include "engine/manifest.h"
 #include "engine/run_state.h"
 #include "rt/memory.h"
 
@@ -156,6 +157,9 @@ static int start(struct ei_run *run, struct ei_drain *drain, struct ei_collector
         rc = init_drain(run, drain, *out_collector, err);
     }
     if (rc == 0) {
+        rc = ei_live_board_open(&run->board, run, drain, err);
+    }
+    if (rc == 0) {
         rc = ei_probes_start(run, err);
     }
     if (rc == 0) {
@@ -167,6 +171,9 @@ static int start(struct ei_run *run, struct ei_drain *drain, struct ei_collector
     }
     if (rc == 0) {
         rc = ei_watchdog_start(run, err);
+    }
+    if (rc == 0) { /* the last step that can fail: run.json is of a run that did start */
+        rc = ei_run_write_manifest(run, *out_collector, run->out_dir, NULL, err);
     }
     if (rc < 0) {
         ei_start_give_up(&run->start);
@@ -247,6 +254,7 @@ static int keep_house(struct ei_run *run, struct ei_drain *drain)
         if (now_ns > run->t0_ns) {
             ei_cpu_loads_sample(&run->loads);
         }
+        ei_live_board_beat(&run->board, run, drain, now_ns);
         if (now_ns > atomic_load(&run->end_ns)) {
             (void)ei_external_close(run);
         }
@@ -355,6 +363,11 @@ static int run_threads(struct ei_run *run, struct ei_live_result *out, struct ei
     if (rc == 0) {
         rc = ei_run_publish_workload(run, err);
     }
+    if (rc == 0) {
+        rc = ei_run_write_manifest(run, collector, run->out_dir, out, err);
+    }
+    ei_live_board_end(&run->board, run, &drain, rc == 0 ? EI_BOARD_ENDED : EI_BOARD_FAILED, ended_by);
+    ei_live_board_close(&run->board);
     if (rc < 0) {
         ei_collector_destroy(collector);
         out->collector = NULL;

@@ -21,6 +21,7 @@ struct ei_live_options {
     int64_t duration_ns;   /* of the counted part; 0 = as the workload says */
     const char *program;   /* path of the executable, for the commands that fix missing privileges */
     FILE *messages;        /* progress and warnings; NULL = silent */
+    const char *metrics;   /* ADDRESS:PORT to serve live figures at, "" = nowhere; NULL = as the workload says */
     bool is_progress_live; /* messages is a terminal: show one line that is rewritten each second */
     /* Called on the main thread when all job threads are ready, before t0; may be NULL. For tests and hooks. */
     void (*on_ready)(void *context);

@@ -82,58 +82,57 @@ static bool is_replan_overlapped(const struct ei_job_slot *slot)
     return slot->task->planning.replanner != NULL && slot->task->planning.replanner->is_on;
 }
 
-static int compute(struct ei_job_slot *slot, struct ei_step step)
+static int compute(struct ei_job_slot *slot, const struct ei_course *course)
 {
-    struct ei_network *net = ei_task_running(slot->task);
-    return step.kind == EI_STEP_CONV ? ei_network_run_conv(net, step.idx)
-                                     : ei_network_run_branch(net, step.idx, slot->logits);
+    return ei_network_run_piece(ei_task_running(slot->task), course->step.idx, course->step.kind == EI_STEP_BRANCH,
+                                ei_course_piece(course), slot->logits);
 }
 
-/* The block of the step. While a device computes it the job is no load of its CPU. */
-static int run_block(struct ei_job_slot *slot, struct ei_step step)
+/* The block of the step, or its next piece. While a device computes it the job is no load of its CPU. */
+static int run_block(struct ei_job_slot *slot, const struct ei_course *course)
 {
     struct ei_live_task *task = slot->task;
     if (!ei_task_is_off_cpu(task)) {
-        return compute(slot, step);
+        return compute(slot, course);
     }
     ei_activity_leave(slot, ei_mono_now().ns);
     ei_slot_deactivate(slot);
-    const int rc = compute(slot, step);
-    const int64_t used_ns = ei_activity_return(slot, ei_elastic_step_ns(&task->nn.job, step), ei_mono_now().ns);
+    const int rc = compute(slot, course);
+    const int64_t used_ns = ei_activity_return(slot, ei_course_piece_ns(slot, course), ei_mono_now().ns);
     ei_slot_activate(slot);
     ei_cpu_loads_add(&task->run->loads, slot->cpu, used_ns);
     return rc;
 }
 
-/* Conv part k, during which a new plan may have been made. */
-static int run_conv(struct ei_job_slot *slot, struct ei_course *course, int32_t k)
+/* Of a conv part, or of a piece of which no answer comes. */
+static void push_unanswered(struct ei_job_slot *slot, const struct ei_course *course)
 {
-    int rc = run_block(slot, (struct ei_step){.kind = EI_STEP_CONV, .idx = k});
-    if (rc == 0 && slot->task->run->is_recording_stages) {
-        ei_block_record_push(slot, course->step, course->block_start_ns, ei_mono_now().ns, 0.0f);
+    if (slot->task->run->is_recording_stages) {
+        ei_block_record_push(slot, course->step, course->block_start_ns, ei_mono_now().ns,
+                             ei_course_unanswered(course));
     }
-    if (rc == 0) {
-        rc = ei_course_conv_done(slot, course, k);
-    }
+}
+
+/* Conv part k is over, during which a new plan may have been made. */
+static int end_conv(struct ei_job_slot *slot, struct ei_course *course, int32_t k)
+{
+    push_unanswered(slot, course);
+    const int rc = ei_course_conv_done(slot, course, k);
     if (rc == 0 && is_replan_overlapped(slot)) {
         course->step = ei_replan_adopt(slot);
     }
     return rc;
 }
 
-/* Branch k, its answer, and a new plan: here, or while the next conv part runs when there is one to run. */
-static int run_branch(struct ei_job_slot *slot, struct ei_course *course, int32_t k)
+/* Branch k is over: its answer, and a new plan: here, or while the next conv part runs when there is one to run. */
+static int end_branch(struct ei_job_slot *slot, struct ei_course *course, int32_t k)
 {
-    int rc = run_block(slot, (struct ei_step){.kind = EI_STEP_BRANCH, .idx = k});
-    if (rc < 0) {
-        return rc;
-    }
     const float confidence = publish(slot, k);
     if (slot->task->run->is_recording_stages) {
         ei_block_record_push(slot, course->step, course->block_start_ns, slot->record.answer_ns, confidence);
     }
     const int64_t now_ns = ei_mono_now().ns;
-    rc = ei_course_branch_done(slot, course, k, confidence, now_ns);
+    const int rc = ei_course_branch_done(slot, course, k, confidence, now_ns);
     if (rc == 0 && is_replan_overlapped(slot)) {
         const int64_t elapsed_ns = now_ns - slot->record.release_ns;
         if (course->step.kind == EI_STEP_CONV) {
@@ -159,7 +158,12 @@ static int run_step(struct ei_job_slot *slot, struct ei_course *course, bool *ow
     const bool is_off_cpu = ei_task_is_off_cpu(slot->task);
     const bool is_timed = slot->task->spec->stages[slot->stage.stage_idx].budget_ns != EI_NONE_NS && !is_off_cpu;
     const int64_t used_ns = is_timed ? ei_thread_used_ns() : 0;
-    const int rc = step.kind == EI_STEP_CONV ? run_conv(slot, course, step.idx) : run_branch(slot, course, step.idx);
+    int rc = run_block(slot, course);
+    if (rc == 0 && ei_course_piece_done(slot, course)) {
+        push_unanswered(slot, course);
+    } else if (rc == 0) {
+        rc = step.kind == EI_STEP_CONV ? end_conv(slot, course, step.idx) : end_branch(slot, course, step.idx);
+    }
     const int64_t busy_ns = ei_mono_now().ns - start_ns;
     slot->stage.used_ns += is_timed ? ei_thread_used_ns() - used_ns : is_off_cpu ? busy_ns : 0;
     slot->record.lane_busy_ns += busy_ns;
@@ -191,7 +195,7 @@ static int yield_lane(struct ei_job_slot *slot, struct ei_course *course, int64_
 static int pass_boundary(struct ei_job_slot *slot, struct ei_course *course)
 {
     const int64_t now_ns = ei_mono_now().ns;
-    struct ei_boundary b = ei_course_look(slot, now_ns);
+    struct ei_boundary b = ei_course_look(slot, course, now_ns);
     b.is_cancelled = ei_run_is_cancelled(slot->task->run, now_ns);
     b.is_higher_waiting = slot->task->nn.is_gated && ei_gate_is_higher_waiting(slot->task->nn.gate);
     b.is_load_capped = b.has_answer && b.next_answer_ns > 0 && !ei_task_is_off_cpu(slot->task) &&
@@ -279,9 +283,27 @@ static int run_blocks(struct ei_job_slot *slot, struct ei_course *course, bool *
     return rc;
 }
 
-int ei_job_run_network(struct ei_job_slot *slot)
+/* Give the lane back after blocks that ended at ended_ns; the stretch of activity ends before that when somebody gets
+ * it, or may overtake this job behind it. The stage's record wants the thread's clock, which that cut reads, or that of
+ * the job's end when no stage comes between. Returns who got the lane. */
+static int32_t leave_lane(struct ei_job_slot *slot, int64_t ended_ns, bool is_preempted)
 {
     struct ei_task_network *nn = &slot->task->nn;
+    const bool is_recording = slot->task->run->is_recording_stages;
+    const bool needs_clock = is_recording && slot->stage.stage_idx + 1 < slot->task->spec->stage_count;
+    if (nn->is_gated && slot->task->slot_count == 1 && !needs_clock && ei_gate_release_alone(nn->gate, &slot->seat)) {
+        slot->mark.ended_ns = is_recording ? ended_ns : 0;
+        return EI_LANE_NOBODY;
+    }
+    ei_activity_cut(slot, ei_mono_now().ns);
+    if (is_recording) {
+        ei_stage_record_push(slot, slot->stage.stage_idx, ended_ns, slot->activity.cpu_clock_ns);
+    }
+    return nn->is_gated ? ei_gate_release(nn->gate, &slot->seat, ei_mono_now().ns, is_preempted) : EI_LANE_NOBODY;
+}
+
+int ei_job_run_network(struct ei_job_slot *slot)
+{
     struct ei_course course = {0};
     if (must_move(slot, EINET_E_BACKEND)) { /* another task has found out */
         ei_task_take_spare(slot->task, slot->record.job_idx, ei_mono_now().ns);
@@ -296,12 +318,7 @@ int ei_job_run_network(struct ei_job_slot *slot)
     if (owes_preemption_record) { /* nothing was planned: the lane was taken for no block */
         push_preemption(slot, ei_mono_now().ns);
     }
-    ei_activity_cut(slot, ei_mono_now().ns);
-    if (slot->task->run->is_recording_stages) {
-        ei_stage_record_push(slot, slot->stage.stage_idx, ended_ns, slot->activity.cpu_clock_ns);
-    }
-    const int32_t next =
-        nn->is_gated ? ei_gate_release(nn->gate, &slot->seat, ei_mono_now().ns, course.is_preempted) : EI_LANE_NOBODY;
+    const int32_t next = leave_lane(slot, ended_ns, course.is_preempted);
     ei_network_end(ei_task_running(slot->task));
     ei_course_end(slot, &course, next, ended_ns, ei_mono_now().ns);
     if (rc == 0 && slot->record.exit_idx >= 0 && slot->record.outcome != EI_JOB_ABORTED) {

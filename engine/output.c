@@ -314,6 +314,7 @@ int ei_run_create_collector(struct ei_run *run, struct ei_collector **out, struc
     char asked_throttle[64];
     const char *lanes[EI_LANES_MAX];
     ei_run_name_lanes(run->wl, lanes);
+    run->started_at_s = (int64_t)time(NULL);
     for (int32_t i = 0; i < run->wl->task_count; i++) {
         tasks[i] = ei_task_describe(&run->tasks[i]);
     }
@@ -353,6 +354,8 @@ int ei_run_create_collector(struct ei_run *run, struct ei_collector **out, struc
             },
         .lanes = lanes,
         .lane_count = run->wl->lane_count,
+        .started_s = (double)run->started_at_s,
+        .has_hlog = run->wl->outputs.hist == EI_SPEC_HIST_HLOG,
         .has_stages_csv = run->wl->outputs.stages == EI_SPEC_STAGES_CSV,
         .has_writers = true,
         .writer_cpus = run->housekeeping_cpus,

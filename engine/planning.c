@@ -183,6 +183,15 @@ static void describe(struct ei_live_task *task)
     }
 }
 
+static bool has_cut_branch(const struct ei_live_task *task)
+{
+    bool has = false;
+    for (int32_t k = 0; k < task->nn.et.exits; k++) {
+        has |= ei_pieces_count(&task->nn.pieces, (struct ei_step){.kind = EI_STEP_BRANCH, .idx = k}) > 1;
+    }
+    return has;
+}
+
 int ei_task_complete_planning(struct ei_live_task *task, struct einet_error *err)
 {
     struct ei_task_planning *planning = &task->planning;
@@ -193,11 +202,12 @@ int ei_task_complete_planning(struct ei_live_task *task, struct einet_error *err
         const int64_t branch_ns = task->nn.et.branch[k].p50_ns;
         times->branch_max_ns = branch_ns > times->branch_max_ns ? branch_ns : times->branch_max_ns;
     }
-    /* A preemptor waits for the end of the running block, so a branch that has begun is finished. */
-    task->nn.elastic.is_branch_atomic = task->spec->on_preempt == EI_SPEC_ON_PREEMPT_EXIT &&
+    /* A preemptor waits for the end of the running block, so a branch that has begun is finished, unless it is cut. */
+    task->nn.elastic.is_branch_atomic = task->spec->on_preempt == EI_SPEC_ON_PREEMPT_EXIT && !has_cut_branch(task) &&
                                         task->spec->planner.exit_time.word != EI_SPEC_EXIT_TIME_UNIFORM;
     const int rc =
         planning->predictor != NULL ? ei_elastic_config_predict(&task->nn.elastic, planning->predictor, err) : 0;
+    (void)ei_elastic_config_settle(&task->nn.elastic, &task->nn.ws); /* what it cannot plan no job of it can */
     describe(task);
     return rc;
 }

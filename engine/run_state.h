@@ -17,6 +17,8 @@
 #include "engine/kernels.h"
 #include "engine/lane_gate_rt.h"
 #include "engine/live.h"
+#include "engine/live_board.h"
+#include "engine/pieces.h"
 #include "engine/planning.h"
 #include "engine/slots_rt.h"
 #include "engine/stage_record_rt.h"
@@ -77,6 +79,7 @@ struct ei_task_network {
     struct ei_boundary_policy policy;
     struct ei_elastic_config elastic;
     struct ei_et_profile et; /* measured at start on this machine */
+    struct ei_pieces pieces; /* of `net`; a spare's parts are whole */
     int64_t first_answer_ns; /* p99 of conv part 0 and branch 0 */
     struct ei_elastic job;   /* of the job in this stage, likewise the next one */
     struct ei_plan_workspace ws;
@@ -160,6 +163,7 @@ struct ei_live_task {
     struct ei_pipeline pipeline; /* order of the jobs in flight; live: under the guard */
     struct ei_slots flight;      /* live */
     struct ei_task_progress progress;
+    atomic_int backlog; /* jobs released and not over, for onlookers; written with the guard held */
     int64_t expected; /* filled when the run is over */
     struct ei_task_rt rt;
 };
@@ -185,6 +189,11 @@ static inline const struct ei_et_profile *ei_task_times(const struct ei_live_tas
 static inline const struct ei_elastic_config *ei_task_elastic(const struct ei_live_task *task)
 {
     return ei_task_is_on_spare(task) ? &task->nn.spare.elastic : &task->nn.elastic;
+}
+
+static inline int32_t ei_task_piece_count(const struct ei_live_task *task, struct ei_step step)
+{
+    return ei_task_is_on_spare(task) ? 1 : ei_pieces_count(&task->nn.pieces, step);
 }
 
 static inline int64_t ei_task_first_answer_ns(const struct ei_live_task *task)
@@ -222,6 +231,7 @@ struct ei_run {
     struct ei_privileges privileges;
     bool has_privileges;
     char out_dir[EI_RUN_DIR_MAX];
+    int64_t started_at_s;     /* CLOCK_REALTIME, for run.json */
     size_t made_dir_length;   /* of the shortest part of out_dir that this run made, 0 = none of it */
     bool has_workload_file;   /* workload.yaml.partial is written */
     bool is_started;          /* GO was given: what jobs wrote stays */
@@ -239,6 +249,7 @@ struct ei_run {
     int32_t unwatched_cpus; /* task CPUs beyond EI_PROBES_MAX: no probe, no load figures */
     struct ei_watchdog watchdog;
     struct ei_start start;
+    struct ei_live_board board;
     struct ei_arena arena; /* rings and buffers; sealed before GO */
     /* the clock of the run */
     _Atomic int64_t t0_ns;    /* settled before GO */

@@ -12,6 +12,8 @@ void ei_slots_lock(struct ei_live_task *task)
 
 void ei_slots_unlock(struct ei_live_task *task)
 {
+    const struct ei_release_state *releases = &task->rt.releases;
+    atomic_store_explicit(&task->backlog, releases->waiting + releases->active, memory_order_relaxed);
     if (task->slot_count > 1) {
         ei_handoff_guard_unlock(&task->flight.guard);
     }

@@ -17,6 +17,7 @@ void ei_task_configure_spare(struct ei_live_task *task)
         spare->elastic.conv_bound_ns[k] = spare->et.conv[k].p99_ns;
         spare->elastic.branch_bound_ns[k] = spare->et.branch[k].p99_ns;
     }
+    (void)ei_elastic_config_settle(&spare->elastic, &task->nn.ws);
     spare->first_answer_ns = spare->et.conv[0].p99_ns + spare->et.branch[0].p99_ns;
 }
 

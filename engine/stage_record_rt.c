@@ -18,6 +18,7 @@ static int32_t lane_of(const struct ei_live_task *task)
 struct ei_record ei_stage_record_make(struct ei_job_slot *slot, int32_t stage_idx, struct ei_stage_end end)
 {
     struct ei_stage_mark *mark = &slot->mark;
+    const int64_t length_ns = end.end_ns - mark->ready_ns, used_ns = end.used_ns - mark->used_ns;
     const struct ei_record record = {
         .kind = EI_RECORD_STAGE,
         .u.stage = {.task_idx = slot->task->idx,
@@ -27,7 +28,8 @@ struct ei_record ei_stage_record_make(struct ei_job_slot *slot, int32_t stage_id
                     .ready_ns = mark->ready_ns,
                     .start_ns = mark->start_ns,
                     .end_ns = end.end_ns,
-                    .cpu_ns = end.used_ns - mark->used_ns},
+                    /* the clocks are read one after the other */
+                    .cpu_ns = used_ns < length_ns ? used_ns : length_ns},
     };
     *mark = (struct ei_stage_mark){.ready_ns = end.end_ns, .used_ns = end.used_ns};
     return record;

@@ -20,7 +20,8 @@ struct ei_job_slot;
 /* Of a job slot: the stage that runs, or is next. */
 struct ei_stage_mark {
     int64_t ready_ns, start_ns;
-    int64_t used_ns; /* processor time of the thread when the stage before it was over */
+    int64_t used_ns;  /* processor time of the thread when the stage before it was over */
+    int64_t ended_ns; /* live: of a network whose record comes with the end of its job; 0 = of none */
 };
 
 /* Where and how a stage ended. */

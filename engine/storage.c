@@ -18,8 +18,12 @@ static size_t job_ring_records(const struct ei_run *run, const struct ei_live_ta
 {
     int64_t distance_ns = ei_task_least_distance_ns(task);
     distance_ns = distance_ns > 0 ? distance_ns : EI_NS_PER_MS;
-    const int64_t exits = task->nn.net != NULL ? ei_network_info(task->nn.net)->exits : 0;
-    const int64_t stage_records = run->is_recording_stages ? task->spec->stage_count + 2 * exits : 0;
+    const int32_t exits = task->nn.net != NULL ? ei_network_info(task->nn.net)->exits : 0;
+    int64_t pieces = 0;
+    for (int32_t part = 0; part < 2 * exits; part++) {
+        pieces += ei_network_piece_count(task->nn.net, part / 2, part % 2 != 0);
+    }
+    const int64_t stage_records = run->is_recording_stages ? task->spec->stage_count + pieces : 0;
     const int64_t a_second = (EI_NS_PER_S / distance_ns + 1) * (stage_records + JOB_RECORDS);
     size_t records = EI_JOB_RING_RECORDS;
     while ((int64_t)records < a_second && records < EI_JOB_RING_RECORDS_MAX) {

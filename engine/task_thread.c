@@ -72,6 +72,7 @@ static bool await_event(struct ei_job_slot *slot)
         if (is_closed) { /* before the inbox was found empty, so it stays empty */
             return false;
         }
+        ei_activity_rest(slot);
         ei_bell_wait(&chain->bell, seen);
     }
 }
@@ -91,6 +92,7 @@ static bool await_request(struct ei_job_slot *slot)
         if (is_closed) { /* before the inbox was found empty, or with a release behind the end */
             return false;
         }
+        ei_activity_rest(slot);
         ei_bell_wait(&external->bell, seen);
     }
 }
@@ -112,6 +114,7 @@ static bool await_release(struct ei_job_slot *slot)
         if (wish == WISH_NOTHING || ei_run_is_cancelled(task->run, now_ns)) {
             return task->chain.is_successor && await_event(slot);
         }
+        ei_activity_rest(slot);
         ei_mono_sleep_until((struct ei_mono){at_ns - now_ns > NAP_NS ? now_ns + NAP_NS : at_ns});
     }
 }
@@ -337,6 +340,7 @@ static void run_releases(struct ei_job_slot *slot)
 {
     struct ei_live_task *task = slot->task;
     struct ei_release job;
+    ei_activity_rest(slot);
     while (ei_slots_await_lead(slot)) {
         if (lead(slot, &job)) {
             run_jobs(slot, job);

@@ -22,21 +22,22 @@ static int backend_fault(const struct ei_live_task *task, const struct ei_networ
                            ei_network_fault_text(net));
 }
 
-/* One inference with every exit; out_*_ns may be NULL. */
-static int run_once(struct ei_job_slot *slot, struct ei_network *net, int64_t *out_conv_ns, int64_t *out_branch_ns)
+/* One inference with every exit, piece by piece. out_ns: of each in order, [EI_PIECES_MAX]; may be NULL. */
+static int run_once(struct ei_job_slot *slot, struct ei_network *net, int64_t *out_ns)
 {
-    const int32_t exits = ei_network_info(net)->exits;
+    const int32_t parts = 2 * ei_network_info(net)->exits;
+    int32_t count = 0;
     int rc = ei_network_begin(net, slot->input_chw, -1, -1);
-    for (int32_t k = 0; rc == 0 && k < exits; k++) {
-        const int64_t t0 = ei_mono_now().ns;
-        rc = ei_network_run_conv(net, k);
-        const int64_t t1 = ei_mono_now().ns;
-        if (rc == 0) {
-            rc = ei_network_run_branch(net, k, slot->logits);
-        }
-        if (out_conv_ns != NULL) {
-            out_conv_ns[k] = t1 - t0;
-            out_branch_ns[k] = ei_mono_now().ns - t1;
+    int64_t from_ns = ei_mono_now().ns;
+    for (int32_t part = 0; rc == 0 && part < parts; part++) {
+        const int32_t pieces = ei_network_piece_count(net, part / 2, part % 2 != 0);
+        for (int32_t i = 0; rc == 0 && i < pieces; i++) {
+            rc = ei_network_run_piece(net, part / 2, part % 2 != 0, i, slot->logits);
+            const int64_t now_ns = ei_mono_now().ns;
+            if (out_ns != NULL) {
+                out_ns[count++] = now_ns - from_ns;
+            }
+            from_ns = now_ns;
         }
     }
     ei_network_end(net);
@@ -57,7 +58,7 @@ static int warm_up(struct ei_job_slot *slot, struct ei_network *net, struct eine
 {
     int rc = ei_network_thread_enter(net);
     for (int i = 0; rc == 0 && i < WARM_UP_RUNS; i++) {
-        rc = run_once(slot, net, NULL, NULL);
+        rc = run_once(slot, net, NULL);
     }
     return rc < 0 ? backend_fault(slot->task, net, rc, err) : 0;
 }
@@ -160,25 +161,42 @@ static struct ei_search to_search(const struct ei_live_task *task)
     return (struct ei_search){.kind = EI_SEARCH_EXACT};
 }
 
+/* Of the samples of each piece: what the pieces and the parts that they make up take. */
+static void take_times(int64_t (*piece_ns)[MEASURED_RUNS], int runs, struct ei_pieces *pieces, struct ei_et_profile *et)
+{
+    for (int32_t part = 0; part < 2 * et->exits; part++) {
+        int64_t part_ns[MEASURED_RUNS] = {0};
+        for (int32_t i = pieces->at[part]; i < pieces->at[part + 1]; i++) {
+            for (int r = 0; r < runs; r++) {
+                part_ns[r] += piece_ns[i][r];
+            }
+            pieces->time[i] = stats_of(piece_ns[i], runs);
+        }
+        *(part % 2 == 0 ? &et->conv[part / 2] : &et->branch[part / 2]) = stats_of(part_ns, runs);
+    }
+}
+
 static int measure_blocks(struct ei_job_slot *slot, struct ei_network *net, int32_t lane_idx, struct ei_et_profile *et,
-                          struct einet_error *err)
+                          struct ei_pieces *pieces, struct einet_error *err)
 {
     const struct ei_live_task *task = slot->task;
     const struct ei_lane_spec *lane = &task->run->wl->lanes[lane_idx];
-    static int64_t conv_ns[EI_EXITS_MAX][MEASURED_RUNS],
-        branch_ns[EI_EXITS_MAX][MEASURED_RUNS]; /* one turn at a time */
-    int64_t one_conv_ns[EI_EXITS_MAX], one_branch_ns[EI_EXITS_MAX];
+    static int64_t piece_ns[EI_PIECES_MAX][MEASURED_RUNS]; /* one turn at a time */
+    int64_t one_ns[EI_PIECES_MAX];
     const struct ei_network_info *info = ei_network_info(net);
     const int64_t begin_ns = ei_mono_now().ns;
     int runs = 0;
+    const int listed = ei_pieces_list(net, pieces, err);
+    if (listed < 0) {
+        return listed;
+    }
     while (runs < MEASURED_RUNS && (runs < MEASURED_RUNS_MIN || ei_mono_now().ns - begin_ns < MEASURED_MAX_NS)) {
-        const int rc = run_once(slot, net, one_conv_ns, one_branch_ns);
+        const int rc = run_once(slot, net, one_ns);
         if (rc < 0) {
             return backend_fault(task, net, rc, err);
         }
-        for (int32_t k = 0; k < info->exits; k++) {
-            conv_ns[k][runs] = one_conv_ns[k];
-            branch_ns[k][runs] = one_branch_ns[k];
+        for (int32_t i = 0; i < pieces->at[2 * info->exits]; i++) {
+            piece_ns[i][runs] = one_ns[i];
         }
         runs++;
     }
@@ -194,17 +212,36 @@ static int measure_blocks(struct ei_job_slot *slot, struct ei_network *net, int3
     } else {
         snprintf(et->lane, sizeof et->lane, "cpu");
     }
-    for (int32_t k = 0; k < info->exits; k++) {
-        et->conv[k] = stats_of(conv_ns[k], runs);
-        et->branch[k] = stats_of(branch_ns[k], runs);
-    }
+    take_times(piece_ns, runs, pieces, et);
     return 0;
 }
 
-/* A block on a CPU cannot be split. Emulated ones were checked when the file was read, by its own times. */
+/* On a device the parts were cut, but a layer cannot be. Its time there counts: a launch is not the layer's. */
+static int check_layers(const struct ei_live_task *task, struct einet_error *err)
+{
+    const struct ei_task_spec *spec = task->spec;
+    struct ei_network_layer layer;
+    const int64_t ns = task->nn.net != NULL ? ei_network_uncut(task->nn.net, &layer) : 0;
+    if (ns == 0) {
+        return 0;
+    }
+    return einet_error_set_at(
+        err, EINET_E_FILE, task->run->wl->file, spec->place.line, spec->place.column,
+        "%s%s%s of block %d of task '%s' takes %lld us on its device, more than its max_blocking: "
+        "blocks are split between layers, and a single layer cannot be, so give max_blocking at "
+        "least %lldus or another network",
+        layer.name, layer.name[0] != '\0' ? " of the " : "the ", layer.is_branch ? "branch" : "conv part",
+        layer.block_idx + 1, spec->name, (long long)(ns / EI_NS_PER_US), (long long)(ns / EI_NS_PER_US + 1));
+}
+
+/* A block on a CPU cannot be split. Emulated ones were checked when the file was read, by its own times. Nothing is
+ * asked of one that runs on its fallback because there is no device. */
 static int check_blocking(const struct ei_live_task *task, struct einet_error *err)
 {
     const struct ei_task_spec *spec = task->spec;
+    if (task->run->wl->lanes[spec->stages[spec->nn_stage_idx].lane_idx].kind == EI_SPEC_LANE_CUDA) {
+        return check_layers(task, err);
+    }
     const struct ei_model_spec *model = &task->run->wl->models[spec->stages[spec->nn_stage_idx].model_idx];
     int64_t longest_ns = 0;
     for (int32_t k = 0; k < task->nn.et.exits; k++) {
@@ -239,9 +276,10 @@ int ei_task_measure(struct ei_job_slot *slot, struct einet_error *err)
     struct ei_live_task *task = slot->task;
     float score[EI_EXITS_MAX];
     struct ei_task_spare *spare = &task->nn.spare;
-    int rc = measure_blocks(slot, task->nn.net, task->nn.lane_idx, &task->nn.et, err);
+    static struct ei_pieces whole; /* a spare's parts are; one turn at a time */
+    int rc = measure_blocks(slot, task->nn.net, task->nn.lane_idx, &task->nn.et, &task->nn.pieces, err);
     if (rc == 0 && spare->net != NULL) {
-        rc = measure_blocks(slot, spare->net, spare->lane_idx, &spare->et, err);
+        rc = measure_blocks(slot, spare->net, spare->lane_idx, &spare->et, &whole, err);
     }
     if (rc < 0) {
         return rc;

@@ -2,6 +2,7 @@
 #include "engine/virtual.h"
 
 #include "engine/load_reserve.h"
+#include "engine/manifest.h"
 #include "engine/virtual_report.h"
 #include "engine/virtual_state.h"
 #include "rt/memory.h"
@@ -199,7 +200,8 @@ static bool begin_block(struct virtual_run *v, struct virtual_slot *vs)
         ei_virtual_push_preemption(v, vs);
     }
     const struct ei_live_task *task = vs->slot->task;
-    const int64_t block_ns = ei_virtual_network_time_ns(task, &v->tasks[task->idx].network, vs->course.step);
+    const int64_t block_ns =
+        ei_virtual_network_time_ns(task, &v->tasks[task->idx].network, vs->course.step, ei_course_piece(&vs->course));
     vs->phase = PHASE_DONE;
     vs->slot->stage.used_ns += block_ns;
     if (task->nn.is_off_cpu && block_ns > 0) {
@@ -215,7 +217,7 @@ static bool pass_boundary(struct virtual_run *v, struct virtual_slot *vs)
     struct ei_job_slot *slot = vs->slot;
     struct ei_live_task *task = slot->task;
     struct ei_lane *lane = &task->nn.gate->arbiter;
-    struct ei_boundary b = ei_course_look(slot, v->cpus.now_ns);
+    struct ei_boundary b = ei_course_look(slot, &vs->course, v->cpus.now_ns);
     b.is_cancelled = ei_run_is_cancelled(&v->run, v->cpus.now_ns);
     b.is_higher_waiting = task->nn.is_gated && ei_lane_is_preemptor_waiting(lane);
     b.is_load_capped =
@@ -250,8 +252,12 @@ static bool end_block(struct virtual_run *v, struct virtual_slot *vs, int *out_r
         activate(v, vs);
     }
     slot->record.lane_busy_ns += v->cpus.now_ns - vs->course.block_start_ns;
+    if (ei_course_piece_done(slot, &vs->course)) {
+        ei_virtual_push_block(v, vs, ei_course_unanswered(&vs->course));
+        return pass_boundary(v, vs);
+    }
     if (step.kind == EI_STEP_CONV) {
-        ei_virtual_push_block(v, vs, 0.0f);
+        ei_virtual_push_block(v, vs, ei_course_unanswered(&vs->course));
         *out_rc = ei_course_conv_done(slot, &vs->course, step.idx);
     } else {
         const struct ei_answer answer = ei_virtual_network_answer(slot, network, step.idx, v->cpus.now_ns);
@@ -635,6 +641,9 @@ int ei_virtual_run(const struct ei_workload *wl, const struct ei_virtual_options
     if (rc == 0) {
         rc = ei_virtual_create_collector(&v->run, v->cpus.cpu_count, options->out_dir, &v->collector, err);
     }
+    if (rc == 0 && options->out_dir != NULL) {
+        rc = ei_run_write_manifest(&v->run, v->collector, options->out_dir, NULL, err);
+    }
     if (rc == 0) {
         rc = ei_run_attach_trace(&v->run, options->out_dir, false, v->collector, err);
     }
@@ -644,6 +653,9 @@ int ei_virtual_run(const struct ei_workload *wl, const struct ei_virtual_options
     }
     if (rc == 0) {
         rc = finish(v, out, err);
+    }
+    if (rc == 0 && options->out_dir != NULL) {
+        rc = ei_run_write_manifest(&v->run, v->collector, options->out_dir, out, err);
     }
     if (rc < 0) {
         ei_collector_destroy(v->collector);

@@ -14,6 +14,13 @@ static const struct ei_model_spec *model_of(const struct ei_live_task *task)
     return &task->run->wl->models[task->spec->stages[task->spec->nn_stage_idx].model_idx];
 }
 
+/* With the block times known: on a device parts that are longer than max_blocking are cut. */
+static int cut(struct ei_live_task *task, struct einet_error *err)
+{
+    const struct ei_lane_spec *lane = &task->run->wl->lanes[task->spec->stages[task->spec->nn_stage_idx].lane_idx];
+    return ei_pieces_even(&task->nn.et, ei_pieces_limit_ns(task->spec, lane), &task->nn.pieces, err);
+}
+
 /* ---- emulated ---- */
 
 static struct ei_time_stats stats_of(const struct ei_emulated_time *time)
@@ -62,7 +69,10 @@ static int build_emulated(struct ei_live_task *task, struct ei_virtual_network *
     }
     struct ei_network_info info = {.exits = model->block_count, .classes = network->classes};
     snprintf(info.name, sizeof info.name, "emulate");
-    const int rc = ei_task_build_plan_sources(task, &info, err);
+    int rc = cut(task, err);
+    if (rc == 0) {
+        rc = ei_task_build_plan_sources(task, &info, err);
+    }
     return rc == 0 ? ei_task_configure_plan(task, network->score, model->block_count, err) : rc;
 }
 
@@ -89,7 +99,10 @@ static int build_profiled(struct ei_live_task *task, struct ei_virtual_network *
     snprintf(info.weights_sha256, sizeof info.weights_sha256, "%s", task->nn.et.weights_sha256);
     network->seed = task->run->wl->run.seed + (uint64_t)task->idx;
     network->classes = network->cs.classes;
-    rc = ei_task_build_plan_sources(task, &info, err);
+    rc = cut(task, err);
+    if (rc == 0) {
+        rc = ei_task_build_plan_sources(task, &info, err);
+    }
     return rc == 0 ? ei_task_configure_plan(task, network->cs.mean_score, network->cs.exits, err) : rc;
 }
 
@@ -134,12 +147,18 @@ void ei_virtual_network_begin(struct ei_job_slot *slot, struct ei_virtual_networ
 }
 
 int64_t ei_virtual_network_time_ns(const struct ei_live_task *task, struct ei_virtual_network *network,
-                                   struct ei_step step)
+                                   struct ei_step step, int32_t piece_idx)
 {
     const struct ei_et_profile *et = &task->nn.et;
-    return step.kind == EI_STEP_CONV
-               ? ei_emulated_time_ns(&network->times, et->conv[step.idx].p50_ns, network->conv_sigma[step.idx])
-               : ei_emulated_time_ns(&network->times, et->branch[step.idx].p50_ns, network->branch_sigma[step.idx]);
+    const bool is_branch = step.kind == EI_STEP_BRANCH;
+    int64_t *part_ns = is_branch ? &network->branch_ns : &network->conv_ns;
+    if (piece_idx == 0) {
+        *part_ns =
+            is_branch
+                ? ei_emulated_time_ns(&network->times, et->branch[step.idx].p50_ns, network->branch_sigma[step.idx])
+                : ei_emulated_time_ns(&network->times, et->conv[step.idx].p50_ns, network->conv_sigma[step.idx]);
+    }
+    return ei_emulated_piece_ns(*part_ns, ei_task_piece_count(task, step), piece_idx);
 }
 
 struct ei_answer ei_virtual_network_answer(const struct ei_job_slot *slot, const struct ei_virtual_network *network,

@@ -7,7 +7,8 @@
 
 struct ei_virtual_network {
     double conv_sigma[EI_EXITS_MAX], branch_sigma[EI_EXITS_MAX];
-    struct ei_random times; /* one draw a block, in the order in which blocks run */
+    struct ei_random times;     /* one draw a block, in the order in which blocks run */
+    int64_t conv_ns, branch_ns; /* drawn last; pieces are even shares of it */
     /* emulated */
     uint64_t seed;
     int32_t classes, samples;         /* samples: of the task's input, 0 = it has none */
@@ -26,9 +27,9 @@ void ei_virtual_network_fini(struct ei_virtual_network *network);
 /* A job begins: its sample and label go to its record. */
 EINET_RT void ei_virtual_network_begin(struct ei_job_slot *slot, struct ei_virtual_network *network);
 
-/* Time of the step. */
+/* Time of the step, or of the piece of it. */
 EINET_RT int64_t ei_virtual_network_time_ns(const struct ei_live_task *task, struct ei_virtual_network *network,
-                                            struct ei_step step);
+                                            struct ei_step step, int32_t piece_idx);
 
 /* What exit k says. */
 EINET_RT struct ei_answer ei_virtual_network_answer(const struct ei_job_slot *slot,

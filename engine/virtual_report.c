@@ -20,6 +20,7 @@ int ei_virtual_create_collector(const struct ei_run *run, int32_t cpu_count, con
         .machine = {.cpu_model = "virtual", .cpus = cpu_count, .more = engine, .more_count = 1},
         .lanes = lanes,
         .lane_count = run->wl->lane_count,
+        .has_hlog = run->wl->outputs.hist == EI_SPEC_HIST_HLOG,
         .has_stages_csv = run->wl->outputs.stages == EI_SPEC_STAGES_CSV,
     };
     return ei_collector_create(&description, tasks, run->wl->task_count, out_dir,

@@ -55,7 +55,8 @@ void ei_activity_history_fini(struct ei_activity_history *history)
 static const struct ei_activity_record *at(const struct ei_activity_history *history,
                                            const struct ei_activity_ring *ring, int32_t back)
 {
-    return &ring->stretches[(ring->newest - back + history->kept) % history->kept];
+    const int32_t index = ring->newest - back; /* no division: every job looks at dozens */
+    return &ring->stretches[index >= 0 ? index : index + history->kept];
 }
 
 void ei_activity_history_add(struct ei_activity_history *history, const struct ei_activity_record *activity)

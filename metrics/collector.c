@@ -1,5 +1,6 @@
 /* See collector.h: create, add, finish. */
 #include "metrics/collector_state.h"
+#include "metrics/run_json.h"
 #include "metrics/stages_csv.h"
 
 #include "rt/memory.h"
@@ -8,23 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What json_string refuses (text that is not UTF-8) goes in with its foreign bytes as '?'. */
-static json_t *text_json(const char *text)
-{
-    if (text == NULL) {
-        return json_null();
-    }
-    json_t *value = json_string(text);
-    char *ascii = value == NULL ? strdup(text) : NULL;
-    if (ascii != NULL) {
-        for (char *c = ascii; *c != '\0'; c++) {
-            *c = (*c & 0x80) != 0 ? '?' : *c;
-        }
-        value = json_string(ascii);
-        free(ascii);
-    }
-    return value;
-}
+const int64_t ei_metrics_bounds_ns[EI_METRICS_BOUNDS] = {
+    50000,    100000,   250000,   500000,    1000000,   2500000,   5000000,    10000000,   16666667,
+    25000000, 33333333, 50000000, 100000000, 250000000, 500000000, 1000000000, 2500000000, 10000000000};
 
 static json_t *degraded_json(const struct ei_metrics_run *run)
 {
@@ -32,8 +19,8 @@ static json_t *degraded_json(const struct ei_metrics_run *run)
     int rc = array == NULL ? -1 : 0;
     for (int32_t i = 0; i < run->degraded_count; i++) {
         json_t *object = json_object();
-        rc |= json_object_set_new(object, "reason", text_json(run->degraded[i].reason));
-        rc |= json_object_set_new(object, "fix", text_json(run->degraded[i].fix));
+        rc |= json_object_set_new(object, "reason", ei_json_text(run->degraded[i].reason));
+        rc |= json_object_set_new(object, "fix", ei_json_text(run->degraded[i].fix));
         rc |= json_array_append_new(array, object);
     }
     if (rc != 0) {
@@ -47,13 +34,13 @@ static json_t *machine_json(const struct ei_metrics_machine *machine)
 {
     json_t *object = json_object();
     int rc = object == NULL ? -1 : 0;
-    rc |= json_object_set_new(object, "hostname", text_json(machine->hostname));
-    rc |= json_object_set_new(object, "cpu_model", text_json(machine->cpu_model));
+    rc |= json_object_set_new(object, "hostname", ei_json_text(machine->hostname));
+    rc |= json_object_set_new(object, "cpu_model", ei_json_text(machine->cpu_model));
     rc |= json_object_set_new(object, "cpus", json_integer(machine->cpus));
-    rc |= json_object_set_new(object, "kernel", text_json(machine->kernel));
-    rc |= json_object_set_new(object, "libtorch", text_json(machine->libtorch));
+    rc |= json_object_set_new(object, "kernel", ei_json_text(machine->kernel));
+    rc |= json_object_set_new(object, "libtorch", ei_json_text(machine->libtorch));
     for (int32_t i = 0; i < machine->more_count; i++) {
-        rc |= json_object_set_new(object, machine->more[i].key, text_json(machine->more[i].value));
+        rc |= json_object_set_new(object, machine->more[i].key, ei_json_text(machine->more[i].value));
     }
     if (rc != 0) {
         json_decref(object);
@@ -115,6 +102,21 @@ static int init_task(struct ei_metrics_task_state *state, const struct ei_metric
     return 0;
 }
 
+/* A histogram for each CPU of the tasks: there a probe may run. */
+static int init_noise(struct ei_collector *collector, const struct ei_cpuset *cpus)
+{
+    collector->cpu_noise = calloc((size_t)ei_cpuset_count(cpus) + 1, sizeof *collector->cpu_noise);
+    if (collector->cpu_noise == NULL) {
+        return -ENOMEM;
+    }
+    for (int cpu = ei_cpuset_next(cpus, 0); cpu >= 0; cpu = ei_cpuset_next(cpus, cpu + 1)) {
+        struct ei_cpu_noise *noise = &collector->cpu_noise[collector->cpu_noise_count++];
+        noise->cpu = cpu;
+        ei_histogram_init(&noise->lateness);
+    }
+    return 0;
+}
+
 static int init_tasks(struct ei_collector *collector, const struct ei_metrics_task *tasks, int32_t n)
 {
     struct ei_cpuset cpus = {0};
@@ -137,6 +139,9 @@ static int init_tasks(struct ei_collector *collector, const struct ei_metrics_ta
         ei_activity_history_init(&collector->activities, n, slots_max, EI_METRICS_ACTIVITIES_KEPT) != 0) {
         return -ENOMEM;
     }
+    if (collector->has_hlog && init_noise(collector, &cpus) != 0) {
+        return -ENOMEM;
+    }
     return ei_gap_history_init(&collector->gaps, &cpus, EI_METRICS_GAPS_KEPT);
 }
 
@@ -151,6 +156,8 @@ static int init_memory(struct ei_collector *collector, const struct ei_metrics_r
     collector->planned_ns = run->duration_ns;
     collector->warmup_ns = run->warmup_ns;
     collector->has_activities = run->has_activities;
+    collector->has_hlog = run->has_hlog && out_dir != NULL;
+    collector->started_s = run->started_s;
     collector->machine = machine_json(&run->machine);
     collector->degraded = degraded_json(run);
     collector->out_dir = out_dir != NULL ? strdup(out_dir) : NULL;
@@ -276,6 +283,7 @@ void ei_collector_destroy(struct ei_collector *collector)
         free(collector->lanes[i]);
     }
     free(collector->lanes);
+    free(collector->cpu_noise);
     free(collector->tasks);
     ei_gap_history_fini(&collector->gaps);
     ei_activity_history_fini(&collector->activities);
@@ -403,6 +411,15 @@ static void count_network(struct ei_metrics_task_state *task, const struct ei_jo
     task->late_replans += job->late_replans;
 }
 
+static void count_below(struct ei_metrics_task_state *task, int64_t response_ns)
+{
+    int32_t bucket = 0;
+    while (bucket < EI_METRICS_BOUNDS && response_ns > ei_metrics_bounds_ns[bucket]) {
+        bucket++;
+    }
+    task->response_below[bucket]++;
+}
+
 /* A job that ran: completed or aborted. */
 static void count_run(struct ei_metrics_task_state *task, const struct ei_job_record *job)
 {
@@ -426,6 +443,7 @@ static void count_run(struct ei_metrics_task_state *task, const struct ei_job_re
     task->completed++;
     task->last_response_ns = job->finish_ns - job->release_ns;
     ei_histogram_record(&task->response, task->last_response_ns);
+    count_below(task, task->last_response_ns);
     if (job->deadline_ns != INT64_MAX) {
         const int64_t late_ns = job->finish_ns - job->deadline_ns;
         ei_histogram_record(&task->tardiness, late_ns > 0 ? late_ns : 0);
@@ -536,6 +554,11 @@ static void add_wakeup(struct ei_collector *collector, const struct ei_gap_recor
     }
     collector->wakeups++;
     ei_histogram_record(&collector->lateness, late_ns);
+    for (int32_t i = 0; i < collector->cpu_noise_count; i++) {
+        if (collector->cpu_noise[i].cpu == gap->cpu) {
+            ei_histogram_record(&collector->cpu_noise[i].lateness, late_ns);
+        }
+    }
     if (is_gap) {
         collector->gap_count++;
         collector->gap_total_ns += late_ns;

@@ -37,6 +37,10 @@
 /* Job outcomes of one task may arrive this many releases out of order without harm to mk and the longest run. */
 #define EI_METRICS_REORDER_MAX 4096
 
+/* Upper bounds (inclusive, rising) by which responses are counted exactly, for histograms of fixed buckets. */
+#define EI_METRICS_BOUNDS 18
+extern const int64_t ei_metrics_bounds_ns[EI_METRICS_BOUNDS];
+
 struct ei_metrics_slo {
     bool has_max_miss_ratio, has_min_accuracy, has_min_coverage;
     double max_miss_ratio, min_accuracy, min_coverage; /* 0..1 */
@@ -95,6 +99,8 @@ struct ei_metrics_run {
     struct ei_metrics_machine machine;
     const char *const *lanes; /* names; for stages.csv */
     int32_t lane_count;
+    double started_s;    /* time of day, for latency.hlog; 0 = virtual */
+    bool has_hlog;       /* write latency.hlog at the end */
     bool has_stages_csv; /* EI_RECORD_STAGE and EI_RECORD_BLOCK will come, and are written to stages.csv */
     bool has_writers;    /* real time: threads of their own write jobs.csv and stages.csv, see metrics/line_file.h */
     struct ei_cpuset writer_cpus; /* of these; empty = the caller's */

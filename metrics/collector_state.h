@@ -46,6 +46,7 @@ struct ei_metrics_task_state {
     struct ei_metrics_demotion demotion;
     struct ei_metrics_external external; /* after finish */
     int64_t last_response_ns;
+    int64_t response_below[EI_METRICS_BOUNDS + 1]; /* completed jobs by ei_metrics_bounds_ns, then those above all */
     int64_t last_release_ns, last_finish_ns; /* of the newest job that ran, to explain skips by it */
     struct ei_outcome_sequence sequence;
     struct ei_histogram response, tardiness, jitter, start_latency, lane_wait, blocking, switching;
@@ -62,6 +63,12 @@ struct ei_metrics_slo_verdict {
     double limit, value;
 };
 
+/* Lateness of one CPU's noise probe. */
+struct ei_cpu_noise {
+    int32_t cpu;
+    struct ei_histogram lateness;
+};
+
 struct ei_collector {
     /* the run, copied; machine and degraded as they go into the JSON */
     char *name, *version;
@@ -74,12 +81,15 @@ struct ei_collector {
     struct ei_gap_history gaps;
     struct ei_activity_history activities;
     struct ei_histogram lateness;
+    struct ei_cpu_noise *cpu_noise; /* [cpu_noise_count], with has_hlog: the same by CPU; owned */
+    int32_t cpu_noise_count;
     bool has_activities;
     int64_t wakeups, gap_count, gap_total_ns, long_gap_count;
     int64_t records_invalid;
     /* files */
     char *out_dir; /* NULL = none */
-    bool has_jobs_csv, has_stages_csv;
+    bool has_jobs_csv, has_stages_csv, has_hlog;
+    double started_s;
     struct ei_line_file jobs_csv, stages_csv;
     char **lanes; /* [lane_count] names, owned */
     int32_t lane_count;
@@ -101,6 +111,9 @@ int64_t ei_metrics_not_met(const struct ei_metrics_task_state *task);
 
 /* Judge every service level objective into collector->slos (room for EI_METRICS_SLO_KINDS per task). */
 void ei_metrics_judge(struct ei_collector *collector);
+
+/* The lines of latency.hlog (docs/latency-hlog.md). Returns 0, -ENOMEM, or the -errno of the write. */
+int ei_metrics_write_hlog(const struct ei_collector *collector, FILE *out);
 
 /* The whole of summary.json as a new reference, or NULL when memory is out. */
 json_t *ei_metrics_summary_json(const struct ei_collector *collector);

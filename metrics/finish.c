@@ -8,7 +8,7 @@
 
 #define JSON_FLAGS (JSON_INDENT(2) | JSON_REAL_PRECISION(9))
 
-enum { FILE_JOBS, FILE_STAGES, FILE_TABLE, FILE_SUMMARY, FILE_COUNT };
+enum { FILE_JOBS, FILE_STAGES, FILE_HLOG, FILE_TABLE, FILE_SUMMARY, FILE_COUNT };
 
 int32_t ei_collector_slo_failures(const struct ei_collector *collector)
 {
@@ -68,13 +68,14 @@ int ei_collector_print_json(const struct ei_collector *collector, FILE *out)
 static int write_file(const struct ei_collector *collector, struct ei_output_file *file, int which,
                       struct einet_error *err)
 {
-    const char *name = which == FILE_TABLE ? "summary.txt" : "summary.json";
+    const char *name = which == FILE_HLOG ? "latency.hlog" : which == FILE_TABLE ? "summary.txt" : "summary.json";
     int rc = ei_output_file_open(file, collector->out_dir, name, err);
     if (rc != 0) {
         return rc;
     }
-    rc = which == FILE_TABLE ? ei_collector_print_table(collector, file->stream, false)
-                             : ei_collector_print_json(collector, file->stream);
+    rc = which == FILE_HLOG    ? ei_metrics_write_hlog(collector, file->stream)
+         : which == FILE_TABLE ? ei_collector_print_table(collector, file->stream, false)
+                               : ei_collector_print_json(collector, file->stream);
     if (rc == -ENOMEM) {
         return einet_error_set(err, rc, "out of memory while writing %s", name);
     }
@@ -104,7 +105,7 @@ static int write_files(struct ei_collector *collector, struct einet_error *err)
     if (rc == 0 && collector->trace != NULL) {
         rc = ei_trace_close(collector->trace, err);
     }
-    for (int i = FILE_TABLE; rc == 0 && i < FILE_COUNT; i++) {
+    for (int i = collector->has_hlog ? FILE_HLOG : FILE_TABLE; rc == 0 && i < FILE_COUNT; i++) {
         rc = write_file(collector, &files[i], i, err);
     }
     if (rc == 0 && collector->trace != NULL) {

@@ -28,8 +28,14 @@ void ei_held_stages_add(struct ei_held_stages *held, const struct ei_record *rec
 {
     if (held->count == held->capacity) {
         held->lost++;
+        return;
+    }
+    struct ei_record *kept = &held->records[held->count++];
+    kept->kind = record->kind; /* and not all of the union, of which a job's record is three times as long */
+    if (record->kind == EI_RECORD_STAGE) {
+        kept->u.stage = record->u.stage;
     } else {
-        held->records[held->count++] = *record;
+        kept->u.block = record->u.block;
     }
 }
 

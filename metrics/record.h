@@ -134,13 +134,16 @@ struct ei_stage_record {
     int64_t cpu_ns; /* of processor time that its thread got; -1 = unknown */
 };
 
+#define EI_BLOCK_UNANSWERED (-1.0F)
+
+/* Where a device runs a part in pieces, each of them has a record. */
 struct ei_block_record {
     int32_t task_idx;
     int32_t stage_idx;
     int32_t lane_idx;  /* of the workload; -1 = none */
     int32_t block_idx; /* conv part or branch, from 0: branch i gives exit i */
     int32_t is_branch; /* 0 = conv part, 1 = branch */
-    float confidence;  /* of a branch's answer; 0 for a conv part */
+    float confidence;  /* of a branch's answer; 0 for a conv part; UNANSWERED: a piece that is not its branch's last */
     int64_t job_idx;
     int64_t start_ns, end_ns; /* given to the lane; over there. A branch's answer is out at end_ns */
 };

@@ -32,7 +32,7 @@ static void add_block(struct ei_csv_line *line, const struct ei_block_record *bl
     add_time(line, block->start_ns, release_ns);
     add_time(line, block->end_ns, release_ns);
     ei_csv_raw(line, ",,");
-    if (block->is_branch != 0) {
+    if (block->is_branch != 0 && block->confidence >= 0.0F) {
         ei_csv_real(line, (double)block->confidence);
     }
     ei_csv_char(line, '\n');

@@ -30,6 +30,15 @@ typedef void (*ei_predict_fn)(const void *context, int32_t exits, const float *s
 /* The planning score of a confidence, 0..1 both, e.g. the probability that the answer is right. Likewise. */
 typedef float (*ei_score_fn)(const void *context, int32_t exit_idx, float confidence);
 
+/* The first plan of every job that nothing can stop before it has computed all that there is. With S = 1 all along an
+ * exact search sees differences of times only, so when such a job begins does not matter: the plan is found once. */
+struct ei_calm_plan {
+    bool is_known;
+    int64_t length_ns;   /* of all conv parts and branches: no search asks for S later than that */
+    uint64_t tables_tag; /* of the tables that its search leaves */
+    struct ei_plan plan;
+};
+
 /* Immutable during a run; may be shared by threads. */
 struct ei_elastic_config {
     int32_t exits;
@@ -44,6 +53,7 @@ struct ei_elastic_config {
     ei_predict_fn predict;    /* NULL: the means of the data set stay the guess */
     ei_score_fn score_of;     /* NULL: the confidence itself */
     const void *predict_context; /* of both, borrowed */
+    struct ei_calm_plan calm;    /* ei_elastic_config_settle */
 };
 
 /* Fill the config from profiles: times p50 and p99, no predictor, no_output_score 0, replan at each branch.
@@ -58,6 +68,11 @@ int ei_elastic_config_init(struct ei_elastic_config *config, const struct ei_et_
 int ei_elastic_config_predict(struct ei_elastic_config *config, const struct ei_predictor *predictor,
                               struct einet_error *err);
 
+/* Find the calm plan of a config that is complete; to be called again, or calm.is_known cleared, when it changes.
+ * Without it, or when the search is not an exact one, every job searches; what is planned is the same. predict, when
+ * there is one, must guess alike for every job that has run nothing. Cold. Returns 0; -EINVAL as ei_plan_search. */
+int ei_elastic_config_settle(struct ei_elastic_config *config, struct ei_plan_workspace *ws);
+
 /* ---- one job ---- */
 
 enum ei_step_kind { EI_STEP_CONV, EI_STEP_BRANCH, EI_STEP_FINISH };
@@ -67,7 +82,14 @@ struct ei_step {
     int32_t idx; /* conv part or branch to run; FINISH: the exit to deliver, EI_EXIT_NONE = no answer */
 };
 
-enum ei_stop_reason { EI_STOP_NONE, EI_STOP_PREEMPTED, EI_STOP_DEADLINE, EI_STOP_LOAD_CAP, EI_STOP_CANCELLED, EI_STOP_OVERRUN };
+enum ei_stop_reason {
+    EI_STOP_NONE,
+    EI_STOP_PREEMPTED,
+    EI_STOP_DEADLINE,
+    EI_STOP_LOAD_CAP,
+    EI_STOP_CANCELLED,
+    EI_STOP_OVERRUN
+};
 
 struct ei_elastic {
     const struct ei_elastic_config *config; /* borrowed until the next begin */
@@ -86,8 +108,8 @@ struct ei_elastic {
     bool are_tables_current;         /* ws holds the tables of guess */
 };
 
-/* Start a job: make the first plan, return the first step. elapsed_ns: time on the clock of survival, >= 0.
- * ws may be NULL unless the search is exact. Returns 0; -EINVAL or -ENOTSUP as ei_plan_search. */
+/* Start a job: make the first plan, or take the calm one, and return the first step. elapsed_ns: time on the clock of
+ * survival, >= 0. ws may be NULL unless the search is exact. Returns 0; -EINVAL or -ENOTSUP as ei_plan_search. */
 EINET_RT int ei_elastic_begin(struct ei_elastic *job, const struct ei_elastic_config *config,
                               struct ei_plan_workspace *ws, const struct ei_survival *survival, int64_t elapsed_ns,
                               struct ei_step *out_step);

@@ -63,3 +63,49 @@ int ei_elastic_config_predict(struct ei_elastic_config *config, const struct ei_
     config->predict_context = predictor;
     return 0;
 }
+
+/* FNV-1a; never 0. */
+static uint64_t hash(uint64_t tag, const void *bytes, size_t count)
+{
+    const unsigned char *byte = bytes;
+    for (size_t i = 0; i < count; i++) {
+        tag = (tag ^ byte[i]) * UINT64_C(0x100000001b3);
+    }
+    return tag != 0 ? tag : 1;
+}
+
+/* Of all that the tables of a first search depend on. */
+static uint64_t tables_tag(const struct ei_elastic *job)
+{
+    const struct ei_elastic_config *config = job->config;
+    const size_t exits = (size_t)config->exits;
+    const unsigned char is_branch_atomic = config->is_branch_atomic;
+    uint64_t tag = hash(UINT64_C(0xcbf29ce484222325), &config->exits, sizeof config->exits);
+    tag = hash(tag, config->conv_ns, exits * sizeof config->conv_ns[0]);
+    tag = hash(tag, config->branch_ns, exits * sizeof config->branch_ns[0]);
+    tag = hash(tag, job->guess, exits * sizeof job->guess[0]);
+    return hash(tag, &is_branch_atomic, sizeof is_branch_atomic);
+}
+
+int ei_elastic_config_settle(struct ei_elastic_config *config, struct ei_plan_workspace *ws)
+{
+    const struct ei_survival always = ei_survival_uniform(INT64_MAX / 2, INT64_MAX / 2);
+    const struct ei_survival never_stopped = {.kind = EI_SURVIVAL_PRODUCT, .u.product = {1, &always}};
+    struct ei_elastic job;
+    struct ei_step step;
+    config->calm.is_known = false;
+    if (config->search.kind != EI_SEARCH_EXACT && config->search.kind != EI_SEARCH_STATISTICS) {
+        return 0;
+    }
+    const int status = ei_elastic_begin(&job, config, ws, &never_stopped, 0, &step);
+    if (status != 0) {
+        return status;
+    }
+    struct ei_calm_plan calm = {.is_known = true, .tables_tag = tables_tag(&job), .plan = job.plan};
+    for (int32_t k = 0; k < config->exits; k++) {
+        calm.length_ns += config->conv_ns[k] + config->branch_ns[k];
+    }
+    config->calm = calm;
+    ws->tag = calm.tables_tag;
+    return 0;
+}

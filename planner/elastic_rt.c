@@ -66,6 +66,41 @@ static struct ei_plan_problem problem_at(const struct ei_elastic *job, int64_t e
     };
 }
 
+/* ---- calm jobs ---- */
+
+/* Beyond 52 days the exact search, which counts in double, rounds times. */
+#define CALM_ELAPSED_MAX_NS (INT64_C(1) << 52)
+
+/* S = 1 as long as the job can last, and the search is the one that does not look at the survival function's kind. */
+static bool is_calm(const struct ei_elastic_config *config, const struct ei_plan_workspace *ws,
+                    const struct ei_survival *survival, int64_t elapsed_ns)
+{
+    const bool is_general = survival->kind == EI_SURVIVAL_PRODUCT || survival->kind == EI_SURVIVAL_KNOTS ||
+                            survival->kind == EI_SURVIVAL_STEPS;
+    return config->calm.is_known && is_general && ws != NULL && elapsed_ns >= 0 && elapsed_ns < CALM_ELAPSED_MAX_NS &&
+           ei_survival_fault(survival).field == NULL &&
+           ei_survival_at(survival, elapsed_ns + config->calm.length_ns) >= 1;
+}
+
+static void begin_calmly(struct ei_elastic *job)
+{
+    const struct ei_calm_plan *calm = &job->config->calm;
+    job->plan = calm->plan;
+    job->are_tables_current = calm->tables_tag == job->ws->tag;
+}
+
+/* Name the tables of the first search, so that jobs of the same config know them again. */
+static int search_first(struct ei_elastic *job, int64_t elapsed_ns)
+{
+    const struct ei_plan_problem problem = problem_at(job, elapsed_ns);
+    const int status = ei_plan_search(&problem, job->config->search, job->ws, &job->plan);
+    if (status == 0 && job->config->calm.is_known && job->ws != NULL && job->ws->exits == job->config->exits) {
+        job->ws->tag = job->config->calm.tables_tag;
+    }
+    job->are_tables_current = true;
+    return status;
+}
+
 EINET_RT int ei_elastic_begin(struct ei_elastic *job, const struct ei_elastic_config *config,
                               struct ei_plan_workspace *ws, const struct ei_survival *survival, int64_t elapsed_ns,
                               struct ei_step *out_step)
@@ -78,13 +113,15 @@ EINET_RT int ei_elastic_begin(struct ei_elastic *job, const struct ei_elastic_co
     if (config->predict) {
         config->predict(config->predict_context, config->exits, fresh.score, 0, 0, fresh.guess);
     }
-    const struct ei_plan_problem problem = problem_at(&fresh, elapsed_ns);
-    const int status = ei_plan_search(&problem, config->search, ws, &fresh.plan);
-    if (status != 0) {
-        return status;
+    if (is_calm(config, ws, survival, elapsed_ns)) {
+        begin_calmly(&fresh);
+    } else {
+        const int status = search_first(&fresh, elapsed_ns);
+        if (status != 0) {
+            return status;
+        }
     }
     fresh.planned_exit = ei_plan_last_exit(&fresh.plan);
-    fresh.are_tables_current = true;
     *job = fresh;
     *out_step = ei_elastic_next(job);
     return 0;

@@ -135,6 +135,7 @@ struct ei_plan_workspace {
     int32_t exits; /* the tables hold exits first..exits-1; exits = 0: nothing yet */
     int32_t first;
     bool is_branch_atomic;
+    uint64_t tag; /* the stepper's name for these tables; 0 = not named (elastic_rt.c) */
     /* From exit i, when it counts, to exit j, when that does: ready_ns[j] - leave_ns[i]. */
     double ready_ns[EI_EXITS_MAX];    /* C_j + b_j; C_j when branches are atomic */
     double leave_ns[EI_EXITS_MAX];    /* C_j; C_j - b_j when branches are atomic */

@@ -158,6 +158,10 @@ static struct ei_survival uniform_like(const struct search *s)
     for (int32_t i = s->problem->first_exit; i < s->problem->exits - 1; i++) {
         length_ns += s->problem->branch_ns[i];
     }
+    if (survival_at(s, from_ns + length_ns) >=
+        1) { /* it does not fall before the end: the sum's value without the sum */
+        return ei_survival_uniform(from_ns, from_ns + 1 + 2 * length_ns);
+    }
     double sum = 0;
     for (int64_t k = 0; k < MEAN_POINTS; k++) {
         sum += survival_at(s, from_ns + length_ns / MEAN_POINTS * k + length_ns / MEAN_POINTS / 2);
@@ -210,6 +214,9 @@ EINET_RT uint64_t ei_plan_labels_best(const struct ei_plan_problem *problem, boo
         return 0;
     }
     begin_search(&s, problem, has_tables, ws);
+    if (s.best >= s.suffix_score[problem->first_exit]) {
+        return s.best_mask; /* no plan has more than the highest score */
+    }
     for (int32_t j = problem->first_exit; j < problem->exits; j++) {
         visit(&s, j);
     }

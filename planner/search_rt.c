@@ -191,6 +191,7 @@ EINET_RT void ei_plan_workspace_init(struct ei_plan_workspace *ws)
 {
     ws->exits = 0;
     ws->first = 0;
+    ws->tag = 0;
 }
 
 /* The exact plan of a checked problem; with tables that already stand for its times and scores when has_tables. */
@@ -206,7 +207,9 @@ static void plan_exactly(const struct ei_plan_problem *problem, struct ei_plan_w
         mask = ei_plan_uniform_best(problem, ws);
     } else if (problem->survival.kind == EI_SURVIVAL_EXPONENTIAL) {
         mask = ei_plan_exponential_best(problem);
-        ws->exits = has_tables ? ws->exits : 0; /* what the tables held was of another search */
+        if (!has_tables) { /* what the tables held was of another search */
+            ei_plan_workspace_init(ws);
+        }
     } else {
         mask = ei_plan_labels_best(problem, has_tables, ws, &is_exact);
     }

@@ -61,6 +61,7 @@ EINET_VECTOR_CLONES static void fill_tables(const struct ei_plan_problem *proble
     const int32_t padded = padded_count(n);
     ws->exits = n;
     ws->first = first;
+    ws->tag = 0;
     ws->is_branch_atomic = problem->is_branch_atomic;
     int64_t conv_end_ns = 0;
     for (int32_t i = 0; i < n; i++) {

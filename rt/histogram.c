@@ -54,6 +54,21 @@ void ei_histogram_record(struct ei_histogram *histogram, int64_t value_ns)
     histogram->buckets[bucket_of(value_ns)]++;
 }
 
+void ei_histogram_record_many(struct ei_histogram *histogram, int64_t value_ns, uint64_t times)
+{
+    if (times == 0) {
+        return;
+    }
+    const bool is_below = value_ns<0, is_above = value_ns> EI_HISTOGRAM_MAX_NS;
+    const int64_t kept_ns = is_below ? 0 : is_above ? EI_HISTOGRAM_MAX_NS : value_ns;
+    ei_histogram_record(histogram, value_ns);
+    histogram->below_count += is_below ? times - 1 : 0;
+    histogram->above_count += is_above ? times - 1 : 0;
+    histogram->count += times - 1;
+    histogram->sum_ns += (double)kept_ns * (double)(times - 1);
+    histogram->buckets[bucket_of(kept_ns)] += times - 1;
+}
+
 void ei_histogram_merge(struct ei_histogram *histogram, const struct ei_histogram *other)
 {
     histogram->count += other->count;
@@ -67,28 +82,36 @@ void ei_histogram_merge(struct ei_histogram *histogram, const struct ei_histogra
     }
 }
 
-int64_t ei_histogram_quantile_ns(const struct ei_histogram *histogram, double q)
+static uint64_t rank_of(const struct ei_histogram *histogram, double q)
 {
-    if (histogram->count == 0) {
-        return 0;
-    }
     /* q = 0.07 is a little more than 7/100 in binary, and 7 of 100 shall not become 8. */
     const double exact_rank = ceil(q * (double)histogram->count - 1e-6);
-    const uint64_t rank = exact_rank < 1.0                        ? 1
-                          : exact_rank > (double)histogram->count ? histogram->count
-                                                                  : (uint64_t)exact_rank;
-    if (rank == 1) {
-        return histogram->min_ns;
-    }
+    return exact_rank < 1.0 ? 1 : exact_rank > (double)histogram->count ? histogram->count : (uint64_t)exact_rank;
+}
+
+void ei_histogram_quantiles_ns(const struct ei_histogram *histogram, const double *q, int count, int64_t *out_ns)
+{
     uint64_t seen = 0;
-    for (int i = 0; i < EI_HISTOGRAM_BUCKETS; i++) {
-        seen += histogram->buckets[i];
-        if (seen >= rank) {
-            const int64_t high_ns = bucket_high_ns(i);
-            return high_ns < histogram->max_ns ? high_ns : histogram->max_ns;
+    int bucket = -1;
+    for (int i = 0; i < count; i++) {
+        const uint64_t rank = histogram->count > 0 ? rank_of(histogram, q[i]) : 0;
+        if (rank <= 1) {
+            out_ns[i] = rank == 1 ? histogram->min_ns : 0;
+            continue;
         }
+        while (seen < rank && bucket + 1 < EI_HISTOGRAM_BUCKETS) {
+            seen += histogram->buckets[++bucket];
+        }
+        const int64_t high_ns = seen >= rank ? bucket_high_ns(bucket) : histogram->max_ns;
+        out_ns[i] = high_ns < histogram->max_ns ? high_ns : histogram->max_ns;
     }
-    return histogram->max_ns;
+}
+
+int64_t ei_histogram_quantile_ns(const struct ei_histogram *histogram, double q)
+{
+    int64_t value_ns;
+    ei_histogram_quantiles_ns(histogram, &q, 1, &value_ns);
+    return value_ns;
 }
 
 int64_t ei_histogram_min_ns(const struct ei_histogram *histogram)

@@ -33,6 +33,9 @@ void ei_histogram_init(struct ei_histogram *histogram);
 /* Count one value; see below_count and above_count for what is out of range. */
 EINET_RT void ei_histogram_record(struct ei_histogram *histogram, int64_t value_ns);
 
+/* Count a value so many times. */
+void ei_histogram_record_many(struct ei_histogram *histogram, int64_t value_ns, uint64_t times);
+
 /* Add all of other; the same as having recorded its values here. */
 void ei_histogram_merge(struct ei_histogram *histogram, const struct ei_histogram *other);
 
@@ -40,6 +43,9 @@ void ei_histogram_merge(struct ei_histogram *histogram, const struct ei_histogra
  * value of the bucket that vr fell into, but at most the exact maximum (and for r = 1 the exact minimum). So it is
  * never below vr and less than vr/1024 above it. 0 when empty. */
 int64_t ei_histogram_quantile_ns(const struct ei_histogram *histogram, double q);
+
+/* The same for count quantiles in rising order, in one walk. */
+void ei_histogram_quantiles_ns(const struct ei_histogram *histogram, const double *q, int count, int64_t *out_ns);
 
 /* Exact extremes and the mean of what was recorded; 0 when empty. */
 int64_t ei_histogram_min_ns(const struct ei_histogram *histogram);

@@ -1,6 +1,7 @@
 /* What a job does at a block boundary: go on, give the lane away and come back, or stop with the answer it has.
  *
- * A boundary is the point after each conv part and after each branch. The rules, in this order:
+ * A boundary is the point after each conv part and after each branch, or after each piece of one where they are cut.
+ * The rules, in this order:
  *   1. cancelled                          -> stop
  *   2. deadline passed                    -> on_deadline: exit stops, abort aborts, finish goes on
  *   3. stage over its budget or timeout   -> on_overrun: exit stops, abort aborts, finish goes on

@@ -112,6 +112,7 @@ static const struct ei_word input_words[] = {
 static const struct ei_word split_words[] = {{"test", EI_SPLIT_TEST}, {"train", EI_SPLIT_TRAIN}, END};
 static const struct ei_word stage_words[] = {{"cpu", EI_SPEC_STAGE_CPU}, {"nn", EI_SPEC_STAGE_NN}, END};
 static const struct ei_word jobs_words[] = {{"csv", EI_SPEC_JOBS_CSV}, {"none", EI_SPEC_JOBS_NONE}, END};
+static const struct ei_word hist_words[] = {{"hlog", EI_SPEC_HIST_HLOG}, {"none", EI_SPEC_HIST_NONE}, END};
 static const struct ei_word trace_words[] = {{"none", EI_SPEC_TRACE_NONE}, {"perfetto", EI_SPEC_TRACE_PERFETTO}, END};
 static const struct ei_word trace_format_words[] = {{"perfetto", EI_SPEC_TRACE_PERFETTO}, END};
 static const struct ei_word save_words[] = {{"always", EI_SPEC_SAVE_ALWAYS}, {"miss", EI_SPEC_SAVE_MISS}, END};
@@ -226,6 +227,10 @@ const struct ei_field ei_fields[] = {
      .only = BIT(EI_SPEC_LANE_CUDA),
      .doc = "Blocks in the queue of the GPU; with 2 the next conv part is launched behind the one that runs, so a job "
             "that is preempted may keep the GPU for one block more."},
+    {LANE_AT(sms), .key = "sms", .type = EI_FIELD_INT, .default_text = "0", .lo = 0, .hi = 1024,
+     .only = BIT(EI_SPEC_LANE_CUDA),
+     .doc = "Multiprocessors of the GPU that belong to this lane alone, in whole groups of what the GPU allows (8 on recent "
+            "ones); 0: all of them, shared with whatever else runs there. All lanes of a GPU have sms, or none has."},
     {LANE_AT(hang_ns), .key = "hang", .type = EI_FIELD_DURATION, .default_text = "1s", .lo = EI_NS_PER_MS,
      .hi = 60 * EI_NS_PER_S, .only = BIT(EI_SPEC_LANE_CUDA),
      .doc = "A block that takes longer is given up: the GPU counts as lost from then on."},
@@ -335,7 +340,8 @@ const struct ei_field ei_fields[] = {
     {TASK_AT(max_blocking_ns), .key = "max_blocking", .type = EI_FIELD_DURATION, .none_text = "none", .computed = "none",
      .lo = EI_NS_PER_US, .hi = 60 * EI_NS_PER_S,
      .doc = "Longest time that a job may hold its lane between preemption points: shorter blocks run together up to it; a "
-            "longer block is an error. none: every block boundary is a preemption point."},
+            "longer block is an error on a CPU, and on a GPU it is split between its layers, which must be no longer. "
+            "none: every block boundary is a preemption point."},
     {TASK_AT(on_deadline), .key = "on_deadline", .type = EI_FIELD_WORD, .words = on_deadline_words,
      .default_text = "exit",
      .doc = "When the deadline comes: exit with the best answer so far, finish late, or abort without an answer."},
@@ -465,11 +471,16 @@ const struct ei_field ei_fields[] = {
      .doc = "Whether a line per job is written to jobs.csv."},
     {OUTPUTS_AT(stages), .key = "stages", .type = EI_FIELD_WORD, .words = stages_words, .default_text = "csv",
      .doc = "Whether a line per stage and per network block is written to stages.csv."},
+    {OUTPUTS_AT(hist), .key = "hist", .type = EI_FIELD_WORD, .words = hist_words, .default_text = "hlog",
+     .doc = "Whether the histograms of the run are written to latency.hlog."},
     {OUTPUTS_AT(trace), .key = "trace", .type = EI_FIELD_TRACE, .words = trace_words, .child = EI_CONTEXT_TRACE,
      .default_text = "none",
      .doc = "A timeline of jobs, stages, blocks, exits and preemptions for Perfetto (ui.perfetto.dev): of the whole run "
             "(perfetto) in trace.pftrace, or of its interesting parts: {last: 30s, save_on: miss}."},
-    ABSENT(OUTPUTS, "hist"), ABSENT(OUTPUTS, "metrics"),
+    {OUTPUTS_AT(metrics), .key = "metrics", .type = EI_FIELD_TEXT, .default_text = "none", .none_text = "none",
+     .doc = "Where einet run serves its live figures over HTTP, as text for Prometheus under /metrics and a word under "
+            "/healthz: an address of this machine alone with a port, such as \"127.0.0.1:9464\"; port 0 takes any that "
+            "is free, and the run says which."},
 
     {TRACE_AT(format), .key = "format", .type = EI_FIELD_WORD, .words = trace_format_words, .default_text = "perfetto",
      .doc = "Of the file."},

@@ -30,6 +30,7 @@
 #define EI_SPEC_NAME_MAX 32  /* bytes with the final 0; letters, digits, '_', '-', '.' */
 #define EI_SPEC_PATH_MAX 256 /* bytes with the final 0 */
 #define EI_SPEC_QUEUE_MAX 64 /* of late_release */
+#define EI_SPEC_PIECES_MAX 512 /* of a network whose blocks are split */
 #define EI_SPEC_SIDE_MAX_PX 16384
 #define EI_TRACE_MAX 1000000                        /* releases in one trace file */
 #define EI_WORKLOAD_FILE_MAX (INT64_C(1024) * 1024) /* bytes of a workload file */
@@ -94,6 +95,7 @@ struct ei_lane_spec {
     int32_t device_idx;              /* of CUDA's numbering */
     struct ei_term wait;             /* word: enum ei_spec_wait */
     int32_t depth;                   /* blocks in the device's queue, 1 or 2 */
+    int32_t sms;                     /* of the device, for this lane alone; 0 = all, with whoever else uses it */
     int64_t hang_ns;                 /* a block that takes longer is given up, and the device with it */
     char fallback[EI_SPEC_NAME_MAX]; /* lane of kind cpu with preempt: block; "" = none */
     int32_t fallback_idx;            /* its index or EI_NONE_IDX; of kind cpu without meaning */
@@ -324,6 +326,7 @@ struct ei_task_spec {
 
 enum ei_spec_jobs { EI_SPEC_JOBS_CSV, EI_SPEC_JOBS_NONE };
 enum ei_spec_stages { EI_SPEC_STAGES_CSV, EI_SPEC_STAGES_NONE };
+enum ei_spec_hist { EI_SPEC_HIST_HLOG, EI_SPEC_HIST_NONE };
 
 enum ei_spec_trace { EI_SPEC_TRACE_NONE, EI_SPEC_TRACE_PERFETTO };
 enum ei_spec_save { EI_SPEC_SAVE_ALWAYS, EI_SPEC_SAVE_MISS };
@@ -339,7 +342,9 @@ struct ei_outputs_spec {
                                  */
     enum ei_spec_jobs jobs;
     enum ei_spec_stages stages;
+    enum ei_spec_hist hist;
     struct ei_trace_spec trace;
+    char metrics[EI_SPEC_PATH_MAX]; /* ADDRESS:PORT of this machine alone; "" = none */
 };
 
 struct ei_workload {

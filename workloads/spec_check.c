@@ -1,6 +1,8 @@
 /* Checks across tasks, and the values that depend on all of them: names, priorities, demand. See spec_read.h. */
 #include "workloads/spec_read.h"
 
+#include "rt/loopback.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -333,6 +335,15 @@ static void check_platform(struct ei_spec_reader *rd)
     }
 }
 
+static void check_outputs(struct ei_spec_reader *rd)
+{
+    const int32_t node = ei_spec_node(rd, rd->yaml.root, "outputs", "metrics");
+    struct einet_error err = {0};
+    if (node >= 0 && rd->wl->outputs.metrics[0] != '\0' && ei_loopback_check(rd->wl->outputs.metrics, &err) < 0) {
+        ei_spec_error(rd, node, NULL, "metrics: %s", err.text);
+    }
+}
+
 /* A word that could not be read has been reported already. */
 static bool may_be_trace(struct ei_term exit_time)
 {
@@ -370,6 +381,7 @@ void ei_spec_check(struct ei_spec_reader *rd)
     }
     check_platform(rd);
     check_trace(rd);
+    check_outputs(rd);
     check_names(rd);
     ei_spec_check_lanes(rd);
     ei_spec_check_chains(rd);

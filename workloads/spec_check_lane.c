@@ -82,12 +82,22 @@ static void find_fallback(struct ei_spec_reader *rd, struct ei_lane_spec *lane)
     memcpy(lane->fallback, found->name, strlen(found->name));
 }
 
-/* Each lane hands out the device as if it were its own. */
-static void warn_same_device(struct ei_spec_reader *rd, int32_t lane_idx)
+/* Each lane hands out the device as if it were its own, which it is not, unless each has SMs of its own. */
+static void check_same_device(struct ei_spec_reader *rd, int32_t lane_idx)
 {
     const struct ei_lane_spec *lanes = rd->wl->lanes, *lane = &lanes[lane_idx];
     for (int32_t i = 0; i < lane_idx; i++) {
-        if ((int32_t)lanes[i].kind == EI_SPEC_LANE_CUDA && lanes[i].device_idx == lane->device_idx) {
+        const bool is_same = (int32_t)lanes[i].kind == EI_SPEC_LANE_CUDA && lanes[i].device_idx == lane->device_idx;
+        if (is_same && (lanes[i].sms > 0) != (lane->sms > 0)) {
+            ei_diagnostics_add(
+                rd->diag, EI_SEVERITY_ERROR, lane->place, (int32_t)strlen(lane->name),
+                "give all lanes of the GPU sms, or none",
+                "lanes '%s' and '%s' are the same GPU, device %d, and only '%s' has sms, which the other "
+                "would use, too",
+                lanes[i].name, lane->name, lane->device_idx, lane->sms > 0 ? lane->name : lanes[i].name);
+            return;
+        }
+        if (is_same && lane->sms == 0) {
             ei_diagnostics_add(rd->diag, EI_SEVERITY_WARNING, lane->place, (int32_t)strlen(lane->name),
                                "their blocks delay each other, which simulation and analysis do not know: use one lane",
                                "lanes '%s' and '%s' are the same GPU, device %d", lanes[i].name, lane->name,
@@ -103,7 +113,7 @@ void ei_spec_check_lanes(struct ei_spec_reader *rd)
         struct ei_lane_spec *lane = &rd->wl->lanes[i];
         lane->fallback_idx = EI_NONE_IDX;
         if ((int32_t)lane->kind == EI_SPEC_LANE_CUDA) {
-            warn_same_device(rd, i);
+            check_same_device(rd, i);
         }
         if ((int32_t)lane->kind == EI_SPEC_LANE_CUDA && lane->fallback[0] != '\0') {
             find_fallback(rd, lane);

@@ -360,7 +360,34 @@ static void check_device_lane(struct subject *s)
     }
 }
 
-/* The blocks of an emulated network; those of a real one are measured when it starts. */
+static bool is_on_device(const struct subject *s)
+{
+    const int32_t lane_idx = s->task->stages[s->task->nn_stage_idx].lane_idx;
+    return lane_idx >= 0 && s->rd->wl->lanes[lane_idx].kind == EI_SPEC_LANE_CUDA;
+}
+
+/* An emulated network may be cut anywhere, but not into any number of pieces. */
+static void check_pieces(struct subject *s, const struct ei_model_spec *model)
+{
+    const struct ei_task_spec *task = s->task;
+    int64_t pieces = 0;
+    if (model == NULL || model->kind != EI_SPEC_MODEL_EMULATE || task->max_blocking_ns <= 0 ||
+        task->on_preempt == EI_SPEC_ON_PREEMPT_NONE) {
+        return;
+    }
+    for (int32_t i = 0; i < 2 * model->block_count; i++) {
+        const struct ei_emulated_time *time = i % 2 == 0 ? &model->blocks[i / 2].conv : &model->blocks[i / 2].branch;
+        pieces += time->p99_ns > task->max_blocking_ns ? (time->p99_ns - 1) / task->max_blocking_ns + 1 : 1;
+    }
+    if (pieces > EI_SPEC_PIECES_MAX) {
+        ei_spec_error(
+            s->rd, node_of(s, "max_blocking", NULL), "give it more time",
+            "model '%s' would be split into %lld pieces by the max_blocking of task '%s', and %d are the most",
+            model->name, (long long)pieces, task->name, EI_SPEC_PIECES_MAX);
+    }
+}
+
+/* The blocks of an emulated network; those of a real one are measured when it starts. A device runs them in pieces. */
 static void check_blocking(struct subject *s)
 {
     const struct ei_task_spec *task = s->task;
@@ -368,6 +395,10 @@ static void check_blocking(struct subject *s)
     const struct ei_model_spec *model = model_idx >= 0 ? &s->rd->wl->models[model_idx] : NULL;
     char text[EI_DURATION_TEXT_MAX];
     char hint[EI_DIAGNOSTIC_TEXT_MAX];
+    if (is_on_device(s)) {
+        check_pieces(s, model);
+        return;
+    }
     for (int32_t i = 0; model != NULL && model->kind == EI_SPEC_MODEL_EMULATE && i < model->block_count; i++) {
         const int64_t conv_ns = model->blocks[i].conv.p99_ns, branch_ns = model->blocks[i].branch.p99_ns;
         const int64_t longest_ns = conv_ns > branch_ns ? conv_ns : branch_ns;

@@ -14,10 +14,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EI_CUDA_ABI 1
+#define EI_CUDA_ABI 2
 #define EI_CUDA_ENTRY "ei_cuda_api_get"
 #define EI_CUDA_DEVICES_MAX 16
 #define EI_CUDA_BLOCKS_MAX 64
+#define EI_CUDA_WHOLE (-1)
+#define EI_CUDA_LAYER_NAME_MAX 64
 
 /* How the end of a part is waited for (docs/adr/0010-cuda-completion.md). */
 enum ei_cuda_wait {
@@ -32,10 +34,13 @@ struct ei_cuda_recorder {
     void *context;
     /* Everything that a part does as a CUDA graph (cudaGraph_t), which the caller then owns: from static device memory
      * to static device memory, for which `stream` (a cudaStream_t of the device, current and idle) may be captured.
-     * What a conv part leaves for its branch and for the next conv part stays as it is until conv part 0 runs again: a
-     * branch may run after later conv parts have run, and any number of times. Called at creation, conv 0, branch 0,
-     * conv 1, and so on. Returns 0, or a negative code with fault_text. */
-    int (*capture)(void *context, int32_t block_idx, int32_t is_branch, void *stream, void **out_graph);
+     * layer_idx: that layer of the part, or EI_CUDA_WHOLE for all of it. What a conv part leaves for its branch and for
+     * the next conv part stays as it is until conv part 0 runs again: a branch may run after later conv parts have run,
+     * or layers of them, and any number of times. What a layer leaves for the next one of its part stays until a layer
+     * of another part of the same sort, conv or branch, runs. Called at creation, conv 0, branch 0, conv 1, and so on,
+     * the layers of each in order. Returns 0, or a negative code with fault_text. */
+    int (*capture)(void *context, int32_t block_idx, int32_t is_branch, int32_t layer_idx, void *stream,
+                   void **out_graph);
     /* Device memory that conv part 0 reads, float [input_count]. After the captures. NULL: there is none, and begin
      * copies nothing. */
     void *(*input)(void *context);
@@ -44,6 +49,13 @@ struct ei_cuda_recorder {
     void *(*logits)(void *context, int32_t block_idx);
     const char *(*fault_text)(void *context);
     void (*destroy)(void *context); /* may be NULL. Not called when the device is lost: freeing could wait for ever */
+    /* How many layers a part has, >= 1: where it may be cut. Asked before the captures, and only with split_above_ns.
+     * NULL: one, no part can be cut. */
+    int32_t (*layers)(void *context, int32_t block_idx, int32_t is_branch);
+    /* A layer's name for messages. May be NULL. */
+    void (*layer_name)(void *context, int32_t block_idx, int32_t is_branch, int32_t layer_idx,
+                       char out[EI_CUDA_LAYER_NAME_MAX]);
+    int32_t is_cut_given; /* 1: cut behind every layer, whatever is measured */
 };
 
 struct ei_cuda_parts_config {
@@ -57,8 +69,15 @@ struct ei_cuda_parts_config {
                       * of higher priority, or other programs, may keep it from running */
     int64_t merge_below_ns; /* neighbouring conv parts that are each shorter are launched as one, until that is as long;
                              * 0 = what a launch costs, measured; 1 merges none */
-    int32_t exits, classes; /* exits 1 .. EI_CUDA_BLOCKS_MAX */
-    int64_t input_count;    /* floats */
+    int64_t
+        split_above_ns; /* parts that take longer on the device are cut between their layers into pieces that do not,
+                         * as few and as even as that allows; what a launch costs is left to each. 0 = no part is */
+    int32_t
+        sms; /* SMs of the device that belong to lane lane_idx alone, in whole groups of what the device allows (8 on
+              * recent ones); its first network reserves them until the process ends. 0 = all, which others use, too */
+    int32_t lane_idx;                 /* >= 0: networks of one lane share its SMs */
+    int32_t exits, classes;           /* exits 1 .. EI_CUDA_BLOCKS_MAX */
+    int64_t input_count;              /* floats */
     struct ei_cuda_recorder recorder; /* owned by parts once parts_create succeeded */
 };
 
@@ -77,7 +96,8 @@ struct ei_cuda_api {
      * this process. Thread: any, real-time safe. */
     int (*device_is_lost)(int32_t device_idx);
 
-    /* Record, instantiate, warm up and measure. Returns 0; EINET_E_USAGE (a value out of range, named);
+    /* Record, instantiate, warm up and measure. Returns 0; EINET_E_USAGE (a value out of range, named, or more SMs than
+     * are left);
      * EINET_E_BACKEND (CUDA or the recorder refused, or the device hung); -ENOMEM. */
     int (*parts_create)(const struct ei_cuda_parts_config *, struct ei_cuda_parts **out);
     /* NULL is fine. Waits at most hang_ns for what is still in the queue, and not at all for a lost device, whose
@@ -91,6 +111,12 @@ struct ei_cuda_api {
     int (*run_conv)(struct ei_cuda_parts *, int32_t block_idx);
     /* Of any conv part of this job that has run. out_logits: float [classes], on the host when this returns. */
     int (*run_branch)(struct ei_cuda_parts *, int32_t block_idx, float *out_logits);
+    /* The same piece by piece, each a graph of its own: the next piece of that conv part, or of that branch, from 0;
+     * run_conv and run_branch run what is left. Between two pieces other networks may run, and of this one the branch
+     * of a conv part that is complete; a branch that was left in its midst goes on until another conv part is complete
+     * or another branch begins. out_logits is filled by the last piece of a branch. */
+    int (*run_piece)(struct ei_cuda_parts *, int32_t block_idx, int32_t is_branch, int32_t piece_idx,
+                     float *out_logits);
     /* All parts in order as one graph. out_logits: float [exits * classes]. Drops the job in progress. */
     int (*run_whole)(struct ei_cuda_parts *, const float *input, float *out_logits);
     /* The job is over. Waits for nothing: with depth 2 one graph may still run. */
@@ -100,6 +126,14 @@ struct ei_cuda_api {
     int64_t (*part_ns)(const struct ei_cuda_parts *, int32_t block_idx, int32_t is_branch);
     /* The last conv part that is launched together with this one; block_idx itself when it is alone. */
     int32_t (*merged_until)(const struct ei_cuda_parts *, int32_t block_idx);
+    /* Pieces of a part, at least 1. */
+    int32_t (*pieces)(const struct ei_cuda_parts *, int32_t block_idx, int32_t is_branch);
+    /* Time of a piece on the device, as part_ns, which is their sum. */
+    int64_t (*piece_ns)(const struct ei_cuda_parts *, int32_t block_idx, int32_t is_branch, int32_t piece_idx);
+    /* The layer that takes longest of those that are longer than split_above_ns: its part, name and time; 0 = none, and
+     * the others are left as they are. */
+    int64_t (*uncut)(const struct ei_cuda_parts *, int32_t *out_block_idx, int32_t *out_is_branch,
+                     char out_name[EI_CUDA_LAYER_NAME_MAX]);
     /* Host time of one launch, the median at creation. */
     int64_t (*launch_ns)(const struct ei_cuda_parts *);
 

@@ -181,7 +181,7 @@ static int wait_for(struct ei_cuda_parts *parts, struct ei_cuda_launch *launch, 
     }
     if (c->wait == EI_CUDA_WAIT_POLL) {
         const int64_t begun_ns = launch->launched_ns > parts->last_end_ns ? launch->launched_ns : parts->last_end_ns;
-        const int64_t look_ns = begun_ns + launch->expected_ns - c->poll_ns / 2;
+        const int64_t look_ns = begun_ns + launch->expected_ns + launch->more_ns - c->poll_ns / 2;
         if (look_ns > ei_cuda_now_ns()) {
             sleep_until(look_ns < deadline_ns ? look_ns : deadline_ns);
         }
@@ -205,8 +205,8 @@ int ei_cuda_launch_wait(struct ei_cuda_parts *parts)
     }
     parts->last_end_ns = ei_cuda_now_ns();
     launch->is_queued = false;
-    if (launch == &parts->conv[launch->first_block_idx]) {
-        parts->conv_done = launch->last_block_idx;
+    if (launch->is_conv) {
+        parts->conv_done = launch->last_pos;
     }
     parts->queue[0] = parts->queue[1];
     parts->queue[1] = NULL;

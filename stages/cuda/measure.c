@@ -1,6 +1,5 @@
-/* What each part takes on the device and what a launch takes on the host: medians of passes over the whole network in
- * order, so that caches are as cold as in a job, after passes that warm the device up. Also: which conv parts are worth
- * one launch together. Set-up only.
+/* What each piece takes on the device and what a launch takes on the host: medians of passes over the whole network in
+ * order, so that caches are as cold as in a job, after passes that warm the device up. Set-up only.
  */
 #include "stages/cuda/parts.h"
 
@@ -12,14 +11,15 @@
 #define PASSES_MAX 9
 #define PASSES_MIN 3
 #define BUDGET_NS INT64_C(1000000000) /* no pass begins later, once there are PASSES_MIN */
-#define SAMPLES_MAX (2 * EI_CUDA_BLOCKS_MAX * PASSES_MAX)
 
 struct measuring {
     struct ei_cuda_parts *parts;
-    cudaEvent_t edge[2 * EI_CUDA_BLOCKS_MAX + 1]; /* before the first part and after each */
+    int32_t count;                  /* pieces */
+    struct ei_cuda_launch **launch; /* [count], in the order in which they run */
+    cudaEvent_t *edge;              /* [count + 1]: before the first piece and after each */
     cudaEvent_t end;
-    int64_t part_ns[2 * EI_CUDA_BLOCKS_MAX][PASSES_MAX];
-    int64_t launch_ns[SAMPLES_MAX];
+    int64_t (*piece_ns)[PASSES_MAX]; /* [count] */
+    int64_t *launch_ns;              /* [count * PASSES_MAX] */
     int32_t launches;
 };
 
@@ -39,12 +39,10 @@ static int64_t median(int64_t *values, int32_t count)
 static int run_pass(struct measuring *m, int32_t pass)
 {
     struct ei_cuda_parts *parts = m->parts;
-    const int32_t count = 2 * parts->config.exits;
     cudaError_t e = cudaEventRecord(m->edge[0], parts->stream);
-    for (int32_t i = 0; e == cudaSuccess && i < count; i++) {
-        const struct ei_cuda_launch *launch = i % 2 == 0 ? &parts->conv[i / 2] : &parts->branch[i / 2];
+    for (int32_t i = 0; e == cudaSuccess && i < m->count; i++) {
         const int64_t from_ns = ei_cuda_now_ns();
-        e = cudaGraphLaunch(launch->exec, parts->stream);
+        e = cudaGraphLaunch(m->launch[i]->exec, parts->stream);
         if (pass >= 0) {
             m->launch_ns[m->launches++] = ei_cuda_now_ns() - from_ns;
         }
@@ -53,19 +51,18 @@ static int run_pass(struct measuring *m, int32_t pass)
     if (e != cudaSuccess) {
         return ei_cuda_launch_failed(parts, e, "running the network for the first time");
     }
-    const int64_t deadline_ns = ei_cuda_now_ns() + parts->config.hang_ns * count;
+    const int64_t deadline_ns = ei_cuda_now_ns() + parts->config.hang_ns * m->count;
     const int rc = ei_cuda_launch_settle(parts, m->end, deadline_ns);
-    for (int32_t i = 0; rc == 0 && e == cudaSuccess && pass >= 0 && i < count; i++) {
+    for (int32_t i = 0; rc == 0 && e == cudaSuccess && pass >= 0 && i < m->count; i++) {
         float ms = 0.0F;
         e = cudaEventElapsedTime(&ms, m->edge[i], m->edge[i + 1]);
-        m->part_ns[i][pass] = (int64_t)((double)ms * 1e6);
+        m->piece_ns[i][pass] = (int64_t)((double)ms * 1e6);
     }
     return e == cudaSuccess ? rc : ei_cuda_launch_failed(parts, e, "measuring the network");
 }
 
 static int run_passes(struct measuring *m)
 {
-    struct ei_cuda_parts *parts = m->parts;
     const int64_t begun_ns = ei_cuda_now_ns();
     int32_t passes = 0;
     int rc = 0;
@@ -75,54 +72,66 @@ static int run_passes(struct measuring *m)
     while (rc == 0 && passes < PASSES_MAX && (passes < PASSES_MIN || ei_cuda_now_ns() - begun_ns < BUDGET_NS)) {
         rc = run_pass(m, passes++);
     }
-    for (int32_t b = 0; rc == 0 && b < parts->config.exits; b++) {
-        parts->conv_ns[b] = median(m->part_ns[2 * b], passes);
-        parts->branch_ns[b] = median(m->part_ns[2 * b + 1], passes);
-        parts->conv[b].expected_ns = parts->conv_ns[b];
-        parts->branch[b].expected_ns = parts->branch_ns[b];
+    for (int32_t i = 0; rc == 0 && i < m->count; i++) {
+        m->launch[i]->expected_ns = median(m->piece_ns[i], passes);
     }
     if (rc == 0) {
-        parts->launch_ns = median(m->launch_ns, m->launches);
+        m->parts->launch_ns = median(m->launch_ns, m->launches);
+    }
+    return rc;
+}
+
+static void list_pieces(struct measuring *m)
+{
+    struct ei_cuda_parts *parts = m->parts;
+    int32_t count = 0;
+    for (int32_t b = 0; b < parts->config.exits; b++) {
+        for (int32_t s = 0; s < 2; s++) {
+            struct ei_cuda_side *side = s == 0 ? &parts->conv : &parts->branch;
+            for (int32_t i = side->piece_at[b]; i < side->piece_at[b + 1]; i++) {
+                m->launch[count++] = &side->piece[i];
+            }
+        }
+    }
+}
+
+static int measure(struct measuring *m)
+{
+    cudaError_t e = cudaEventCreateWithFlags(&m->end, cudaEventBlockingSync | cudaEventDisableTiming);
+    for (int32_t i = 0; e == cudaSuccess && i <= m->count; i++) {
+        e = cudaEventCreateWithFlags(&m->edge[i], cudaEventDefault);
+    }
+    const int rc = e == cudaSuccess ? run_passes(m) : ei_cuda_launch_failed(m->parts, e, "creating an event");
+    for (int32_t i = 0; i <= m->count && !ei_cuda_device_is_lost(m->parts->device); i++) {
+        if (m->edge[i] != NULL) {
+            (void)cudaEventDestroy(m->edge[i]);
+        }
+    }
+    if (m->end != NULL && !ei_cuda_device_is_lost(m->parts->device)) {
+        (void)cudaEventDestroy(m->end);
     }
     return rc;
 }
 
 int ei_cuda_measure(struct ei_cuda_parts *parts)
 {
-    const int32_t edges = 2 * parts->config.exits + 1;
-    struct measuring *m = calloc(1, sizeof *m);
-    if (m == NULL) {
-        return ei_cuda_fail(-ENOMEM, "no memory for measuring a network");
+    struct measuring m = {.parts = parts};
+    m.count = ei_cuda_piece_count(parts, &parts->conv) + ei_cuda_piece_count(parts, &parts->branch);
+    const size_t count = (size_t)m.count;
+    m.launch = calloc(count, sizeof(struct ei_cuda_launch *));
+    m.edge = calloc(count + 1, sizeof(cudaEvent_t));
+    m.piece_ns = calloc(count, sizeof *m.piece_ns);
+    m.launch_ns = calloc(count * PASSES_MAX, sizeof *m.launch_ns);
+    int rc = -ENOMEM;
+    if (m.launch != NULL && m.edge != NULL && m.piece_ns != NULL && m.launch_ns != NULL) {
+        list_pieces(&m);
+        rc = measure(&m);
+    } else {
+        rc = ei_cuda_fail(rc, "no memory for measuring a network");
     }
-    m->parts = parts;
-    cudaError_t e = cudaEventCreateWithFlags(&m->end, cudaEventBlockingSync | cudaEventDisableTiming);
-    for (int32_t i = 0; e == cudaSuccess && i < edges; i++) {
-        e = cudaEventCreateWithFlags(&m->edge[i], cudaEventDefault);
-    }
-    const int rc = e == cudaSuccess ? run_passes(m) : ei_cuda_launch_failed(parts, e, "creating an event");
-    for (int32_t i = 0; i < edges && !ei_cuda_device_is_lost(parts->device); i++) {
-        if (m->edge[i] != NULL) {
-            (void)cudaEventDestroy(m->edge[i]);
-        }
-    }
-    if (m->end != NULL && !ei_cuda_device_is_lost(parts->device)) {
-        (void)cudaEventDestroy(m->end);
-    }
-    free(m);
+    free(m.launch);
+    free(m.edge);
+    free(m.piece_ns);
+    free(m.launch_ns);
     return rc;
-}
-
-void ei_cuda_merge_plan(const int64_t *conv_ns, int32_t exits, int64_t below_ns, int32_t *out_merged_until)
-{
-    for (int32_t first = 0; first < exits;) {
-        int32_t last = first;
-        int64_t sum_ns = conv_ns[first];
-        while (conv_ns[first] < below_ns && sum_ns < below_ns && last + 1 < exits && conv_ns[last + 1] < below_ns) {
-            sum_ns += conv_ns[++last];
-        }
-        for (int32_t b = first; b <= last; b++) {
-            out_merged_until[b] = last;
-        }
-        first = last + 1;
-    }
 }

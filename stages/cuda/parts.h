@@ -2,7 +2,9 @@
  *
  *     device.c    devices: lost or not, stream priorities, pinned memory, texts of errors
  *     graphs.c    recorded parts -> graphs that can be launched
- *     measure.c   what parts and launches take; which conv parts are launched as one
+ *     green.c     SMs that belong to one lane
+ *     measure.c   what pieces and launches take
+ *     cut.c       where parts are cut into pieces; which conv parts are launched as one
  *     waiter.c    a thread that waits for events, so that its caller may give up
  *     launch.c    the queue: launching and waiting, with the bound on both
  *     job.c       a job: conv parts in order, branches, the next part ahead
@@ -55,6 +57,14 @@ const char *ei_cuda_error_text(void);
 int ei_cuda_pinned_take(struct ei_cuda_device *device, size_t bytes, void **out);
 void ei_cuda_pinned_give(void *memory); /* NULL is fine */
 
+/* ---- green.c ---- */
+
+/* A stream that does not wait for others, on SMs of the device that belong to lane lane_idx alone: `sms` of them, in
+ * whole groups, reserved by the lane's first stream. The device is current. Returns 0; EINET_E_USAGE (too few are
+ * left); EINET_E_BACKEND (device or driver have no green contexts). */
+int ei_cuda_green_stream(const struct ei_cuda_device *device, int32_t lane_idx, int32_t sms, int priority,
+                         cudaStream_t *out);
+
 /* ---- waiter.c ---- */
 
 /* CUDA's own wait for an event has no time limit. The thread waits; its owner waits for the thread, as long as it
@@ -78,17 +88,29 @@ void ei_cuda_waiter_abandon(struct ei_cuda_waiter *waiter); /* it may be inside 
 
 /* ---- graphs.c, launch.c ---- */
 
-/* Something that is launched as one graph: a conv part or several, a branch, the whole network. */
+/* Something that is launched as one graph: a piece of a conv part or branch, conv parts together, the whole network. */
 struct ei_cuda_launch {
     cudaGraphExec_t exec; /* NULL: launched with an earlier one */
     cudaEvent_t ended;
     uint32_t *done; /* pinned: 0 before the launch, set by the graph's last node */
     int64_t expected_ns, hang_ns;
-    int64_t launched_ns;     /* CLOCK_MONOTONIC */
-    int32_t first_block_idx; /* conv parts first..last */
-    int32_t last_block_idx;
+    int64_t more_ns;     /* expected of the conv parts that are launched together with it */
+    int64_t launched_ns; /* CLOCK_MONOTONIC */
+    int32_t last_pos;    /* is_conv: of the pieces that it runs */
+    bool is_conv;
     bool is_queued;
     bool has_event; /* `ended` was recorded behind it */
+};
+
+/* All conv parts, or all branches. Layers are counted through, from part to part, and so are pieces. */
+struct ei_cuda_side {
+    int32_t layer_at[EI_CUDA_BLOCKS_MAX + 1]; /* first layer of each block, and behind the last */
+    int32_t piece_at[EI_CUDA_BLOCKS_MAX + 1]; /* likewise pieces */
+    cudaGraph_t *graph;                       /* of each layer, until everything is built */
+    int64_t *layer_ns;                        /* where layers were measured, 0 elsewhere */
+    bool *is_cut;                             /* a piece begins with this layer; so every first layer of a part */
+    int32_t *piece_layer;                     /* first layer of each piece, and behind the last */
+    struct ei_cuda_launch *piece;
 };
 
 struct ei_cuda_parts {
@@ -99,22 +121,48 @@ struct ei_cuda_parts {
     void *pinned; /* the block that the four below lie in */
     float *input, *logits;
     uint8_t *words;
-    cudaGraph_t conv_graph[EI_CUDA_BLOCKS_MAX], branch_graph[EI_CUDA_BLOCKS_MAX]; /* until everything is built */
-    struct ei_cuda_launch conv[EI_CUDA_BLOCKS_MAX], branch[EI_CUDA_BLOCKS_MAX], whole;
-    int64_t conv_ns[EI_CUDA_BLOCKS_MAX], branch_ns[EI_CUDA_BLOCKS_MAX], launch_ns;
+    struct ei_cuda_side conv, branch;
+    struct ei_cuda_launch whole;
+    int64_t launch_ns;
     int32_t merged_until[EI_CUDA_BLOCKS_MAX];
     /* The queue, oldest first. */
     struct ei_cuda_launch *queue[EI_CUDA_DEPTH_MAX];
     int32_t queued;
     int64_t last_end_ns; /* when the last one was seen to end */
     bool is_unsettled;   /* a launch failed: whether it runs all the same is not known */
-    /* The job: conv parts up to these are in the queue, or have run; the next that may be asked for, -1 = no job. */
-    int32_t conv_launched, conv_done, next_block;
+    /* The job: pieces of conv parts up to these are in the queue, or have run; the next that may be asked for, -1 = no
+     * job. The branch that was left in its midst and its next piece; -1 = none. */
+    int32_t conv_launched, conv_done, next_pos;
+    int32_t open_branch, open_piece;
     struct ei_cuda_parts *next_abandoned;
 };
 
-/* Record all parts and make one launch of each; the graphs are kept for merging. */
+static inline int32_t ei_cuda_layer_count(const struct ei_cuda_parts *parts, const struct ei_cuda_side *side)
+{
+    return side->layer_at[parts->config.exits];
+}
+
+static inline int32_t ei_cuda_piece_count(const struct ei_cuda_parts *parts, const struct ei_cuda_side *side)
+{
+    return side->piece_at[parts->config.exits];
+}
+
+static inline int64_t ei_cuda_part_ns(const struct ei_cuda_side *side, int32_t block_idx)
+{
+    int64_t sum_ns = 0;
+    for (int32_t i = side->piece_at[block_idx]; i < side->piece_at[block_idx + 1]; i++) {
+        sum_ns += side->piece[i].expected_ns;
+    }
+    return sum_ns;
+}
+
+/* Ask for the layers of all parts, and make room. */
+int ei_cuda_graphs_count(struct ei_cuda_parts *parts);
+void ei_cuda_graphs_free(struct ei_cuda_parts *parts); /* that room */
+/* Record all layers; the graphs are kept for cutting and merging. Every part is one piece. */
 int ei_cuda_graphs_record(struct ei_cuda_parts *parts);
+/* Make a launch of each piece, as is_cut says, in place of those that there are. The queue is empty. */
+int ei_cuda_graphs_cut(struct ei_cuda_parts *parts);
 /* Launch conv parts as merged_until says, and build the whole network. */
 int ei_cuda_graphs_merge(struct ei_cuda_parts *parts);
 void ei_cuda_graphs_drop(struct ei_cuda_parts *parts); /* what was recorded, not what is launched */
@@ -133,6 +181,8 @@ int ei_cuda_launch_failed(struct ei_cuda_parts *parts, cudaError_t error, const 
 /* ---- job.c: the calls of cuda.h ---- */
 
 int ei_cuda_job_begin(struct ei_cuda_parts *parts, const float *input);
+int ei_cuda_job_piece(struct ei_cuda_parts *parts, int32_t block_idx, int32_t is_branch, int32_t piece_idx,
+                      float *out_logits);
 int ei_cuda_job_conv(struct ei_cuda_parts *parts, int32_t block_idx);
 int ei_cuda_job_branch(struct ei_cuda_parts *parts, int32_t block_idx, float *out_logits);
 int ei_cuda_job_whole(struct ei_cuda_parts *parts, const float *input, float *out_logits);
@@ -140,9 +190,26 @@ int ei_cuda_job_end(struct ei_cuda_parts *parts);
 
 /* ---- measure.c ---- */
 
+/* What each piece takes, to its expected_ns, and what a launch does. */
 int ei_cuda_measure(struct ei_cuda_parts *parts);
-/* Neighbours that are each shorter than below_ns are one launch, until that is as long. */
-void ei_cuda_merge_plan(const int64_t *conv_ns, int32_t exits, int64_t below_ns, int32_t *out_merged_until);
+
+/* ---- cut.c ---- */
+
+/* Cut what is longer than split_above_ns, and measure what comes of it. The parts have been measured whole. */
+int ei_cuda_cut(struct ei_cuda_parts *parts);
+/* The fewest pieces that are within limit_ns, and of those the most even ones: is_cut[i] says that a piece begins with
+ * layer i. A layer that is longer is a piece of its own. */
+void ei_cuda_cut_plan(const int64_t *layer_ns, int32_t layers, int64_t limit_ns, bool *out_is_cut);
+/* What split_above_ns leaves to a piece. */
+int64_t ei_cuda_cut_limit_ns(const struct ei_cuda_parts *parts);
+int64_t ei_cuda_uncut(const struct ei_cuda_parts *parts, int32_t *out_block_idx, int32_t *out_is_branch,
+                      char out_name[EI_CUDA_LAYER_NAME_MAX]);
+/* Which conv parts are launched as one. */
+void ei_cuda_merge(struct ei_cuda_parts *parts);
+/* Neighbours that are each shorter than below_ns are one launch, until that is as long; never longer than most_ns
+ * (0 = no matter). */
+void ei_cuda_merge_plan(const int64_t *conv_ns, int32_t exits, int64_t below_ns, int64_t most_ns,
+                        int32_t *out_merged_until);
 
 static inline int64_t ei_cuda_now_ns(void)
 {

@@ -76,8 +76,12 @@ static int check(const struct ei_cuda_parts_config *c)
     if (c->priority < 0 || c->priority > 99) {
         return ei_cuda_fail(EINET_E_USAGE, "the priority of a network is 0 to 99, not %d", c->priority);
     }
-    if (c->hang_ns < 1 || c->poll_ns < 0 || c->merge_below_ns < 0) {
-        return ei_cuda_fail(EINET_E_USAGE, "hang_ns must be positive; poll_ns and merge_below_ns must not be negative");
+    if (c->hang_ns < 1 || c->poll_ns < 0 || c->merge_below_ns < 0 || c->split_above_ns < 0) {
+        return ei_cuda_fail(EINET_E_USAGE, "hang_ns must be positive; poll_ns, merge_below_ns and split_above_ns must "
+                                           "not be negative");
+    }
+    if (c->sms < 0 || c->lane_idx < 0) {
+        return ei_cuda_fail(EINET_E_USAGE, "sms and lane_idx must not be negative");
     }
     if (c->wait != EI_CUDA_WAIT_BLOCK && c->wait != EI_CUDA_WAIT_POLL && c->wait != EI_CUDA_WAIT_SPIN) {
         return ei_cuda_fail(EINET_E_USAGE, "there is no way %d to wait for a CUDA device", (int)c->wait);
@@ -95,10 +99,18 @@ static int stream_priority(const struct ei_cuda_device *d, int32_t priority)
 static int create_stream(struct ei_cuda_parts *parts)
 {
     const int priority = stream_priority(parts->device, parts->config.priority);
+    const struct ei_cuda_parts_config *c = &parts->config;
     cudaStream_t stream;
-    const cudaError_t e = cudaStreamCreateWithPriority(&stream, cudaStreamNonBlocking, priority);
-    if (e != cudaSuccess) {
-        return ei_cuda_failed(parts->device, e, "creating a stream");
+    if (c->sms > 0) {
+        const int rc = ei_cuda_green_stream(parts->device, c->lane_idx, c->sms, priority, &stream);
+        if (rc != 0) {
+            return rc;
+        }
+    } else {
+        const cudaError_t e = cudaStreamCreateWithPriority(&stream, cudaStreamNonBlocking, priority);
+        if (e != cudaSuccess) {
+            return ei_cuda_failed(parts->device, e, "creating a stream");
+        }
     }
     parts->stream = stream;
     return ei_cuda_waiter_start(&parts->waiter, parts->device, parts->config.priority);
@@ -108,7 +120,8 @@ static int take_memory(struct ei_cuda_parts *parts)
 {
     const struct ei_cuda_parts_config *c = &parts->config;
     const size_t line = EI_CUDA_LINE_BYTES;
-    const size_t words = (size_t)(2 * c->exits + 1) * line;
+    const int32_t layers = ei_cuda_layer_count(parts, &parts->conv) + ei_cuda_layer_count(parts, &parts->branch);
+    const size_t words = (size_t)(layers + 1) * line;
     const size_t input = ((size_t)c->input_count * sizeof(float) + line - 1) / line * line;
     const size_t logits = (size_t)c->exits * (size_t)c->classes * sizeof(float);
     void *memory;
@@ -126,6 +139,9 @@ static int build(struct ei_cuda_parts *parts)
 {
     int rc = create_stream(parts);
     if (rc == 0) {
+        rc = ei_cuda_graphs_count(parts);
+    }
+    if (rc == 0) {
         rc = take_memory(parts);
     }
     if (rc == 0) {
@@ -135,9 +151,10 @@ static int build(struct ei_cuda_parts *parts)
         rc = ei_cuda_measure(parts);
     }
     if (rc == 0) {
-        const int64_t below_ns = parts->config.merge_below_ns;
-        ei_cuda_merge_plan(parts->conv_ns, parts->config.exits, below_ns != 0 ? below_ns : parts->launch_ns,
-                           parts->merged_until);
+        rc = ei_cuda_cut(parts);
+    }
+    if (rc == 0) {
+        ei_cuda_merge(parts);
         rc = ei_cuda_graphs_merge(parts);
     }
     if (rc == 0) {
@@ -152,9 +169,11 @@ static void release(struct ei_cuda_parts *parts)
 {
     ei_cuda_waiter_stop(&parts->waiter);
     ei_cuda_graphs_drop(parts);
-    for (int32_t b = 0; b < parts->config.exits; b++) {
-        ei_cuda_launch_fini(&parts->conv[b]);
-        ei_cuda_launch_fini(&parts->branch[b]);
+    for (int32_t i = 0; i < ei_cuda_piece_count(parts, &parts->conv); i++) {
+        ei_cuda_launch_fini(&parts->conv.piece[i]);
+    }
+    for (int32_t i = 0; i < ei_cuda_piece_count(parts, &parts->branch); i++) {
+        ei_cuda_launch_fini(&parts->branch.piece[i]);
     }
     ei_cuda_launch_fini(&parts->whole);
     if (parts->stream != NULL) {
@@ -162,6 +181,7 @@ static void release(struct ei_cuda_parts *parts)
     }
     (void)cudaGetLastError(); /* of what could not be destroyed: nothing is left to do about it */
     ei_cuda_pinned_give(parts->pinned);
+    ei_cuda_graphs_free(parts);
     free(parts);
 }
 
@@ -190,7 +210,7 @@ static int parts_create(const struct ei_cuda_parts_config *config, struct ei_cud
     }
     parts->config = *config;
     parts->device = device;
-    parts->next_block = -1;
+    parts->next_pos = parts->open_branch = -1;
     rc = build(parts);
     if (rc == 0) {
         *out = parts;
@@ -200,7 +220,7 @@ static int parts_create(const struct ei_cuda_parts_config *config, struct ei_cud
      * first error is what the caller wants. */
     char text[400];
     snprintf(text, sizeof text, "%s", ei_cuda_error_text());
-    cudaEvent_t end = parts->conv[0].ended;
+    cudaEvent_t end = parts->conv.piece != NULL ? parts->conv.piece[0].ended : NULL;
     if (!ei_cuda_device_is_lost(device) && end != NULL &&
         ei_cuda_launch_settle(parts, end, ei_cuda_now_ns() + config->hang_ns) != 0) {
         (void)ei_cuda_device_lose(device, "it did not end what a failed start had begun");
@@ -234,7 +254,19 @@ static void parts_destroy(struct ei_cuda_parts *parts)
 
 static int64_t part_ns(const struct ei_cuda_parts *parts, int32_t block_idx, int32_t is_branch)
 {
-    return is_branch != 0 ? parts->branch_ns[block_idx] : parts->conv_ns[block_idx];
+    return ei_cuda_part_ns(is_branch != 0 ? &parts->branch : &parts->conv, block_idx);
+}
+
+static int32_t pieces(const struct ei_cuda_parts *parts, int32_t block_idx, int32_t is_branch)
+{
+    const struct ei_cuda_side *side = is_branch != 0 ? &parts->branch : &parts->conv;
+    return side->piece_at[block_idx + 1] - side->piece_at[block_idx];
+}
+
+static int64_t piece_ns(const struct ei_cuda_parts *parts, int32_t block_idx, int32_t is_branch, int32_t piece_idx)
+{
+    const struct ei_cuda_side *side = is_branch != 0 ? &parts->branch : &parts->conv;
+    return side->piece[side->piece_at[block_idx] + piece_idx].expected_ns;
 }
 
 static int32_t merged_until(const struct ei_cuda_parts *parts, int32_t block_idx)
@@ -296,10 +328,14 @@ static const struct ei_cuda_api api = {
     .begin = ei_cuda_job_begin,
     .run_conv = ei_cuda_job_conv,
     .run_branch = ei_cuda_job_branch,
+    .run_piece = ei_cuda_job_piece,
     .run_whole = ei_cuda_job_whole,
     .end = ei_cuda_job_end,
     .part_ns = part_ns,
     .merged_until = merged_until,
+    .pieces = pieces,
+    .piece_ns = piece_ns,
+    .uncut = ei_cuda_uncut,
     .launch_ns = launch_ns,
     .graph_sleep = graph_sleep,
     .graph_destroy = graph_destroy,

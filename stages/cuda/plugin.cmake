@@ -1,10 +1,10 @@
 # libeinet_cuda.so beside the einet executable, in C on the CUDA runtime. EINET_CUDA: AUTO builds it where the CUDA
-# toolkit (12 or later) is found, ON insists. EINET_CUDA_SOURCES and EINET_CUDA_INCLUDE serve the tests, which need headers
+# toolkit (12.5 or later) is found, ON insists. EINET_CUDA_SOURCES and EINET_CUDA_INCLUDE serve the tests, which need headers
 # alone.
 set(EINET_CUDA_BUILT OFF)
 set(EINET_CUDA_INCLUDE "")
 set(EINET_CUDA_SOURCES)
-foreach(source plugin device graphs measure waiter launch job)
+foreach(source plugin device green graphs cut measure waiter launch job)
   list(APPEND EINET_CUDA_SOURCES "${CMAKE_CURRENT_SOURCE_DIR}/cuda/${source}.c")
 endforeach()
 if(NOT EINET_CUDA)
@@ -19,15 +19,15 @@ if(CUDART_INCLUDE)
   file(STRINGS "${CUDART_INCLUDE}/cuda_runtime_api.h" version REGEX "#define CUDART_VERSION +[0-9]+")
   string(REGEX MATCH "[0-9]+$" version "${version}")
 endif()
-if(NOT CUDART_INCLUDE OR NOT CUDART_STATIC OR version LESS 12000)
-  if(CUDART_INCLUDE AND version LESS 12000)
+if(NOT CUDART_INCLUDE OR NOT CUDART_STATIC OR version LESS 12050)
+  if(CUDART_INCLUDE AND version LESS 12050)
     set(EINET_CUDA_INCLUDE "")
   endif()
   if(EINET_CUDA STREQUAL "AUTO")
-    message(STATUS "CUDA plug-in: skipped, no CUDA toolkit 12 or later found; lanes of kind cpu still work")
+    message(STATUS "CUDA plug-in: skipped, no CUDA toolkit 12.5 or later found; lanes of kind cpu still work")
     return()
   endif()
-  message(FATAL_ERROR "EINET_CUDA=${EINET_CUDA}, but no CUDA toolkit 12 or later was found: install it, or say where it "
+  message(FATAL_ERROR "EINET_CUDA=${EINET_CUDA}, but no CUDA toolkit 12.5 or later was found: install it, or say where it "
                       "is with -DCUDAToolkit_ROOT")
 endif()
 

@@ -17,6 +17,22 @@ int64_t ei_emulated_time_ns(struct ei_random *rng, int64_t median_ns, double sig
     return ns < (double)EI_EMULATED_BLOCK_MAX_NS ? (int64_t)ns : EI_EMULATED_BLOCK_MAX_NS;
 }
 
+int32_t ei_emulated_pieces(int64_t median_ns, int64_t p99_ns, int64_t split_above_ns)
+{
+    const int64_t longest_ns = p99_ns > median_ns ? p99_ns : median_ns;
+    if (split_above_ns <= 0 || longest_ns <= split_above_ns) {
+        return 1;
+    }
+    const int64_t pieces = (longest_ns - 1) / split_above_ns + 1;
+    return pieces < INT32_MAX ? (int32_t)pieces : INT32_MAX;
+}
+
+int64_t ei_emulated_piece_ns(int64_t part_ns, int32_t pieces, int32_t piece_idx)
+{
+    /* Whole ns, the longest first, so that none is longer than the share of the longest part. */
+    return part_ns / pieces + (piece_idx < part_ns % pieces);
+}
+
 struct ei_emulated_sample ei_emulated_sample_draw(uint64_t seed, int32_t sample_idx, int32_t label, int32_t classes)
 {
     struct ei_random rng;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #define EI_EMULATED_BLOCK_MAX_NS INT64_C(60000000000)
+#define EI_EMULATED_PIECES_MAX 512 /* of a network */
 
 /* Spread of a lognormal time with the given median and 99th percentile (2.3263 standard deviations above); 0 = every
  * time is the median. */
@@ -16,6 +17,13 @@ double ei_emulated_sigma(int64_t median_ns, int64_t p99_ns);
 
 /* One time. Draws from rng only when sigma > 0. */
 EINET_RT int64_t ei_emulated_time_ns(struct ei_random *rng, int64_t median_ns, double sigma);
+
+/* Pieces of a part where none may be longer than split_above_ns at the 99th percentile: even ones. 1 = it stays whole,
+ * as with split_above_ns 0. */
+EINET_RT int32_t ei_emulated_pieces(int64_t median_ns, int64_t p99_ns, int64_t split_above_ns);
+
+/* What piece piece_idx of `pieces` takes of a part's time. */
+EINET_RT int64_t ei_emulated_piece_ns(int64_t part_ns, int32_t pieces, int32_t piece_idx);
 
 /* Answers to one sample: right at every exit whose score is above the draw. */
 struct ei_emulated_sample {

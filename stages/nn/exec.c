@@ -162,7 +162,14 @@ static int run_op(struct ei_exec *exec, const struct ei_op *op, const struct exe
 int ei_exec_run(struct ei_exec *exec, int32_t block_idx, bool branch, bool training)
 {
     const struct ei_program_part *part = ei_program_part(&exec->program, block_idx, branch);
-    for (int32_t i = part->first_op; i < part->first_op + part->op_count; i++) {
+    return ei_exec_run_ops(exec, block_idx, branch, 0, part->op_count, training);
+}
+
+int ei_exec_run_ops(struct ei_exec *exec, int32_t block_idx, bool branch, int32_t first_op, int32_t op_count,
+                    bool training)
+{
+    const int32_t first = ei_program_part(&exec->program, block_idx, branch)->first_op + first_op;
+    for (int32_t i = first; i < first + op_count; i++) {
         const int rc = run_op(exec, &exec->program.ops[i], &exec->params[exec->first_param[i]], training);
         if (rc != 0) {
             return rc;

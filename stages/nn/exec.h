@@ -41,6 +41,10 @@ struct ei_torch_tensor *ei_exec_slot(const struct ei_exec *exec, int32_t slot);
  * the api's error_text says why. No allocation of ours. */
 int ei_exec_run(struct ei_exec *exec, int32_t block_idx, bool branch, bool training);
 
+/* The same for op_count operations of the part, from its operation first_op on. */
+int ei_exec_run_ops(struct ei_exec *exec, int32_t block_idx, bool branch, int32_t first_op, int32_t op_count,
+                    bool training);
+
 /* The slot in which block_idx's branch leaves its logits. */
 int32_t ei_exec_logits_slot(const struct ei_exec *exec, int32_t block_idx);
 

@@ -3,7 +3,8 @@
  *     begin --> run_conv(0) --> run_branch(0)? --> run_conv(1) --> run_branch(1)? --> ... --> end
  *
  * Conv parts run in order; a branch may run after its own conv part and before the next one, or be left out. `end` may
- * come at any point and drops the job's activations. One instance serves one job at a time; calls of one instance are
+ * come at any point and drops the job's activations. A network on a CUDA device may be cut finer, into pieces of parts
+ * (ei_network_run_piece). One instance serves one job at a time; calls of one instance are
  * serialised by its owner (the lane), but may come from several threads over time, each of which calls thread_enter
  * once first. Several instances run in parallel. Backends: `aten` (any network, on libtorch), `dnnl` (networks of
  * layers, prepared once on oneDNN: faster, and without libtorch), `cuda` (CUDA graphs on a GPU, during which the
@@ -38,6 +39,8 @@ struct ei_network_cuda_settings {
     int32_t device_idx, priority, depth;
     enum ei_cuda_wait wait;
     int64_t poll_ns, hang_ns, merge_below_ns;
+    int32_t sms, lane_idx;  /* SMs that belong to that lane alone; sms 0 = all, with others */
+    int64_t split_above_ns; /* parts that take longer there are cut into pieces that do not; 0 = none is */
 };
 
 struct ei_network_block_info {
@@ -170,6 +173,16 @@ EINET_RT_SUBMIT int ei_network_run_conv(struct ei_network *net, int32_t block_id
 /* The exit of the last conv part that ran. out_logits: float [classes]. Returns 0, -EINVAL, EINET_E_BACKEND. */
 EINET_RT_SUBMIT int ei_network_run_branch(struct ei_network *net, int32_t block_idx, float *out_logits);
 
+/* Pieces into which the part was cut, in order; 1 = it was not. Fixed when the network is opened. Thread: any. */
+EINET_RT int32_t ei_network_piece_count(const struct ei_network *net, int32_t block_idx, bool is_branch);
+
+/* The next piece of the next conv part, or of the branch of the last conv part that is complete. Between two of them
+ * anything may happen that may happen between parts: other instances run, the other of these two goes on first (the
+ * branch of the last complete conv part does not need the one in progress), `end`, `begin`. run_conv and run_branch run
+ * what is left of a part. out_logits: of the last piece of a branch alone. Returns like run_conv. */
+EINET_RT_SUBMIT int ei_network_run_piece(struct ei_network *net, int32_t block_idx, bool is_branch, int32_t piece_idx,
+                                         float *out_logits);
+
 /* End the job. */
 EINET_RT_SUBMIT void ei_network_end(struct ei_network *net);
 
@@ -184,6 +197,17 @@ EINET_RT bool ei_network_is_lost(const struct ei_network *net);
 /* What a part takes on its device when nothing else runs there, measured when it was opened; -1 where only running it
  * tells. Thread: any. */
 EINET_RT int64_t ei_network_part_ns(const struct ei_network *net, int32_t block_idx, bool is_branch);
+
+/* A layer that cannot be cut. */
+struct ei_network_layer {
+    int32_t block_idx;
+    bool is_branch;
+    char name[EI_CUDA_LAYER_NAME_MAX]; /* "conv2d, operation 3"; "" = not known */
+};
+
+/* The layer that takes longest of those that alone are longer than split_above_ns. Returns its time on the device; 0 =
+ * there is none, and *out is left as it is. Thread: any. */
+int64_t ei_network_uncut(const struct ei_network *net, struct ei_network_layer *out);
 
 /* What the last failed run call said; "" when none failed. Thread: the one that failed, or its owner after it. */
 const char *ei_network_fault_text(const struct ei_network *net);

@@ -16,10 +16,20 @@ struct ei_network_backend {
     void (*destroy)(struct ei_network *net);
 };
 
+/* Of backends that can cut parts into pieces. */
+struct ei_network_pieces {
+    int32_t (*count)(const struct ei_network *net, int32_t block_idx, bool is_branch);
+    int (*run)(struct ei_network *net, int32_t block_idx, bool is_branch, int32_t piece_idx, float *out_logits);
+    int64_t (*uncut)(const struct ei_network *net, struct ei_network_layer *out);
+};
+
 struct ei_network {
     const struct ei_network_backend *backend;
+    const struct ei_network_pieces *pieces; /* NULL: every part is one */
     struct ei_network_info info;
-    int32_t next_block; /* conv part that may run next; -1 = no job */
+    int32_t next_block;   /* conv part that may run next; -1 = no job */
+    int32_t conv_piece;   /* its piece that may run next */
+    int32_t branch_piece; /* of the branch before it, likewise */
     /* NULL where there is no device. */
     bool (*is_lost)(const struct ei_network *net);
     int64_t (*part_ns)(const struct ei_network *net, int32_t block_idx, bool is_branch);

@@ -62,6 +62,16 @@ static int cuda_run_branch(struct ei_network *net, int32_t block_idx, float *out
     return rc;
 }
 
+static int cuda_run_piece(struct ei_network *net, int32_t block_idx, bool is_branch, int32_t piece_idx,
+                          float *out_logits)
+{
+    struct cuda *c = (struct cuda *)net;
+    ei_rt_submit_enter();
+    const int rc = faulted(c, c->api->run_piece(c->parts, block_idx, is_branch ? 1 : 0, piece_idx, out_logits));
+    ei_rt_submit_leave();
+    return rc;
+}
+
 static void cuda_end(struct ei_network *net)
 {
     struct cuda *c = (struct cuda *)net;
@@ -90,6 +100,27 @@ static const struct ei_network_backend cuda_backend = {
     cuda_thread_enter, cuda_begin, cuda_run_conv, cuda_run_branch, cuda_end, cuda_run_monolithic, cuda_destroy,
 };
 
+static int32_t cuda_piece_count(const struct ei_network *net, int32_t block_idx, bool is_branch)
+{
+    const struct cuda *c = (const struct cuda *)net;
+    return c->api->pieces(c->parts, block_idx, is_branch ? 1 : 0);
+}
+
+static int64_t cuda_uncut(const struct ei_network *net, struct ei_network_layer *out)
+{
+    const struct cuda *c = (const struct cuda *)net;
+    int32_t block_idx = 0, is_branch = 0;
+    char name[EI_CUDA_LAYER_NAME_MAX] = "";
+    const int64_t ns = c->api->uncut(c->parts, &block_idx, &is_branch, name);
+    if (ns > 0) {
+        *out = (struct ei_network_layer){.block_idx = block_idx, .is_branch = is_branch != 0};
+        snprintf(out->name, sizeof out->name, "%s", name);
+    }
+    return ns;
+}
+
+static const struct ei_network_pieces cuda_pieces = {cuda_piece_count, cuda_run_piece, cuda_uncut};
+
 static bool cuda_is_lost(const struct ei_network *net)
 {
     const struct cuda *c = (const struct cuda *)net;
@@ -116,6 +147,7 @@ int ei_network_cuda_create(const struct ei_cuda_api *api, struct ei_cuda_recorde
         return einet_error_set(err, -ENOMEM, "no memory for a network");
     }
     c->net.backend = &cuda_backend;
+    c->net.pieces = &cuda_pieces;
     c->net.next_block = -1;
     c->net.info = *info;
     c->net.is_lost = cuda_is_lost;
@@ -131,6 +163,9 @@ int ei_network_cuda_create(const struct ei_cuda_api *api, struct ei_cuda_recorde
         .depth = settings->depth,
         .hang_ns = settings->hang_ns,
         .merge_below_ns = settings->merge_below_ns,
+        .split_above_ns = settings->split_above_ns,
+        .sms = settings->sms,
+        .lane_idx = settings->lane_idx,
         .exits = info->exits,
         .classes = info->classes,
         .input_count = (int64_t)info->channels * info->height_px * info->width_px,

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct emulated {
     struct ei_network net;
@@ -20,11 +21,25 @@ struct emulated {
     struct ei_cuda_parts *parts;
     struct ei_network_emulate_config config;
     double conv_sigma[EI_NETWORK_BLOCKS_MAX], branch_sigma[EI_NETWORK_BLOCKS_MAX];
-    int64_t conv_ns[EI_NETWORK_BLOCKS_MAX], branch_ns[EI_NETWORK_BLOCKS_MAX]; /* of this job; the graphs read them */
-    int32_t drawn;                                                            /* conv parts whose time is set */
+    int32_t drawn; /* conv parts whose time is set */
     struct ei_emulated_sample sample;
     struct ei_random times;
+    int32_t piece_at[2 * EI_NETWORK_BLOCKS_MAX + 1]; /* first piece of conv part 0, branch 0, conv part 1, ... */
+    int64_t piece_ns[];                              /* of this job; the graphs read them */
 };
+
+static int32_t pieces_of(const struct emulated *e, int32_t part)
+{
+    return e->piece_at[part + 1] - e->piece_at[part];
+}
+
+static void set_part(struct emulated *e, int32_t part, int64_t part_ns)
+{
+    const int32_t pieces = pieces_of(e, part);
+    for (int32_t i = 0; i < pieces; i++) {
+        e->piece_ns[e->piece_at[part] + i] = ei_emulated_piece_ns(part_ns, pieces, i);
+    }
+}
 
 static int faulted(struct emulated *e, int rc)
 {
@@ -60,8 +75,14 @@ static void draw_conv(struct emulated *e, int32_t block_idx)
         last = e->api->merged_until(e->parts, last + 1);
     }
     for (; e->drawn <= last; e->drawn++) {
-        e->conv_ns[e->drawn] = ei_emulated_time_ns(&e->times, e->config.conv_ns[e->drawn], e->conv_sigma[e->drawn]);
+        set_part(e, 2 * e->drawn, ei_emulated_time_ns(&e->times, e->config.conv_ns[e->drawn], e->conv_sigma[e->drawn]));
     }
+}
+
+static void draw_branch(struct emulated *e, int32_t block_idx)
+{
+    set_part(e, 2 * block_idx + 1,
+             ei_emulated_time_ns(&e->times, e->config.branch_ns[block_idx], e->branch_sigma[block_idx]));
 }
 
 static int emulated_run_conv(struct ei_network *net, int32_t block_idx)
@@ -77,12 +98,31 @@ static int emulated_run_conv(struct ei_network *net, int32_t block_idx)
 static int emulated_run_branch(struct ei_network *net, int32_t block_idx, float *out_logits)
 {
     struct emulated *e = (struct emulated *)net;
-    e->branch_ns[block_idx] =
-        ei_emulated_time_ns(&e->times, e->config.branch_ns[block_idx], e->branch_sigma[block_idx]);
+    if (net->branch_piece == 0) {
+        draw_branch(e, block_idx);
+    }
     ei_rt_submit_enter();
     const int rc = faulted(e, e->api->run_branch(e->parts, block_idx, out_logits));
     ei_rt_submit_leave();
     if (rc == 0) {
+        ei_emulated_logits(&e->sample, (double)e->config.score[block_idx], net->info.classes, out_logits);
+    }
+    return rc;
+}
+
+static int emulated_run_piece(struct ei_network *net, int32_t block_idx, bool is_branch, int32_t piece_idx,
+                              float *out_logits)
+{
+    struct emulated *e = (struct emulated *)net;
+    if (!is_branch) {
+        draw_conv(e, block_idx);
+    } else if (piece_idx == 0) {
+        draw_branch(e, block_idx);
+    }
+    ei_rt_submit_enter();
+    const int rc = faulted(e, e->api->run_piece(e->parts, block_idx, is_branch ? 1 : 0, piece_idx, out_logits));
+    ei_rt_submit_leave();
+    if (rc == 0 && is_branch && piece_idx + 1 == pieces_of(e, 2 * block_idx + 1)) {
         ei_emulated_logits(&e->sample, (double)e->config.score[block_idx], net->info.classes, out_logits);
     }
     return rc;
@@ -121,6 +161,20 @@ static const struct ei_network_backend emulate_backend = {
     emulated_end,          emulated_run_monolithic, emulated_destroy,
 };
 
+static int32_t emulated_piece_count(const struct ei_network *net, int32_t block_idx, bool is_branch)
+{
+    return pieces_of((const struct emulated *)net, 2 * block_idx + is_branch);
+}
+
+static int64_t emulated_uncut(const struct ei_network *net, struct ei_network_layer *out)
+{
+    (void)net;
+    (void)out;
+    return 0; /* a time can be cut anywhere */
+}
+
+static const struct ei_network_pieces emulated_pieces = {emulated_piece_count, emulated_run_piece, emulated_uncut};
+
 static bool emulated_is_lost(const struct ei_network *net)
 {
     const struct emulated *e = (const struct emulated *)net;
@@ -135,11 +189,18 @@ static int64_t emulated_part_ns(const struct ei_network *net, int32_t block_idx,
 
 /* ---- recording ---- */
 
-static int capture(void *context, int32_t block_idx, int32_t is_branch, void *stream, void **out_graph)
+static int capture(void *context, int32_t block_idx, int32_t is_branch, int32_t layer_idx, void *stream,
+                   void **out_graph)
 {
     (void)stream;
     struct emulated *e = context;
-    return e->api->graph_sleep(is_branch != 0 ? &e->branch_ns[block_idx] : &e->conv_ns[block_idx], out_graph);
+    const int32_t first = e->piece_at[2 * block_idx + is_branch];
+    return e->api->graph_sleep(&e->piece_ns[first + (layer_idx == EI_CUDA_WHOLE ? 0 : layer_idx)], out_graph);
+}
+
+static int32_t layers(void *context, int32_t block_idx, int32_t is_branch)
+{
+    return pieces_of(context, 2 * block_idx + is_branch);
 }
 
 static const char *fault_text(void *context)
@@ -158,11 +219,36 @@ static int create_parts(struct emulated *e)
         .depth = c->cuda.depth,
         .hang_ns = c->cuda.hang_ns,
         .merge_below_ns = c->cuda.merge_below_ns,
+        .split_above_ns = c->cuda.split_above_ns,
+        .sms = c->cuda.sms,
+        .lane_idx = c->cuda.lane_idx,
         .exits = c->exits,
         .classes = c->classes,
-        .recorder = {.context = e, .capture = capture, .fault_text = fault_text, .destroy = free},
+        .recorder = {.context = e,
+                     .capture = capture,
+                     .fault_text = fault_text,
+                     .destroy = free,
+                     .layers = layers,
+                     .is_cut_given = 1},
     };
     return e->api->parts_create(&config, &e->parts);
+}
+
+/* out_at: [2 * exits + 1], zeroed. */
+static int count_pieces(const struct ei_network_emulate_config *c, int32_t *out_at, struct einet_error *err)
+{
+    for (int32_t part = 0; part < 2 * c->exits; part++) {
+        const int32_t b = part / 2;
+        const int32_t pieces = part % 2 == 0
+                                   ? ei_emulated_pieces(c->conv_ns[b], c->conv_p99_ns[b], c->cuda.split_above_ns)
+                                   : ei_emulated_pieces(c->branch_ns[b], c->branch_p99_ns[b], c->cuda.split_above_ns);
+        if (pieces > EI_EMULATED_PIECES_MAX - out_at[part]) {
+            return einet_error_set(err, EINET_E_USAGE, "an emulated network is cut into at most %d pieces",
+                                   EI_EMULATED_PIECES_MAX);
+        }
+        out_at[part + 1] = out_at[part] + pieces;
+    }
+    return 0;
 }
 
 int ei_network_emulate_cuda_create(const struct ei_network_emulate_config *config, const struct ei_network_info *info,
@@ -173,11 +259,18 @@ int ei_network_emulate_cuda_create(const struct ei_network_emulate_config *confi
     if (rc != 0) {
         return rc;
     }
-    struct emulated *e = calloc(1, sizeof *e);
+    int32_t piece_at[2 * EI_NETWORK_BLOCKS_MAX + 1] = {0};
+    rc = count_pieces(config, piece_at, err);
+    if (rc != 0) {
+        return rc;
+    }
+    struct emulated *e = calloc(1, sizeof *e + (size_t)piece_at[2 * config->exits] * sizeof e->piece_ns[0]);
     if (e == NULL) {
         return einet_error_set(err, -ENOMEM, "no memory for an emulated network");
     }
+    memcpy(e->piece_at, piece_at, sizeof piece_at);
     e->net.backend = &emulate_backend;
+    e->net.pieces = &emulated_pieces;
     e->net.next_block = -1;
     e->net.is_lost = emulated_is_lost;
     e->net.part_ns = emulated_part_ns;
@@ -189,8 +282,8 @@ int ei_network_emulate_cuda_create(const struct ei_network_emulate_config *confi
     for (int32_t b = 0; b < config->exits; b++) {
         e->conv_sigma[b] = ei_emulated_sigma(config->conv_ns[b], config->conv_p99_ns[b]);
         e->branch_sigma[b] = ei_emulated_sigma(config->branch_ns[b], config->branch_p99_ns[b]);
-        e->conv_ns[b] = config->conv_ns[b]; /* while it is measured */
-        e->branch_ns[b] = config->branch_ns[b];
+        set_part(e, 2 * b, config->conv_ns[b]); /* while it is measured */
+        set_part(e, 2 * b + 1, config->branch_ns[b]);
     }
     rc = create_parts(e);
     if (rc == 0) {

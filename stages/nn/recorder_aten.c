@@ -26,8 +26,9 @@ struct recorder {
     struct ei_torch_tensor *logits[EI_NETWORK_BLOCKS_MAX];
     void *logits_data[EI_NETWORK_BLOCKS_MAX];
     struct ei_torch_cuda_pool *conv_pool, *branch_pool;
-    struct ei_torch_capture *capture[2 * EI_NETWORK_BLOCKS_MAX]; /* in the order of recording */
-    int32_t next;                                                /* the capture that comes next */
+    struct ei_torch_capture *capture[EI_PROGRAM_OPS_MAX]; /* in the order of recording */
+    int32_t captures;
+    int32_t next, next_layer; /* the part, and layer of it, that is to be recorded next */
     char fault[256];
 };
 
@@ -115,28 +116,88 @@ static int hold_logits(struct recorder *r, int32_t block_idx)
     return rc == 0 ? r->api->tensor_data(logits, &r->logits_data[block_idx]) : rc;
 }
 
+/* ---- layers ---- */
+
+static bool has_kernel(const struct ei_op *op)
+{
+    return op->kind != EI_OP_DROPOUT && op->kind != EI_OP_FLATTEN;
+}
+
+/* A layer is an operation that computes, with those behind it that do not; the first one has those before it, too. */
+static int32_t layer_count(const struct ei_program *program, const struct ei_program_part *part)
+{
+    int32_t kernels = 0;
+    for (int32_t i = part->first_op; i < part->first_op + part->op_count; i++) {
+        kernels += has_kernel(&program->ops[i]);
+    }
+    return kernels > 1 ? kernels : 1;
+}
+
+/* Operations of the part that make up layer layer_idx. */
+static struct ei_program_part layer_ops(const struct ei_program *program, const struct ei_program_part *part,
+                                        int32_t layer_idx)
+{
+    const int32_t layers = layer_count(program, part);
+    int32_t first = 0, end = part->op_count, kernels = -1;
+    for (int32_t i = 0; i < part->op_count; i++) {
+        kernels += has_kernel(&program->ops[part->first_op + i]);
+        if (kernels < layer_idx) {
+            first = layer_idx > 0 ? i + 1 : 0;
+        }
+        if (kernels > layer_idx && layer_idx + 1 < layers) {
+            end = i;
+            break;
+        }
+    }
+    return (struct ei_program_part){first, end - first};
+}
+
+static int32_t recorder_layers(void *context, int32_t block_idx, int32_t is_branch)
+{
+    const struct ei_program *program = ei_exec_program(((struct recorder *)context)->exec);
+    return layer_count(program, ei_program_part(program, block_idx, is_branch != 0));
+}
+
+static void recorder_layer_name(void *context, int32_t block_idx, int32_t is_branch, int32_t layer_idx,
+                                char out[EI_CUDA_LAYER_NAME_MAX])
+{
+    const struct ei_program *program = ei_exec_program(((struct recorder *)context)->exec);
+    const struct ei_program_part *part = ei_program_part(program, block_idx, is_branch != 0);
+    const struct ei_program_part ops = layer_ops(program, part, layer_idx);
+    for (int32_t i = ops.first_op; i < ops.first_op + ops.op_count; i++) {
+        const struct ei_op *op = &program->ops[part->first_op + i];
+        if (op->kind == EI_OP_SCRIPT) {
+            snprintf(out, EI_CUDA_LAYER_NAME_MAX, "script %.50s", program->scripts[op->script_idx]);
+        } else if (has_kernel(op)) {
+            snprintf(out, EI_CUDA_LAYER_NAME_MAX, "operation %d (%s)", i + 1, ei_op_kind_name(op->kind));
+        }
+    }
+}
+
 /* Parts that only rename their input, such as a flatten, launch no kernel. A graph of nothing is one that libtorch
  * warns of and that CUDA has no use for, so such a part gets a kernel whose result nobody reads. */
-static int run_part(struct recorder *r, int32_t block_idx, int32_t is_branch)
+static int run_ops(struct recorder *r, int32_t block_idx, int32_t is_branch, struct ei_program_part ops)
 {
     const struct ei_program *program = ei_exec_program(r->exec);
     const struct ei_program_part *part = ei_program_part(program, block_idx, is_branch != 0);
-    bool has_kernel = false;
-    for (int32_t i = part->first_op; i < part->first_op + part->op_count; i++) {
-        has_kernel = has_kernel || (program->ops[i].kind != EI_OP_DROPOUT && program->ops[i].kind != EI_OP_FLATTEN);
+    bool is_computing = false;
+    for (int32_t i = 0; i < ops.op_count; i++) {
+        is_computing = is_computing || has_kernel(&program->ops[part->first_op + ops.first_op + i]);
     }
-    const int rc = has_kernel ? 0 : r->api->relu(r->input, r->unread);
-    return rc == 0 ? ei_exec_run(r->exec, block_idx, is_branch != 0, false) : rc;
+    const int rc = is_computing ? 0 : r->api->relu(r->input, r->unread);
+    return rc == 0 ? ei_exec_run_ops(r->exec, block_idx, is_branch != 0, ops.first_op, ops.op_count, false) : rc;
 }
 
-static int record_part(struct recorder *r, int32_t block_idx, int32_t is_branch, void **out_graph)
+/* is_last: the part is complete then. */
+static int record_ops(struct recorder *r, int32_t block_idx, int32_t is_branch, struct ei_program_part ops,
+                      bool is_last, void **out_graph)
 {
-    struct ei_torch_capture **capture = &r->capture[r->next];
+    struct ei_torch_capture **capture = &r->capture[r->captures];
     int rc = r->api->capture_begin(is_branch != 0 ? r->branch_pool : r->conv_pool, capture);
     if (rc == 0) {
-        rc = run_part(r, block_idx, is_branch);
+        rc = run_ops(r, block_idx, is_branch, ops);
     }
-    if (rc == 0) {
+    if (rc == 0 && is_last) {
         rc = is_branch != 0 ? hold_logits(r, block_idx) : hold_trunk(r, block_idx);
     }
     if (rc == 0) {
@@ -150,25 +211,34 @@ static int record_part(struct recorder *r, int32_t block_idx, int32_t is_branch,
     return rc;
 }
 
-static int recorder_capture(void *context, int32_t block_idx, int32_t is_branch, void *stream, void **out_graph)
+static int recorder_capture(void *context, int32_t block_idx, int32_t is_branch, int32_t layer_idx, void *stream,
+                            void **out_graph)
 {
     struct recorder *r = context;
+    const struct ei_program *program = ei_exec_program(r->exec);
     r->fault[0] = '\0';
-    if (2 * block_idx + (is_branch != 0) != r->next || block_idx >= ei_exec_program(r->exec)->block_count) {
+    if (2 * block_idx + (is_branch != 0) != r->next || block_idx >= program->block_count ||
+        (layer_idx == EI_CUDA_WHOLE ? 0 : layer_idx) != r->next_layer) {
         snprintf(r->fault, sizeof r->fault, "the %s of block %d is not what is to be recorded next",
                  part_name(is_branch), block_idx + 1);
         return -EINVAL;
     }
+    const struct ei_program_part *part = ei_program_part(program, block_idx, is_branch != 0);
+    const bool is_last = layer_idx == EI_CUDA_WHOLE || layer_idx + 1 == layer_count(program, part);
+    const struct ei_program_part ops =
+        layer_idx == EI_CUDA_WHOLE ? (struct ei_program_part){0, part->op_count} : layer_ops(program, part, layer_idx);
     int rc = enter(r, stream);
-    if (rc == 0 && r->next == 0) {
+    if (rc == 0 && r->captures == 0) {
         rc = warm_up(r);
     }
     if (rc == 0) {
-        rc = record_part(r, block_idx, is_branch, out_graph);
+        rc = record_ops(r, block_idx, is_branch, ops, is_last, out_graph);
     }
     const int leave_rc = leave(r);
     if (rc == 0) {
-        r->next++;
+        r->captures++;
+        r->next += is_last;
+        r->next_layer = is_last ? 0 : r->next_layer + 1;
     }
     return rc != 0 ? rc : leave_rc;
 }
@@ -271,6 +341,8 @@ int ei_recorder_aten_create(const struct ei_torch_api *api, struct ei_exec *exec
         .logits = recorder_logits,
         .fault_text = recorder_fault_text,
         .destroy = recorder_destroy,
+        .layers = recorder_layers,
+        .layer_name = recorder_layer_name,
     };
     return 0;
 }

@@ -115,6 +115,8 @@ static int put_model(struct draw *d, int idx, int work_us)
     return sum_us;
 }
 
+#define FIRST_DEVICE 4 /* of lane_words below */
+
 static void put_rules(struct draw *d, int lane, int work_us)
 {
     static const char *const on_preempt[] = {"exit", "resume", "none", "elastic", "restart"};
@@ -123,7 +125,9 @@ static void put_rules(struct draw *d, int lane, int work_us)
     const int most = preempt == 4 ? 1 + below(d->rng, 2) : below(d->rng, 3); /* without one, a restart has no bound */
     put(&d->tasks, ", on_preempt: %s, max_preemptions: %d, on_deadline: %s, planner: { search: all }",
         on_preempt[preempt], most, on_deadline[deadline]);
-    if (lane > 0 && below(d->rng, 3) == 0) { /* no block is longer */
+    if (lane >= FIRST_DEVICE && below(d->rng, 2) == 0) { /* longer blocks are cut; a lane has 512 pieces at most */
+        put(&d->tasks, ", max_blocking: %dus", 1 + work_us / 64 + below(d->rng, work_us));
+    } else if (lane > 0 && below(d->rng, 3) == 0) { /* no block is longer */
         put(&d->tasks, ", max_blocking: %dus", work_us);
     }
 }
@@ -168,7 +172,7 @@ static void put_task(struct draw *d, int idx)
         return;
     }
     const int network_us = put_model(d, idx, work_us), on_cpu = below(rng, d->lanes > 1 ? 4 : 2);
-    const int lane = d->has_devices && below(rng, 3) > 0 ? 4 + (below(rng, 4) == 0) : on_cpu;
+    const int lane = d->has_devices && below(rng, 3) > 0 ? FIRST_DEVICE + (below(rng, 4) == 0) : on_cpu;
     put_rules(d, lane, work_us);
     put(tasks, ", stages: [ ");
     put_spin(d, 'a', 1 + work_us / 7, &left_us);
@@ -339,7 +343,7 @@ EI_TEST(analyze_bounds_hold_in_virtual_time)
             (long long)tally->jobs, (long long)tally->bounded, (long long)tally->tasks, (long long)tally->chained,
             (long long)tally->over, tally->tightness / (double)tally->bounded);
         EI_TRUE(tally->bounded > tally->tasks / 2);
-        EI_IN(tally->tightness / (double)tally->bounded, 0.5, 1.0);
+        EI_IN(tally->tightness / (double)tally->bounded, 0.4, 1.0);
     }
     EI_TRUEF(tallies[0].on_devices > sets / 4 && tallies[1].on_devices > sets / 4,
              "on devices %lld and %lld bounded tasks", (long long)tallies[0].on_devices,

@@ -116,6 +116,43 @@ EI_TEST(gate_holder_inherits_from_the_waiter)
     ei_gate_fini(&play.gate);
 }
 
+/* What onlookers see follows every change of hands, also when a clock was read a moment before another's. */
+EI_TEST(gate_shows_holder_queue_and_time_held)
+{
+    static struct play play;
+    play = (struct play){0};
+    EI_REQUIRE(ei_gate_init(&play.gate, EI_LANE_BY_PRIORITY, NULL) == 0);
+    ei_gate_seat_init(&play.gate, &play.low, 0, HOLDER);
+    ei_gate_seat_init(&play.gate, &play.high, 1, WAITER);
+    struct ei_gate_look look = ei_gate_look(&play.gate, 1000);
+    EI_EQ(look.holder_idx, EI_LANE_NOBODY);
+    EI_EQ(look.busy_ns, 0);
+    EI_TRUE(ei_gate_request(&play.gate, &play.low, 0, INT64_MAX, 1000));
+    look = ei_gate_look(&play.gate, 1250);
+    EI_EQ(look.holder_idx, 0);
+    EI_EQ(look.waiting, 0);
+    EI_EQ(look.busy_ns, 250);
+    EI_TRUE(!ei_gate_request(&play.gate, &play.high, 0, INT64_MAX, 1300));
+    EI_EQ(ei_gate_look(&play.gate, 1300).waiting, 1);
+    EI_EQ(ei_gate_yield(&play.gate, &play.low, 1400), 1); /* low queues again */
+    look = ei_gate_look(&play.gate, 1400);
+    EI_EQ(look.holder_idx, 1);
+    EI_EQ(look.waiting, 1);
+    EI_EQ(look.busy_ns, 400);
+    EI_EQ(ei_gate_release(&play.gate, &play.high, 1500, false), 0);
+    EI_EQ(ei_gate_look(&play.gate, 1600).busy_ns, 600);
+    EI_EQ(ei_gate_release(&play.gate, &play.low, 1700, false), EI_LANE_NOBODY);
+    look = ei_gate_look(&play.gate, 5000);
+    EI_EQ(look.holder_idx, EI_LANE_NOBODY);
+    EI_EQ(look.waiting, 0);
+    EI_EQ(look.busy_ns, 700);
+    EI_TRUE(ei_gate_request(&play.gate, &play.low, 1, INT64_MAX, 6000));
+    EI_EQ(ei_gate_look(&play.gate, 5999).busy_ns, 699); /* looked a moment before */
+    EI_EQ(ei_gate_release(&play.gate, &play.low, 6001, false), EI_LANE_NOBODY);
+    EI_EQ(ei_gate_look(&play.gate, 9000).busy_ns, 701);
+    ei_gate_fini(&play.gate);
+}
+
 /* ---- earliest deadline first ---- */
 
 struct edf_play {
@@ -190,6 +227,29 @@ EI_TEST(gate_by_deadline_boosts_whom_it_grants)
     EI_EQ(play.priority_granted, WAITER);
     EI_EQ(play.priority_after, SPINNER);
     ei_gate_fini(&play.gate);
+}
+
+/* Who leaves alone must see a waiter that came in the last moment, and that its priority was asked for. */
+EI_TEST(gate_is_left_alone_only_when_nobody_waits)
+{
+    struct ei_lane_gate gate;
+    struct ei_gate_seat low, high;
+    EI_REQUIRE(ei_gate_init(&gate, EI_LANE_BY_PRIORITY, NULL) == 0);
+    ei_gate_seat_init(&gate, &low, 0, 20);
+    ei_gate_seat_init(&gate, &high, 1, 40);
+    EI_TRUE(ei_gate_request(&gate, &low, 0, INT64_MAX, 1));
+    EI_TRUE(ei_gate_release_alone(&gate, &low));
+    EI_TRUE(ei_gate_request(&gate, &low, 1, INT64_MAX, 2)); /* it was free */
+    EI_TRUE(!ei_gate_request(&gate, &high, 0, INT64_MAX, 3));
+    EI_TRUE(!ei_gate_release_alone(&gate, &low));
+    EI_TRUE(ei_gate_is_higher_waiting(&gate));
+    EI_EQ(ei_gate_release(&gate, &low, 4, false), 1); /* it was still held */
+    EI_TRUE(ei_gate_release_alone(&gate, &high));
+    EI_TRUE(ei_gate_request(&gate, &low, 2, INT64_MAX, 5));
+    atomic_store(&low.top_priority, 40);
+    EI_TRUE(!ei_gate_release_alone(&gate, &low)); /* the stretch that it ran at that has to be written down */
+    EI_EQ(ei_gate_release(&gate, &low, 6, false), EI_LANE_NOBODY);
+    ei_gate_fini(&gate);
 }
 
 EI_MAIN()

@@ -142,11 +142,37 @@ static bool is_done(const struct thread *t, int32_t block)
     return (t->job.exits_mask >> block & 1) != 0;
 }
 
+static int64_t part_ns(const struct thread *t)
+{
+    return t->is_branch ? t->task->branch_ns[t->block] : t->task->conv_ns[t->block];
+}
+
+/* The least number of pieces of which none is longer than max_blocking. */
+static int64_t pieces(const struct thread *t)
+{
+    const struct ref_task *task = t->task;
+    int64_t count = 1;
+    while (task->is_on_device && task->max_blocking_ns > 0 && task->on_preempt != REF_NONE &&
+           count * task->max_blocking_ns < part_ns(t)) {
+        count++;
+    }
+    return count;
+}
+
+static int64_t piece_ns(const struct thread *t, int64_t piece)
+{
+    const int64_t count = pieces(t), longer = part_ns(t) - part_ns(t) / count * count;
+    return part_ns(t) / count + (piece < longer ? 1 : 0);
+}
+
 /* Time of the parts up to and including the next branch that is still to run. */
 static int64_t until_next_answer(const struct thread *t)
 {
     const struct ref_task *task = t->task;
     int64_t sum_ns = t->is_branch ? 0 : task->conv_ns[t->block];
+    for (int64_t i = 0; i < t->piece; i++) {
+        sum_ns -= piece_ns(t, i);
+    }
     int32_t k = t->block;
     for (; is_done(t, k); k++) {
         sum_ns += task->conv_ns[k + 1];
@@ -275,7 +301,7 @@ static bool can_resume(const struct world *w, int32_t i)
 
 int64_t ref_block_ns(const struct thread *t)
 {
-    return t->is_branch ? t->task->branch_ns[t->block] : t->task->conv_ns[t->block];
+    return piece_ns(t, t->piece);
 }
 
 /* A job offers its lane before the block that would take it beyond max_blocking since its last offer. */
@@ -323,6 +349,7 @@ static void pass_boundary(struct world *w, int32_t i)
         stops = task->on_preempt == REF_EXIT || (task->on_preempt == REF_ELASTIC && !can_resume(w, i));
     }
     const bool gives_way = is_higher && task->on_preempt != REF_NONE;
+    t->job.cuts += t->piece > 0 && (stops || gives_way) ? 1 : 0;
     if (stops && (has_answer || !task->is_first_exit_mandatory)) {
         t->job.preemptions += gives_way ? 1 : 0;
         t->work = GIVE;
@@ -337,6 +364,7 @@ static void pass_boundary(struct world *w, int32_t i)
     t->job.preemptions++;
     if (task->on_preempt == REF_RESTART) {
         t->block = 0;
+        t->piece = 0;
         t->is_branch = false;
     }
     t->wait_since_ns = w->now_ns;
@@ -355,6 +383,12 @@ void ref_end_block(struct world *w, int32_t i)
 {
     struct thread *t = &w->threads[i];
     t->unoffered_ns += ref_block_ns(t);
+    t->piece++;
+    if (t->piece < pieces(t)) {
+        pass_boundary(w, i);
+        return;
+    }
+    t->piece = 0;
     if (t->is_branch) {
         t->job.exits_mask |= UINT64_C(1) << t->block;
         t->block++;

@@ -318,6 +318,7 @@ static bool step(struct world *w, int32_t i)
         t->block = 0;
         t->unoffered_ns = 0;
         t->is_branch = false;
+        t->piece = 0;
         t->wait_since_ns = w->now_ns;
         t->stage_since_ns = w->now_ns;
         t->used_ns = 0;

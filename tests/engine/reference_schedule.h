@@ -50,7 +50,10 @@ struct ref_task {
     int64_t conv_ns[REF_BLOCKS_MAX], branch_ns[REF_BLOCKS_MAX];
     enum ref_preempt on_preempt;
     int32_t max_preemptions; /* 0 = any number */
-    int64_t max_blocking_ns; /* 0 = every boundary is a preemption point */
+    int64_t max_blocking_ns; /* 0 = every boundary is a preemption point. On a device, unless on_preempt is REF_NONE, a
+                              * part that is longer runs as the least number of pieces that are not, in whole ns, the
+                              * longer ones first: at the end of each is a boundary. Where a job restarts or ends, what
+                              * was done of a part is lost; else it goes on with the next piece */
     enum ref_deadline on_deadline;
     bool is_first_exit_mandatory;
     struct ref_limit pre, net, post;
@@ -108,6 +111,7 @@ struct ref_job {
     int64_t start_ns, finish_ns, lane_wait_ns; /* of jobs that ran */
     uint64_t exits_mask;
     int32_t preemptions;
+    int32_t cuts; /* times it gave its lane away, or stopped, in the midst of a part */
     bool is_overrun;
     int64_t part_ns[REF_PARTS];
 };

@@ -38,6 +38,7 @@ struct thread {
     int32_t claim;   /* priority that the job has in the queue for the lane */
     int32_t block;
     bool is_branch;
+    int32_t piece;                /* of that part: the next one */
     int64_t unoffered_ns;         /* time of the blocks since it last offered the lane */
     bool is_stopping, is_aborted; /* the network: stop after the first answer; give up */
     struct ref_job job;
@@ -114,6 +115,7 @@ void ref_deadline_event(struct world *w);
 bool ref_take_lane(struct world *w, int32_t i);
 void ref_give_lane(struct world *w, int32_t i);
 
+/* What runs next: a part, or its next piece. */
 int64_t ref_block_ns(const struct thread *t);
 
 /* The block that ran is over: what comes next is in `work`; the thread waits when it gave its lane away. */

@@ -97,6 +97,24 @@ EI_TEST(virtual_waits_for_a_lane_and_a_processor_are_before_the_start)
     free(text);
 }
 
+/* On a device that cuts above 1 ms: a line for each piece, and the confidence in the last one of a branch. */
+EI_TEST(virtual_pieces_have_lines_of_their_own)
+{
+    simulate("version: 1\nname: t\nrun: { duration: 19ms, start_delay: 20ms }\nlanes: { gpu: { kind: cuda } }\n"
+             "models: { m: { emulate: { blocks: [ { conv: 2ms, branch: 1500us, score: 0.5 } ] } } }\n"
+             "planner: { search: all, replan: inline }\ntasks:\n"
+             "  - { name: t, arrival: { model: periodic, period: 20ms }, max_blocking: 1ms, cpus: \"1\", priority: 9,\n"
+             "      on_preempt: resume, stages: [ { name: net, kind: nn, model: m, lane: gpu } ] }\n");
+    char *text = read_file("stages.csv");
+    EI_REQUIRE(text != NULL);
+    EI_STREQ(text, COLUMNS "t,0,0,conv,0,net,0,gpu,,,0,1000000,,\n"
+                           "t,0,0,conv,0,net,0,gpu,,,1000000,2000000,,\n"
+                           "t,0,0,branch,0,net,0,gpu,,,2000000,2750000,,\n"
+                           "t,0,0,branch,0,net,0,gpu,,,2750000,3500000,,0.5\n"
+                           "t,0,0,nn,0,net,,,1,0,0,3500000,0,\n");
+    free(text);
+}
+
 EI_TEST(without_the_output_there_are_no_records)
 {
     simulate(HEAD("19ms") "outputs: { stages: none }\ntasks:\n" CAMERA);
@@ -141,8 +159,8 @@ static bool next_line(char **text, struct line *out)
 }
 
 /* What holds between the lines of each job: its stages follow each other, its blocks lie within their stage. Returns
- * the number of jobs whose last stage has a line. */
-static int64_t expect_order(char *text)
+ * the number of jobs whose last stage, of stage_count, has a line. */
+static int64_t expect_order(char *text, long long stage_count)
 {
     struct line line;
     int64_t jobs = 0;
@@ -163,13 +181,14 @@ static int64_t expect_order(char *text)
         }
         EI_TRUEF(stage == 0 || line.ready_ns == stage_end_ns, "job %lld: stage %lld is ready at %lld, not %lld", job,
                  stage, line.ready_ns, stage_end_ns);
-        EI_TRUE(line.ready_ns >= 0 && line.start_ns >= line.ready_ns && line.cpu_ns >= 0);
+        EI_TRUE(line.ready_ns >= 0 && line.start_ns >= line.ready_ns);
+        EI_IN(line.cpu_ns, 0, line.end_ns - line.ready_ns);
         if (strcmp(line.kind, "nn") == 0) {
             EI_TRUE(first_block_ns >= line.start_ns && block_end_ns >= 0 && line.end_ns >= block_end_ns);
         }
         stage_end_ns = line.end_ns;
         stage++;
-        jobs += stage == 3;
+        jobs += stage == stage_count;
     }
     return jobs;
 }
@@ -183,7 +202,8 @@ static int64_t count(const char *text, const char *what)
     return found;
 }
 
-static void expect_live(const char *overlap)
+/* post: the text of a third stage. */
+static void expect_live(const char *overlap, const char *post)
 {
     char text[4096];
     struct ei_workload *wl;
@@ -196,9 +216,8 @@ static void expect_live(const char *overlap)
              "    { conv: 1ms, branch: 500us, score: 0.9 } ] } } }\nplanner: { search: all, replan: inline }\n"
              "tasks:\n  - { name: camera, arrival: { model: periodic, period: 10ms }, deadline: none, priority: 50,\n"
              "      overlap: %s, stages: [ { name: pre, kind: cpu, work: { spin: 500us } },\n"
-             "        { name: net, kind: nn, model: m, lane: acc },\n"
-             "        { name: post, kind: cpu, work: { spin: 100us } } ] }\n",
-             overlap);
+             "        { name: net, kind: nn, model: m, lane: acc }%s ] }\n",
+             overlap, post);
     EI_EQ(live_play(text, (struct ei_live_options){0}, &wl, &result, &err), 0);
     EI_REQUIRE(result.collector != NULL);
     const struct ei_metrics_progress progress = ei_collector_progress(result.collector, 0);
@@ -210,18 +229,24 @@ static void expect_live(const char *overlap)
     EI_REQUIRE(body != NULL);
     EI_EQ(count(body, ",conv,1,net,"), 2 * progress.completed);
     EI_EQ(count(body, ",branch,1,net,1,acc,"), progress.completed);
-    EI_EQ(expect_order(body + strlen(COLUMNS)), progress.completed);
+    EI_EQ(expect_order(body + strlen(COLUMNS), post[0] != '\0' ? 3 : 2), progress.completed);
     free(csv);
 }
 
 EI_TEST(live_stages_follow_each_other)
 {
-    expect_live("1");
+    expect_live("1", ", { name: post, kind: cpu, work: { spin: 100us } }");
 }
 
 EI_TEST(live_stages_of_jobs_in_flight_together_stay_apart)
 {
-    expect_live("2");
+    expect_live("2", ", { name: post, kind: cpu, work: { spin: 100us } }");
+}
+
+/* Nobody waits for its lane, so the network's record comes with the end of the job. */
+EI_TEST(live_network_that_is_the_last_stage_has_its_record)
+{
+    expect_live("1", "");
 }
 
 EI_MAIN()

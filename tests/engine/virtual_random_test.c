@@ -209,6 +209,9 @@ static void draw_devices(struct ei_random *rng, struct ref_system *system)
             t->is_kernel_lane = false;
             t->lane_count = 1;
             t->lanes[0] = REF_LANES_MAX + (ei_random_below(rng, 4) == 0 ? 1 : 0);
+            if (ei_random_below(rng, 2) == 0) { /* parts of up to 2 ms are cut */
+                t->max_blocking_ns = 20000 + (int64_t)ei_random_below(rng, 1500000);
+            }
         }
     }
 }
@@ -412,7 +415,7 @@ EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
     const uint64_t seed = seeded != NULL ? strtoull(seeded, NULL, 10) : 77;
     int64_t jobs = 0, preemptions = 0, unrun = 0, blocked_ns = 0, queued_ns = 0;
     int64_t chained = 0, pipelined = 0, upstream = 0, overruns = 0, ended_by_overrun = 0, demotions = 0;
-    int64_t external = 0, held_back = 0, of_deadline = 0, throttled = 0, on_devices = 0, overlapped = 0;
+    int64_t external = 0, held_back = 0, of_deadline = 0, throttled = 0, on_devices = 0, overlapped = 0, cuts = 0;
     for (int64_t set = 0; set < sets; set++) {
         struct ref_system system;
         struct ei_random rng;
@@ -450,6 +453,7 @@ EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
             on_devices += system.tasks[expected[i].task_idx].is_on_device && expected[i].exits_mask != 0;
             overlapped += system.tasks[expected[i].task_idx].is_on_device && expected[i].part_ns[REF_INTERFERED] > 0 &&
                           expected[i].part_ns[REF_QUEUED] > 0;
+            cuts += expected[i].cuts;
             external += system.tasks[expected[i].task_idx].is_external;
             held_back += system.tasks[expected[i].task_idx].is_external && expected[i].job_idx > 0 &&
                          seen.jobs[i].release_ns > system.tasks[expected[i].task_idx].asked_ns[expected[i].job_idx];
@@ -472,6 +476,7 @@ EI_TEST(random_task_sets_agree_with_the_reference_job_for_job)
              (long long)of_deadline, (long long)throttled);
     EI_TRUEF(on_devices > sets * 10 && overlapped > sets, "%lld jobs on devices, %lld in want of both CPU and device",
              (long long)on_devices, (long long)overlapped);
+    EI_TRUEF(cuts > sets, "only %lld times a job left its lane in the midst of a part", (long long)cuts);
     EI_TRUEF(chained > sets && upstream > sets && overruns > sets && ended_by_overrun > sets && demotions > sets / 40,
              "of chains %lld, for want of a predecessor %lld, overruns %lld, ended by them %lld, demotions %lld",
              (long long)chained, (long long)upstream, (long long)overruns, (long long)ended_by_overrun,

@@ -20,6 +20,8 @@ static void configure(void)
         char name[24] = "";
         long long value = 0;
         if (sscanf(at, "%23[a-z_]=%lld", name, &value) == 2) {
+            c.sms = strcmp(name, "sms") == 0 ? (int32_t)value : c.sms;
+            c.green = strcmp(name, "green") == 0 ? (int32_t)value : c.green;
             c.devices = strcmp(name, "devices") == 0 ? (int32_t)value : c.devices;
             c.count_error = strcmp(name, "count_error") == 0 ? (int32_t)value : c.count_error;
             c.is_real_time = strcmp(name, "is_real_time") == 0 ? (int32_t)value : c.is_real_time;
@@ -248,6 +250,7 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned int flags)
     const cudaError_t e = enter(current_idx);
     if (e == cudaSuccess) {
         *event = calloc(1, sizeof **event);
+        (*event)->device_idx = current_idx;
         fake.objects++;
     }
     return leave(e);
@@ -276,10 +279,12 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
     return leave(e);
 }
 
+/* What comes of an event is its device's affair, whichever is the thread's: also when the thread could not choose it
+ * because it was lost already. */
 cudaError_t cudaEventQuery(cudaEvent_t event)
 {
-    cudaError_t e = enter(current_idx);
-    struct fake_device *d = &fake.device[current_idx];
+    cudaError_t e = enter(event->device_idx);
+    struct fake_device *d = &fake.device[event->device_idx];
     if (e == cudaSuccess && fake.config.is_stepped) {
         fake_device_step_locked(d, event);
         e = d->dead;
@@ -291,8 +296,8 @@ cudaError_t cudaEventQuery(cudaEvent_t event)
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
-    cudaError_t e = enter(current_idx);
-    struct fake_device *d = &fake.device[current_idx];
+    cudaError_t e = enter(event->device_idx);
+    struct fake_device *d = &fake.device[event->device_idx];
     if (e == cudaSuccess && fake.config.is_stepped) {
         fake_device_step_locked(d, event);
     }
@@ -485,6 +490,11 @@ static int64_t control_log_count(void)
     return read_locked(&fake.log_count);
 }
 
+static uint64_t control_stream_groups(const void *stream)
+{
+    return ((const struct CUstream_st *)stream)->groups;
+}
+
 static int64_t control_objects(void)
 {
     return read_locked(&fake.objects);
@@ -557,6 +567,7 @@ static const struct fake_cuda_control control = {
     .memory_create = control_memory_create,
     .memory_destroy = free,
     .stream_id = control_stream_id,
+    .stream_groups = control_stream_groups,
     .objects = control_objects,
 };
 

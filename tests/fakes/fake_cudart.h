@@ -22,11 +22,17 @@
 #define FAKE_CUDA_ENTRY "fake_cuda_control_get"
 #define FAKE_CUDA_DEVICES_MAX 16
 #define FAKE_CUDA_LOG_MAX 65536
+#define FAKE_GREEN_CONTEXTS_MAX 64
+
+/* Who has no green contexts. */
+enum fake_green { FAKE_GREEN_ALL_WELL, FAKE_GREEN_NO_DRIVER, FAKE_GREEN_NO_DEVICE };
 
 struct fake_cuda_config {
     int32_t devices;      /* 1 .. FAKE_CUDA_DEVICES_MAX */
     int32_t count_error;  /* what cudaGetDeviceCount returns, e.g. 35 for a driver that is too old; 0 = all is well */
     int32_t is_stepped;   /* see above */
+    int32_t sms;          /* of each device; 0 = 132 */
+    int32_t green;        /* enum fake_green */
     int32_t is_real_time; /* a kernel takes its duration in real time, too; with threads */
     /* Faults, counted from 1 since reset; 0 = none. */
     int64_t fail_call;    /* this call returns fail_error */
@@ -68,6 +74,7 @@ struct fake_cuda_control {
     void *(*memory_create)(size_t bytes); /* of a device; zeroed */
     void (*memory_destroy)(void *memory);
     int32_t (*stream_id)(const void *stream);
+    uint64_t (*stream_groups)(const void *stream); /* of SMs, 8 each; 0 = all */
     /* Objects that were created and not destroyed: streams, events, graphs, executable graphs. */
     int64_t (*objects)(void);
 };

@@ -37,6 +37,7 @@ struct CUgraphExec_st {
 struct CUevent_st {
     int64_t recorded, completed; /* how often */
     int64_t at_ns;
+    int32_t device_idx;
     bool is_destroyed;
 };
 
@@ -52,6 +53,7 @@ struct CUstream_st {
     struct fake_op *head, *tail;
     struct CUgraph_st *capture; /* in progress */
     int32_t device_idx, id, priority;
+    uint64_t groups;   /* of SMs that it may use; 0 = all */
     bool is_destroyed; /* freed once it is empty */
 };
 

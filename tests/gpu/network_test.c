@@ -266,6 +266,76 @@ EI_TEST(preempted_job_keeps_its_answer)
     ei_network_destroy(high);
 }
 
+/* Cut between all layers, with another network's job between every two pieces. */
+static void check_pieces(const char *zoo)
+{
+    float input[PIXELS], other_input[PIXELS], expected[LOGITS], other_expected[LOGITS], got[LOGITS], other[LOGITS];
+    const char *path = write_weights(zoo);
+    struct ei_network_cuda_settings settings = base;
+    settings.split_above_ns = 1;
+    struct ei_network *whole = open_network(zoo, path, EI_NETWORK_CUDA, EI_NETWORK_FLOAT32, &base);
+    struct ei_network *net = open_network(zoo, path, EI_NETWORK_CUDA, EI_NETWORK_FLOAT32, &settings);
+    EI_REQUIRE(whole != NULL && net != NULL);
+    draw_input(1, input);
+    draw_input(2, other_input);
+    EI_EQ(run_all(whole, input, expected), 0);
+    EI_EQ(run_all(whole, other_input, other_expected), 0);
+    const int32_t exits = ei_network_info(net)->exits;
+    int32_t pieces = 0;
+    EI_EQ(ei_network_begin(net, input, 0, -1), 0);
+    for (int32_t part = 0; part < 2 * exits; part++) {
+        const bool is_branch = part % 2 != 0;
+        for (int32_t i = 0; i < ei_network_piece_count(net, part / 2, is_branch); i++, pieces++) {
+            EI_TRUEF(ei_network_run_piece(net, part / 2, is_branch, i, got + part / 2 * CLASSES) == 0, "%s",
+                     ei_network_fault_text(net));
+            EI_EQ(run_all(whole, other_input, other), 0);
+        }
+    }
+    ei_network_end(net);
+    check_exits(zoo, exits, expected, got, 1e-5);
+    check_exits("the other network", exits, other_expected, other, 1e-5);
+    EI_TRUEF(pieces > 3 * exits, "%d pieces of %d exits", pieces, exits);
+    struct ei_network_layer layer;
+    EI_TRUE(ei_network_uncut(net, &layer) > 0 && layer.name[0] != '\0');
+    ei_network_destroy(net);
+    ei_network_destroy(whole);
+}
+
+EI_TEST(pieces_answer_as_whole_parts_do)
+{
+    require_gpu();
+    check_pieces("vgg-16");
+    check_pieces("resnet-50");
+    check_pieces("msdnet-21");
+}
+
+/* Two lanes that each have some of the multiprocessors answer as on all of them. */
+EI_TEST(multiprocessors_of_a_lane_change_no_answer)
+{
+    float input[PIXELS], expected[LOGITS], got[LOGITS];
+    require_gpu();
+    const char *path = write_weights("vgg-16");
+    struct ei_network *all = open_network("vgg-16", path, EI_NETWORK_CUDA, EI_NETWORK_FLOAT32, &base);
+    EI_REQUIRE(all != NULL);
+    draw_input(1, input);
+    EI_EQ(run_all(all, input, expected), 0);
+    ei_network_destroy(all);
+    for (int32_t lane = 0; lane < 2; lane++) {
+        struct ei_network *net = NULL;
+        struct einet_error err = {0};
+        struct ei_network_zoo_config config = {
+            .zoo = "vgg-16", .weights_path = path, .threads = 1, .backend = EI_NETWORK_CUDA, .cuda = base};
+        config.cuda.sms = 16;
+        config.cuda.lane_idx = lane;
+        if (ei_network_open_zoo(&config, &net, &err) != 0) {
+            ei_test_skip("%s", err.text);
+        }
+        EI_EQ(run_all(net, input, got), 0);
+        check_exits("vgg-16 on 16 SMs", ei_network_info(net)->exits, expected, got, 1e-4);
+        ei_network_destroy(net);
+    }
+}
+
 struct task {
     struct ei_network *net;
     float input[PIXELS], expected[LOGITS];

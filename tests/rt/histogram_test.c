@@ -176,3 +176,26 @@ EI_TEST(histogram_mean_is_exact)
     ei_histogram_record(&one, 3000002);
     EI_NEAR(ei_histogram_mean_ns(&one), 2000001.5, 1e-9);
 }
+
+EI_TEST(histogram_quantiles_in_one_walk_equal_those_one_by_one)
+{
+    static struct ei_histogram h;
+    static const double q[] = {0.0, 0.0, 0.25, 0.5, 0.5, 0.9, 0.99, 0.999, 1.0};
+    enum { COUNT = sizeof q / sizeof q[0] };
+    int64_t together_ns[COUNT];
+    struct ei_random random;
+    ei_random_init(&random, 77, 0);
+    ei_histogram_init(&h);
+    ei_histogram_quantiles_ns(&h, q, COUNT, together_ns);
+    EI_EQ(together_ns[3], 0);
+    for (int n = 0; n < 2000; n++) {
+        ei_histogram_record(&h, (int64_t)(ei_random_u64(&random) >> (22 + n % 40)));
+        if (n % 97 != 0) {
+            continue;
+        }
+        ei_histogram_quantiles_ns(&h, q, COUNT, together_ns);
+        for (int i = 0; i < COUNT; i++) {
+            EI_EQ(together_ns[i], ei_histogram_quantile_ns(&h, q[i]));
+        }
+    }
+}

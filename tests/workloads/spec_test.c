@@ -62,6 +62,8 @@ EI_TEST(spec_defaults_of_the_smallest_file)
     EI_EQ(wl->outputs.jobs, EI_SPEC_JOBS_CSV);
     EI_EQ(wl->outputs.trace.format, EI_SPEC_TRACE_NONE);
     EI_EQ(wl->outputs.stages, EI_SPEC_STAGES_CSV);
+    EI_STREQ(wl->outputs.metrics, "");
+    EI_EQ(wl->outputs.hist, EI_SPEC_HIST_HLOG);
     ei_workload_destroy(wl);
 }
 
@@ -108,20 +110,40 @@ EI_TEST(spec_gpu_lanes_and_their_fallbacks)
     ei_workload_destroy(wl);
 }
 
-EI_TEST(spec_warns_of_two_lanes_on_one_gpu)
+/* Two lanes on device 1, with these multiprocessors each, and one on device 0. */
+static struct ei_workload *parse_gpus(const char *sms, struct ei_diagnostics *diag)
 {
-    static const char *const text =
-        HEAD "lanes: { a: { kind: cuda, device: 1 }, b: { kind: cuda }, c: { kind: cuda, device: 1 } }\n"
+    char text[2048];
+    struct ei_workload *wl = NULL;
+    snprintf(text, sizeof text,
+             HEAD
+             "lanes: { a: { kind: cuda, device: 1%s }, b: { kind: cuda }, c: { kind: cuda, device: 1%s } }\n"
              "models: { net: { emulate: { blocks: [ { conv: 1ms, score: 0.8 } ] } } }\ntasks:\n"
              "  - { name: x, arrival: { model: periodic, period: 10ms }, stages: [ { name: n, kind: nn, model: net, "
              "lane: a } ] }\n"
              "  - { name: y, arrival: { model: periodic, period: 10ms }, stages: [ { name: n, kind: nn, model: net, "
              "lane: b } ] }\n"
              "  - { name: z, arrival: { model: periodic, period: 10ms }, stages: [ { name: n, kind: nn, model: net, "
-             "lane: c } ] }\n";
-    struct ei_workload *wl = NULL;
+             "lane: c } ] }\n",
+             sms, sms);
+    EI_EQ(ei_workload_parse(text, strlen(text), "text", &wl, diag), 0);
+    return wl;
+}
+
+EI_TEST(spec_lanes_with_multiprocessors_of_their_own_may_share_a_gpu)
+{
     struct ei_diagnostics diag;
-    EI_EQ(ei_workload_parse(text, strlen(text), "text", &wl, &diag), 0);
+    struct ei_workload *wl = parse_gpus(", sms: 16", &diag);
+    EI_EQ(diag.count, 0);
+    EI_TRUE(wl != NULL && wl->lanes[0].sms == 16 && wl->lanes[1].sms == 0);
+    ei_diagnostics_fini(&diag);
+    ei_workload_destroy(wl);
+}
+
+EI_TEST(spec_warns_of_two_lanes_on_one_gpu)
+{
+    struct ei_diagnostics diag;
+    struct ei_workload *wl = parse_gpus("", &diag);
     EI_EQ(diag.count, 1);
     EI_STREQ(diag.items[0].text, "lanes 'a' and 'c' are the same GPU, device 1");
     EI_EQ(diag.items[0].place.line, 3);
@@ -151,6 +173,7 @@ EI_TEST(spec_holds_every_value_of_the_fullest_file)
     EI_EQ(gpu->wait.word, EI_SPEC_WAIT_POLL);
     EI_NEAR(gpu->wait.number, 125000, 0);
     EI_EQ(gpu->depth, 2);
+    EI_EQ(gpu->sms, 24);
     EI_EQ(gpu->hang_ns, 250 * EI_NS_PER_MS);
     EI_STREQ(gpu->fallback, "single");
     EI_EQ(gpu->fallback_idx, 2);
@@ -221,6 +244,8 @@ EI_TEST(spec_holds_every_value_of_the_fullest_file)
     EI_EQ(wl->outputs.trace.last_ns, 30 * EI_NS_PER_S);
     EI_EQ(wl->outputs.trace.save_on, EI_SPEC_SAVE_MISS);
     EI_EQ(wl->outputs.stages, EI_SPEC_STAGES_NONE);
+    EI_STREQ(wl->outputs.metrics, "127.0.0.1:9464");
+    EI_EQ(wl->outputs.hist, EI_SPEC_HIST_NONE);
     ei_workload_destroy(wl);
 }
 

@@ -19,8 +19,16 @@ enum { SPARSE = 13 };
 #else
 enum { SPARSE = 1 };
 #endif
+#ifdef EINET_SANITIZED
+enum { SPARSE_PIECES = 7 };
+#else
+enum { SPARSE_PIECES = SPARSE };
+#endif
 
 static const int64_t durations[2 * EXITS] = {90 * US, 10 * US, 90 * US, 10 * US};
+/* Cut above SPLIT_NS, the conv parts run in two pieces and the second branch in three; a launch costs less. */
+static const int64_t long_durations[2 * EXITS] = {60 * S, 6 * S, 60 * S, 120 * S};
+#define SPLIT_NS (40 * S)
 
 /* What a life of a network came to. */
 struct outcome {
@@ -36,6 +44,16 @@ static void note(struct outcome *o, struct ei_network *net, int rc)
     o->wrong += rc != 0 && ei_network_fault_text(net)[0] == '\0';
 }
 
+/* A part, piece by piece. */
+static int run_part(struct ei_network *net, int32_t block_idx, bool is_branch, float *out_logits)
+{
+    int rc = 0;
+    for (int32_t i = 0; rc == 0 && i < ei_network_piece_count(net, block_idx, is_branch); i++) {
+        rc = ei_network_run_piece(net, block_idx, is_branch, i, out_logits);
+    }
+    return rc;
+}
+
 static void run_job(struct outcome *o, struct ei_network *net, uint64_t seed)
 {
     float input[LANE_INPUT], logits[LANE_CLASSES];
@@ -45,10 +63,10 @@ static void run_job(struct outcome *o, struct ei_network *net, uint64_t seed)
     o->wrong += was_lost && rc == 0;
     note(o, net, rc);
     for (int32_t b = 0; rc == 0 && b < EXITS; b++) {
-        rc = ei_network_run_conv(net, b);
+        rc = run_part(net, b, false, NULL);
         note(o, net, rc);
         if (rc == 0) {
-            rc = ei_network_run_branch(net, b, logits);
+            rc = run_part(net, b, true, logits);
             note(o, net, rc);
             o->answers += rc == 0;
             o->wrong += rc == 0 && !lane_is_right(input, b, logits);
@@ -64,7 +82,9 @@ static struct outcome live(const struct ei_network_cuda_settings *settings)
     struct ei_network *net = NULL;
     struct einet_error err = {0};
     float input[LANE_INPUT], all[EXITS * LANE_CLASSES];
-    const int rc = lane_open(EXITS, durations, settings, NULL, &net, NULL, &err);
+    const bool is_cut = settings->split_above_ns > 0;
+    const int rc =
+        lane_open_layers(EXITS, is_cut ? 3 : 1, is_cut ? long_durations : durations, settings, NULL, &net, NULL, &err);
     if (rc != 0) {
         o.failed_calls = 1;
         o.wrong = err.text[0] == '\0' || rc != EINET_E_BACKEND;
@@ -189,6 +209,28 @@ EI_TEST(launch_that_fails_is_reported)
     }
 }
 
+/* The same between the pieces of parts that are cut, and while they are cut. */
+EI_TEST(error_of_one_call_between_pieces_costs_at_most_its_job)
+{
+    for (int32_t depth = 1; depth <= 2; depth++) {
+        struct ei_network_cuda_settings settings = base;
+        int64_t calls, graphs;
+        settings.depth = depth;
+        settings.split_above_ns = SPLIT_NS;
+        count(settings, (struct fake_cuda_config){.is_stepped = 1}, &calls, &graphs);
+        for (int64_t idx = 1; idx <= calls; idx += SPARSE_PIECES) {
+            lane_fake()->reset(&(struct fake_cuda_config){.is_stepped = 1, .fail_call = idx, .fail_error = 2});
+            const struct outcome o = live(&settings);
+            EI_TRUEF(o.wrong == 0 && !o.is_lost && o.failed_calls <= 1 && (!o.opened || o.answers >= EXITS * JOBS),
+                     "call %d of %d: %d wrong, %d failed, %d answers, lost %d", (int)idx, (int)calls, o.wrong,
+                     o.failed_calls, o.answers, o.is_lost);
+            if (ei_test_failures() > 0) {
+                return;
+            }
+        }
+    }
+}
+
 /* ---- errors for good ---- */
 
 static bool sticky_call(int64_t idx, int32_t device_idx, const struct ei_network_cuda_settings *settings)
@@ -272,6 +314,22 @@ EI_TEST(hang_loses_the_device_and_no_answer)
         settings.hang_ns = 10 * MS;
         in_children(hang, &settings, 1, graphs, graphs - 1);         /* the first of all, and the last */
         in_children(hang, &settings, graphs - 4 * EXITS, graphs, 1); /* in jobs */
+    }
+}
+
+/* Not with polling: it would sleep until the end that it predicts from times that do not pass here. */
+EI_TEST(hang_between_pieces_loses_the_device_and_no_answer)
+{
+    for (int32_t i = 0; i < 4; i++) {
+        struct ei_network_cuda_settings settings = base;
+        int64_t calls, graphs;
+        settings.depth = 1 + i % 2;
+        settings.wait = i < 2 ? EI_CUDA_WAIT_BLOCK : EI_CUDA_WAIT_SPIN;
+        settings.split_above_ns = SPLIT_NS;
+        count(settings, (struct fake_cuda_config){0}, &calls, &graphs);
+        settings.hang_ns = 10 * MS;
+        in_children(hang, &settings, graphs - 8, graphs, 1); /* the pieces of the last job */
+        in_children(context_fault, &settings, graphs - 20, graphs, 3);
     }
 }
 

@@ -4,6 +4,7 @@
 #include "tests/harness/harness.h"
 
 #include <dlfcn.h>
+#include <math.h>
 #include <stdlib.h>
 
 const struct ei_cuda_api *lane_api(void)
@@ -75,39 +76,75 @@ void lane_input(uint64_t seed, float *out_input)
     }
 }
 
-static void run_conv(void *context)
+/* A layer passes on what it was given, if it was the layer before it that ran last; the last one computes. */
+static void run_layer(void *context)
 {
     const struct lane_kernel *k = context;
     struct lane_recorder *r = k->recorder;
-    r->state[k->block_idx] = conv(k->block_idx == 0 ? input_sum(r->input) : r->state[k->block_idx - 1], k->block_idx);
-}
-
-static void run_branch(void *context)
-{
-    const struct lane_kernel *k = context;
+    struct lane_between *between = k->is_branch != 0 ? &r->branch_between : &r->conv_between;
+    const int32_t b = k->block_idx;
+    if (k->layer_idx == 0) {
+        between->value = k->is_branch != 0 ? r->state[b] : b == 0 ? input_sum(r->input) : r->state[b - 1];
+    } else if (between->block_idx != b || between->layer_idx != k->layer_idx - 1) {
+        between->value = NAN;
+    }
+    between->block_idx = b;
+    between->layer_idx = k->layer_idx;
+    if (k->layer_idx + 1 < k->layers) {
+        return;
+    }
+    if (k->is_branch == 0) {
+        r->state[b] = conv(between->value, b);
+        return;
+    }
     for (int32_t c = 0; c < LANE_CLASSES; c++) {
-        k->recorder->logits[k->block_idx * LANE_CLASSES + c] = k->recorder->state[k->block_idx] * (float)(c + 1);
+        r->logits[b * LANE_CLASSES + c] = between->value * (float)(c + 1);
     }
 }
 
-static int recorder_capture(void *context, int32_t block_idx, int32_t is_branch, void *stream, void **out_graph)
+int64_t lane_layer_ns(int64_t part_ns, int32_t layers, int32_t layer_idx)
+{
+    const int64_t shares = (int64_t)layers * (layers + 1) / 2;
+    return part_ns * (layer_idx + 1) / shares;
+}
+
+static int recorder_capture(void *context, int32_t block_idx, int32_t is_branch, int32_t layer_idx, void *stream,
+                            void **out_graph)
 {
     const struct fake_cuda_control *fake = lane_fake();
     struct lane_recorder *r = context;
+    const int64_t part_ns = is_branch != 0 ? r->branch_ns[block_idx] : r->conv_ns[block_idx];
     if (is_branch == 0 && block_idx == r->fail_block_idx) {
         return EINET_E_BACKEND;
     }
-    r->kernel[block_idx] = (struct lane_kernel){r, block_idx};
     r->stream_id = fake->stream_id(stream);
+    r->groups = fake->stream_groups(stream);
     int rc = fake->capture_begin(stream);
-    if (rc == 0) {
-        rc = fake->kernel(stream, is_branch != 0 ? r->branch_ns[block_idx] : r->conv_ns[block_idx],
-                          is_branch != 0 ? run_branch : run_conv, &r->kernel[block_idx]);
+    for (int32_t i = 0; rc == 0 && i < r->layers; i++) {
+        struct lane_kernel *k = &r->kernel[block_idx][is_branch][i];
+        *k = (struct lane_kernel){r, block_idx, i, r->layers, is_branch};
+        if (layer_idx == EI_CUDA_WHOLE || layer_idx == i) {
+            rc = fake->kernel(stream, lane_layer_ns(part_ns, r->layers, i), run_layer, k);
+        }
     }
     if (rc == 0) {
         rc = fake->capture_end(stream, out_graph);
     }
     return rc == 0 ? 0 : EINET_E_BACKEND;
+}
+
+static int32_t recorder_layers(void *context, int32_t block_idx, int32_t is_branch)
+{
+    (void)block_idx;
+    (void)is_branch;
+    return ((struct lane_recorder *)context)->layers;
+}
+
+static void recorder_layer_name(void *context, int32_t block_idx, int32_t is_branch, int32_t layer_idx,
+                                char out[EI_CUDA_LAYER_NAME_MAX])
+{
+    (void)context;
+    snprintf(out, EI_CUDA_LAYER_NAME_MAX, "%s layer %d.%d", is_branch != 0 ? "branch" : "conv", block_idx, layer_idx);
 }
 
 static void *recorder_input(void *context)
@@ -143,6 +180,13 @@ static struct lane_recorder *kept; /* of lost devices; one thread at a time open
 int lane_open(int32_t exits, const int64_t *durations_ns, const struct ei_network_cuda_settings *settings,
               int32_t *destroyed, struct ei_network **out, struct lane_recorder **out_recorder, struct einet_error *err)
 {
+    return lane_open_layers(exits, 1, durations_ns, settings, destroyed, out, out_recorder, err);
+}
+
+int lane_open_layers(int32_t exits, int32_t layers, const int64_t *durations_ns,
+                     const struct ei_network_cuda_settings *settings, int32_t *destroyed, struct ei_network **out,
+                     struct lane_recorder **out_recorder, struct einet_error *err)
+{
     const struct fake_cuda_control *fake = lane_fake();
     const struct ei_network_info info = {.name = "test",
                                          .exits = exits < 0 ? -exits : exits,
@@ -155,6 +199,7 @@ int lane_open(int32_t exits, const int64_t *durations_ns, const struct ei_networ
         .exits = info.exits,
         .fail_block_idx = exits < 0 ? info.exits - 1 : -1,
         .destroyed = destroyed,
+        .layers = layers,
         .input = fake->memory_create(LANE_INPUT * sizeof(float)),
         .state = fake->memory_create((size_t)info.exits * sizeof(float)),
         .logits = fake->memory_create((size_t)info.exits * LANE_CLASSES * sizeof(float)),
@@ -164,7 +209,15 @@ int lane_open(int32_t exits, const int64_t *durations_ns, const struct ei_networ
         r->branch_ns[b] = durations_ns[2 * b + 1];
     }
     const struct ei_cuda_recorder recorder = {
-        r, recorder_capture, recorder_input, recorder_logits, recorder_fault_text, recorder_destroy};
+        .context = r,
+        .capture = recorder_capture,
+        .input = recorder_input,
+        .logits = recorder_logits,
+        .fault_text = recorder_fault_text,
+        .destroy = recorder_destroy,
+        .layers = recorder_layers,
+        .layer_name = recorder_layer_name,
+    };
     const int rc = ei_network_cuda_create(lane_api(), recorder, &info, settings, out, err);
     if (rc == 0 && out_recorder != NULL) {
         *out_recorder = r;

@@ -12,10 +12,18 @@
 
 struct lane_recorder;
 
-/* One kernel of a part. */
+#define LANE_LAYERS_MAX 6 /* of a part */
+
+/* One kernel of a part: one of its layers. */
 struct lane_kernel {
     struct lane_recorder *recorder;
-    int32_t block_idx;
+    int32_t block_idx, layer_idx, layers, is_branch;
+};
+
+/* What layers of a part leave for the next one; all conv parts share one, and all branches, as they share memory. */
+struct lane_between {
+    int32_t block_idx, layer_idx; /* that has run */
+    float value;
 };
 
 struct lane_recorder {
@@ -24,8 +32,11 @@ struct lane_recorder {
     int32_t fail_block_idx; /* whose conv part cannot be recorded; -1 = none */
     int32_t *destroyed;     /* counts */
     int32_t stream_id;      /* of the network, known after it was recorded */
+    uint64_t groups;        /* of SMs, likewise: those of its stream */
     float *input, *state, *logits;
-    struct lane_kernel kernel[LANE_BLOCKS_MAX];
+    int32_t layers; /* of every part; its time is that of each, in the order 1 : 2 : ... : layers */
+    struct lane_between conv_between, branch_between;
+    struct lane_kernel kernel[LANE_BLOCKS_MAX][2][LANE_LAYERS_MAX];
     struct lane_recorder *next_kept;
 };
 
@@ -38,6 +49,14 @@ const struct fake_cuda_control *lane_fake(void);
 int lane_open(int32_t exits, const int64_t *durations_ns, const struct ei_network_cuda_settings *settings,
               int32_t *destroyed, struct ei_network **out, struct lane_recorder **out_recorder,
               struct einet_error *err);
+
+/* The same; every part has so many layers. */
+int lane_open_layers(int32_t exits, int32_t layers, const int64_t *durations_ns,
+                     const struct ei_network_cuda_settings *settings, int32_t *destroyed, struct ei_network **out,
+                     struct lane_recorder **out_recorder, struct einet_error *err);
+
+/* What layer layer_idx takes of a part. */
+int64_t lane_layer_ns(int64_t part_ns, int32_t layers, int32_t layer_idx);
 
 /* What exit block_idx has to answer for this input. */
 void lane_reference(const float *input, int32_t block_idx, float *out_logits);

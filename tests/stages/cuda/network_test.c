@@ -146,15 +146,17 @@ EI_TEST(settings_out_of_range_are_named)
         struct ei_network_cuda_settings settings;
         const char *words;
     } wrong[] = {
-        {{0, 50, 0, EI_CUDA_WAIT_BLOCK, 0, S, 1}, "depth"},
-        {{0, 50, 3, EI_CUDA_WAIT_BLOCK, 0, S, 1}, "depth"},
-        {{0, 100, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1}, "priority"},
-        {{0, -1, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1}, "priority"},
-        {{0, 50, 1, EI_CUDA_WAIT_BLOCK, 0, 0, 1}, "hang_ns"},
-        {{0, 50, 1, EI_CUDA_WAIT_BLOCK, -1, S, 1}, "poll_ns"},
-        {{0, 50, 1, (enum ei_cuda_wait)7, 0, S, 1}, "wait"},
-        {{2, 50, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1}, "no CUDA device 2"},
-        {{-1, 50, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1}, "no CUDA device -1"},
+        {{0, 50, 0, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0}, "depth"},
+        {{0, 50, 3, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0}, "depth"},
+        {{0, 100, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0}, "priority"},
+        {{0, -1, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0}, "priority"},
+        {{0, 50, 1, EI_CUDA_WAIT_BLOCK, 0, 0, 1, 0, 0, 0}, "hang_ns"},
+        {{0, 50, 1, EI_CUDA_WAIT_BLOCK, -1, S, 1, 0, 0, 0}, "poll_ns"},
+        {{0, 50, 1, (enum ei_cuda_wait)7, 0, S, 1, 0, 0, 0}, "wait"},
+        {{2, 50, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0}, "no CUDA device 2"},
+        {{0, 50, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, -1}, "split_above_ns"},
+        {{0, 50, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, -1, 0, 0}, "sms"},
+        {{-1, 50, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0}, "no CUDA device -1"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct ei_network *net = NULL;

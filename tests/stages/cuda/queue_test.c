@@ -18,9 +18,9 @@ enum { SCHEDULES = 10000 }; /* there is one thread here: nothing for ThreadSanit
 enum { SCHEDULES = 100000 };
 #endif
 #ifdef EINET_SANITIZED
-enum { DEEP_SCHEDULES = SCHEDULES / 4 };
+enum { DEEP_SCHEDULES = SCHEDULES / 4, CUT_SCHEDULES = SCHEDULES / 10 };
 #else
-enum { DEEP_SCHEDULES = SCHEDULES };
+enum { DEEP_SCHEDULES = SCHEDULES, CUT_SCHEDULES = SCHEDULES };
 #endif
 
 struct player {
@@ -28,8 +28,9 @@ struct player {
     struct lane_recorder *recorder;
     float input[LANE_INPUT];
     int32_t depth, next_block;
-    bool is_in_job, is_inside; /* inside a call */
-    bool has_branch;           /* of the last conv part: not asked for yet */
+    int32_t conv_piece, branch_piece; /* that are next */
+    bool is_in_job, is_inside;        /* inside a call */
+    bool has_branch;                  /* of the last conv part: not asked for yet */
 };
 
 static const struct fake_cuda_control *fake;
@@ -44,6 +45,7 @@ struct game {
     int64_t came_at;
     int64_t answers;
     int32_t wrong;
+    int64_t longest_ns; /* that a graph may take; 0 = any time */
 };
 
 /* One call of this player's job, at random. */
@@ -56,16 +58,21 @@ static void turn(struct game *g, struct player *p)
         lane_input(ei_random_u64(&g->rng), p->input);
         g->wrong += ei_network_begin(p->net, p->input, -1, -1) != 0;
         p->is_in_job = true;
-        p->next_block = 0;
+        p->next_block = p->conv_piece = 0;
         p->has_branch = false;
     } else if (p->has_branch && ei_random_below(&g->rng, 2) == 0) {
-        g->wrong += ei_network_run_branch(p->net, p->next_block - 1, logits) != 0;
-        g->wrong += !lane_is_right(p->input, p->next_block - 1, logits);
-        g->answers++;
-        p->has_branch = false;
+        const int32_t b = p->next_block - 1;
+        g->wrong += ei_network_run_piece(p->net, b, true, p->branch_piece++, logits) != 0;
+        p->has_branch = p->branch_piece < ei_network_piece_count(p->net, b, true);
+        g->wrong += !p->has_branch && !lane_is_right(p->input, b, logits);
+        g->answers += !p->has_branch;
     } else if (p->next_block < EXITS && ei_random_below(&g->rng, 8) != 0) {
-        g->wrong += ei_network_run_conv(p->net, p->next_block++) != 0;
-        p->has_branch = true;
+        g->wrong += ei_network_run_piece(p->net, p->next_block, false, p->conv_piece++, NULL) != 0;
+        if (p->conv_piece == ei_network_piece_count(p->net, p->next_block, false)) {
+            p->next_block++;
+            p->conv_piece = p->branch_piece = 0;
+            p->has_branch = true;
+        }
     } else {
         ei_network_end(p->net);
         p->is_in_job = false;
@@ -110,11 +117,13 @@ struct waiting {
 };
 
 /* Never more than `depth` of a network in the queue; less urgent networks go first with at most the graph that runs,
- * equal ones with what they had in the queue. Returns breaches, described once. */
+ * equal ones with what they had in the queue; no graph is longer than pieces may be. Returns breaches, described once.
+ */
 static int32_t check_log(const struct game *g, bool is_equal)
 {
     struct waiting waiting[NETWORKS][2];
     int32_t queued[NETWORKS] = {0}, breaches = 0;
+    int64_t started_ns = -1; /* of the graph that runs; -1 = before the log began */
     static struct fake_cuda_event log[LOG_MAX];
     const int64_t count = fake->log_read(0, log, LOG_MAX);
     memset(waiting, 0, sizeof waiting);
@@ -133,7 +142,10 @@ static int32_t check_log(const struct game *g, bool is_equal)
             if (slot != NULL) {
                 *slot = (struct waiting){.is_waiting = true, .seq = e.graph_seq};
             }
-        } else if (e.what == FAKE_CUDA_START && slot != NULL) {
+            continue;
+        }
+        started_ns = e.what == FAKE_CUDA_START ? e.at_ns : started_ns;
+        if (e.what == FAKE_CUDA_START && slot != NULL) {
             int32_t less_urgent = 0;
             slot->is_waiting = false;
             for (int32_t n = 0; n < NETWORKS; n++) {
@@ -143,6 +155,7 @@ static int32_t check_log(const struct game *g, bool is_equal)
             breaches += !is_equal && less_urgent > 1;
         } else if (e.what == FAKE_CUDA_END) {
             queued[me]--;
+            breaches += g->longest_ns > 0 && started_ns >= 0 && e.at_ns - started_ns > g->longest_ns;
             for (int32_t n = 0; n < NETWORKS; n++) {
                 for (int32_t k = 0; k < 2; k++) {
                     waiting[n][k].passed[me] += n != me && waiting[n][k].is_waiting;
@@ -153,7 +166,13 @@ static int32_t check_log(const struct game *g, bool is_equal)
     return breaches;
 }
 
-static bool open_players(struct game *g, const int32_t *depths, bool is_equal, int64_t merge_below_ns)
+/* How the parts of the networks are launched. Cut: every part is of three layers, the longest half of it. */
+struct launching {
+    int64_t merge_below_ns;
+    bool is_cut;
+};
+
+static bool open_players(struct game *g, const int32_t *depths, bool is_equal, struct launching launching)
 {
     for (int32_t n = 0; n < NETWORKS; n++) {
         int64_t durations[2 * EXITS];
@@ -161,12 +180,16 @@ static bool open_players(struct game *g, const int32_t *depths, bool is_equal, i
                                                           .depth = depths[n],
                                                           .wait = EI_CUDA_WAIT_BLOCK,
                                                           .hang_ns = 60 * S,
-                                                          .merge_below_ns = merge_below_ns};
+                                                          .merge_below_ns = launching.merge_below_ns,
+                                                          .split_above_ns = launching.is_cut ? 25 * S : 0};
+        const int64_t unit_ns = launching.is_cut ? S : US; /* beside a second launches cost nothing */
         for (int32_t i = 0; i < 2 * EXITS; i++) {
-            durations[i] = US * (1 + (int64_t)ei_random_below(&g->rng, 50));
+            durations[i] = unit_ns * (1 + (int64_t)ei_random_below(&g->rng, 50));
         }
+        g->longest_ns = settings.split_above_ns;
         struct einet_error err = {0};
-        const int rc = lane_open(EXITS, durations, &settings, NULL, &g->player[n].net, &g->player[n].recorder, &err);
+        const int rc = lane_open_layers(EXITS, launching.is_cut ? 3 : 1, durations, &settings, NULL, &g->player[n].net,
+                                        &g->player[n].recorder, &err);
         if (!EI_TRUEF(rc == 0, "%s", err.text)) {
             return false;
         }
@@ -194,11 +217,11 @@ static void end_game(struct game *g)
 }
 
 /* Nobody arbitrates but the device. */
-static void play(const int32_t *depths, bool is_equal, int64_t merge_below_ns, int32_t schedules, uint64_t seed)
+static void play(const int32_t *depths, bool is_equal, struct launching launching, int32_t schedules, uint64_t seed)
 {
     struct game g;
     begin_game(&g, seed);
-    if (!open_players(&g, depths, is_equal, merge_below_ns)) {
+    if (!open_players(&g, depths, is_equal, launching)) {
         return;
     }
     int64_t breaches = 0;
@@ -219,32 +242,48 @@ static void play(const int32_t *depths, bool is_equal, int64_t merge_below_ns, i
     end_game(&g);
 }
 
+static const struct launching alone = {1, false}, cut = {1, true};
+
 EI_TEST(queue_of_one_is_waited_for_once)
 {
-    play((const int32_t[]){1, 1, 1}, false, 1, SCHEDULES, 1);
+    play((const int32_t[]){1, 1, 1}, false, alone, SCHEDULES, 1);
 }
 
 EI_TEST(deeper_queues_yield_to_more_urgent_streams)
 {
-    play((const int32_t[]){2, 2, 2}, false, 1, DEEP_SCHEDULES, 2);
-    play((const int32_t[]){2, 1, 2}, false, 30 * US, SCHEDULES / 10, 3);
+    play((const int32_t[]){2, 2, 2}, false, alone, DEEP_SCHEDULES, 2);
+    play((const int32_t[]){2, 1, 2}, false, (struct launching){30 * US, false}, SCHEDULES / 10, 3);
+}
+
+/* Long parts are cut: what a newcomer waits for is a piece, and no piece is longer than the limit. */
+EI_TEST(queue_of_one_is_waited_for_one_piece)
+{
+    play((const int32_t[]){1, 1, 1}, false, cut, CUT_SCHEDULES, 8);
+}
+
+EI_TEST(deeper_queues_of_pieces_yield_to_more_urgent_streams)
+{
+    play((const int32_t[]){2, 1, 2}, false, cut, CUT_SCHEDULES, 9);
+    play((const int32_t[]){2, 2, 1}, true, cut, CUT_SCHEDULES / 10, 10);
 }
 
 EI_TEST(equal_networks_wait_for_a_queue_each)
 {
-    play((const int32_t[]){1, 1, 1}, true, 1, SCHEDULES / 10, 4);
-    play((const int32_t[]){2, 2, 1}, true, 30 * US, SCHEDULES / 10, 5);
+    play((const int32_t[]){1, 1, 1}, true, alone, SCHEDULES / 10, 4);
+    play((const int32_t[]){2, 2, 1}, true, (struct launching){30 * US, false}, SCHEDULES / 10, 5);
 }
 
 /* Graphs of others that ended since the newcomer came until its first graph starts. */
-static int32_t waited_for(const struct game *g, int64_t came_at, int32_t newcomer)
+static int32_t waited_for(const struct game *g, int64_t came_at, int32_t newcomer, int64_t *out_ns)
 {
     int32_t ended = 0;
+    *out_ns = 0;
     static struct fake_cuda_event log[LOG_MAX];
     const int64_t count = fake->log_read(came_at, log, LOG_MAX);
     for (int64_t i = 0; i < count; i++) {
         const struct fake_cuda_event e = log[i];
         if (e.what == FAKE_CUDA_START && owner(g, e.stream_id) == newcomer) {
+            *out_ns = e.at_ns - log[0].at_ns;
             return ended;
         }
         ended += e.what == FAKE_CUDA_END && owner(g, e.stream_id) != newcomer;
@@ -252,15 +291,16 @@ static int32_t waited_for(const struct game *g, int64_t came_at, int32_t newcome
     return 0;
 }
 
-/* The lane's gate lets a newcomer in at the boundary after it came; the other's part in progress is all that it waits
- * for with a queue of one, and one more with two. */
-static void play_gated(int32_t depth, int32_t schedules, uint64_t seed, int32_t *out_most)
+/* The lane's gate lets a newcomer in at the boundary after it came; the other's part or piece in progress is all that
+ * it waits for with a queue of one, and one more with two. */
+static void play_gated(int32_t depth, struct launching launching, int32_t schedules, uint64_t seed, int32_t *out_most)
 {
     struct game g;
+    int64_t waited_ns = 0;
     begin_game(&g, seed);
     g.has_gate = true;
     *out_most = 0;
-    if (!open_players(&g, (const int32_t[]){depth, depth, depth}, false, 1)) {
+    if (!open_players(&g, (const int32_t[]){depth, depth, depth}, false, launching)) {
         return;
     }
     for (int32_t s = 0; s < schedules; s++) {
@@ -277,7 +317,8 @@ static void play_gated(int32_t depth, int32_t schedules, uint64_t seed, int32_t 
             EI_EQ(ei_network_begin(p->net, p->input, -1, -1), 0);
             EI_EQ(ei_network_run_conv(p->net, 0), 0);
             ei_network_end(p->net);
-            const int32_t waited = waited_for(&g, g.came_at, newcomer);
+            const int32_t waited = waited_for(&g, g.came_at, newcomer, &waited_ns);
+            g.wrong += g.longest_ns > 0 && waited_ns > depth * g.longest_ns;
             *out_most = waited > *out_most ? waited : *out_most;
         }
         for (int32_t n = 0; n < NETWORKS; n++) {
@@ -293,9 +334,18 @@ static void play_gated(int32_t depth, int32_t schedules, uint64_t seed, int32_t 
 EI_TEST(newcomer_waits_for_one_part_per_place_in_the_queue)
 {
     int32_t most = 0;
-    play_gated(1, SCHEDULES / 10, 6, &most);
+    play_gated(1, alone, SCHEDULES / 10, 6, &most);
     EI_EQ(most, 1);
-    play_gated(2, SCHEDULES / 10, 7, &most);
+    play_gated(2, alone, SCHEDULES / 10, 7, &most);
+    EI_EQ(most, 2);
+}
+
+EI_TEST(newcomer_waits_for_one_piece_per_place_in_the_queue)
+{
+    int32_t most = 0;
+    play_gated(1, cut, CUT_SCHEDULES / 10, 11, &most);
+    EI_EQ(most, 1);
+    play_gated(2, cut, CUT_SCHEDULES / 10, 12, &most);
     EI_EQ(most, 2);
 }
 

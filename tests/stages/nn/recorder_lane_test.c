@@ -24,6 +24,8 @@ struct running {
     float input[PIXELS];
     uint64_t expected[EI_NETWORK_BLOCKS_MAX];
     int32_t next_block; /* -1: no job */
+    int32_t piece;      /* of that conv part */
+    int32_t pieces;     /* of all parts */
 };
 
 static struct running running[NETWORKS];
@@ -43,6 +45,10 @@ static int open_recorded(const char *zoo, const struct ei_network_cuda_settings 
     rc = rc == 0 ? ei_network_cuda_create(lane_api(), recorder, &info, settings, &out->net, &err) : rc;
     fake_torch_use_device(NULL);
     out->next_block = -1;
+    out->pieces = 0;
+    for (int32_t i = 0; rc == 0 && i < 2 * info.exits; i++) {
+        out->pieces += ei_network_piece_count(out->net, i / 2, i % 2 != 0);
+    }
     EI_TRUEF(rc == 0, "%s: %s", zoo, err.text);
     return rc;
 }
@@ -77,7 +83,7 @@ static void begin(const struct ei_torch_api *torch, struct running *r, struct ei
     }
     expect(torch, r);
     EI_EQ(ei_network_begin(r->net, r->input, 0, -1), 0);
-    r->next_block = 0;
+    r->next_block = r->piece = 0;
 }
 
 static void check_exit(struct running *r, int32_t block_idx)
@@ -97,7 +103,16 @@ static void step(const struct ei_torch_api *torch, struct running *r, struct ei_
         begin(torch, r, rng);
         return;
     }
-    EI_TRUEF(ei_network_run_conv(r->net, r->next_block) == 0, "%s", ei_network_fault_text(r->net));
+    EI_TRUEF(ei_network_run_piece(r->net, r->next_block, false, r->piece, NULL) == 0, "%s",
+             ei_network_fault_text(r->net));
+    if (++r->piece < ei_network_piece_count(r->net, r->next_block, false)) {
+        if (r->next_block > 0 &&
+            ei_random_below(rng, 6) == 0) { /* an exit that comes while the next part is under way */
+            check_exit(r, r->next_block - 1);
+        }
+        return;
+    }
+    r->piece = 0;
     for (uint64_t i = ei_random_below(rng, 3); i > 0; i--) {
         check_exit(r, r->next_block);
     }
@@ -112,14 +127,16 @@ static void step(const struct ei_torch_api *torch, struct running *r, struct ei_
     }
 }
 
-static void check_lanes(const char *first, const char *second, int32_t depth, int64_t merge_below_ns)
+static void check_lanes(const char *first, const char *second, int32_t depth, int64_t merge_below_ns,
+                        int64_t split_above_ns)
 {
     const char *const zoo[NETWORKS] = {first, second};
     const struct ei_network_cuda_settings settings = {.priority = 50,
                                                       .depth = depth,
                                                       .wait = EI_CUDA_WAIT_BLOCK,
                                                       .hang_ns = INT64_C(20000000000),
-                                                      .merge_below_ns = merge_below_ns};
+                                                      .merge_below_ns = merge_below_ns,
+                                                      .split_above_ns = split_above_ns};
     struct ei_random rng;
     ei_random_init(&rng, (uint64_t)depth, 0);
     lane_fake()->reset(&(struct fake_cuda_config){.devices = 1, .is_stepped = 1});
@@ -144,20 +161,31 @@ static void check_lanes(const char *first, const char *second, int32_t depth, in
 
 EI_TEST(one_graph_in_the_queue)
 {
-    check_lanes("b-alexnet", "resnet-50", 1, 1);
-    check_lanes("vgg-16", "msdnet-21-light", 1, 1);
+    check_lanes("b-alexnet", "resnet-50", 1, 1, 0);
+    check_lanes("vgg-16", "msdnet-21-light", 1, 1, 0);
 }
 
 EI_TEST(two_graphs_in_the_queue)
 {
-    check_lanes("b-alexnet", "resnet-50", 2, 1);
-    check_lanes("vgg-16", "msdnet-21-light", 2, 1);
+    check_lanes("b-alexnet", "resnet-50", 2, 1, 0);
+    check_lanes("vgg-16", "msdnet-21-light", 2, 1, 0);
 }
 
 EI_TEST(parts_that_are_launched_together)
 {
-    check_lanes("b-alexnet", "resnet-50", 1, 200000);
-    check_lanes("vgg-16", "msdnet-21-light", 2, 200000);
+    check_lanes("b-alexnet", "resnet-50", 1, 200000, 0);
+    check_lanes("vgg-16", "msdnet-21-light", 2, 200000, 0);
+}
+
+/* Kernels of the fake take 10 us each, so every layer is a piece of its own. What a layer leaves for the next one must
+ * survive other networks and late exits. */
+EI_TEST(parts_that_are_cut_between_layers)
+{
+    check_lanes("b-alexnet", "resnet-50", 1, 1, 11000);
+    check_lanes("vgg-16", "msdnet-21-light", 2, 1, 11000);
+    for (int32_t i = 0; i < NETWORKS; i++) {
+        EI_TRUE(running[i].pieces > 2 * running[i].program.block_count);
+    }
 }
 
 EI_MAIN()

@@ -73,7 +73,7 @@ static int capture_all(struct recorded *r)
 {
     int rc = 0;
     for (int32_t i = 0; rc == 0 && i < 2 * r->blocks; i++) {
-        rc = r->recorder.capture(r->recorder.context, i / 2, i % 2, &stream_of_lane, &r->graphs[i]);
+        rc = r->recorder.capture(r->recorder.context, i / 2, i % 2, EI_CUDA_WHOLE, &stream_of_lane, &r->graphs[i]);
     }
     return rc;
 }
@@ -162,12 +162,12 @@ EI_TEST(parts_out_of_order_are_refused)
     EI_REQUIRE(ei_zoo_program("b-alexnet", 3, 10, &program, NULL) == 0);
     EI_REQUIRE(create(fake_torch_reset(-1, EI_TORCH_FLOAT32), EI_NETWORK_FLOAT32, &r) == 0);
     void *context = r.recorder.context;
-    EI_EQ(r.recorder.capture(context, 0, 1, &stream_of_lane, &r.graphs[1]), -EINVAL);
+    EI_EQ(r.recorder.capture(context, 0, 1, EI_CUDA_WHOLE, &stream_of_lane, &r.graphs[1]), -EINVAL);
     EI_CONTAINS(r.recorder.fault_text(context), "branch of block 1");
-    EI_EQ(r.recorder.capture(context, 1, 0, &stream_of_lane, &r.graphs[2]), -EINVAL);
+    EI_EQ(r.recorder.capture(context, 1, 0, EI_CUDA_WHOLE, &stream_of_lane, &r.graphs[2]), -EINVAL);
     EI_EQ(capture_all(&r), 0);
     void *again = NULL;
-    EI_EQ(r.recorder.capture(context, r.blocks, 0, &stream_of_lane, &again), -EINVAL);
+    EI_EQ(r.recorder.capture(context, r.blocks, 0, EI_CUDA_WHOLE, &stream_of_lane, &again), -EINVAL);
     EI_TRUE(again == NULL);
     finish(&r);
 }

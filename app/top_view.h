@@ -1,0 +1,25 @@
+/* What `einet top` shows of a board: a table for people, an object for programs. */
+#ifndef APP_TOP_VIEW_H
+#define APP_TOP_VIEW_H
+
+#include "metrics/board.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+/* What the reader found out beside the board's own figures. */
+struct einet_top_news {
+    bool is_dead;      /* the process is gone without having said that the run ended */
+    int64_t silent_ns; /* since the last publication */
+};
+
+/* "starting", "running", "ended", "failed", "died". */
+const char *einet_top_state(const struct ei_board_view *view, const struct einet_top_news *news);
+
+/* Lines of text, the last one ended, with ANSI colours when coloured. */
+void einet_top_print(FILE *out, bool is_coloured, const struct ei_board_view *view, const struct einet_top_news *news);
+
+/* One JSON object in one line. Returns 0, or -ENOMEM or -EIO. */
+int einet_top_print_json(FILE *out, const struct ei_board_view *view, const struct einet_top_news *news);
+
+#endif

@@ -1,0 +1,155 @@
+/* Green contexts of the fake: the driver's functions that the plug-in asks for by name. A device has 132 SMs in groups
+ * of 8, as an H200, or what the configuration says; a stream knows its SMs, and a device runs one graph at a time all
+ * the same.
+ */
+#include "tests/fakes/fake_device.h"
+
+#include <cuda.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SMS 132
+#define GROUP 8
+
+/* What resources and descriptors are made of: which groups. */
+struct groups {
+    int32_t device_idx;
+    uint64_t mask;
+};
+
+struct CUdevResourceDesc_st {
+    struct groups groups;
+};
+
+struct CUgreenCtx_st {
+    struct groups groups;
+};
+
+static int32_t sms_of_device(void)
+{
+    return fake.config.sms > 0 ? fake.config.sms : SMS;
+}
+
+/* They lie in the part of a resource that is the driver's own. */
+static struct groups groups_of(const CUdevResource *resource)
+{
+    struct groups groups;
+    memcpy(&groups, resource->_internal_padding, sizeof groups);
+    return groups;
+}
+
+static void set_groups(CUdevResource *resource, struct groups groups)
+{
+    memcpy(resource->_internal_padding, &groups, sizeof groups);
+}
+
+static CUresult device_get(CUdevice *device, int ordinal)
+{
+    *device = ordinal;
+    return CUDA_SUCCESS;
+}
+
+static CUresult error_name(CUresult error, const char **name)
+{
+    *name = error == CUDA_ERROR_NOT_SUPPORTED ? "CUDA_ERROR_NOT_SUPPORTED" : "CUDA_ERROR_OTHER";
+    return CUDA_SUCCESS;
+}
+
+static CUresult resource(CUdevice device, CUdevResource *out, CUdevResourceType type)
+{
+    if (fake.config.green == FAKE_GREEN_NO_DEVICE) {
+        return CUDA_ERROR_NOT_SUPPORTED;
+    }
+    memset(out, 0, sizeof *out);
+    out->type = type;
+    out->sm = (CUdevSmResource){(unsigned int)sms_of_device(), GROUP, GROUP};
+    set_groups(out, (struct groups){.device_idx = device});
+    return CUDA_SUCCESS;
+}
+
+static CUresult split(CUdevResource *result, unsigned int *count, const CUdevResource *input, CUdevResource *remaining,
+                      unsigned int flags, unsigned int min_count)
+{
+    const unsigned int most = input->sm.smCount / GROUP;
+    if (remaining != NULL || flags != 0 || min_count != GROUP) {
+        return CUDA_ERROR_INVALID_VALUE; /* the plug-in asks for nothing else */
+    }
+    *count = most < *count ? most : *count;
+    for (unsigned int i = 0; i < *count; i++) {
+        result[i] = *input;
+        result[i].sm.smCount = GROUP;
+        set_groups(&result[i], (struct groups){groups_of(input).device_idx, UINT64_C(1) << i});
+    }
+    return CUDA_SUCCESS;
+}
+
+static CUresult describe(CUdevResourceDesc *out, CUdevResource *resources, unsigned int count)
+{
+    static struct CUdevResourceDesc_st made; /* used up at once */
+    made.groups = groups_of(&resources[0]);
+    for (unsigned int i = 1; i < count; i++) {
+        made.groups.mask |= groups_of(&resources[i]).mask;
+    }
+    *out = &made;
+    return CUDA_SUCCESS;
+}
+
+static CUresult create(CUgreenCtx *out, CUdevResourceDesc description, CUdevice device, unsigned int flags)
+{
+    static struct CUgreenCtx_st contexts[FAKE_GREEN_CONTEXTS_MAX]; /* they live as long as the process */
+    static int32_t made;
+    if (flags != CU_GREEN_CTX_DEFAULT_STREAM || description->groups.device_idx != device ||
+        made == FAKE_GREEN_CONTEXTS_MAX) {
+        return CUDA_ERROR_INVALID_VALUE;
+    }
+    contexts[made].groups = description->groups;
+    *out = &contexts[made++];
+    return CUDA_SUCCESS;
+}
+
+static CUresult create_stream(CUstream *out, CUgreenCtx context, unsigned int flags, int priority)
+{
+    cudaStream_t stream;
+    if (flags != CU_STREAM_NON_BLOCKING || cudaSetDevice(context->groups.device_idx) != cudaSuccess ||
+        cudaStreamCreateWithPriority(&stream, flags, priority) != cudaSuccess) {
+        return CUDA_ERROR_UNKNOWN;
+    }
+    stream->groups = context->groups.mask;
+    *out = stream;
+    return CUDA_SUCCESS;
+}
+
+/* Object pointers to functions and back, as the driver's own interface has them. */
+#define FOUND(function)                                                                                                \
+    do {                                                                                                               \
+        __typeof__(function) *const pointer = function;                                                                \
+        memcpy(out, &pointer, sizeof *out);                                                                            \
+    } while (0)
+
+cudaError_t cudaGetDriverEntryPointByVersion(const char *symbol, void **out, unsigned int version,
+                                             unsigned long long flags, enum cudaDriverEntryPointQueryResult *status)
+{
+    (void)version;
+    (void)flags;
+    *out = NULL;
+    if (strcmp(symbol, "cuDeviceGet") == 0) {
+        FOUND(device_get);
+    } else if (strcmp(symbol, "cuGetErrorName") == 0) {
+        FOUND(error_name);
+    } else if (fake.config.green == FAKE_GREEN_NO_DRIVER) {
+        *status = cudaDriverEntryPointVersionNotSufficent;
+        return cudaSuccess;
+    } else if (strcmp(symbol, "cuDeviceGetDevResource") == 0) {
+        FOUND(resource);
+    } else if (strcmp(symbol, "cuDevSmResourceSplitByCount") == 0) {
+        FOUND(split);
+    } else if (strcmp(symbol, "cuDevResourceGenerateDesc") == 0) {
+        FOUND(describe);
+    } else if (strcmp(symbol, "cuGreenCtxCreate") == 0) {
+        FOUND(create);
+    } else if (strcmp(symbol, "cuGreenCtxStreamCreate") == 0) {
+        FOUND(create_stream);
+    }
+    *status = *out != NULL ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
+    return cudaSuccess;
+}
