@@ -167,8 +167,6 @@ static json_t *value_of(const struct ei_field *field)
         return list_of(json_pack("{s:s, s:I, s:I}", "type", "integer", "minimum", (json_int_t)field->lo, "maximum",
                                  (json_int_t)field->hi),
                        2, 2);
-    case EI_FIELD_ABSENT:
-        break;
     }
     return NULL;
 }
@@ -204,7 +202,7 @@ static json_t *property_of(const struct ei_field *field)
 
 static bool is_required(const struct ei_field *field)
 {
-    return field->type != EI_FIELD_ABSENT && field->default_text == NULL && field->computed == NULL;
+    return field->default_text == NULL && field->computed == NULL;
 }
 
 /* What holds when the discriminator has this value: its own rows, which of them must be there, and none of others'. */
@@ -213,7 +211,7 @@ static json_t *variant_of(enum ei_context context, int32_t value)
     json_t *properties = json_object(), *required = json_array();
     for (int32_t i = ei_field_next(context, 0); i >= 0; i = ei_field_next(context, i + 1)) {
         const struct ei_field *field = &ei_fields[i];
-        if (field->only == 0 || field->type == EI_FIELD_ABSENT) {
+        if (field->only == 0) {
             continue;
         }
         if (ei_field_is_for(field, value)) {
@@ -261,9 +259,6 @@ static json_t *context_schema(enum ei_context context)
     json_t *properties = json_object(), *required = json_array();
     for (int32_t i = ei_field_next(context, 0); i >= 0; i = ei_field_next(context, i + 1)) {
         const struct ei_field *field = &ei_fields[i];
-        if (field->type == EI_FIELD_ABSENT) {
-            continue;
-        }
         /* A key of some variants is described here for editors that propose keys; its value is the variant's. */
         json_object_set_new(properties, field->key,
                             field->only == 0 ? property_of(field) : json_pack("{s:s}", "description", field->doc));

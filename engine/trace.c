@@ -2,7 +2,9 @@
 #include "metrics/trace.h"
 #include "engine/run_state.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,10 +38,13 @@ int ei_run_attach_trace(const struct ei_run *run, const char *out_dir, bool is_l
                         struct einet_error *err)
 {
     const struct ei_trace_spec *spec = &run->wl->outputs.trace;
-    struct ei_trace_task tasks[EI_TASKS_MAX];
     struct ei_trace *trace = NULL;
     if (spec->format == EI_SPEC_TRACE_NONE || out_dir == NULL) {
         return 0;
+    }
+    struct ei_trace_task *tasks = calloc((size_t)run->wl->task_count, sizeof *tasks);
+    if (tasks == NULL) {
+        return einet_error_set(err, -ENOMEM, "out of memory for the trace");
     }
     const struct ei_trace_options options = {
         .last_ns = spec->last_ns == EI_NONE_NS ? 0 : spec->last_ns,
@@ -67,6 +72,7 @@ int ei_run_attach_trace(const struct ei_run *run, const char *out_dir, bool is_l
         setup.flow_scope = (uint64_t)setup.pid * UINT64_C(0x9e3779b97f4a7c15);
     }
     const int rc = ei_trace_create(&setup, &options, out_dir, &trace, err);
+    free(tasks);
     if (rc == 0) {
         ei_collector_set_trace(collector, trace);
     }

@@ -11,10 +11,6 @@
     {                                                                                                                  \
         NULL, 0                                                                                                        \
     }
-#define ABSENT(name, text)                                                                                             \
-    {                                                                                                                  \
-        .context = EI_CONTEXT_##name, .key = (text), .type = EI_FIELD_ABSENT                                           \
-    }
 
 static const struct ei_word privileges_words[] = {
     {"degrade", EI_SPEC_PRIVILEGES_DEGRADE}, {"require", EI_SPEC_PRIVILEGES_REQUIRE}, END};

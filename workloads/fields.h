@@ -61,8 +61,7 @@ enum ei_field_type {
     EI_FIELD_LATE,     /* struct ei_late_spec: a word or a mapping of context `child` */
     EI_FIELD_TRACE,    /* struct ei_trace_spec: the same */
     EI_FIELD_OPS,      /* op_count and ops of a struct ei_stage_spec, offset 0 */
-    EI_FIELD_MK,       /* mk_m and mk_k of a struct ei_slo_spec, offset 0 */
-    EI_FIELD_ABSENT    /* in the grammar, but refused by this version */
+    EI_FIELD_MK        /* mk_m and mk_k of a struct ei_slo_spec, offset 0 */
 };
 
 #define EI_WORD_ABSENT (-1) /* a word of the grammar that this version refuses */

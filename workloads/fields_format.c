@@ -42,7 +42,6 @@ static size_t slot_bytes(const struct ei_field *field)
     case EI_FIELD_MAP:
     case EI_FIELD_LIST:
     case EI_FIELD_NAMED:
-    case EI_FIELD_ABSENT:
         break;
     }
     return 0;
@@ -115,7 +114,6 @@ bool ei_field_is_none(const struct ei_field *field, const void *slot)
     case EI_FIELD_TIME:
     case EI_FIELD_LATE:
     case EI_FIELD_TRACE:
-    case EI_FIELD_ABSENT:
         break;
     }
     return false;
@@ -374,7 +372,6 @@ void ei_field_format(const struct ei_field *field, const void *slot, char *out_t
     case EI_FIELD_MODEL:
     case EI_FIELD_OPS:
     case EI_FIELD_MK:
-    case EI_FIELD_ABSENT:
         break;
     }
 }

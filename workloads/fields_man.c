@@ -90,8 +90,6 @@ static const char *type_of(const struct ei_field *field)
         return "one or a list of";
     case EI_FIELD_MK:
         return "[m, k] with";
-    case EI_FIELD_ABSENT:
-        break;
     }
     return "";
 }
@@ -186,19 +184,11 @@ void ei_fields_print_man(FILE *out)
         fputs("\"\n", out);
         for (int32_t i = ei_field_next((enum ei_context)context, 0); i >= 0;
              i = ei_field_next((enum ei_context)context, i + 1)) {
-            if (ei_fields[i].type != EI_FIELD_ABSENT) {
-                put_row(&ei_fields[i], out);
-            }
+            put_row(&ei_fields[i], out);
         }
     }
     fputs(".SS \"Not in this version\"\nThese belong to the grammar, and are refused by name.\n", out);
     for (int32_t i = 0; i < ei_field_count; i++) {
-        if (ei_fields[i].type == EI_FIELD_ABSENT) {
-            fputs(".TP\n.B ", out);
-            put_text(ei_fields[i].key, out);
-            fprintf(out, "\n(%s) the key.\n", title_of(ei_fields[i].context));
-        } else {
-            put_absent_words(&ei_fields[i], out);
-        }
+        put_absent_words(&ei_fields[i], out);
     }
 }

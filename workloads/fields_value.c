@@ -222,7 +222,6 @@ void ei_field_range(const struct ei_field *field, char *out_text, size_t size_by
     case EI_FIELD_MODEL:
     case EI_FIELD_LATE:
     case EI_FIELD_TRACE:
-    case EI_FIELD_ABSENT:
         break;
     }
 }
@@ -641,7 +640,6 @@ int ei_field_parse(const struct ei_field *field, const char *text, void *slot, c
     case EI_FIELD_MODEL:
     case EI_FIELD_OPS:
     case EI_FIELD_MK:
-    case EI_FIELD_ABSENT:
         break;
     }
     return refuse(out_text, "not a single value");

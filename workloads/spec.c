@@ -146,7 +146,7 @@ static bool is_map_equal(enum ei_context context, const char *a, const char *b)
                 const size_t at = (size_t)k * field->element_bytes;
                 is_equal = is_map_equal(field->child, x + at, y + at);
             }
-        } else if (field->type != EI_FIELD_ABSENT) {
+        } else {
             is_equal = ei_field_is_equal(field, x, y);
         }
         if (!is_equal) {

@@ -129,8 +129,6 @@ static void print_field(const struct ei_workload *wl, const struct ei_field *fie
         ei_field_format(field, slot, text, sizeof text);
         fprintf(out, "%s: %s\n", field->key, text);
         return;
-    case EI_FIELD_ABSENT:
-        return;
     }
 }
 
@@ -138,7 +136,7 @@ static void print_field(const struct ei_workload *wl, const struct ei_field *fie
  * policy assigns, what decides about networks in a task without one, about preemption where the kernel preempts. */
 static bool is_left_out(const struct ei_workload *wl, const struct ei_field *field, const char *base, int32_t value)
 {
-    if (field->type == EI_FIELD_ABSENT || ei_field_find(field->context, field->key, value) != field) {
+    if (ei_field_find(field->context, field->key, value) != field) {
         return true;
     }
     if (field->context == EI_CONTEXT_TASK) {

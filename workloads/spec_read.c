@@ -155,8 +155,6 @@ static void read_field(struct ei_spec_reader *rd, const struct ei_field *field, 
     case EI_FIELD_CPUS:
         ei_spec_read_scalar(rd, field, node, slot);
         return;
-    case EI_FIELD_ABSENT:
-        return;
     }
 }
 
@@ -230,7 +228,7 @@ static void blame_key(struct ei_spec_reader *rd, enum ei_context context, int32_
     ei_nearest_init(&nearest, key);
     for (int32_t i = ei_field_next(context, 0), n = 0; i >= 0; i = ei_field_next(context, i + 1)) {
         const struct ei_field *field = &ei_fields[i];
-        if (field->type == EI_FIELD_ABSENT || ei_field_find(context, field->key, value) != field) {
+        if (ei_field_find(context, field->key, value) != field) {
             continue;
         }
         ei_nearest_offer(&nearest, field->key);
@@ -238,9 +236,7 @@ static void blame_key(struct ei_spec_reader *rd, enum ei_context context, int32_
             used += (size_t)snprintf(hint + used, sizeof hint - used, "%s %s", n++ > 0 ? "," : "", field->key);
         }
     }
-    if (other != NULL && other->type == EI_FIELD_ABSENT) {
-        ei_spec_error(rd, key_node, hint, "this version has no '%s' in %s", key, label);
-    } else if (other != NULL && discriminator != NULL) {
+    if (other != NULL && discriminator != NULL) {
         const char *word = "";
         for (const struct ei_word *w = discriminator->words; w->text != NULL; w++) {
             word = w->value == value ? w->text : word;
@@ -266,7 +262,7 @@ static void check_keys(struct ei_spec_reader *rd, enum ei_context context, int32
             continue;
         }
         const struct ei_field *field = ei_field_find(context, key->text, value);
-        if (field == NULL || field->type == EI_FIELD_ABSENT) {
+        if (field == NULL) {
             blame_key(rd, context, k, value, label);
         }
     }
@@ -290,7 +286,7 @@ static void read_rows(struct ei_spec_reader *rd, enum ei_context context, int32_
 {
     for (int32_t i = ei_field_next(context, 0); i >= 0; i = ei_field_next(context, i + 1)) {
         const struct ei_field *field = &ei_fields[i];
-        if (field->type == EI_FIELD_ABSENT || ei_field_find(context, field->key, value) != field) {
+        if (ei_field_find(context, field->key, value) != field) {
             continue;
         }
         const int32_t child = ei_yaml_find(&rd->yaml, node, field->key);
@@ -317,7 +313,7 @@ static void blank_map(enum ei_context context, char *base)
     for (int32_t i = ei_field_next(context, 0); i >= 0; i = ei_field_next(context, i + 1)) {
         if (ei_fields[i].type == EI_FIELD_MAP) {
             blank_map(ei_fields[i].child, base + ei_fields[i].offset);
-        } else if (ei_fields[i].type != EI_FIELD_ABSENT) {
+        } else {
             ei_field_blank(&ei_fields[i], base + ei_fields[i].offset);
         }
     }
