@@ -195,7 +195,7 @@ static void draw_block(struct ei_trace_writer *writer, const struct ei_block_rec
                                    .name = (uint32_t)name,
                                    .category = EI_TRACE_CATEGORY_BLOCK};
     ei_trace_add_int(&event, EI_TRACE_ARG_JOB, block->job_idx);
-    if (block->is_branch != 0) {
+    if (block->is_branch != 0 && block->confidence >= 0.0F) {
         ei_trace_add_real(&event, EI_TRACE_ARG_CONFIDENCE, (double)block->confidence);
     }
     ei_trace_write(writer, block->task_idx, EI_TRACE_OF_BLOCKS, &event);
