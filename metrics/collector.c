@@ -251,6 +251,9 @@ void ei_collector_set_t0(struct ei_collector *collector, int64_t t0_ns)
 void ei_collector_set_trace(struct ei_collector *collector, struct ei_trace *trace)
 {
     collector->trace = trace;
+    if (json_array_size(collector->degraded) > 0) {
+        ei_trace_mark_degraded(trace);
+    }
 }
 
 void ei_collector_work(struct ei_collector *collector)

@@ -103,6 +103,9 @@ static int write_files(struct ei_collector *collector, struct einet_error *err)
         rc = close_lines(&collector->stages_csv, &files[FILE_STAGES], err);
     }
     if (rc == 0 && collector->trace != NULL) {
+        if (json_array_size(collector->degraded) > 0) {
+            ei_trace_mark_degraded(collector->trace);
+        }
         rc = ei_trace_close(collector->trace, err);
     }
     for (int i = collector->has_hlog ? FILE_HLOG : FILE_TABLE; rc == 0 && i < FILE_COUNT; i++) {

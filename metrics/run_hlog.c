@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define NS_PER_S 1e9
 
@@ -29,11 +30,27 @@ static int write_preemptions(const struct ei_collector *collector, FILE *out, st
     return rc == 0 ? write_tag(collector, out, "preemption/switch", all) : rc;
 }
 
+/* Comments, which every reader of such logs passes over. */
+static int write_degraded(const struct ei_collector *collector, FILE *out)
+{
+    for (size_t i = 0; i < json_array_size(collector->degraded); i++) {
+        const json_t *entry = json_array_get(collector->degraded, i);
+        const char *reason = json_string_value(json_object_get(entry, "reason"));
+        const int length = reason != NULL ? (int)strcspn(reason, "\r\n") : 0;
+        errno = 0;
+        if (fprintf(out, "#[DEGRADED: %.*s]\n", length, reason != NULL ? reason : "") < 0) {
+            return errno != 0 ? -errno : -EIO;
+        }
+    }
+    return 0;
+}
+
 int ei_metrics_write_hlog(const struct ei_collector *collector, FILE *out)
 {
     char tag[EI_HLOG_TAG_MAX];
     struct ei_histogram *all = malloc(sizeof *all);
     int rc = all != NULL ? ei_hlog_write_head(out, collector->started_s) : -ENOMEM;
+    rc = rc == 0 ? write_degraded(collector, out) : rc;
     for (int32_t i = 0; rc == 0 && i < collector->task_count; i++) {
         const struct ei_metrics_task_state *task = &collector->tasks[i];
         snprintf(tag, sizeof tag, "%.120s/response", task->spec.name);

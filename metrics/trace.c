@@ -385,6 +385,21 @@ static void save_rest(struct ei_trace *trace)
     note_error(trace, close_file(trace, &error), &error);
 }
 
+void ei_trace_mark_degraded(struct ei_trace *trace)
+{
+    static const char mark[] = " DEGRADED";
+    char *process = trace->setup.process;
+    const size_t length = strlen(process);
+    if (strstr(process, mark) != NULL) {
+        return;
+    }
+    snprintf(process + (length + sizeof mark <= EI_TRACE_NAME_MAX ? length : EI_TRACE_NAME_MAX - sizeof mark),
+             sizeof mark, "%s", mark);
+    if (trace->is_open) {
+        ei_trace_writer_rename(trace->writer);
+    }
+}
+
 int ei_trace_close(struct ei_trace *trace, struct einet_error *err)
 {
     save_rest(trace);

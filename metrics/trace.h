@@ -54,6 +54,10 @@ int ei_trace_create(const struct ei_trace_setup *setup, const struct ei_trace_op
 /* Free it; files that are not published are removed. Accepts NULL. */
 void ei_trace_destroy(struct ei_trace *trace);
 
+/* The run is not what its workload asked for: its process is called so, in files from now on and in the one that is
+ * being written. May be called more than once. */
+void ei_trace_mark_degraded(struct ei_trace *trace);
+
 /* Take a record. A failing disk is reported by close. */
 void ei_trace_add(struct ei_trace *trace, const struct ei_record *record);
 

@@ -293,6 +293,11 @@ void ei_trace_writer_add(struct ei_trace_writer *writer, const struct ei_record 
     }
 }
 
+void ei_trace_writer_rename(struct ei_trace_writer *writer)
+{
+    describe_process(writer);
+}
+
 void ei_trace_writer_end(struct ei_trace_writer *writer)
 {
     for (int32_t i = 0; i < writer->setup->task_count; i++) {

@@ -54,6 +54,9 @@ void ei_trace_writer_begin(struct ei_trace_writer *writer, struct ei_line_file *
  * passed over. What the file loses it counts itself. */
 void ei_trace_writer_add(struct ei_trace_writer *writer, const struct ei_record *record);
 
+/* The setup's name of the process is another one from here on: write it. */
+void ei_trace_writer_rename(struct ei_trace_writer *writer);
+
 /* Write what is held back. */
 void ei_trace_writer_end(struct ei_trace_writer *writer);
 

@@ -350,11 +350,34 @@ static void visit_degraded(const struct job_line *job, void *context)
     *not_marked += strcmp(job->degraded, "1") != 0;
 }
 
+/* Whether a file of the folder holds the word, as text or among other bytes. */
+static bool has_word(const char *folder, const char *name, const char *word)
+{
+    static char bytes[4 << 20];
+    char path[1024];
+    snprintf(path, sizeof path, "%.700s/%.100s", folder, name);
+    FILE *file = fopen(path, "rbe");
+    const size_t count = file != NULL ? fread(bytes, 1, sizeof bytes, file) : 0;
+    if (file != NULL) {
+        fclose(file);
+    }
+    return memmem(bytes, count, word, strlen(word)) != NULL;
+}
+
 EI_TEST(run_without_privileges_says_degraded_everywhere)
 {
-    const char *out = in_tmpdir("out");
+    static const char *const files[] = {"jobs.csv", "stages.csv", "summary.txt", "latency.hlog", "trace.pftrace"};
+    char text[8192] = "", page[700], out[700];
+    snprintf(out, sizeof out, "%s", in_tmpdir("out"));
+    FILE *workload = fopen(WORKLOADS "preempt.yaml", "re");
+    EI_REQUIRE(workload != NULL);
+    text[fread(text, 1, sizeof text - 64, workload)] = '\0';
+    fclose(workload);
+    char *outputs = strstr(text, "\noutputs:");
+    EI_REQUIRE(outputs != NULL);
+    snprintf(outputs, 64, "\noutputs: { trace: perfetto }\n");
     const struct finished *f = einet_run_unprivileged(
-        (const char *[]){"run", WORKLOADS "preempt.yaml", "--out", out, "--duration", "1s", NULL});
+        (const char *[]){"run", write_file("preempt.yaml", text), "--out", out, "--duration", "1s", NULL});
     if (f->status == 126 || f->status == 127) {
         ei_test_skip("user nobody cannot execute %s/einet", ei_test_build_dir());
     }
@@ -371,6 +394,15 @@ EI_TEST(run_without_privileges_says_degraded_everywhere)
     EI_EQ(not_marked, 0);
     EI_EQ(json_array_size(json_object_get(summary, "rt_load")), 0); /* nothing is real-time, so nothing is capped */
     json_decref(summary);
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        EI_TRUEF(has_word(out, files[i], "DEGRADED"), "%s does not say so", files[i]);
+    }
+    EI_TRUE(has_word(out, "run.json", "\"reason\": \""));
+    snprintf(page, sizeof page, "%s", in_tmpdir("page.html"));
+    EI_EQ(einet_run((const char *[]){"report", out, "--out", page, NULL})->status, 0);
+    EI_TRUE(has_word(ei_test_tmpdir(), "page.html", "DEGRADED"));
+    EI_CONTAINS(einet_run((const char *[]){"report", out, "--plot", NULL})->output, "DEGRADED");
+    EI_CONTAINS(einet_run((const char *[]){"compare", out, out, NULL})->output, "DEGRADED");
 }
 
 /* ---- the cap on real-time load ---- */
