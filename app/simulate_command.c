@@ -1,6 +1,7 @@
 /* einet simulate: a workload file in virtual time, or a grid of them. */
 #include "app/commands.h"
 #include "app/outcome.h"
+#include "app/progress.h"
 #include "app/sweep.h"
 #include "engine/virtual.h"
 
@@ -19,7 +20,7 @@ struct arguments {
     struct ei_virtual_options options;
     const char *releases; /* file of external tasks' releases, NULL = none */
     uint64_t seed;
-    bool has_seed, is_json, is_merge;
+    bool has_seed, is_json, is_merge, is_quiet;
     struct einet_sweep sweep; /* without axes: one run */
     char **merged;            /* [merged_count] files of shards */
     int merged_count;
@@ -40,7 +41,8 @@ static const char help[] =
     "  --releases CSV   when tasks with arrival external are released: jobs.csv of an earlier run, or a file with the\n"
     "                   columns task and release_ns (or _us, _ms, _s), in any order\n"
     "  --out DIR        write the files of einet run there, but workload.yaml (default: no files)\n"
-    "  --json           print summary.json on standard output in place of the table\n\n"
+    "  --json           print summary.json on standard output in place of the table\n"
+    "  --quiet          no progress\n\n"
     "A sweep simulates the file with each of the values, several --sweep each combination of them, and prints CSV: a\n"
     "line per point and task. Results do not depend on the number of workers.\n\n"
     "  --sweep PATH=LOW..HIGH/STEP\n"
@@ -143,12 +145,19 @@ static int parse_files(int argc, char **argv, struct arguments *out)
 static int parse_arguments(int argc, char **argv, struct arguments *out)
 {
     static const struct option options[] = {
-        {"duration", required_argument, NULL, 'd'}, {"seed", required_argument, NULL, 's'},
-        {"cpus", required_argument, NULL, 'c'},     {"releases", required_argument, NULL, 'r'},
-        {"out", required_argument, NULL, 'o'},      {"json", no_argument, NULL, 'j'},
-        {"sweep", required_argument, NULL, 'w'},    {"shard", required_argument, NULL, 'i'},
-        {"workers", required_argument, NULL, 'n'},  {"merge", no_argument, NULL, 'm'},
-        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+        {"duration", required_argument, NULL, 'd'},
+        {"seed", required_argument, NULL, 's'},
+        {"cpus", required_argument, NULL, 'c'},
+        {"releases", required_argument, NULL, 'r'},
+        {"out", required_argument, NULL, 'o'},
+        {"json", no_argument, NULL, 'j'},
+        {"sweep", required_argument, NULL, 'w'},
+        {"shard", required_argument, NULL, 'i'},
+        {"workers", required_argument, NULL, 'n'},
+        {"merge", no_argument, NULL, 'm'},
+        {"quiet", no_argument, NULL, 'q'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     int option, stop;
     uint64_t cpus;
@@ -193,6 +202,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *out)
         case 'm':
             out->is_merge = true;
             break;
+        case 'q':
+            out->is_quiet = true;
+            break;
         case 'h':
             fputs(help, stdout);
             return 1 + EINET_EXIT_OK;
@@ -203,6 +215,12 @@ static int parse_arguments(int argc, char **argv, struct arguments *out)
         }
     }
     return parse_files(argc, argv, out);
+}
+
+/* In minutes: what is simulated at length are hours. */
+static void on_progress(void *context, int64_t done_ns, int64_t whole_ns)
+{
+    einet_progress_show(context, "min simulated", (double)done_ns / 60e9, (double)whole_ns / 60e9);
 }
 
 static int simulate_one(struct arguments *arguments)
@@ -219,6 +237,7 @@ static int simulate_one(struct arguments *arguments)
     struct ei_live_result result;
     struct einet_error err = {0};
     struct ei_releases releases = {0};
+    struct einet_progress progress;
     if (arguments->releases != NULL && ei_releases_first_task(wl) == EI_NONE_IDX) {
         ei_workload_destroy(wl);
         return usage_error("--releases is for tasks with arrival external; there is none in ", arguments->file);
@@ -226,7 +245,11 @@ static int simulate_one(struct arguments *arguments)
     int run_rc = arguments->releases != NULL ? ei_releases_read(arguments->releases, wl, &releases, &err) : 0;
     if (run_rc == 0) {
         arguments->options.releases = arguments->releases != NULL ? &releases : NULL;
+        einet_progress_begin(&progress, arguments->is_quiet);
+        arguments->options.on_progress = on_progress;
+        arguments->options.context = &progress;
         run_rc = ei_virtual_run(wl, &arguments->options, &result, &err);
+        einet_progress_end(&progress);
     }
     ei_releases_fini(&releases);
     const int status = run_rc < 0 ? einet_report_error("simulate", &err)
@@ -242,6 +265,7 @@ static int simulate_sweep(struct arguments *arguments)
     sweep->options = arguments->options;
     sweep->releases = arguments->releases;
     sweep->is_json = arguments->is_json;
+    sweep->is_quiet = arguments->is_quiet;
     sweep->has_seed = arguments->has_seed;
     sweep->seed = arguments->seed;
     return einet_sweep_run(sweep);

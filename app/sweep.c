@@ -5,6 +5,7 @@
 #include "app/sweep.h"
 
 #include "app/commands.h"
+#include "app/progress.h"
 #include "app/sweep_point.h"
 
 #include <errno.h>
@@ -118,13 +119,15 @@ static bool copy(FILE *from, FILE *to, int64_t bytes)
     return true;
 }
 
-/* The results in the order of points. Returns 0 or the exit status. */
-static int collect(const struct einet_sweep *sweep, struct worker *workers, int32_t count, const struct outputs *out)
+/* The results in the order of points, of which there are so many. Returns 0 or the exit status. */
+static int collect_all(const struct einet_sweep *sweep, struct worker *workers, int32_t count, int64_t points,
+                       const struct outputs *out, struct einet_progress *progress)
 {
     for (int64_t k = 0; point_of(sweep, k) < sweep->points; k++) {
         FILE *pipe = workers[k % count].pipe;
         struct head head;
         if (fread(&head, sizeof head, 1, pipe) != 1) {
+            einet_progress_end(progress);
             fprintf(stderr, "einet simulate: the sweep was ended before point %" PRId64 "\n", point_of(sweep, k));
             return EINET_EXIT_FAULT;
         }
@@ -132,11 +135,24 @@ static int collect(const struct einet_sweep *sweep, struct worker *workers, int3
             return (int)head.status;
         }
         if (!copy(pipe, out->csv, head.csv_bytes) || !copy(pipe, out->json, head.json_bytes)) {
+            einet_progress_end(progress);
             fprintf(stderr, "einet simulate: cannot write the results: %s\n", strerror(errno));
             return EINET_EXIT_FAULT;
         }
+        einet_progress_show(progress, "points", (double)(k + 1), (double)points);
     }
     return 0;
+}
+
+static int collect(const struct einet_sweep *sweep, struct worker *workers, int32_t count, int64_t points,
+                   const struct outputs *out)
+{
+    struct einet_progress progress;
+    /* Lines of results on the same terminal are progress enough. */
+    einet_progress_begin(&progress, sweep->is_quiet || (sweep->options.out_dir == NULL && isatty(STDOUT_FILENO) == 1));
+    const int status = collect_all(sweep, workers, count, points, out, &progress);
+    einet_progress_end(&progress);
+    return status;
 }
 
 /* ---- files ---- */
@@ -242,7 +258,7 @@ int einet_sweep_run(const struct einet_sweep *sweep)
         }
     }
     if (status == 0) {
-        status = collect(sweep, workers, count, &out);
+        status = collect(sweep, workers, count, points, &out);
     }
     stop_workers(workers, count);
     free(workers);

@@ -26,6 +26,7 @@ struct einet_sweep {
         options;          /* of each point; out_dir: of sweep.csv and sweep.jsonl, NULL = standard output */
     const char *releases; /* file of the releases of external tasks, read for each point; NULL = none */
     bool is_json;         /* JSON lines on standard output in place of CSV */
+    bool is_quiet;        /* no progress */
     bool has_seed;
     uint64_t seed;
     int32_t workers;       /* processes; 0 = one per CPU */

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define EVENTS_PER_PROGRESS 16384 /* some 10 ms */
+
 /* ---- real-time load ---- */
 
 static void activate(struct virtual_run *v, struct virtual_slot *vs)
@@ -373,8 +375,12 @@ static int go_on(struct virtual_run *v, struct virtual_slot *vs)
     return rc;
 }
 
-static void look_for_stop(struct virtual_run *v)
+/* What the caller wants to know or says, once an event. */
+static void look_outside(struct virtual_run *v)
 {
+    if (v->options->on_progress != NULL && ++v->event_count % EVENTS_PER_PROGRESS == 0) {
+        v->options->on_progress(v->options->context, v->cpus.now_ns - v->run.t0_ns, v->run.end_ns - v->run.t0_ns);
+    }
     if (v->options->stop != NULL && *v->options->stop != 0 && !v->run.is_cancelled) {
         v->run.is_cancelled = true;
         v->run.end_ns = v->cpus.now_ns < v->run.end_ns ? v->cpus.now_ns : v->run.end_ns;
@@ -404,7 +410,7 @@ static int run_events(struct virtual_run *v)
         const int32_t due = ei_virtual_next_due(&v->cpus, &due_ns);
         const bool has_timer = ei_virtual_next_timer(&v->cpus, &timer_ns);
         const int32_t device = ei_virtual_device_next(v, &device_ns);
-        look_for_stop(v);
+        look_outside(v);
         while (v->heap_count > 0 && v->run.is_cancelled && !ei_virtual_is_within_run(v, &v->tasks[v->heap[0].task])) {
             (void)ei_virtual_pop_release(v);
         }

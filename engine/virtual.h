@@ -23,7 +23,9 @@ struct ei_virtual_options {
     const struct ei_releases *releases; /* of external tasks; NULL = none: a workload with such a task is refused */
     /* Called with every record, in the order of virtual time; NULL = none. */
     void (*on_record)(void *context, const struct ei_record *record);
-    void *context;
+    /* Called now and then with the virtual time that has passed of the whole run's; NULL = never. */
+    void (*on_progress)(void *context, int64_t done_ns, int64_t whole_ns);
+    void *context; /* of both */
     const volatile sig_atomic_t *stop; /* non-zero: end early, as a live run does on SIGINT; NULL = never */
 };
 

@@ -76,6 +76,7 @@ struct virtual_run {
     struct sleeper *heap; /* tasks of which a slot sleeps until a release, by time and number */
     int32_t heap_count;
     int64_t next_look_ns; /* of the watchdog; INT64_MAX = no task has a limit */
+    int64_t event_count;
     const struct ei_virtual_options *options;
 };
 
