@@ -2,6 +2,7 @@
 #include "app/commands.h"
 #include "app/outcome.h"
 #include "app/workload_schema.h"
+#include "metrics/run_json.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -46,8 +47,8 @@ static json_t *diagnostic_json(const struct ei_diagnostic *item)
 {
     return json_pack("{s:s, s:i, s:i, s:i, s:o, s:o}", "severity",
                      item->severity == EI_SEVERITY_ERROR ? "error" : "warning", "line", item->place.line, "column",
-                     item->place.column, "length", item->length, "text", einet_json_text(item->text), "hint",
-                     einet_json_text(item->hint));
+                     item->place.column, "length", item->length, "text", ei_json_text(item->text), "hint",
+                     ei_json_text(item->hint));
 }
 
 static int print_json(const char *file, const struct ei_diagnostics *diag, const struct ei_workload *wl)
@@ -56,8 +57,8 @@ static int print_json(const char *file, const struct ei_diagnostics *diag, const
     for (int32_t i = 0; i < diag->count; i++) {
         json_array_append_new(list, diagnostic_json(&diag->items[i]));
     }
-    json_t *root = json_pack("{s:i, s:o, s:b, s:i, s:i, s:o}", "schema", 1, "file", einet_json_text(file), "ok", wl != NULL,
-                             "errors", diag->errors, "warnings", diag->warnings, "diagnostics", list);
+    json_t *root = json_pack("{s:i, s:o, s:b, s:i, s:i, s:o}", "schema", 1, "file", ei_json_text(file), "ok",
+                             wl != NULL, "errors", diag->errors, "warnings", diag->warnings, "diagnostics", list);
     if (wl != NULL) {
         json_object_set_new(root, "tasks", json_integer(wl->task_count));
         json_object_set_new(root, "lanes", json_integer(wl->lane_count));

@@ -3,6 +3,8 @@
 
 #include "app/commands.h"
 #include "app/outcome.h"
+#include "app/terminal.h"
+#include "metrics/run_json.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -38,16 +40,10 @@ static int usage_error(const char *text, const char *argument)
 
 /* ---- output ---- */
 
-static bool wants_colour(FILE *out)
-{
-    const char *no_color = getenv("NO_COLOR");
-    return isatty(fileno(out)) && (no_color == NULL || no_color[0] == '\0');
-}
-
 static void print_text(const struct ei_doctor_report *report, FILE *out)
 {
     static const char *const colours[] = {"\033[32m", "\033[33m", "\033[31m"};
-    const bool is_coloured = wants_colour(out);
+    const bool is_coloured = einet_terminal_wants_colour(out);
     int counts[3] = {0};
     for (int32_t i = 0; i < report->count; i++) {
         const struct ei_finding *f = &report->findings[i];
@@ -70,11 +66,11 @@ static int print_json(const struct ei_doctor_report *report, const char *file, F
         const struct ei_finding *f = &report->findings[i];
         (void)json_array_append_new(probes,
                                     json_pack("{s:s, s:s, s:o, s:o, s:o}", "id", f->id, "verdict",
-                                              ei_doctor_verdict_name(f->verdict), "found", einet_json_text(f->found),
-                                              "wanted", einet_json_text(f->wanted), "fix", einet_json_text(f->fix)));
+                                              ei_doctor_verdict_name(f->verdict), "found", ei_json_text(f->found),
+                                              "wanted", ei_json_text(f->wanted), "fix", ei_json_text(f->fix)));
     }
     json_t *all = json_pack("{s:i, s:o, s:s, s:I, s:o}", "schema", SCHEMA, "file",
-                            file != NULL ? einet_json_text(file) : json_null(), "verdict",
+                            file != NULL ? ei_json_text(file) : json_null(), "verdict",
                             ei_doctor_verdict_name(ei_doctor_worst(report)), "took_ns", (json_int_t)report->took_ns,
                             "probes", probes);
     const int rc = all != NULL ? json_dumpf(all, out, JSON_INDENT(2)) : -1;

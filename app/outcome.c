@@ -43,17 +43,3 @@ int einet_report_result(const char *command, struct ei_live_result *result, bool
     ei_collector_destroy(result->collector);
     return status;
 }
-
-json_t *einet_json_text(const char *text)
-{
-    char ascii[EI_SPEC_PATH_MAX + EI_DIAGNOSTIC_TEXT_MAX];
-    json_t *value = json_string(text);
-    if (value != NULL) {
-        return value;
-    }
-    snprintf(ascii, sizeof ascii, "%s", text);
-    for (char *at = ascii; *at != '\0'; at++) {
-        *at = (char)((unsigned char)*at < 0x80 ? *at : '?');
-    }
-    return json_string(ascii);
-}

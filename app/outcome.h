@@ -4,7 +4,6 @@
 
 #include "engine/live.h"
 #include "workloads/spec.h"
-#include <jansson.h>
 #include <stdbool.h>
 
 /* Read a workload file and print every error and warning to standard error. Returns EINET_EXIT_OK with *out, which
@@ -14,9 +13,5 @@ int einet_load_workload(const char *command, const char *path, struct ei_workloa
 /* Print the table or the JSON summary of a run, live or virtual, say what is wrong with it, and free its collector.
  * Returns the exit status. */
 int einet_report_result(const char *command, struct ei_live_result *result, bool is_json);
-
-/* A text as JSON, which has to be UTF-8: what was cut within a character, or a file name of another encoding, is told
- * with '?' for what is not ASCII. NULL = no memory. */
-json_t *einet_json_text(const char *text);
 
 #endif

@@ -1,5 +1,6 @@
 /* einet top: the figures of a run that goes on, from another terminal. */
 #include "app/commands.h"
+#include "app/terminal.h"
 #include "app/top_screen.h"
 #include "app/top_view.h"
 #include "rt/clock.h"
@@ -242,12 +243,6 @@ static int look_again(struct watch *w, struct einet_error *err)
     return 0;
 }
 
-static bool wants_colour(void)
-{
-    const char *no_color = getenv("NO_COLOR");
-    return isatty(STDOUT_FILENO) != 0 && (no_color == NULL || no_color[0] == '\0');
-}
-
 static bool wants_page(const struct arguments *arguments)
 {
     const char *term = getenv("TERM");
@@ -261,7 +256,7 @@ static int show(const struct watch *w, bool is_page)
         return einet_top_print_json(stdout, &w->view, &w->news);
     }
     if (!is_page) {
-        einet_top_print(stdout, wants_colour(), &w->view, &w->news);
+        einet_top_print(stdout, einet_terminal_wants_colour(stdout), &w->view, &w->news);
         return fflush(stdout) == 0 ? 0 : -EIO;
     }
     char *text = NULL;
@@ -270,7 +265,7 @@ static int show(const struct watch *w, bool is_page)
     if (out == NULL) {
         return -ENOMEM;
     }
-    einet_top_print(out, wants_colour(), &w->view, &w->news);
+    einet_top_print(out, einet_terminal_wants_colour(stdout), &w->view, &w->news);
     if (fclose(out) == 0) {
         einet_top_screen_show(text);
     }

@@ -1,6 +1,7 @@
 /* See top_view.h. */
 #include "app/top_view.h"
 
+#include "metrics/run_json.h"
 #include "metrics/table_text.h"
 
 #include <errno.h>
@@ -229,21 +230,6 @@ void einet_top_print(FILE *out, bool is_coloured, const struct ei_board_view *vi
 
 /* ---- for programs ---- */
 
-/* Text from outside may not be UTF-8: its foreign bytes become '?'. */
-static json_t *text_json(const char *text)
-{
-    char plain[EI_BOARD_TEXT_MAX];
-    json_t *value = json_string(text);
-    if (value == NULL) {
-        snprintf(plain, sizeof plain, "%s", text);
-        for (char *c = plain; *c != '\0'; c++) {
-            *c = (*c & 0x80) != 0 ? '?' : *c;
-        }
-        value = json_string(plain);
-    }
-    return value;
-}
-
 static json_t *time_json(int64_t ns)
 {
     return ns == INT64_MAX ? json_null() : json_integer(ns);
@@ -259,7 +245,7 @@ static json_t *task_json(const struct ei_board_task *task)
         task->labelled_answered > 0 ? json_real((double)task->correct / (double)task->labelled_answered) : json_null();
     return json_pack(
         "{s:o, s:o, s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "name",
-        text_json(task->name), "class", text_json(task->class_name), "priority", task->priority, "state",
+        ei_json_text(task->name), "class", ei_json_text(task->class_name), "priority", task->priority, "state",
         ei_board_task_state_name(task->state), "released", task->completed + task->aborted, "completed",
         task->completed, "misses", task->misses, "skipped", task->skipped, "dropped", task->dropped, "aborted",
         task->aborted, "preemptions", task->preemptions, "backlog", task->backlog, "deadline_ns",
@@ -271,10 +257,11 @@ static json_t *task_json(const struct ei_board_task *task)
 static json_t *lane_json(const struct ei_board_view *view, const struct ei_board_lane *lane)
 {
     if (!lane->is_gated) {
-        return json_pack("{s:o, s:n, s:n, s:n}", "name", text_json(lane->name), "busy", "holder", "waiting");
+        return json_pack("{s:o, s:n, s:n, s:n}", "name", ei_json_text(lane->name), "busy", "holder", "waiting");
     }
-    return json_pack("{s:o, s:f, s:o, s:i}", "name", text_json(lane->name), "busy", lane->busy, "holder",
-                     lane->holder_idx == EI_BOARD_NOBODY ? json_null() : text_json(view->tasks[lane->holder_idx].name),
+    return json_pack("{s:o, s:f, s:o, s:i}", "name", ei_json_text(lane->name), "busy", lane->busy, "holder",
+                     lane->holder_idx == EI_BOARD_NOBODY ? json_null()
+                                                         : ei_json_text(view->tasks[lane->holder_idx].name),
                      "waiting", lane->waiting);
 }
 
@@ -300,14 +287,14 @@ static json_t *view_json(const struct ei_board_view *view, const struct einet_to
     json_t *degraded = run->degraded_count == 0
                            ? json_null()
                            : json_pack("{s:i, s:o, s:o}", "reasons", run->degraded_count, "first",
-                                       text_json(run->degraded_reason), "fix", text_json(run->degraded_fix));
+                                       ei_json_text(run->degraded_reason), "fix", ei_json_text(run->degraded_fix));
     return json_pack(
         "{s:i, s:o, s:I, s:o, s:s, s:i, s:I, s:I, s:I, s:I, s:o, s:o, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I}, s:I, "
         "s:o, s:o, s:o}",
-        "schema", 1, "name", text_json(run->name), "pid", run->pid, "version", text_json(run->version), "state",
+        "schema", 1, "name", ei_json_text(run->name), "pid", run->pid, "version", ei_json_text(run->version), "state",
         einet_top_state(view, news), "end_signal", run->end_signal, "elapsed_ns", run->elapsed_ns, "duration_ns",
         run->duration_ns, "warmup_ns", run->warmup_ns, "silent_ns", news->silent_ns, "degraded", degraded, "metrics",
-        run->metrics[0] != '\0' ? text_json(run->metrics) : json_null(), "noise", "wakeups", run->wakeups, "gaps",
+        run->metrics[0] != '\0' ? ei_json_text(run->metrics) : json_null(), "noise", "wakeups", run->wakeups, "gaps",
         run->gaps, "p99_ns", run->noise_p99_ns, "max_ns", run->noise_max_ns, "records_lost", "job",
         run->job_records_lost, "gap", run->gap_records_lost, "lines_lost", run->lines_lost, "tasks", tasks, "lanes",
         lanes, "cpus", cpus);

@@ -1,5 +1,6 @@
 /* The end of a run: take the engine's totals, judge, and write the files so that all of them appear or none. */
 #include "metrics/collector_state.h"
+#include "metrics/run_json.h"
 #include "metrics/table_text.h"
 
 #include <errno.h>
@@ -177,8 +178,8 @@ static int take_degraded(struct ei_collector *collector, const struct ei_metrics
     for (int32_t i = 0; i < totals->degraded_count; i++) {
         const struct ei_metrics_degraded *degraded = &totals->degraded[i];
         json_t *entry = json_object();
-        rc |= json_object_set_new(entry, "reason", json_string(degraded->reason));
-        rc |= json_object_set_new(entry, "fix", degraded->fix != NULL ? json_string(degraded->fix) : json_null());
+        rc |= json_object_set_new(entry, "reason", ei_json_text(degraded->reason));
+        rc |= json_object_set_new(entry, "fix", ei_json_text(degraded->fix));
         rc |= json_array_append_new(collector->degraded, entry);
     }
     return rc == 0 ? 0 : -ENOMEM;
