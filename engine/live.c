@@ -13,7 +13,9 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#define HOUSEKEEPING_NS (20 * EI_NS_PER_MS)
+/* How long the rings are left to fill: they hold a second (storage.c), and a signal wakes the housekeeper at once.
+ * Waking a CPU is what a cycle costs most of when there is little to drain (docs/benchmarks.md). */
+#define HOUSEKEEPING_NS (40 * EI_NS_PER_MS)
 #define PROGRESS_NS EI_NS_PER_S
 /* A run that is ended by a signal ends this much later, so that as a rule no task is past the end already. */
 #define CANCEL_MARGIN_NS (20 * EI_NS_PER_MS)
