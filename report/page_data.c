@@ -11,6 +11,7 @@
 #define TAIL_JOBS 60     /* so many of the slowest jobs are points of their own */
 #define TAIL_RATIO 0.97  /* between two points of the tail */
 #define BODY_STEP 0.0025 /* share of all jobs between two points */
+#define ASSUMED_MAX 1024 /* points of S, at most */
 
 /* jansson frees a value that it cannot store and says -1; json_object_set_new(NULL, ...) does the same, so a lack of
  * memory ends as a page that lacks a figure, and only the root is checked. */
@@ -124,6 +125,26 @@ static json_t *assumed(const struct ei_report_task *task)
     return at != NULL ? json_stringn(at + sizeof mark - 1, strcspn(at + sizeof mark - 1, ",")) : json_null();
 }
 
+/* S as the planner's jobs saw it in the mean, from summary.json; null = it is of a run that did not say. */
+static json_t *assumed_curve(const struct ei_report_task *task)
+{
+    json_t *told = json_object_get(task->summary, "assumed_stop");
+    const int64_t step_ns = json_integer_value(json_object_get(told, "step_ns"));
+    json_t *points = json_object_get(told, "survival"), *point;
+    if (step_ns <= 0 || step_ns > INT64_MAX / ASSUMED_MAX || json_array_size(points) < 2 ||
+        json_array_size(points) > ASSUMED_MAX) {
+        return json_null();
+    }
+    json_t *curve = json_array();
+    size_t i;
+    json_array_foreach(points, i, point)
+    {
+        const double s = json_number_value(point);
+        add_point(curve, (int64_t)i * step_ns, s > 1 ? 1 : s > 0 ? s : 0);
+    }
+    return curve;
+}
+
 /* [share, low, high] of the delivered answers for each exit. */
 static json_t *exit_shares(const struct ei_report_task *task)
 {
@@ -152,6 +173,7 @@ static json_t *task_data(const struct ei_report_run *run, const struct ei_report
     set(data, "summary", json_incref(task->summary));
     if (task->exit_count > 0) {
         set(data, "assumed", assumed(task));
+        set(data, "assumed_curve", assumed_curve(task));
         set(data, "assumed_rate_hz", json_real(ei_report_assumed_rate_hz(run->run, task->name)));
         set(data, "exit_shares", exit_shares(task));
     }

@@ -160,12 +160,14 @@ function exitsFigure(data) {
 
 function stopsFigure(data) {
   const id = 'stops', title = 'When jobs were forced to end, and what the planner assumed';
-  const what = 'The chance that a job has not been stopped by a preemption, its deadline, the load cap or an overrun by a time since its release, as the run showed it (Kaplan and Meier: jobs that ended by themselves count up to then). Dashed: the S that the planner assumed, from the release to the deadline. ';
+  const what = 'The chance that a job has not been stopped by a preemption, its deadline, the load cap or an overrun by a time since its release, as the run showed it (Kaplan and Meier: jobs that ended by themselves count up to then). Dashed: the S that the planner assumed, from the release to the deadline, as its jobs saw it in the mean. ';
   if (!data.has_jobs) return figure({ id, title, what, none: NO_JOBS });
   const shown = task => task.survival !== undefined && task.ended_by_ns > 0;
   if (!data.tasks.some(shown)) return figure({ id, title, what, none: 'No task of this run has a network.' });
-  /* S from the release on, up to the deadline: 100 points of it, or none where no file tells it. */
+  /* S from the release on. Where the run did not tell it (older versions) 100 points of it up to the deadline, by the
+   * name of its source, or none. */
   const assumedCurve = (task, to) => {
+    if (task.assumed_curve) return task.assumed_curve;
     const deadline = task.summary.deadline_ns, end = deadline || to;
     const at = { uniform: share => 1 - share, exponential: share => Math.exp(-task.assumed_rate_hz * share * end / 1e9) }[task.assumed];
     if (!at || (task.assumed === 'uniform' ? !deadline : !(task.assumed_rate_hz > 0))) return null;
@@ -174,7 +176,7 @@ function stopsFigure(data) {
   };
   const isKnown = task => assumedCurve(task, 1) !== null;
   const sources = [...new Set(data.tasks.filter(shown).filter(t => !isKnown(t)).map(t => t.assumed || 'unknown'))];
-  const missing = sources.length > 0 ? `S is missing where no file of the folder tells it: exit time ${sources.join(', ')} is worked out for each job anew or kept elsewhere, so only what was observed is shown.` : '';
+  const missing = sources.length > 0 ? `S is missing where no file of the folder tells it: the run is of an older version and its exit time ${sources.join(', ')}, so only what was observed is shown.` : '';
   return figure({
     id, title, what: what + missing,
     body: [panels(data, shown, task => count(task.stops) + ' stops' + (task.assumed ? ', S: ' + task.assumed : ''), (root, width, task, colour) => {

@@ -15,12 +15,15 @@ mkdir -p "$shots"
 "$einet" simulate configs/edge-server.yaml --duration 20s --out "$dir" >/dev/null
 options=()
 case $case in
-full) # all files, misses, a degraded run, an S that can be drawn
-  python3 "$here/write_records.py" "$dir" --late --degrade --exit-time uniform
-  options=(--degraded)
+full) # all files, misses, a degraded run
+  python3 "$here/write_records.py" "$dir" --late --degrade
+  options=(--degraded --with-s)
   ;;
 plain) # as older versions wrote it: no run.json, no stages.csv
-  rm -f "$dir/stages.csv" "$dir/run.json" ;;
+  rm -f "$dir/stages.csv" "$dir/run.json"
+  sed -i '/"assumed_stop": {/,/^      },/d; s/exit time schedule/exit time uniform/' "$dir/summary.json"
+  options=(--with-s) # by the name of its source
+  ;;
 summary-only) # outputs.jobs: none
   rm -f "$dir/stages.csv" "$dir/run.json" "$dir/jobs.csv"
   options=(--not-drawn response,timeline,misses,elastic,stops)

@@ -174,6 +174,53 @@ EI_TEST(the_survival_of_the_stop_is_that_of_kaplan_and_meier)
     ei_report_run_fini(&run);
 }
 
+/* The data that a page embeds, owned by the caller. */
+static json_t *data_in(const char *text)
+{
+    static const char mark[] = "<script type=\"application/json\" id=\"data\">";
+    const char *from = strstr(text, mark);
+    json_error_t error = {0};
+    json_t *data = from != NULL ? json_loads(from + sizeof mark - 1, JSON_DISABLE_EOF_CHECK, &error) : NULL;
+    EI_TRUEF(data != NULL, "the page holds no data: %s", error.text);
+    return data;
+}
+
+/* What a page draws as S of the second task, whose summary says so of it. */
+static json_t *assumed_of(const char *said)
+{
+    const struct sample_options options = {.seed = 2, .jobs = 60, .assumed_stop = said};
+    char *text = page_of(&options);
+    json_t *data = data_in(text);
+    json_t *curve = json_incref(json_object_get(json_array_get(json_object_get(data, "tasks"), 1), "assumed_curve"));
+    json_decref(data);
+    free(text);
+    return curve;
+}
+
+EI_TEST(the_survival_that_the_planner_assumed_is_on_the_page)
+{
+    json_t *curve = assumed_of("{\"jobs\": 3, \"step_ns\": 2500000, \"survival\": [1.0, 0.75, 0.5, 0]}");
+    static const double points[][2] = {{0, 1}, {2500000, 0.75}, {5000000, 0.5}, {7500000, 0}};
+    EI_EQ(json_array_size(curve), 4);
+    for (size_t i = 0; i < 4; i++) {
+        EI_NEAR(json_number_value(json_array_get(json_array_get(curve, i), 0)), points[i][0], 0);
+        EI_NEAR(json_number_value(json_array_get(json_array_get(curve, i), 1)), points[i][1], 0);
+    }
+    json_decref(curve);
+}
+
+EI_TEST(a_summary_without_or_with_a_damaged_assumption_draws_none)
+{
+    static const char *const said[] = {"null", "7", "{\"step_ns\": 0, \"survival\": [1, 0]}",
+                                       "{\"step_ns\": 9000000000000000000, \"survival\": [1, 0]}",
+                                       "{\"step_ns\": 5, \"survival\": 1}"};
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
+        json_t *curve = assumed_of(said[i]);
+        EI_TRUEF(json_is_null(curve), "%s", said[i]);
+        json_decref(curve);
+    }
+}
+
 EI_TEST(the_rate_that_the_planner_assumed_is_in_the_workload)
 {
     static const char workload[] = "version: 1\nname: w\nlanes: { acc: { kind: cpu, cpus: \"1\" } }\n"
