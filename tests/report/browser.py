@@ -18,7 +18,7 @@ import tempfile
 # What each drawing of a figure must hold at least one of, with an extent: the data, not its axes.
 FIGURES = {"summary": "tbody td", "slo": ".slos li", "response": "path.curve", "timeline": "rect.mark", "misses": "rect:not(.hit)",
            "exits": "rect:not(.hit)", "elastic": "path.curve", "stops": "path.curve", "parts": "rect.mark",
-           "preemption": "rect:not(.hit)", "noise": "rect:not(.hit)"}
+           "preemption": "rect:not(.hit)", "noise": "rect:not(.hit)", "tails": "path.curve"}
 if "--with-s" in sys.argv:  # what the planner assumed, beside what was seen
     FIGURES["stops"] = "path.curve.second"
 page, prefix = os.path.abspath(sys.argv[1]), sys.argv[2]
