@@ -52,11 +52,14 @@ static int build_input(struct ei_live_task *task, struct einet_error *err)
         run->input_count++;
     }
     task->dataset = input->dataset;
+    if (spec->is_loop) {
+        return 0;
+    }
     const int64_t length_ns = run->wl->run.warmup_ns + run->duration_ns;
     const int32_t head = ei_workload_chain_head(run->wl, task->idx);
     const int64_t releases = ei_arrival_expected(&run->wl->tasks[head].arrival, run->wl->run.seed, head, 0, length_ns);
     const int32_t count = ei_dataset_info(task->dataset)->count;
-    if (!spec->is_loop && releases > count) {
+    if (releases > count) {
         return einet_error_set_at(err, EINET_E_FILE, run->wl->file, spec->place.line, spec->place.column,
                                   "task '%s' releases %s%lld jobs but its input has %d samples: set loop: true or "
                                   "shorten the run",
@@ -143,6 +146,8 @@ int ei_run_make_tasks(struct ei_run *run, struct einet_error *err)
         task->run = run;
         task->idx = i;
         task->rt.last_nominal_ns = INT64_MIN;
+        task->answer = run->tap != NULL ? &run->tap->answers[i] : &task->own_answer;
+        ei_answer_init(task->answer);
         task->slots = slot;
         task->slot_count = wl->tasks[i].overlap;
         for (int32_t k = 0; k < task->spec->stage_count; k++) {
@@ -246,7 +251,6 @@ static int build_task(struct ei_live_task *task, struct einet_error *err)
     if (rc == 0) {
         rc = build_pre(task, err);
     }
-    ei_answer_init(&task->answer);
     return rc;
 }
 

@@ -25,6 +25,7 @@ struct ei_run;
 
 struct ei_external_request {
     int64_t happened_ns, asked_ns; /* CLOCK_MONOTONIC */
+    uint64_t tag;
 };
 
 struct ei_external {

@@ -31,6 +31,13 @@ EI_TEST(abi_structs_have_their_sizes)
     EI_EQ(sizeof(struct einet_error), 12 + EINET_ERROR_FILE_MAX + EINET_ERROR_TEXT_MAX);
     EI_EQ(sizeof(struct einet_task_info), 56);
     EI_EQ(offsetof(struct einet_task_info, deadline_ns), 32);
+    EI_EQ(sizeof(struct einet_answer), 112);
+    EI_EQ(sizeof(struct einet_result), 200);
+    EI_EQ(sizeof(struct einet_preemption), 56);
+    EI_EQ(sizeof(struct einet_callbacks), 48);
+    EI_EQ(sizeof(struct einet_run_options), 48);
+    EI_EQ(sizeof(struct einet_figures), 96);
+    EI_EQ(sizeof(struct einet_end), 64);
 }
 
 EI_TEST(abi_version_is_that_of_the_header)

@@ -1,9 +1,23 @@
-// A program that was written for the installed library: C++. Prints what it finds in a workload.
+// A program that was written for the installed library: C++. Runs a workload for a moment and prints what came of it.
 #include <einet/einet.h>
 
 #include <iostream>
 #include <memory>
 #include <string>
+
+namespace
+{
+struct destroy {
+    void operator()(einet_workload *workload) const { einet_workload_destroy(workload); }
+    void operator()(einet_run *run) const { einet_run_destroy(run); }
+};
+
+int complain(const einet_error &err)
+{
+    std::cerr << err.text << '\n';
+    return 1;
+}
+} // namespace
 
 int main()
 {
@@ -11,19 +25,33 @@ int main()
                              "  - { name: control, arrival: { model: periodic, period: 10ms }, deadline: 5ms,\n"
                              "      stages: [ { name: w, kind: cpu, work: { spin: 100us } } ] }\n";
     einet_error err = {};
-    einet_workload *made = nullptr;
-    if (einet_workload_parse(text.data(), text.size(), nullptr, &made, &err) < 0) {
-        std::cerr << err.text << '\n';
-        return 1;
+    einet_workload *parsed = nullptr;
+    if (einet_workload_parse(text.data(), text.size(), nullptr, &parsed, &err) < 0) {
+        return complain(err);
     }
-    const std::unique_ptr<einet_workload, decltype(&einet_workload_destroy)> workload(made, einet_workload_destroy);
-    einet_task_info info = {};
-    info.size_bytes = sizeof info;
-    const int32_t task = einet_workload_find_task(workload.get(), "control");
-    if (task < 0 || einet_workload_task_info(workload.get(), task, &info) < 0) {
-        return 1;
+    const std::unique_ptr<einet_workload, destroy> workload(parsed);
+
+    int results = 0;
+    einet_callbacks callbacks = {};
+    callbacks.size_bytes = sizeof callbacks;
+    callbacks.context = &results;
+    callbacks.on_result = [](void *context, const einet_result *) { ++*static_cast<int *>(context); };
+    einet_run_options options = {};
+    options.size_bytes = sizeof options;
+    options.duration_ns = 200000000;
+    options.callbacks = &callbacks;
+    einet_run *created = nullptr;
+    if (einet_run_create(workload.get(), &options, &created, &err) < 0) {
+        return complain(err);
     }
-    std::cout << "einet " << einet_version() << ": " << einet_workload_name(workload.get()) << ": " << info.name << " has "
-              << info.deadline_ns << " ns\n";
+    const std::unique_ptr<einet_run, destroy> run(created);
+    einet_end end = {};
+    end.size_bytes = sizeof end;
+    if (einet_run_start(run.get(), &err) < 0 || einet_run_wait(run.get(), -1, &err) < 0 ||
+        einet_run_end(run.get(), &end) < 0) {
+        return complain(err);
+    }
+    std::cout << "einet " << einet_version() << ": " << einet_workload_name(workload.get()) << ": "
+              << (results > 0 && end.is_accounted ? "runs" : "does nothing") << '\n';
     return 0;
 }
