@@ -249,7 +249,12 @@ static void run(struct ei_job_slot *slot)
 {
     struct ei_live_task *task = slot->task;
     slot->record.start_ns = ei_mono_now().ns;
-    int rc = task->dataset != NULL ? take_sample(slot) : 0;
+    int rc = 0;
+    if (task->frames != NULL) {
+        slot->image = ei_frames_at(task->frames, slot->record.frame)->image;
+    } else if (task->dataset != NULL) {
+        rc = take_sample(slot);
+    }
     if (rc == 0) {
         rc = run_stages(slot);
     }

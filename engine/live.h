@@ -63,8 +63,10 @@ int ei_live_run(const struct ei_workload *wl, const struct ei_live_options *opti
  * run is on; no lock, no allocation, a system call only to wake the task. */
 EINET_RT int ei_live_release(int32_t task_idx, int64_t happened_ns);
 
-/* The same for the run of that tap and no other (-ESHUTDOWN; NULL = any), with a tag for its records and answers. */
+/* The same for the run of that tap and no other (-ESHUTDOWN; NULL = any), with a tag for its records and answers,
+ * and with a picture (engine/frames.h; 0 = none), which is the run's once this returns 0. */
 struct ei_tap;
-EINET_RT int ei_live_release_tagged(const struct ei_tap *tap, int32_t task_idx, int64_t happened_ns, uint64_t tag);
+EINET_RT int ei_live_release_tagged(const struct ei_tap *tap, int32_t task_idx, int64_t happened_ns, uint64_t tag,
+                                    int32_t frame);
 
 #endif

@@ -14,6 +14,7 @@
 #include "engine/cpu_load_rt.h"
 #include "engine/deadline_class.h"
 #include "engine/external_rt.h"
+#include "engine/frames.h"
 #include "engine/kernels.h"
 #include "engine/lane_gate_rt.h"
 #include "engine/live.h"
@@ -95,7 +96,8 @@ struct ei_task_rt {
     int64_t last_nominal_ns; /* since t0, of the newest release that was accounted; INT64_MIN = none */
     bool has_next;           /* live: a release by the clock is to come, `next` */
     struct ei_arrival_release next;
-    uint64_t next_tag; /* of `next`, when it was asked for from outside */
+    uint64_t next_tag; /* of `next`, when it was asked for from outside, as the next one */
+    int32_t next_frame;
 };
 
 /* How far the task's jobs are, for others to plan with. A job counts as under way from its first instant until its
@@ -150,7 +152,8 @@ struct ei_live_task {
     struct ei_job_slot *slots; /* of the run's */
     int32_t slot_count;
     struct ei_spsc_ring ring;
-    const struct ei_dataset *dataset; /* of the run's list; NULL = no input */
+    const struct ei_dataset *dataset; /* of the run's list; NULL = no input, or the caller's frames */
+    struct ei_frames *frames;         /* of the tap; NULL = none */
     struct ei_pre *pre;               /* NULL = no preprocessing */
     int32_t pre_stage_idx;            /* the stage that runs `pre` */
     struct ei_task_network nn;

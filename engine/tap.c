@@ -7,20 +7,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-int ei_tap_init(struct ei_tap *tap, int32_t task_count, int32_t queue)
+static int init_frames(struct ei_tap *tap, const struct ei_workload *wl, struct einet_error *err)
 {
+    int rc = 0;
+    for (int32_t i = 0; rc == 0 && i < wl->task_count; i++) {
+        rc = ei_frames_init(&tap->frames[i], &wl->tasks[i], err);
+    }
+    return rc;
+}
+
+int ei_tap_init(struct ei_tap *tap, const struct ei_workload *wl, int32_t queue, struct einet_error *err)
+{
+    const int32_t task_count = wl->task_count;
     const size_t cells_bytes = (size_t)task_count * sizeof *tap->answers;
     const size_t event_bytes = queue > 0 ? ei_mpsc_ring_storage_bytes((size_t)queue, sizeof(struct ei_tap_event)) : 0;
     *tap = (struct ei_tap){.task_count = task_count};
     if (pthread_mutex_init(&tap->figures_lock, NULL) != 0) {
         *tap = (struct ei_tap){0};
-        return -ENOMEM;
+        return einet_error_set(err, -ENOMEM, "no memory for the run");
     }
     tap->answers = aligned_alloc(_Alignof(struct ei_answer_cell), cells_bytes);
     tap->event_storage = event_bytes > 0 ? malloc(event_bytes) : NULL;
     if (tap->answers == NULL || (event_bytes > 0 && tap->event_storage == NULL)) {
         ei_tap_fini(tap);
-        return -ENOMEM;
+        return einet_error_set(err, -ENOMEM, "no memory for the run");
+    }
+    const int rc = init_frames(tap, wl, err);
+    if (rc < 0) {
+        ei_tap_fini(tap);
+        return rc;
     }
     for (int32_t i = 0; i < task_count; i++) {
         ei_answer_init(&tap->answers[i]);
@@ -38,6 +53,9 @@ void ei_tap_fini(struct ei_tap *tap)
 {
     if (tap->task_count > 0) {
         pthread_mutex_destroy(&tap->figures_lock);
+    }
+    for (int32_t i = 0; i < tap->task_count; i++) {
+        ei_frames_fini(&tap->frames[i]);
     }
     free(tap->answers);
     free(tap->event_storage);

@@ -11,6 +11,7 @@
 #ifndef ENGINE_TAP_H
 #define ENGINE_TAP_H
 
+#include "engine/frames.h"
 #include "metrics/board.h"
 #include "metrics/record.h"
 #include "rt/bell.h"
@@ -49,7 +50,8 @@ struct ei_tap {
     int32_t task_count;
     bool wants_jobs, wants_answers, wants_preemptions;
     struct ei_answer_cell *answers; /* [task_count] */
-    struct ei_mpsc_ring events;     /* of struct ei_tap_event */
+    struct ei_frames frames[EI_TASKS_MAX];
+    struct ei_mpsc_ring events; /* of struct ei_tap_event */
     void *event_storage;
     struct ei_bell bell;
     _Atomic int64_t lost;
@@ -62,15 +64,15 @@ struct ei_tap {
     int64_t next_figures_ns; /* the housekeeper's */
 };
 
-/* Make the memory of a tap for a workload of so many tasks; the caller then fills in the wishes and on_go. queue:
- * events that the listener may lie behind, 1..EI_TAP_QUEUE_MAX; 0 = nobody listens. Returns 0 or -ENOMEM. */
-int ei_tap_init(struct ei_tap *tap, int32_t task_count, int32_t queue);
+/* Make the memory of a tap for a workload; the caller then fills in the wishes and on_go. queue: events that the
+ * listener may lie behind, 1..EI_TAP_QUEUE_MAX; 0 = nobody listens. Returns 0, -ENOMEM or EINET_E_LIMIT. */
+int ei_tap_init(struct ei_tap *tap, const struct ei_workload *wl, int32_t queue, struct einet_error *err);
 /* Accepts a zeroed struct. */
 void ei_tap_fini(struct ei_tap *tap);
 
 /* ---- tap_rt.c: of the run, which may have no tap ---- */
 
-/* What became of a release. by: the task whose guard is held. */
+/* What became of a release; its picture is over. by: the task whose guard is held. */
 EINET_RT void ei_tap_job(struct ei_live_task *by, const struct ei_job_record *record);
 /* A preemption that by has recorded, with its guard held. */
 EINET_RT void ei_tap_preemption(struct ei_live_task *by, const struct ei_preemption_record *preemption);

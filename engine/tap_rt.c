@@ -13,6 +13,9 @@ static void post(struct ei_tap *tap, const struct ei_tap_event *event)
 void ei_tap_job(struct ei_live_task *by, const struct ei_job_record *record)
 {
     struct ei_tap *tap = by->run->tap;
+    if (tap != NULL && record->frame > 0 && ei_frames_end(&tap->frames[record->task_idx], record->frame)) {
+        by->has_tap_news = true;
+    }
     if (tap == NULL || !tap->wants_jobs) {
         return;
     }

@@ -36,8 +36,10 @@ static bool is_within_run(const struct ei_live_task *task, const struct ei_arriv
 static struct ei_release take_release(struct ei_live_task *task)
 {
     struct ei_arrival_release *next = &task->rt.next;
-    const struct ei_release release = {
-        .job_idx = next->job_idx, .nominal_ns = task->run->t0_ns + next->nominal_ns, .tag = task->rt.next_tag};
+    const struct ei_release release = {.job_idx = next->job_idx,
+                                       .nominal_ns = task->run->t0_ns + next->nominal_ns,
+                                       .tag = task->rt.next_tag,
+                                       .frame = task->rt.next_frame};
     task->rt.last_nominal_ns = next->nominal_ns;
     task->rt.has_next = ei_arrival_next(&task->rt.arrival, next);
     return release;
@@ -217,7 +219,8 @@ static void drop_external(struct ei_live_task *task)
             const struct ei_arrival_release *next = &task->rt.next;
             ei_tap_unreleased(task, (struct ei_release){.job_idx = next->job_idx,
                                                         .nominal_ns = task->run->t0_ns + next->nominal_ns,
-                                                        .tag = task->rt.next_tag});
+                                                        .tag = task->rt.next_tag,
+                                                        .frame = task->rt.next_frame});
             task->external.unreleased++;
             task->rt.has_next = false;
         }

@@ -516,8 +516,7 @@ static int prepare(struct virtual_run *v, const struct ei_workload *wl, const st
     v->options = options;
     v->run.duration_ns = options->duration_ns > 0 ? options->duration_ns : wl->run.duration_ns;
     v->run.end_ns = wl->run.warmup_ns + v->run.duration_ns;
-    v->run.is_recording_stages =
-        options->on_record != NULL || (options->out_dir != NULL && ei_run_wants_stages(wl));
+    v->run.is_recording_stages = options->on_record != NULL || (options->out_dir != NULL && ei_run_wants_stages(wl));
     int rc = ei_run_make_tasks(&v->run, err);
     if (rc < 0) {
         return rc;

@@ -135,6 +135,9 @@ static void listen_to(void *arg)
         while (ei_tap_next(&run->tap, &event)) {
             tell(&run->callbacks, &event);
         }
+        for (int32_t i = 0; i < run->tap.task_count; i++) {
+            ei_frames_give_back(&run->tap.frames[i]);
+        }
         if (is_last) {
             return;
         }
@@ -144,7 +147,7 @@ static void listen_to(void *arg)
 
 int ei_listener_start(struct einet_run *run, struct einet_error *err)
 {
-    if (!run->has_callbacks) {
+    if (!run->has_listeners) {
         return 0;
     }
     struct einet_error refused = {0};

@@ -72,15 +72,30 @@ static int init_lock(struct einet_run *run)
 
 static void on_go(void *context, int64_t t0_ns, const struct ei_cpuset *housekeeping_cpus);
 
-static int fill(struct einet_run *run, struct einet_workload *workload, const struct einet_run_options *options)
+static bool has_frames(const struct ei_workload *wl)
+{
+    for (int32_t i = 0; i < wl->task_count; i++) {
+        if (wl->tasks[i].input.kind == EI_SPEC_INPUT_CALLER) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int fill(struct einet_run *run, struct einet_workload *workload, const struct einet_run_options *options,
+                struct einet_error *err)
 {
     const struct einet_callbacks *on = &run->callbacks;
-    run->has_callbacks =
-        on->on_result != NULL || on->on_miss != NULL || on->on_preempt != NULL || on->on_answer != NULL;
+    run->has_listeners = on->on_result != NULL || on->on_miss != NULL || on->on_preempt != NULL ||
+                         on->on_answer != NULL || has_frames(workload->spec);
     const int32_t queue = options->callback_queue > 0 ? options->callback_queue : CALLBACK_QUEUE;
-    int rc = ei_tap_init(&run->tap, workload->spec->task_count, run->has_callbacks ? queue : 0);
-    rc = rc == 0 ? copy_text(options->out_dir, &run->out_dir) : rc;
-    rc = rc == 0 ? copy_text(options->metrics, &run->metrics) : rc;
+    const int rc = ei_tap_init(&run->tap, workload->spec, run->has_listeners ? queue : 0, err);
+    if (rc < 0) {
+        return rc;
+    }
+    if (copy_text(options->out_dir, &run->out_dir) < 0 || copy_text(options->metrics, &run->metrics) < 0) {
+        return einet_error_set(err, -ENOMEM, "no memory for the run");
+    }
     run->tap.wants_jobs = on->on_result != NULL || on->on_miss != NULL;
     run->tap.wants_answers = on->on_answer != NULL;
     run->tap.wants_preemptions = on->on_preempt != NULL;
@@ -90,7 +105,7 @@ static int fill(struct einet_run *run, struct einet_workload *workload, const st
     run->duration_ns = options->duration_ns == EINET_UNTIL_STOPPED ? EI_LIVE_ENDLESS_NS : options->duration_ns;
     const ssize_t length = readlink("/proc/self/exe", run->program, sizeof run->program - 1);
     run->program[length > 0 ? length : 0] = '\0';
-    return rc;
+    return 0;
 }
 
 static void free_memory(struct einet_run *run)
@@ -121,10 +136,10 @@ int einet_run_create(struct einet_workload *workload, const struct einet_run_opt
     run->workload = workload;
     run->callbacks = callbacks;
     atomic_init(&run->phase, EINET_RUN_CREATED);
-    rc = fill(run, workload, &taken);
+    rc = fill(run, workload, &taken, err);
     if (rc < 0) {
         einet_run_destroy(run);
-        return einet_error_set(err, rc, "no memory for the run");
+        return rc;
     }
     *out_run = run;
     return 0;
@@ -263,24 +278,30 @@ EINET_RT int einet_run_phase(const struct einet_run *run)
     return atomic_load(&run->phase);
 }
 
-EINET_RT int einet_run_release(struct einet_run *run, int32_t task_idx, int64_t stamp_ns, uint64_t tag)
+EINET_RT int ei_run_release(struct einet_run *run, int32_t task_idx, int64_t stamp_ns, uint64_t tag, int32_t frame)
 {
-    const struct ei_workload *wl = run->workload->spec;
-    if (task_idx < 0 || task_idx >= wl->task_count || wl->tasks[task_idx].arrival.model != EI_ARRIVAL_EXTERNAL) {
-        return -EINVAL;
-    }
     switch ((enum einet_run_phase)atomic_load(&run->phase)) {
     case EINET_RUN_CREATED:
     case EINET_RUN_STARTING:
         return -EAGAIN;
     case EINET_RUN_RUNNING:
-        return ei_live_release_tagged(&run->tap, task_idx, stamp_ns == EINET_NOW ? EI_NONE_NS : stamp_ns, tag);
+        return ei_live_release_tagged(&run->tap, task_idx, stamp_ns == EINET_NOW ? EI_NONE_NS : stamp_ns, tag, frame);
     case EINET_RUN_ENDING:
     case EINET_RUN_ENDED:
     case EINET_RUN_FAILED:
         break;
     }
     return -ESHUTDOWN;
+}
+
+EINET_RT int einet_run_release(struct einet_run *run, int32_t task_idx, int64_t stamp_ns, uint64_t tag)
+{
+    const struct ei_workload *wl = run->workload->spec;
+    if (task_idx < 0 || task_idx >= wl->task_count || wl->tasks[task_idx].arrival.model != EI_ARRIVAL_EXTERNAL ||
+        wl->tasks[task_idx].input.kind == EI_SPEC_INPUT_CALLER) {
+        return -EINVAL;
+    }
+    return ei_run_release(run, task_idx, stamp_ns, tag, 0);
 }
 
 /* ---- ending ---- */

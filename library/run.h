@@ -22,7 +22,7 @@ struct einet_run {
     char program[512];               /* of this process, for advice about privileges */
     int64_t duration_ns;             /* as the engine takes it */
     struct einet_callbacks callbacks;
-    bool has_callbacks;
+    bool has_listeners; /* something to call back, or pictures to give back */
     int32_t callback_priority;
     struct ei_tap tap;
     atomic_int phase; /* enum einet_run_phase; changed under lock */
@@ -38,6 +38,9 @@ struct einet_run {
     struct ei_live_result result;
     char *summary; /* owned */
 };
+
+/* Release a job of an external task, with the picture of that place (0 = none). */
+EINET_RT int ei_run_release(struct einet_run *run, int32_t task_idx, int64_t stamp_ns, uint64_t tag, int32_t frame);
 
 /* ---- listener.c ---- */
 

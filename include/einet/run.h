@@ -13,6 +13,7 @@
 #define EINET_RUN_H
 
 #include <einet/error.h>
+#include <einet/image.h>
 #include <einet/workload.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -155,10 +156,37 @@ EINET_API EINET_RT int einet_run_phase(const struct einet_run *run);
  * the future; EINET_NOW). Its nominal release, from which its deadline counts, is that stamp, unless it comes sooner
  * than min_interarrival after the one before. tag: anything, comes back with its answers and its result.
  *
- * Returns 0: exactly one result comes of it. -EINVAL: no external task of that number, or a time in the future.
+ * Returns 0: exactly one result comes of it. -EINVAL: no external task of that number, one that wants a picture, or a
+ * time in the future.
  * -EAGAIN: not started. -ESHUTDOWN: it ends or has ended. -ENOBUFS: 1024 releases wait already. Real-time safe: no
  * lock, no allocation, a system call only to wake the task. */
 EINET_API EINET_RT int einet_run_release(struct einet_run *run, int32_t task_idx, int64_t stamp_ns, uint64_t tag);
+
+/* A picture for one job of a task with `input: { kind: caller }`. */
+struct einet_frame {
+    size_t size_bytes;
+    const void *data;
+    size_t data_bytes;
+    int32_t format; /* enum einet_pixel_format; PNG and JPEG where a stage of the task has op decode */
+    int32_t width_px, height_px, channels; /* of raw pixels; else without meaning */
+    size_t row_bytes; /* HWC_U8: from one row to the next; 0 = the rows follow each other without a gap */
+    /* NULL: data is copied at once. Else it is borrowed until the run calls this, once, by its callback thread, when
+     * the release has ended, before or after its result; rows without gaps only. */
+    void (*release)(void *context, const void *data);
+    void *context;
+};
+
+/* Whether the task takes such a picture. Returns 0; -EINVAL: it takes none, or not of this format, shape or row_bytes;
+ * -EMSGSIZE: larger than its input says; -E2BIG (size_bytes); err says what is wrong. Not real-time safe. */
+EINET_API int einet_run_check_frame(const struct einet_run *run, int32_t task_idx, const struct einet_frame *frame,
+                                    struct einet_error *err);
+
+/* einet_run_release with a picture, which such a task cannot be released without. Returns the same and the codes of
+ * einet_run_check_frame; -ENOBUFS also when as many pictures are under way as jobs may wait and be in flight, and 8
+ * more. On error the picture stays the caller's and its release is not called. Real-time safe; a copy takes its time.
+ */
+EINET_API EINET_RT int einet_run_release_frame(struct einet_run *run, int32_t task_idx, int64_t stamp_ns, uint64_t tag,
+                                               const struct einet_frame *frame);
 
 /* The answer that the task has published last, at any time from create to destroy, also while its job goes on and after
  * the end. out_answer->size_bytes is set by the caller. Returns 1; 0: none yet; -EINVAL (no such task, no size);
