@@ -75,6 +75,8 @@ struct ei_job_record ei_job_record_blank(const struct ei_live_task *task, struct
     struct ei_job_record record = {
         .task_idx = task->idx,
         .job_idx = release.job_idx,
+        .tag = release.tag,
+        .frame = release.frame,
         .release_ns = release.nominal_ns,
         .deadline_ns = deadline_ns == EI_NONE_NS ? INT64_MAX : release.nominal_ns + deadline_ns,
         .sample_idx = -1,

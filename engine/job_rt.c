@@ -53,6 +53,7 @@ static void emit(void *context, const struct ei_job_record *job)
     struct ei_live_task *task = context;
     const struct ei_record record = {.kind = EI_RECORD_JOB, .u.job = *job};
     (void)ei_spsc_ring_push(&task->ring, &record); /* a full ring counts what it drops */
+    ei_tap_job(task, job);
 }
 
 /* What became of a release: to the housekeeper, and to the tasks that come after this one. Guard held. */
@@ -175,7 +176,7 @@ static int keep_answer(struct ei_job_slot *slot, int rc)
                          (slot->record.flags & EI_JOB_ANSWERED) != 0 && slot->record.outcome != EI_JOB_ABORTED;
     if (is_kept) {
         slot->record.cause = EI_CAUSE_FAULT;
-        (void)ei_answer_finalize(&slot->task->answer); /* the network stage is still this job's */
+        (void)ei_answer_finalize(slot->task->answer); /* the network stage is still this job's */
     }
     return is_kept ? 0 : rc;
 }
@@ -248,7 +249,12 @@ static void run(struct ei_job_slot *slot)
 {
     struct ei_live_task *task = slot->task;
     slot->record.start_ns = ei_mono_now().ns;
-    int rc = task->dataset != NULL ? take_sample(slot) : 0;
+    int rc = 0;
+    if (task->frames != NULL) {
+        slot->image = ei_frames_at(task->frames, slot->record.frame)->image;
+    } else if (task->dataset != NULL) {
+        rc = take_sample(slot);
+    }
     if (rc == 0) {
         rc = run_stages(slot);
     }
