@@ -181,9 +181,10 @@ struct einet_frame {
 EINET_API int einet_run_check_frame(const struct einet_run *run, int32_t task_idx, const struct einet_frame *frame,
                                     struct einet_error *err);
 
-/* einet_run_release with a picture, which such a task cannot be released without. Returns the same and the codes of
- * einet_run_check_frame; -ENOBUFS also when as many pictures are under way as jobs may wait and be in flight, and 8
- * more. On error the picture stays the caller's and its release is not called. Real-time safe; a copy takes its time.
+/* Release a job with its picture: einet_run_release for tasks that cannot be released without one. Returns the same and
+ * the codes of einet_run_check_frame; -ENOBUFS also when as many pictures are under way as jobs may wait and be in
+ * flight, and 8 more. On error the picture stays the caller's and its release is not called. Real-time safe; a copy
+ * takes its time.
  */
 EINET_API EINET_RT int einet_run_release_frame(struct einet_run *run, int32_t task_idx, int64_t stamp_ns, uint64_t tag,
                                                const struct einet_frame *frame);
@@ -207,10 +208,12 @@ struct einet_figures {
 /* Returns 0; -EINVAL: no such task, no size; -EAGAIN: the run has not been started. */
 EINET_API int einet_run_figures(const struct einet_run *run, int32_t task_idx, struct einet_figures *out_figures);
 
-/* Ask for the end. Drain: no new releases, and all that were released before run to their end. Stop: those that run end
- * at their next boundary with the answer they have, and those that wait are dropped. Stop may follow drain. They return
- * at once: 0, or -EINVAL when the run was not started, or -EALREADY when it is over. */
+/* Ask for the end: no new releases, and all that were released before run to their end. Returns at once: 0, -EINVAL
+ * when the run was not started, -EALREADY when it is over. */
 EINET_API int einet_run_drain(struct einet_run *run);
+
+/* Ask for the end sooner: jobs that run end at their next boundary with the answer they have, and those that wait are
+ * dropped. May follow a drain. Returns as einet_run_drain. */
 EINET_API int einet_run_stop(struct einet_run *run);
 
 /* Wait until the run is over and every callback was called. timeout_ns < 0 = for ever. Returns 0; -ETIMEDOUT; -EINVAL:
