@@ -159,6 +159,9 @@ int ei_course_begin(struct ei_job_slot *slot, struct ei_course *course, int64_t 
     struct ei_job_record *record = &slot->record;
     const int64_t elapsed_ns = now_ns - record->release_ns;
     const struct ei_survival survival = ei_exit_time_begin(slot->task, record->release_ns, elapsed_ns);
+    if ((record->flags & EI_JOB_WARMUP) == 0) {
+        ei_exit_time_note(slot->task, &survival, record->release_ns, elapsed_ns);
+    }
     const int rc = ei_elastic_begin(&slot->task->nn.job, ei_task_elastic(slot->task), &slot->task->nn.ws, &survival,
                                     elapsed_ns, &course->step);
     if (rc == 0) {

@@ -13,7 +13,9 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#define HOUSEKEEPING_NS (20 * EI_NS_PER_MS)
+/* How long the rings are left to fill: they hold a second (storage.c), and a signal wakes the housekeeper at once.
+ * Waking a CPU is what a cycle costs most of when there is little to drain (docs/benchmarks.md). */
+#define HOUSEKEEPING_NS (40 * EI_NS_PER_MS)
 #define PROGRESS_NS EI_NS_PER_S
 /* A run that is ended by a signal ends this much later, so that as a rule no task is past the end already. */
 #define CANCEL_MARGIN_NS (20 * EI_NS_PER_MS)
@@ -345,6 +347,7 @@ static int finish(struct ei_run *run, struct ei_drain *drain, int ended_by, stru
     int64_t expected[EI_TASKS_MAX];
     struct ei_metrics_external external[EI_TASKS_MAX];
     struct ei_metrics_cpu_load loads[EI_PROBES_MAX];
+    const struct ei_metrics_assumed *assumed[EI_TASKS_MAX];
     const int64_t length_ns = atomic_load(&run->end_ns) - run->t0_ns;
     for (int32_t i = 0; i < run->wl->task_count; i++) {
         expected[i] = ei_task_expected(&run->tasks[i], length_ns);
@@ -356,6 +359,7 @@ static int finish(struct ei_run *run, struct ei_drain *drain, int ended_by, stru
     struct ei_metrics_totals totals = {
         .expected = expected,
         .external = external,
+        .assumed = assumed,
         .demotions = demotions,
         .demotion_count = ei_watch_demotions(run, demotions),
         .degraded = moves,
@@ -366,6 +370,7 @@ static int finish(struct ei_run *run, struct ei_drain *drain, int ended_by, stru
         .loads = loads,
         .load_count = collect_loads(run, loads),
     };
+    ei_run_list_assumed(run, assumed);
     sum_usage(run, &totals);
     ei_drain_finish(drain);
     ei_drain_lost(drain, &totals.job_records_lost, &totals.gap_records_lost);

@@ -339,33 +339,28 @@ static struct explanation explain(struct ei_collector *collector, const struct e
     return result;
 }
 
-static void write_job(struct ei_collector *collector, const struct ei_metrics_task_state *task,
-                      const struct ei_job_record *job, const struct explanation *explanation)
+/* The line of a job; the line was begun. */
+static void write_job(struct ei_collector *collector, struct ei_csv_line *line, const struct ei_job_record *job,
+                      const struct explanation *explanation)
 {
-    if (!collector->has_jobs_csv) {
-        return;
-    }
     const bool is_known = job->preempted_by >= 0 && job->preempted_by < collector->task_count;
     const struct ei_jobs_csv_context context = {
-        .t0_ns = collector->t0_ns,
         .gap_ns = explanation->gap_ns,
         .is_explained = explanation->is_explained,
         .split = &explanation->split,
         .miss_cause = explanation->miss_cause,
         .is_degraded = json_array_size(collector->degraded) > 0,
-        .task = task->spec.name,
         .preempted_by = is_known ? collector->tasks[job->preempted_by].spec.name : NULL,
     };
-    struct ei_csv_line line;
-    ei_jobs_csv_line(&line, job, &context);
-    ei_line_file_add(&collector->jobs_csv, &line);
+    ei_jobs_csv_line(line, job, &context);
+    ei_line_file_add(&collector->jobs_csv, line);
 }
 
-/* The lines of a job that ran, of its stages and blocks. */
-static void write_stages(struct ei_collector *collector, struct ei_metrics_task_state *task,
+/* The lines of a job that ran, of its stages and blocks; the line was begun. */
+static void write_stages(struct ei_collector *collector, struct ei_csv_line *line, struct ei_metrics_task_state *task,
                          const struct ei_job_record *job)
 {
-    struct ei_csv_line line;
+    const size_t begun = line->length;
     const struct ei_record *record;
     int32_t index = 0;
     while ((record = ei_held_stages_next(&task->held, job->job_idx, &index)) != NULL) {
@@ -374,17 +369,37 @@ static void write_stages(struct ei_collector *collector, struct ei_metrics_task_
         const struct ei_metrics_stage *stage =
             &task->spec.stages[is_stage ? record->u.stage.stage_idx : record->u.block.stage_idx];
         const struct ei_stages_csv_context context = {
-            .t0_ns = collector->t0_ns,
             .release_ns = job->release_ns,
-            .task = task->spec.name,
             .stage = stage->name,
             .is_network = stage->is_network,
             .lane = lane >= 0 && lane < collector->lane_count ? collector->lanes[lane] : NULL,
         };
-        ei_stages_csv_line(&line, record, &context);
-        ei_line_file_add(&collector->stages_csv, &line);
+        line->length = begun;
+        ei_stages_csv_line(line, record, &context);
+        ei_line_file_add(&collector->stages_csv, line);
     }
     ei_held_stages_end(&task->held, job->job_idx);
+}
+
+/* What the files say of a job. */
+static void write_lines(struct ei_collector *collector, struct ei_metrics_task_state *task,
+                        const struct ei_job_record *job, const struct explanation *explanation)
+{
+    const bool has_stages =
+        collector->has_stages_csv && (job->outcome == EI_JOB_COMPLETED || job->outcome == EI_JOB_ABORTED);
+    struct ei_csv_line line;
+    if (!collector->has_jobs_csv && !has_stages) {
+        return;
+    }
+    ei_jobs_csv_begin(&line, task->spec.name, job, collector->t0_ns);
+    const size_t begun = line.length;
+    if (collector->has_jobs_csv) {
+        write_job(collector, &line, job, explanation);
+        line.length = begun;
+    }
+    if (has_stages) {
+        write_stages(collector, &line, task, job);
+    }
 }
 
 static void count_network(struct ei_metrics_task_state *task, const struct ei_job_record *job)
@@ -504,12 +519,11 @@ static void add_job(struct ei_collector *collector, const struct ei_job_record *
     }
     struct ei_metrics_task_state *task = &collector->tasks[job->task_idx];
     const struct explanation explanation = explain(collector, task, job);
-    write_job(collector, task, job, &explanation);
+    write_lines(collector, task, job, &explanation);
     ei_outcome_sequence_add(&task->sequence, job->job_idx, count_job(task, job, &explanation));
     if (job->outcome == EI_JOB_COMPLETED || job->outcome == EI_JOB_ABORTED) {
         task->last_release_ns = job->release_ns;
         task->last_finish_ns = job->finish_ns;
-        write_stages(collector, task, job);
     }
 }
 
