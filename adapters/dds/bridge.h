@@ -75,6 +75,12 @@ static inline uint64_t ei_dds_tag(int32_t sec, uint32_t nanosec, int32_t frame_i
 int ei_dds_open_entities(struct einet_dds *dds, const char *config, struct einet_error *err);
 void ei_dds_close_entities(struct einet_dds *dds);
 
+/* ---- threads.c ---- */
+
+/* Whether CycloneDDS's threads have the policies that were asked for: those that carry data priority (0 = SCHED_OTHER),
+ * those of the background SCHED_OTHER. Returns 0, EINET_E_BACKEND or -errno, with the thread in err. */
+int ei_dds_check_threads(int32_t priority, struct einet_error *err);
+
 /* ---- input.c, output.c: the bodies of the threads ---- */
 
 void ei_dds_take_images(void *dds);

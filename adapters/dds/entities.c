@@ -153,7 +153,7 @@ static int open_all(struct einet_dds *dds, const char *more, struct einet_error 
     for (int32_t i = 0; rc == 0 && i < dds->task_count; i++) {
         rc = open_task(dds, &dds->tasks[i], err);
     }
-    return rc;
+    return rc < 0 ? rc : ei_dds_check_threads(dds->options.priority, err);
 }
 
 struct opening {

@@ -4,9 +4,11 @@
 
 #include "ros2.h"
 #include <dds/dds.h>
+#include <dirent.h>
 #include <einet/dds.h>
 #include <einet/einet.h>
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -344,6 +346,68 @@ EI_TEST(dds_command_answers_over_the_network)
     EI_EQ(kill(child, SIGTERM), 0);
     EI_EQ(waitpid(child, &status, 0), child);
     EI_TRUEF(WIFEXITED(status) && WEXITSTATUS(status) == 0, "einet-dds ended with status %d", status);
+}
+
+/* The policy of a thread of this process by its name, as the kernel says, and its priority; -1 = there is none. */
+static int policy_of(const char *name, int *out_priority)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    int policy = -1;
+    EI_TRUE(tasks != NULL);
+    for (struct dirent *entry = readdir(tasks); entry != NULL; entry = readdir(tasks)) {
+        char path[64], comm[32] = "";
+        (void)snprintf(path, sizeof path, "/proc/self/task/%.20s/comm", entry->d_name);
+        FILE *in = fopen(path, "r");
+        if (in != NULL && fgets(comm, sizeof comm, in) != NULL && strncmp(comm, name, strlen(name)) == 0 &&
+            comm[strlen(name)] == '\n') {
+            struct sched_param param = {0};
+            const pid_t tid = (pid_t)atoi(entry->d_name);
+            policy = sched_getscheduler(tid);
+            (void)sched_getparam(tid, &param);
+            *out_priority = param.sched_priority;
+        }
+        if (in != NULL) {
+            (void)fclose(in);
+        }
+    }
+    (void)closedir(tasks);
+    return policy;
+}
+
+EI_TEST(dds_threads_have_the_policies_that_were_asked_for)
+{
+    struct einet_error err = {0};
+    struct einet_dds *dds = NULL;
+    struct einet_workload *workload = NULL;
+    struct einet_dds_options options = {.size_bytes = sizeof options, .priority = 41};
+    int priority = 0;
+    options.domain = 20 + (int32_t)(getpid() % 180);
+    EI_REQUIRE(einet_workload_parse(text, sizeof text - 1, NULL, &workload, &err) == 0);
+    const int rc = einet_dds_create(workload, &options, &dds, &err);
+    if (rc == EINET_E_PRIVILEGE) {
+        einet_workload_destroy(workload);
+        ei_test_skip("no right to real-time threads: %s", err.text);
+    }
+    EI_TRUEF(rc == 0, "%s", err.text);
+    EI_EQ(policy_of("recv", &priority), SCHED_FIFO);
+    EI_EQ(priority, 41);
+    EI_EQ(policy_of("tev", &priority), SCHED_FIFO);
+    EI_EQ(priority, 41);
+    EI_EQ(policy_of("gc", &priority), SCHED_OTHER);
+    EI_EQ(policy_of("dq.builtins", &priority), SCHED_OTHER);
+    einet_dds_destroy(dds);
+    dds = NULL;
+    options.config = "<CycloneDDS><Domain id=\"any\"><Threads><Thread name=\"gc\"><Scheduling><Class>realtime</Class>"
+                     "<Priority>50</Priority></Scheduling></Thread></Threads></Domain></CycloneDDS>";
+    EI_EQ(einet_dds_create(workload, &options, &dds, &err), EINET_E_BACKEND);
+    EI_CONTAINS(err.text, "thread gc");
+    options.priority = 0;
+    options.config = "<CycloneDDS><Domain id=\"any\"><Threads><Thread name=\"recv\"><Scheduling><Class>realtime</Class>"
+                     "<Priority>50</Priority></Scheduling></Thread></Threads></Domain></CycloneDDS>";
+    EI_EQ(einet_dds_create(workload, &options, &dds, &err), EINET_E_BACKEND);
+    EI_CONTAINS(err.text, "thread recv");
+    EI_TRUE(dds == NULL);
+    einet_workload_destroy(workload);
 }
 
 EI_TEST(dds_bridge_that_cannot_be_is_refused_with_a_reason)
