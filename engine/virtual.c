@@ -496,14 +496,13 @@ static int prepare(struct virtual_run *v, const struct ei_workload *wl, const st
         return einet_error_set(err, EINET_E_LIMIT, "the workload names CPU %d; a virtual machine has %d CPUs at most",
                                cpus - 1, EI_VIRTUAL_CPUS_MAX);
     }
-    for (int32_t i = 0; i < wl->lane_count; i++) {
-        if (wl->lanes[i].threads > 1) {
-            return einet_error_set_at(
-                err, EINET_E_FILE, wl->file, wl->lanes[i].place.line, wl->lanes[i].place.column,
-                "lane '%s' has %d threads, and virtual ones have one: simulate it with threads: 1 "
-                "and the times that it has with one",
-                wl->lanes[i].name, wl->lanes[i].threads);
-        }
+    const int32_t threaded = ei_run_lane_of_threads(wl);
+    if (threaded != EI_NONE_IDX) {
+        const struct ei_lane_spec *lane = &wl->lanes[threaded];
+        return einet_error_set_at(err, EINET_E_FILE, wl->file, lane->place.line, lane->place.column,
+                                  "lane '%s' has %d threads, and virtual ones have one: simulate it with threads: 1 "
+                                  "and the times that it has with one",
+                                  lane->name, lane->threads);
     }
     const int32_t external = ei_releases_first_task(wl);
     if (external != EI_NONE_IDX && options->releases == NULL) {
@@ -516,8 +515,7 @@ static int prepare(struct virtual_run *v, const struct ei_workload *wl, const st
     v->options = options;
     v->run.duration_ns = options->duration_ns > 0 ? options->duration_ns : wl->run.duration_ns;
     v->run.end_ns = wl->run.warmup_ns + v->run.duration_ns;
-    v->run.is_recording_stages =
-        options->on_record != NULL || (options->out_dir != NULL && ei_run_wants_stages(wl));
+    v->run.is_recording_stages = options->on_record != NULL || (options->out_dir != NULL && ei_run_wants_stages(wl));
     int rc = ei_run_make_tasks(&v->run, err);
     if (rc < 0) {
         return rc;
