@@ -4,7 +4,8 @@
  * beside a model's weights. Needs no privilege, no libtorch, no data set.
  *
  * What a real machine adds is left out: wake-ups, switches, pre- and post-operations and planning take no time, plans
- * are made inline, no noise. Events at one instant are taken in the order that docs/simulation.md gives. The same file, seed and duration give the same bytes everywhere.
+ * are made inline, no noise. Events at one instant are taken in the order that docs/simulation.md gives. The same file,
+ * seed and duration give the same bytes everywhere.
  *
  * Thread: any; one call at a time per process.
  */
@@ -25,7 +26,7 @@ struct ei_virtual_options {
     void (*on_record)(void *context, const struct ei_record *record);
     /* Called now and then with the virtual time that has passed of the whole run's; NULL = never. */
     void (*on_progress)(void *context, int64_t done_ns, int64_t whole_ns);
-    void *context; /* of both */
+    void *context;                     /* of both */
     const volatile sig_atomic_t *stop; /* non-zero: end early, as a live run does on SIGINT; NULL = never */
 };
 
