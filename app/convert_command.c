@@ -46,6 +46,7 @@ static const char help[] =
     "                        TorchScript parts does not allow\n"
     "  and the options of einet train: --data, --epochs, --batch, --lr, --seed, --threads, --resume, --quiet, ...\n"
     "\n"
+    "exit status: 0 ok, 1 usage, 2 bad file, 5 anything else\n\n"
     "example: einet convert --script model.pt --input 3x32x32 --classes 10 --dataset cifar10 --out model-bundle\n";
 
 enum own_option {

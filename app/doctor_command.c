@@ -28,8 +28,8 @@ static const char help[] =
     "docs/doctor.md says what each probe does.\n\n"
     "  --only IDS   these probes only, separated by commas: to look again after a fix\n"
     "  --json       {\"schema\": 1, \"probes\": [{\"id\", \"verdict\", \"found\", \"wanted\", \"fix\"}, ...]}\n\n"
-    "exit status: 0 no failure (warnings allowed), 1 usage; of the first failure: 2 a file (data, weights, CPUs,\n"
-    "output), 3 privileges, 5 anything else\n\n"
+    "exit status: 0 no failure (warnings allowed), 1 usage, 2 the first failure is of a file (data, weights,\n"
+    "CPUs, output), 3 of privileges, 5 of anything else\n\n"
     "example: einet doctor configs/edge-server.yaml\n";
 
 static int usage_error(const char *text, const char *argument)

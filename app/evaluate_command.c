@@ -56,6 +56,7 @@ static const char help[] =
     "  --markdown                 for a document\n"
     "                             besides: --resamples, --seed, --threads, --json\n"
     "\n"
+    "exit status: 0 ok, 1 usage, 2 bad file, 5 anything else\n\n"
     "example: einet evaluate --et b-alexnet-cifar10.et.csv --cs b-alexnet-cifar10.cs --exit-time exponential:800\n";
 
 #define THREADS_MAX 64

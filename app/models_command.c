@@ -31,6 +31,7 @@ static const char help[] =
     "Parameters are what training changes. MACs are multiply-accumulates of convolutions and linear layers for one\n"
     "picture. The size is that of weights in half precision, running statistics included.\n"
     "\n"
+    "exit status: 0 ok, 1 usage, 2 bad file, 5 anything else\n\n"
     "example: einet models --classes 100 msdnet-21\n";
 
 struct request {

@@ -27,7 +27,7 @@ static const char help[] =
     "              error object in place of an answer and the next line is read\n"
     "  --explain   say for a person why each exit is taken or skipped, with a drawing\n"
     "\n"
-    "exit status: 0 all planned, 2 a bad file or at least one bad line\n"
+    "exit status: 0 all planned, 1 usage, 2 a bad file or at least one bad line, 5 anything else\n"
     "\n"
     "example: echo '{\"conv_ns\":[100,200],\"branch_ns\":[10,20],\"score\":[0.5,0.9],\"exit_time\":\n"
     "         {\"kind\":\"uniform\",\"horizon_ns\":600}}' | einet plan\n";

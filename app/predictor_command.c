@@ -39,6 +39,7 @@ static const char help[] =
     "  --json             print the result as one JSON object\n"
     "  --quiet            no progress\n"
     "\n"
+    "exit status: 0 ok, 1 usage, 2 bad file, 5 anything else\n\n"
     "example: einet predictor train --cs b-alexnet-cifar10.cs --out b-alexnet-cifar10.predictor\n";
 
 enum option_id {

@@ -54,6 +54,7 @@ static const char help[] =
     "kernel refuses one of these, the command says so, goes on without it and records it in the file. A tenth of the\n"
     "time is slept, below the kernel's limit of real-time load; no measurement is left out.\n"
     "\n"
+    "exit status: 0 ok, 1 usage, 2 bad file, 5 anything else\n\n"
     "example: einet profile --weights b-alexnet-mnist.safetensors --dataset mnist --out b-alexnet-mnist\n";
 
 enum option_id {

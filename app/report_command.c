@@ -17,12 +17,15 @@ static const char help[] =
     "usage: einet report DIR [--out FILE]\n"
     "       einet report DIR --plot\n\n"
     "Make one self-contained page of a run: what was met, response times, the schedule around the worst job, exits,\n"
-    "accuracy by time, misses by time, preemption and noise. It asks the network for nothing, so it can be mailed.\n"
+    "accuracy by time, misses by time, preemption, delays and noise. It asks the network for nothing, so it can be "
+    "mailed.\n"
     "DIR is the folder that einet run or einet simulate --out wrote.\n\n"
     "  --out FILE   where to write the page (default: DIR/report.html)\n"
     "  --plot       plots in the terminal in place of the page; plain ASCII with NO_COLOR or outside UTF-8\n\n"
     "exit status: 0 ok, 1 usage, 2 a file of DIR is missing or damaged, 5 the page could not be written\n\n"
-    "example: einet report out/edge-server-20261121-120000\n";
+    "examples: einet report out/edge-server-20261121-120000\n"
+    "          einet report out/first --plot | less -R\n"
+    "          einet report out/first --out first.html && xdg-open first.html\n";
 
 static int usage_error(const char *text, const char *argument)
 {

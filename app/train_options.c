@@ -62,6 +62,7 @@ static const char help[] =
     "  --log FILE            append one JSON line per epoch\n"
     "  --quiet               no progress\n"
     "\n"
+    "exit status: 0 ok, also when a signal stopped it, 1 usage, 2 bad file, 5 anything else\n\n"
     "examples: einet train --model b-alexnet --dataset cifar10 --epochs 30 --out b-alexnet-cifar10.safetensors\n"
     "          einet train --model vgg-16 --dataset cifar10 --init vgg-16-classic.safetensors --train exits \\\n"
     "            --keep-last --epochs 4 --out vgg-16.safetensors\n";

@@ -4,7 +4,7 @@
  * Pushes are timed in batches that fit the ring, with and without the clock readings that a stage or block takes; the
  * ring is emptied in between, so that its memory comes from another's cache as in a run. For the rate a thread pushes
  * jobs of nine records each (an activity, three stages, four blocks, the job) in even portions, and the main thread
- * drains every 20 ms into a collector that writes jobs.csv and stages.csv, as the housekeeper of a run does.
+ * drains every 40 ms into a collector that writes jobs.csv and stages.csv, as the housekeeper of a run does.
  *
  * usage: bench_records [SECONDS [EVENTS_PER_SECOND [FOLDER]]]      default 10 s of 20000, into bench-records.out
  */
@@ -21,7 +21,7 @@
 #define RING_RECORDS 8192
 #define BATCH 2048
 #define BATCHES 400
-#define CYCLE_NS (20 * EI_NS_PER_MS)
+#define CYCLE_NS (40 * EI_NS_PER_MS)
 #define PORTION_NS (2 * EI_NS_PER_MS)
 #define RECORDS_PER_JOB 9
 #define PERIOD_NS (10 * EI_NS_PER_MS)
@@ -150,7 +150,7 @@ static int64_t process_used_ns(void)
     return (int64_t)used.tv_sec * EI_NS_PER_S + used.tv_nsec;
 }
 
-/* Drain every 20 ms for so long. Returns the processor time that it took. */
+/* Drain every 40 ms for so long. Returns the processor time that it took. */
 static int64_t keep_house(struct ei_drain *drain, int64_t length_ns, int64_t *out_records)
 {
     const int64_t used_ns = ei_thread_used_ns(), start_ns = ei_mono_now().ns;
@@ -190,7 +190,7 @@ static int bench_rate(struct ei_collector *collector, int64_t seconds, int64_t e
            (double)records * 1e9 / (double)wall_ns, (unsigned long long)ei_spsc_ring_dropped(&ring));
     printf("%-34s %6.3f %% of a CPU, %6.1f ns an event\n", "drain, count, make lines",
            100.0 * (double)drain_ns / (double)wall_ns, (double)drain_ns / (double)records);
-    printf("%-34s %6.3f %% of a CPU\n", "of it waking 50 times a second",
+    printf("%-34s %6.3f %% of a CPU\n", "of it waking 25 times a second",
            100.0 * 2 * (double)idle_ns / (double)wall_ns);
     printf("%-34s %6.3f %% of a CPU, %6.1f ns an event\n", "writers of jobs.csv, stages.csv",
            100.0 * (double)writers_ns / (double)wall_ns, (double)writers_ns / (double)records);

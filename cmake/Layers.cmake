@@ -19,6 +19,7 @@ set(EINET_LAYER_engine 3)
 set(EINET_LAYER_doctor 3)
 set(EINET_LAYER_report 3)
 set(EINET_LAYER_app 4)
+set(EINET_LAYER_library 4)
 
 function(einet_view folder)
   set(view "${CMAKE_BINARY_DIR}/view/${folder}")

@@ -25,6 +25,7 @@ static int open_input(const struct ei_input_spec *spec, struct ei_dataset **out,
     case EI_SPEC_INPUT_GENERATED:
         return ei_dataset_open_generated(spec->seed, spec->split, spec->count, out, err);
     case EI_SPEC_INPUT_NONE:
+    case EI_SPEC_INPUT_CALLER:
         break;
     }
     return 0;
@@ -35,7 +36,13 @@ static int build_input(struct ei_live_task *task, struct einet_error *err)
 {
     struct ei_run *run = task->run;
     const struct ei_input_spec *spec = &task->spec->input;
-    if (spec->kind == EI_SPEC_INPUT_NONE) {
+    if (spec->kind == EI_SPEC_INPUT_CALLER && run->tap == NULL) {
+        return einet_error_set_at(err, EINET_E_USAGE, run->wl->file, spec->place.line, spec->place.column,
+                                  "pictures of task '%s' come from a program that embeds the run (input: caller): "
+                                  "write such a program, or give the task another input",
+                                  task->spec->name);
+    }
+    if (spec->kind == EI_SPEC_INPUT_NONE || spec->kind == EI_SPEC_INPUT_CALLER) {
         return 0;
     }
     struct ei_run_input *input = NULL;
@@ -52,11 +59,14 @@ static int build_input(struct ei_live_task *task, struct einet_error *err)
         run->input_count++;
     }
     task->dataset = input->dataset;
+    if (spec->is_loop) {
+        return 0;
+    }
     const int64_t length_ns = run->wl->run.warmup_ns + run->duration_ns;
     const int32_t head = ei_workload_chain_head(run->wl, task->idx);
     const int64_t releases = ei_arrival_expected(&run->wl->tasks[head].arrival, run->wl->run.seed, head, 0, length_ns);
     const int32_t count = ei_dataset_info(task->dataset)->count;
-    if (!spec->is_loop && releases > count) {
+    if (releases > count) {
         return einet_error_set_at(err, EINET_E_FILE, run->wl->file, spec->place.line, spec->place.column,
                                   "task '%s' releases %s%lld jobs but its input has %d samples: set loop: true or "
                                   "shorten the run",
@@ -107,13 +117,13 @@ static int build_pre(struct ei_live_task *task, struct einet_error *err)
             }
         }
     }
-    if (task->pre_stage_idx == EI_NONE_IDX || task->nn.net == NULL || task->dataset == NULL) {
+    const bool has_frames = task->spec->input.kind == EI_SPEC_INPUT_CALLER;
+    if (task->pre_stage_idx == EI_NONE_IDX || task->nn.net == NULL || (task->dataset == NULL && !has_frames)) {
         task->pre_stage_idx = EI_NONE_IDX;
         return 0;
     }
-    const struct ei_dataset_info *data = ei_dataset_info(task->dataset);
-    config.input_width_max_px = data->width_px;
-    config.input_height_max_px = data->height_px;
+    config.input_width_max_px = has_frames ? task->spec->input.width_px : ei_dataset_info(task->dataset)->width_px;
+    config.input_height_max_px = has_frames ? task->spec->input.height_px : ei_dataset_info(task->dataset)->height_px;
     const struct ei_network_info *info = ei_network_info(task->nn.net);
     if (config.width_px != info->width_px || config.height_px != info->height_px) {
         const struct ei_place at = task->spec->stages[task->pre_stage_idx].place;
@@ -121,6 +131,14 @@ static int build_pre(struct ei_live_task *task, struct einet_error *err)
                                   "task '%s' resizes to %dx%d but its network takes %dx%d: write resize: %dx%d",
                                   task->spec->name, config.width_px, config.height_px, info->width_px, info->height_px,
                                   info->width_px, info->height_px);
+    }
+    if (has_frames && !task->frames->is_resized &&
+        (config.input_width_max_px != info->width_px || config.input_height_max_px != info->height_px)) {
+        const struct ei_place at = task->spec->input.place;
+        return einet_error_set_at(err, EINET_E_MISMATCH, task->run->wl->file, at.line, at.column,
+                                  "task '%s' gets pictures of %dx%d but its network takes %dx%d: add op resize: %dx%d",
+                                  task->spec->name, config.input_width_max_px, config.input_height_max_px,
+                                  info->width_px, info->height_px, info->width_px, info->height_px);
     }
     return ei_pre_create(&config, &task->pre, err);
 }
@@ -143,6 +161,10 @@ int ei_run_make_tasks(struct ei_run *run, struct einet_error *err)
         task->run = run;
         task->idx = i;
         task->rt.last_nominal_ns = INT64_MIN;
+        task->answer = run->tap != NULL ? &run->tap->answers[i] : &task->own_answer;
+        ei_answer_init(task->answer);
+        task->own_stages = run->tap != NULL ? run->tap->stages[i] : NULL;
+        task->frames = run->tap != NULL && run->tap->frames[i].count > 0 ? &run->tap->frames[i] : NULL;
         task->slots = slot;
         task->slot_count = wl->tasks[i].overlap;
         for (int32_t k = 0; k < task->spec->stage_count; k++) {
@@ -246,7 +268,6 @@ static int build_task(struct ei_live_task *task, struct einet_error *err)
     if (rc == 0) {
         rc = build_pre(task, err);
     }
-    ei_answer_init(&task->answer);
     return rc;
 }
 

@@ -33,7 +33,7 @@ static void refuse(struct ei_live_task *task, struct ei_release release, uint8_t
 void ei_chain_post(struct ei_live_task *task, const struct ei_job_record *record, ei_chain_emit emit, void *context)
 {
     const struct ei_chain_event event = {
-        .release = {.job_idx = record->job_idx, .nominal_ns = record->release_ns},
+        .release = {.job_idx = record->job_idx, .nominal_ns = record->release_ns, .tag = record->tag},
         .at_ns = record->finish_ns,
         .is_completed = record->outcome == EI_JOB_COMPLETED,
     };

@@ -75,6 +75,8 @@ struct ei_job_record ei_job_record_blank(const struct ei_live_task *task, struct
     struct ei_job_record record = {
         .task_idx = task->idx,
         .job_idx = release.job_idx,
+        .tag = release.tag,
+        .frame = release.frame,
         .release_ns = release.nominal_ns,
         .deadline_ns = deadline_ns == EI_NONE_NS ? INT64_MAX : release.nominal_ns + deadline_ns,
         .sample_idx = -1,
@@ -157,6 +159,9 @@ int ei_course_begin(struct ei_job_slot *slot, struct ei_course *course, int64_t 
     struct ei_job_record *record = &slot->record;
     const int64_t elapsed_ns = now_ns - record->release_ns;
     const struct ei_survival survival = ei_exit_time_begin(slot->task, record->release_ns, elapsed_ns);
+    if ((record->flags & EI_JOB_WARMUP) == 0) {
+        ei_exit_time_note(slot->task, &survival, record->release_ns, elapsed_ns);
+    }
     const int rc = ei_elastic_begin(&slot->task->nn.job, ei_task_elastic(slot->task), &slot->task->nn.ws, &survival,
                                     elapsed_ns, &course->step);
     if (rc == 0) {

@@ -203,6 +203,33 @@ EINET_RT struct ei_survival ei_exit_time_begin(struct ei_live_task *task, int64_
     return uniform(task, elapsed_ns);
 }
 
+/* A look costs a job 2 us, so one in some 50 ms does; at even distances all would see a periodic preemptor at the same
+ * place. */
+#define NOTE_LEAST_NS (25 * EI_NS_PER_MS)
+#define NOTE_SPAN_NS (50 * EI_NS_PER_MS)
+
+EINET_RT void ei_exit_time_note(struct ei_live_task *task, const struct ei_survival *survival, int64_t release_ns,
+                                int64_t elapsed_ns)
+{
+    struct ei_exit_times *times = &task->planning.exit_times;
+    struct ei_metrics_assumed *assumed = &times->assumed;
+    if (assumed->step_ns == 0 || release_ns < times->note_from_ns) {
+        return;
+    }
+    const double here = ei_survival_at(survival, elapsed_ns); /* not stopped so far: all later chances grow by that */
+    for (int32_t i = 0; i < EI_METRICS_ASSUMED_POINTS; i++) {
+        const int64_t t_ns = i * assumed->step_ns;
+        if (t_ns <= elapsed_ns) {
+            assumed->sum[i] += 1;
+        } else if (here > 0) {
+            assumed->sum[i] += ei_survival_at(survival, t_ns) / here;
+        }
+    }
+    assumed->jobs++;
+    const uint64_t mixed = (uint64_t)assumed->jobs * UINT64_C(0x9E3779B97F4A7C15); /* golden ratio: evenly spread */
+    times->note_from_ns = release_ns + NOTE_LEAST_NS + (int64_t)((mixed >> 32) * NOTE_SPAN_NS >> 32);
+}
+
 EINET_RT void ei_exit_time_end(struct ei_live_task *task, int64_t elapsed_ns, bool is_forced)
 {
     if (task->spec->planner.exit_time.word == EI_SPEC_EXIT_TIME_EMPIRICAL) {

@@ -61,13 +61,18 @@ void ei_external_shut(struct ei_run *run)
     }
 }
 
-static int request(struct ei_run *run, int32_t task_idx, int64_t happened_ns)
+static int request(struct ei_run *run, const struct ei_tap *tap, int32_t task_idx, int64_t happened_ns, uint64_t tag,
+                   int32_t frame)
 {
+    if (tap != NULL && run->tap != tap) {
+        return -ESHUTDOWN; /* a later run of this process */
+    }
     if (task_idx < 0 || task_idx >= run->wl->task_count || !run->tasks[task_idx].external.is_external) {
         return -EINVAL;
     }
     struct ei_external *external = &run->tasks[task_idx].external;
-    struct ei_external_request r = {.happened_ns = happened_ns, .asked_ns = ei_mono_now().ns};
+    struct ei_external_request r = {
+        .happened_ns = happened_ns, .asked_ns = ei_mono_now().ns, .tag = tag, .frame = frame};
     r.happened_ns = happened_ns == EI_NONE_NS ? r.asked_ns : happened_ns;
     if (r.happened_ns > r.asked_ns) {
         return -EINVAL;
@@ -89,9 +94,15 @@ static int request(struct ei_run *run, int32_t task_idx, int64_t happened_ns)
 
 EINET_RT int ei_live_release(int32_t task_idx, int64_t happened_ns)
 {
+    return ei_live_release_tagged(NULL, task_idx, happened_ns, 0, 0);
+}
+
+EINET_RT int ei_live_release_tagged(const struct ei_tap *tap, int32_t task_idx, int64_t happened_ns, uint64_t tag,
+                                    int32_t frame)
+{
     atomic_fetch_add(&door.callers, 1);
     struct ei_run *run = atomic_load(&door.run);
-    const int rc = run != NULL                  ? request(run, task_idx, happened_ns)
+    const int rc = run != NULL                  ? request(run, tap, task_idx, happened_ns, tag, frame)
                    : atomic_load(&door.is_over) ? -ESHUTDOWN
                                                 : -EAGAIN;
     atomic_fetch_sub(&door.callers, 1);
@@ -106,6 +117,8 @@ bool ei_external_look(struct ei_live_task *task)
     if (!task->rt.has_next && external->is_external && ei_mpsc_ring_pop(&external->inbox, &r)) {
         const int64_t t0_ns = task->run->t0_ns;
         external->held_back += ei_arrival_admit(&task->rt.arrival, r.happened_ns - t0_ns, r.asked_ns - t0_ns, next);
+        task->rt.next_tag = r.tag;
+        task->rt.next_frame = r.frame;
         external->warmup += next->nominal_ns < task->run->wl->run.warmup_ns;
         task->rt.has_next = true;
     }

@@ -25,6 +25,8 @@ struct ei_run;
 
 struct ei_external_request {
     int64_t happened_ns, asked_ns; /* CLOCK_MONOTONIC */
+    uint64_t tag;
+    int32_t frame; /* engine/frames.h; 0 = none */
 };
 
 struct ei_external {

@@ -54,6 +54,7 @@ static void emit(void *context, const struct ei_job_record *job)
     struct ei_live_task *task = context;
     const struct ei_record record = {.kind = EI_RECORD_JOB, .u.job = *job};
     (void)ei_spsc_ring_push(&task->ring, &record); /* a full ring counts what it drops */
+    ei_tap_job(task, job);
 }
 
 /* What became of a release: to the housekeeper, and to the tasks that come after this one. Guard held. */
@@ -129,10 +130,27 @@ static void run_post(struct ei_job_slot *slot, const struct ei_op_spec *op)
     }
 }
 
+/* A function of the program that embeds the run: foreign code, so nothing is known of it but its name. */
+static int run_own_stage(struct ei_job_slot *slot, int32_t stage_idx)
+{
+    const struct ei_tap_stage *own = &slot->task->own_stages[stage_idx];
+    const bool is_answered = (slot->record.flags & EI_JOB_ANSWERED) != 0;
+    ei_rt_submit_enter();
+    const int rc = own->run(own->context, &slot->record, stage_idx, is_answered ? &slot->answer : NULL);
+    ei_rt_submit_leave();
+    if (rc < 0) {
+        note_fault(slot, slot->task->spec->stages[stage_idx].name, einet_error_text(rc));
+    }
+    return rc < 0 ? rc : 0;
+}
+
 static int run_cpu_stage(struct ei_job_slot *slot, int32_t stage_idx)
 {
     const struct ei_live_task *task = slot->task;
     const struct ei_stage_spec *stage = &task->spec->stages[stage_idx];
+    if (task->own_stages != NULL && task->own_stages[stage_idx].run != NULL) {
+        return run_own_stage(slot, stage_idx);
+    }
     if (stage->spin_ns != EI_NONE_NS) {
         ei_spin(stage->spin_ns);
     }
@@ -176,7 +194,7 @@ static int keep_answer(struct ei_job_slot *slot, int rc)
                          (slot->record.flags & EI_JOB_ANSWERED) != 0 && slot->record.outcome != EI_JOB_ABORTED;
     if (is_kept) {
         slot->record.cause = EI_CAUSE_FAULT;
-        (void)ei_answer_finalize(&slot->task->answer); /* the network stage is still this job's */
+        (void)ei_answer_finalize(slot->task->answer); /* the network stage is still this job's */
     }
     return is_kept ? 0 : rc;
 }
@@ -249,7 +267,12 @@ static void run(struct ei_job_slot *slot)
 {
     struct ei_live_task *task = slot->task;
     slot->record.start_ns = ei_mono_now().ns;
-    int rc = task->dataset != NULL ? take_sample(slot) : 0;
+    int rc = 0;
+    if (task->frames != NULL) {
+        slot->image = ei_frames_at(task->frames, slot->record.frame)->image;
+    } else if (task->dataset != NULL) {
+        rc = take_sample(slot);
+    }
     if (rc == 0) {
         rc = run_stages(slot);
     }

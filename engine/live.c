@@ -13,7 +13,9 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#define HOUSEKEEPING_NS (20 * EI_NS_PER_MS)
+/* How long the rings are left to fill: they hold a second (storage.c), and a signal wakes the housekeeper at once.
+ * Waking a CPU is what a cycle costs most of when there is little to drain (docs/benchmarks.md). */
+#define HOUSEKEEPING_NS (40 * EI_NS_PER_MS)
 #define PROGRESS_NS EI_NS_PER_S
 /* A run that is ended by a signal ends this much later, so that as a rule no task is past the end already. */
 #define CANCEL_MARGIN_NS (20 * EI_NS_PER_MS)
@@ -55,7 +57,10 @@ static int prepare(struct ei_run *run, const struct ei_workload *wl, const struc
 {
     *run = (struct ei_run){.wl = wl, .options = options};
     run->duration_ns = options->duration_ns > 0 ? options->duration_ns : wl->run.duration_ns;
-    run->is_recording_stages = ei_run_wants_stages(wl);
+    run->is_endless = options->duration_ns == EI_LIVE_ENDLESS_NS;
+    run->is_fileless = options->is_fileless;
+    run->tap = options->tap;
+    run->is_recording_stages = !run->is_fileless && ei_run_wants_stages(wl);
     int rc = ei_run_make_tasks(run, err);
     if (rc == 0) {
         rc = ei_machine_describe(&run->machine, err);
@@ -151,7 +156,7 @@ static int start(struct ei_run *run, struct ei_drain *drain, struct ei_collector
         rc = ei_run_create_collector(run, out_collector, err);
     }
     if (rc == 0) {
-        rc = ei_run_attach_trace(run, run->out_dir, true, *out_collector, err);
+        rc = ei_run_attach_trace(run, run->is_fileless ? NULL : run->out_dir, true, *out_collector, err);
     }
     if (rc == 0) {
         rc = init_drain(run, drain, *out_collector, err);
@@ -172,7 +177,7 @@ static int start(struct ei_run *run, struct ei_drain *drain, struct ei_collector
     if (rc == 0) {
         rc = ei_watchdog_start(run, err);
     }
-    if (rc == 0) { /* the last step that can fail: run.json is of a run that did start */
+    if (rc == 0 && !run->is_fileless) { /* the last step that can fail: run.json is of a run that did start */
         rc = ei_run_write_manifest(run, *out_collector, run->out_dir, NULL, err);
     }
     if (rc < 0) {
@@ -190,6 +195,9 @@ static int start(struct ei_run *run, struct ei_drain *drain, struct ei_collector
     ei_external_open(run);
     ei_watchdog_beat(run, NULL); /* from now on silence counts */
     ei_start_open(&run->start, EI_START_GO);
+    if (run->tap != NULL && run->tap->on_go != NULL) {
+        run->tap->on_go(run->tap->context, run->t0_ns, &run->housekeeping_cpus);
+    }
     return 0;
 }
 
@@ -227,25 +235,63 @@ static void show_progress(const struct ei_run *run, const struct ei_collector *c
     fflush(out);
 }
 
-/* Drain, sample and watch for signals until every job thread has ended. Returns the signal that ended the run, or 0. */
-static int keep_house(struct ei_run *run, struct ei_drain *drain)
+static void end_soon(struct ei_run *run)
 {
+    const int64_t soon_ns = ei_mono_now().ns + CANCEL_MARGIN_NS;
+    if (soon_ns < atomic_load(&run->end_ns)) {
+        atomic_store_explicit(&run->end_ns, soon_ns, memory_order_release);
+    }
+}
+
+static void cancel(struct ei_run *run)
+{
+    end_soon(run);
+    atomic_store_explicit(&run->is_cancelled, true, memory_order_release);
+}
+
+/* Sleep for a round, or until a signal ends the run: its number, else 0. */
+static int await_signal(struct ei_run *run)
+{
+    const struct timespec nap = {.tv_nsec = HOUSEKEEPING_NS};
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
-    const struct timespec nap = {.tv_nsec = HOUSEKEEPING_NS};
+    const int signal_number = sigtimedwait(&signals, NULL, &nap);
+    if (signal_number > 0 && !atomic_load(&run->is_cancelled)) {
+        cancel(run);
+        return signal_number;
+    }
+    return 0;
+}
+
+/* The same when the run is embedded and somebody else is asked. heeded: what was asked for in the rounds before. */
+static void await_request(struct ei_run *run, enum ei_tap_request *heeded)
+{
+    ei_mono_sleep_until(ei_mono_add(ei_mono_now(), HOUSEKEEPING_NS));
+    const enum ei_tap_request request = (enum ei_tap_request)atomic_load(&run->tap->request);
+    if (request > *heeded) {
+        *heeded = request;
+        if (request == EI_TAP_STOP) {
+            cancel(run);
+        } else {
+            end_soon(run);
+        }
+    }
+}
+
+/* Drain, sample and watch for the end until every job thread has ended. Returns the signal that ended the run, or 0. */
+static int keep_house(struct ei_run *run, struct ei_drain *drain)
+{
+    enum ei_tap_request heeded = EI_TAP_GO_ON;
     int ended_by = 0;
     int64_t next_progress_ns = run->t0_ns;
     while (atomic_load_explicit(&run->running, memory_order_acquire) > 0) {
-        const int signal_number = sigtimedwait(&signals, NULL, &nap);
-        if (signal_number > 0 && ended_by == 0) {
-            ended_by = signal_number;
-            const int64_t soon_ns = ei_mono_now().ns + CANCEL_MARGIN_NS;
-            if (soon_ns < atomic_load(&run->end_ns)) {
-                atomic_store_explicit(&run->end_ns, soon_ns, memory_order_release);
-            }
-            atomic_store_explicit(&run->is_cancelled, true, memory_order_release);
+        if (run->tap != NULL) {
+            await_request(run, &heeded);
+        } else {
+            const int signal_number = await_signal(run);
+            ended_by = signal_number > 0 ? signal_number : ended_by;
         }
         ei_watchdog_beat(run, run->options->messages);
         ei_run_say_moves(run, run->options->messages);
@@ -255,6 +301,9 @@ static int keep_house(struct ei_run *run, struct ei_drain *drain)
             ei_cpu_loads_sample(&run->loads);
         }
         ei_live_board_beat(&run->board, run, drain, now_ns);
+        if (run->tap != NULL) {
+            ei_tap_beat(run->tap, drain->collector, now_ns);
+        }
         if (now_ns > atomic_load(&run->end_ns)) {
             (void)ei_external_close(run);
         }
@@ -298,6 +347,7 @@ static int finish(struct ei_run *run, struct ei_drain *drain, int ended_by, stru
     int64_t expected[EI_TASKS_MAX];
     struct ei_metrics_external external[EI_TASKS_MAX];
     struct ei_metrics_cpu_load loads[EI_PROBES_MAX];
+    const struct ei_metrics_assumed *assumed[EI_TASKS_MAX];
     const int64_t length_ns = atomic_load(&run->end_ns) - run->t0_ns;
     for (int32_t i = 0; i < run->wl->task_count; i++) {
         expected[i] = ei_task_expected(&run->tasks[i], length_ns);
@@ -309,20 +359,25 @@ static int finish(struct ei_run *run, struct ei_drain *drain, int ended_by, stru
     struct ei_metrics_totals totals = {
         .expected = expected,
         .external = external,
+        .assumed = assumed,
         .demotions = demotions,
         .demotion_count = ei_watch_demotions(run, demotions),
         .degraded = moves,
         .degraded_count = ei_run_list_moves(run, moves, move_texts),
         .duration_ns = length_ns > 0 ? length_ns : 0, /* a signal may come before t0 */
-        .is_ended_early = length_ns < run->wl->run.warmup_ns + run->duration_ns,
+        .is_ended_early = !run->is_endless && length_ns < run->wl->run.warmup_ns + run->duration_ns,
         .end_signal = ended_by,
         .loads = loads,
         .load_count = collect_loads(run, loads),
     };
+    ei_run_list_assumed(run, assumed);
     sum_usage(run, &totals);
     ei_drain_finish(drain);
     ei_drain_lost(drain, &totals.job_records_lost, &totals.gap_records_lost);
     const int rc = ei_collector_finish(drain->collector, &totals, err);
+    if (run->tap != NULL) {
+        ei_tap_end(run->tap, drain->collector);
+    }
     out->collector = drain->collector;
     out->slo_failures = ei_collector_slo_failures(drain->collector);
     out->is_identity_ok = ei_collector_is_identity_ok(drain->collector);
@@ -360,10 +415,10 @@ static int run_threads(struct ei_run *run, struct ei_live_result *out, struct ei
     if (rc == 0) {
         rc = finish(run, &drain, ended_by, out, err);
     }
-    if (rc == 0) {
+    if (rc == 0 && !run->is_fileless) {
         rc = ei_run_publish_workload(run, err);
     }
-    if (rc == 0) {
+    if (rc == 0 && !run->is_fileless) {
         rc = ei_run_write_manifest(run, collector, run->out_dir, out, err);
     }
     ei_live_board_end(&run->board, run, &drain, rc == 0 ? EI_BOARD_ENDED : EI_BOARD_FAILED, ended_by);
@@ -393,10 +448,11 @@ int ei_live_run(const struct ei_workload *wl, const struct ei_live_options *opti
     static struct ei_run run; /* large; one run at a time */
     *out = (struct ei_live_result){0};
     int rc = prepare(&run, wl, options, err);
-    if (rc == 0) {
+    if (rc == 0 && !run.is_fileless) {
         rc = ei_run_make_out_dir(&run, err);
     }
-    if (rc == 0) { /* now and not later: this proves that the folder is writable before anything takes time */
+    if (rc == 0 &&
+        !run.is_fileless) { /* now and not later: this proves that the folder is writable before anything takes time */
         rc = ei_run_write_workload(&run, err);
     }
     if (rc == 0) {

@@ -1,8 +1,9 @@
 /* The live engine: a checked workload on the real clock with real threads, from start to the final figures.
  *
- * One call per process at a time. Thread: main; it becomes the run's housekeeper. The caller must have blocked SIGINT
- * and SIGTERM before any other thread exists; the engine takes them and ends the run with every job answered. The first
- * one decides: running jobs end at their next boundary, and a second signal does not end them sooner.
+ * One call per process at a time. Thread: main, or with a tap any; it becomes the run's housekeeper. Without a tap the
+ * caller must have blocked SIGINT and SIGTERM before any other thread exists; the engine takes them and ends the run
+ * with every job answered. The first one decides: running jobs end at their next boundary, and a second signal does not
+ * end them sooner.
  */
 #ifndef ENGINE_LIVE_H
 #define ENGINE_LIVE_H
@@ -16,9 +17,11 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#define EI_LIVE_ENDLESS_NS (INT64_MAX / 4) /* until somebody ends it */
+
 struct ei_live_options {
     const char *out_dir;   /* NULL = as the workload says */
-    int64_t duration_ns;   /* of the counted part; 0 = as the workload says */
+    int64_t duration_ns;   /* of the counted part; 0 = as the workload says; EI_LIVE_ENDLESS_NS */
     const char *program;   /* path of the executable, for the commands that fix missing privileges */
     FILE *messages;        /* progress and warnings; NULL = silent */
     const char *metrics;   /* ADDRESS:PORT to serve live figures at, "" = nowhere; NULL = as the workload says */
@@ -26,6 +29,8 @@ struct ei_live_options {
     /* Called on the main thread when all job threads are ready, before t0; may be NULL. For tests and hooks. */
     void (*on_ready)(void *context);
     void *context;
+    struct ei_tap *tap; /* of a program that embeds the run (engine/tap.h), which then takes no signal; NULL = none */
+    bool is_fileless;   /* write no file; out_dir is without meaning then */
 };
 
 struct ei_live_result {
@@ -57,5 +62,11 @@ int ei_live_run(const struct ei_workload *wl, const struct ei_live_options *opti
  * refused; -EINVAL: no external task of that index, or a time in the future. Thread: any of the process, also while no
  * run is on; no lock, no allocation, a system call only to wake the task. */
 EINET_RT int ei_live_release(int32_t task_idx, int64_t happened_ns);
+
+/* The same for the run of that tap and no other (-ESHUTDOWN; NULL = any), with a tag for its records and answers,
+ * and with a picture (engine/frames.h; 0 = none), which is the run's once this returns 0. */
+struct ei_tap;
+EINET_RT int ei_live_release_tagged(const struct ei_tap *tap, int32_t task_idx, int64_t happened_ns, uint64_t tag,
+                                    int32_t frame);
 
 #endif

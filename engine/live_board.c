@@ -123,7 +123,8 @@ static void publish(struct ei_live_board *live, struct ei_run *run, const struct
     }
     ei_board_set_run(live->board, out);
     live->publications++;
-    live->next_ns = now_ns + EI_LIVE_BOARD_NS;
+    live->next_ns += EI_LIVE_BOARD_NS; /* and not from now on: that would add a part of a cycle each time */
+    live->next_ns = live->next_ns > now_ns ? live->next_ns : now_ns + EI_LIVE_BOARD_NS;
 }
 
 /* ---- the run's course ---- */

@@ -23,6 +23,10 @@ static int blame(const struct ei_live_task *task, const struct ei_stage_spec *st
 static int open_log(const struct ei_live_task *task, const struct ei_stage_spec *stage, struct ei_task_log *log,
                     struct einet_error *err)
 {
+    if (task->run->is_fileless && stage->path[0] != '/') {
+        return blame(task, stage, EINET_E_USAGE, stage->path,
+                     "the run has no output folder; give it one, or write an absolute path", err);
+    }
     const int flags = O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
     const char *const not_regular = "it is not a regular file; name one, or leave path out";
     char path[EI_RUN_DIR_MAX + EI_SPEC_PATH_MAX];
@@ -101,7 +105,7 @@ static int log_answer(int fd, const struct ei_run *run, const struct ei_live_tas
     struct ei_answer answer;
     const double at_s = (double)(now_ns - run->t0_ns) / (double)EI_NS_PER_S;
     int length;
-    if (ei_answer_read(&of->answer, &answer, NULL) == 1) {
+    if (ei_answer_read(of->answer, &answer, NULL) == 1) {
         length = snprintf(line, sizeof line, "%.6f %s job=%lld exit=%d/%d class=%d confidence=%.4f age_us=%.1f\n", at_s,
                           of->spec->name, (long long)answer.job_idx, answer.exit_idx + 1, answer.exits_total,
                           answer.label, (double)answer.confidence, (double)(now_ns - answer.published_ns) / 1000.0);

@@ -64,6 +64,8 @@ static float publish(struct ei_job_slot *slot, int32_t k)
     const struct ei_network_info *info = ei_network_info(nn->net);
     struct ei_answer answer = {
         .job_idx = slot->record.job_idx,
+        .tag = slot->record.tag,
+        .release_ns = slot->record.release_ns,
         .task_idx = slot->task->idx,
         .exit_idx = k,
         .exits_total = info->exits,
@@ -72,8 +74,10 @@ static float publish(struct ei_job_slot *slot, int32_t k)
     answer.label = answer.top_class[0];
     answer.confidence = answer.top_p[0];
     answer.published_ns = ei_mono_now().ns;
-    ei_answer_publish(&slot->task->answer, &answer);
+    ei_answer_publish(slot->task->answer, &answer);
+    slot->answer = answer;
     ei_course_note_answer(&slot->record, &answer);
+    ei_tap_answer(slot->task, &answer);
     return answer.confidence;
 }
 
@@ -330,7 +334,7 @@ int ei_job_run_network(struct ei_job_slot *slot)
     ei_network_end(ei_task_running(slot->task));
     ei_course_end(slot, &course, next, ended_ns, ei_mono_now().ns);
     if (rc == 0 && slot->record.exit_idx >= 0 && slot->record.outcome != EI_JOB_ABORTED) {
-        (void)ei_answer_finalize(&slot->task->answer); /* here, where no other job of the task publishes */
+        (void)ei_answer_finalize(slot->task->answer); /* here, where no other job of the task publishes */
     }
     return rc;
 }

@@ -356,11 +356,11 @@ int ei_run_create_collector(struct ei_run *run, struct ei_collector **out, struc
         .lane_count = run->wl->lane_count,
         .started_s = (double)run->started_at_s,
         .has_hlog = run->wl->outputs.hist == EI_SPEC_HIST_HLOG,
-        .has_stages_csv = run->wl->outputs.stages == EI_SPEC_STAGES_CSV,
+        .has_stages_csv = !run->is_fileless && run->wl->outputs.stages == EI_SPEC_STAGES_CSV,
         .has_writers = true,
         .writer_cpus = run->housekeeping_cpus,
     };
-    return ei_collector_create(&description, tasks, run->wl->task_count, run->out_dir,
+    return ei_collector_create(&description, tasks, run->wl->task_count, run->is_fileless ? NULL : run->out_dir,
                                run->wl->outputs.jobs == EI_SPEC_JOBS_CSV, out, err);
 }
 

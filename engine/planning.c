@@ -202,6 +202,12 @@ int ei_task_complete_planning(struct ei_live_task *task, struct einet_error *err
         const int64_t branch_ns = task->nn.et.branch[k].p50_ns;
         times->branch_max_ns = branch_ns > times->branch_max_ns ? branch_ns : times->branch_max_ns;
     }
+    if (times->assumed.step_ns == 0) { /* what is told of S reaches to the deadline, else well beyond the network */
+        const int64_t horizon_ns = task->spec->deadline_ns != EI_NONE_NS
+                                       ? task->spec->deadline_ns
+                                       : 4 * ei_et_profile_total_ns(&task->nn.et, EI_TIME_P99);
+        times->assumed.step_ns = horizon_ns / (EI_METRICS_ASSUMED_POINTS - 1) + 1;
+    }
     /* A preemptor waits for the end of the running block, so a branch that has begun is finished, unless it is cut. */
     task->nn.elastic.is_branch_atomic = task->spec->on_preempt == EI_SPEC_ON_PREEMPT_EXIT && !has_cut_branch(task) &&
                                         task->spec->planner.exit_time.word != EI_SPEC_EXIT_TIME_UNIFORM;
@@ -222,6 +228,14 @@ void ei_task_settle_replans(struct ei_live_task *task)
         task->nn.elastic.is_replan_by_caller = planning->replanner->is_on;
     }
     describe(task);
+}
+
+void ei_run_list_assumed(const struct ei_run *run, const struct ei_metrics_assumed *out[EI_TASKS_MAX])
+{
+    for (int32_t i = 0; i < run->wl->task_count; i++) {
+        const struct ei_metrics_assumed *assumed = &run->tasks[i].planning.exit_times.assumed;
+        out[i] = assumed->jobs > 0 ? assumed : NULL;
+    }
 }
 
 /* ---- who shares what ---- */

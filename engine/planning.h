@@ -6,6 +6,7 @@
 #ifndef ENGINE_PLANNING_H
 #define ENGINE_PLANNING_H
 
+#include "metrics/collector.h"
 #include "planner/elastic.h"
 #include "planner/survival_empirical.h"
 #include "planner/survival_schedule.h"
@@ -39,8 +40,10 @@ struct ei_exit_times {
     int64_t spread_ns;     /* p99 - p50 of the whole network: how early the deadline may already bite */
     int64_t branch_max_ns; /* p50 of the longest branch */
     struct ei_empirical empirical;
-    struct ei_survival_table table; /* recorded (trace), or of the job that runs */
-    struct ei_survival factors[2];  /* of the job that runs */
+    struct ei_survival_table table;    /* recorded (trace), or of the job that runs */
+    struct ei_survival factors[2];     /* of the job that runs */
+    struct ei_metrics_assumed assumed; /* of jobs so far; step_ns 0 = block times are unknown yet */
+    int64_t note_from_ns;              /* jobs released before then are not looked at */
 };
 
 /* ---- replanning while the lane works ---- */
@@ -92,11 +95,18 @@ void ei_task_settle_replans(struct ei_live_task *task);
 /* Find the sharers of every task; block times are measured. Main thread, before GO. */
 void ei_run_settle_sharers(struct ei_run *run);
 
+/* What was assumed of the stop, per task; NULL = nothing. Borrowed of the run. */
+void ei_run_list_assumed(const struct ei_run *run, const struct ei_metrics_assumed *out[EI_TASKS_MAX]);
+
 /* ---- exit_time_rt.c ---- */
 
 /* When this job will be forced to stop, on the clock that starts at its nominal release. What the value borrows stays
  * until the next call. */
 EINET_RT struct ei_survival ei_exit_time_begin(struct ei_live_task *task, int64_t release_ns, int64_t elapsed_ns);
+
+/* Add S as the planner of a job sees it, which got as far as elapsed_ns, to what is told of the run. */
+EINET_RT void ei_exit_time_note(struct ei_live_task *task, const struct ei_survival *survival, int64_t release_ns,
+                                int64_t elapsed_ns);
 
 /* Time from now_ns until the job would be over if it gave its lane away now and came back: its own rest_ns, and of
  * every higher task that shares its lane or CPUs the demand of the job under way and of the jobs released meanwhile,

@@ -14,6 +14,7 @@
 #include "engine/cpu_load_rt.h"
 #include "engine/deadline_class.h"
 #include "engine/external_rt.h"
+#include "engine/frames.h"
 #include "engine/kernels.h"
 #include "engine/lane_gate_rt.h"
 #include "engine/live.h"
@@ -23,6 +24,7 @@
 #include "engine/slots_rt.h"
 #include "engine/stage_record_rt.h"
 #include "engine/start.h"
+#include "engine/tap.h"
 #include "engine/watchdog.h"
 #include "metrics/drain.h"
 #include "rt/arena.h"
@@ -95,6 +97,8 @@ struct ei_task_rt {
     int64_t last_nominal_ns; /* since t0, of the newest release that was accounted; INT64_MIN = none */
     bool has_next;           /* live: a release by the clock is to come, `next` */
     struct ei_arrival_release next;
+    uint64_t next_tag; /* of `next`, when it was asked for from outside, as the next one */
+    int32_t next_frame;
 };
 
 /* How far the task's jobs are, for others to plan with. A job counts as under way from its first instant until its
@@ -125,6 +129,7 @@ struct ei_job_slot {
     struct ei_stage_use stage;   /* that it is in */
     struct einet_image image;    /* its sample; borrowed from the data set */
     bool is_under_way;           /* see struct ei_task_progress */
+    struct ei_answer answer;     /* that the job published last */
     float *input_chw;            /* [channels * height * width]; this and the next two are the arena's */
     float *logits;               /* [classes] of the branch that ran last */
     float *probabilities;        /* [classes], of the softmax stage */
@@ -150,9 +155,11 @@ struct ei_live_task {
     struct ei_job_slot *slots; /* of the run's */
     int32_t slot_count;
     struct ei_spsc_ring ring;
-    const struct ei_dataset *dataset; /* of the run's list; NULL = no input */
-    struct ei_pre *pre;               /* NULL = no preprocessing */
-    int32_t pre_stage_idx;            /* the stage that runs `pre` */
+    const struct ei_dataset *dataset;      /* of the run's list; NULL = no input, or the caller's frames */
+    struct ei_frames *frames;              /* of the tap; NULL = none */
+    const struct ei_tap_stage *own_stages; /* of the tap, [EI_STAGES_MAX]; NULL = none */
+    struct ei_pre *pre;                    /* NULL = no preprocessing */
+    int32_t pre_stage_idx;                 /* the stage that runs `pre` */
     struct ei_task_network nn;
     struct ei_task_planning planning;
     int64_t cpu_profile_ns; /* of all stages but the network; -1 = unknown */
@@ -162,7 +169,9 @@ struct ei_live_task {
     int64_t after_ns;                          /* predicted time of the stages behind the network */
     struct ei_task_log logs[EI_TASK_LOGS_MAX]; /* of its append_file operations, in their order */
     int32_t log_count;
-    struct ei_answer_cell answer;
+    struct ei_answer_cell *answer; /* the tap's, or own_answer */
+    struct ei_answer_cell own_answer;
+    bool has_tap_news;           /* under the guard */
     struct ei_pipeline pipeline; /* order of the jobs in flight; live: under the guard */
     struct ei_slots flight;      /* live */
     struct ei_task_progress progress;
@@ -232,7 +241,10 @@ struct ei_probe {
 struct ei_run {
     const struct ei_workload *wl;
     const struct ei_live_options *options;
+    struct ei_tap *tap;  /* borrowed; NULL = none */
     int64_t duration_ns; /* counted part */
+    bool is_endless;     /* until somebody ends it */
+    bool is_fileless;
     struct ei_machine machine;
     struct ei_cpuset housekeeping_cpus, task_cpus; /* of this run; task_cpus: what `auto` means */
     bool is_housekeeping_shared;                   /* no CPU was left for the tasks alone */

@@ -14,8 +14,12 @@ void ei_slots_unlock(struct ei_live_task *task)
 {
     const struct ei_release_state *releases = &task->rt.releases;
     atomic_store_explicit(&task->backlog, releases->waiting + releases->active, memory_order_relaxed);
+    const bool has_news = ei_tap_take_news(task);
     if (task->slot_count > 1) {
         ei_handoff_guard_unlock(&task->flight.guard);
+    }
+    if (has_news) {
+        ei_tap_ring(task);
     }
 }
 
@@ -23,6 +27,9 @@ void ei_slots_record(struct ei_live_task *task, const struct ei_record *record)
 {
     ei_slots_lock(task);
     (void)ei_spsc_ring_push(&task->ring, record); /* a full ring counts what it drops */
+    if (record->kind == EI_RECORD_PREEMPTION) {
+        ei_tap_preemption(task, &record->u.preemption);
+    }
     ei_slots_unlock(task);
 }
 

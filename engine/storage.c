@@ -12,8 +12,9 @@ static size_t ring_bytes(size_t records, size_t record_bytes)
     return ei_spsc_ring_storage_bytes(records, record_bytes) + EI_CACHE_LINE_BYTES;
 }
 
-/* A second of what a task records at its densest releases; a task whose releases have no least distance is taken for
- * one of 1 kHz. What a ring cannot hold when the housekeeper is held up is lost, and counted. */
+/* A second of what a task records at its densest releases, which is 25 of the housekeeper's cycles; a task whose
+ * releases have no least distance is taken for one of 1 kHz. What a ring cannot hold when the housekeeper is held up is
+ * lost, and counted. */
 static size_t job_ring_records(const struct ei_run *run, const struct ei_live_task *task)
 {
     int64_t distance_ns = ei_task_least_distance_ns(task);

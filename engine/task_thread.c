@@ -36,7 +36,10 @@ static bool is_within_run(const struct ei_live_task *task, const struct ei_arriv
 static struct ei_release take_release(struct ei_live_task *task)
 {
     struct ei_arrival_release *next = &task->rt.next;
-    const struct ei_release release = {.job_idx = next->job_idx, .nominal_ns = task->run->t0_ns + next->nominal_ns};
+    const struct ei_release release = {.job_idx = next->job_idx,
+                                       .nominal_ns = task->run->t0_ns + next->nominal_ns,
+                                       .tag = task->rt.next_tag,
+                                       .frame = task->rt.next_frame};
     task->rt.last_nominal_ns = next->nominal_ns;
     task->rt.has_next = ei_arrival_next(&task->rt.arrival, next);
     return release;
@@ -126,7 +129,10 @@ static bool await_ring_room(struct ei_live_task *task)
     if (ei_spsc_ring_count(&task->ring) < RING_FULL_RECORDS) {
         return false;
     }
-    ei_chain_announce(task); /* the successors have time for theirs meanwhile */
+    ei_chain_announce(task); /* the successors have time for theirs meanwhile, and the listener for its own */
+    if (ei_tap_take_news(task)) {
+        ei_tap_ring(task);
+    }
     const bool is_in_section = ei_rt_section_state() == EI_RT_SECTION;
     if (is_in_section) {
         ei_rt_section_leave();
@@ -210,6 +216,11 @@ static void drop_external(struct ei_live_task *task)
             (void)await_ring_room(task);
             ei_chain_announce(task);
         } else {
+            const struct ei_arrival_release *next = &task->rt.next;
+            ei_tap_unreleased(task, (struct ei_release){.job_idx = next->job_idx,
+                                                        .nominal_ns = task->run->t0_ns + next->nominal_ns,
+                                                        .tag = task->rt.next_tag,
+                                                        .frame = task->rt.next_frame});
             task->external.unreleased++;
             task->rt.has_next = false;
         }

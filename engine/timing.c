@@ -44,12 +44,24 @@ static int run_once(struct ei_job_slot *slot, struct ei_network *net, int64_t *o
     return rc;
 }
 
-/* The first picture of the input: weights and code are warm afterwards, and so is preprocessing. */
+/* The first picture of the input, a black one where it is yet to come: weights and code are warm afterwards, and so is
+ * preprocessing. */
 static void load_first_sample(struct ei_job_slot *slot)
 {
     const struct ei_live_task *task = slot->task;
     struct einet_image image;
-    if (task->pre != NULL && ei_dataset_sample(task->dataset, 0, &image, NULL) == 0) {
+    if (task->pre != NULL && task->frames != NULL) {
+        const struct ei_frames *frames = task->frames;
+        image = (struct einet_image){
+            .data = frames->frames[0].copy,
+            .size_bytes = (size_t)frames->width_px * (size_t)frames->height_px * (size_t)frames->channels,
+            .format = EINET_PIXELS_HWC_U8,
+            .width_px = frames->width_px,
+            .height_px = frames->height_px,
+            .channels = frames->channels,
+        };
+        (void)ei_pre_run(task->pre, &image, slot->input_chw);
+    } else if (task->pre != NULL && ei_dataset_sample(task->dataset, 0, &image, NULL) == 0) {
         (void)ei_pre_run(task->pre, &image, slot->input_chw);
     }
 }

@@ -616,9 +616,12 @@ static int finish(struct virtual_run *v, struct ei_live_result *out, struct eine
         expected[i] = ei_task_expected(&v->run.tasks[i], v->run.end_ns);
     }
     struct ei_metrics_demotion demotions[EI_TASKS_MAX];
+    const struct ei_metrics_assumed *assumed[EI_TASKS_MAX];
+    ei_run_list_assumed(&v->run, assumed);
     const struct ei_metrics_totals totals = {
         .expected = expected,
         .external = external,
+        .assumed = assumed,
         .demotions = demotions,
         .demotion_count = ei_watch_demotions(&v->run, demotions),
         .duration_ns = v->run.end_ns,

@@ -36,6 +36,7 @@ static void describe_input(const struct ei_input_spec *input, int32_t *out_sampl
     *out_classes = EMULATED_CLASSES;
     switch (input->kind) {
     case EI_SPEC_INPUT_NONE:
+    case EI_SPEC_INPUT_CALLER:
         *out_samples = 0;
         return;
     case EI_SPEC_INPUT_GENERATED:

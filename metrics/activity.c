@@ -73,6 +73,23 @@ void ei_activity_history_add(struct ei_activity_history *history, const struct e
     ring->count += ring->count < history->kept ? 1 : 0;
 }
 
+/* How far back the newest stretch lies that is not of a later job. A thread takes its jobs in order, and records of
+ * jobs are held for a cycle, so that a search one by one would look at two cycles of them. */
+static int32_t newest_up_to(const struct ei_activity_history *history, const struct ei_activity_ring *ring,
+                            int64_t job_idx)
+{
+    int32_t low = 0, high = ring->count;
+    while (low < high) {
+        const int32_t middle = low + (high - low) / 2;
+        if (at(history, ring, middle)->job_idx > job_idx) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
 const struct ei_activity_record *ei_activity_history_of_job(const struct ei_activity_history *history,
                                                             const struct ei_job_record *job, int32_t n)
 {
@@ -81,10 +98,7 @@ const struct ei_activity_record *ei_activity_history_of_job(const struct ei_acti
     if (ring == NULL) {
         return NULL;
     }
-    int32_t newest = 0;
-    while (newest < ring->count && at(history, ring, newest)->job_idx > job_idx) {
-        newest++;
-    }
+    const int32_t newest = newest_up_to(history, ring, job_idx);
     int32_t oldest = newest - 1;
     while (oldest + 1 < ring->count && at(history, ring, oldest + 1)->job_idx == job_idx) {
         oldest++;

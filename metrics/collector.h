@@ -132,13 +132,23 @@ struct ei_metrics_external {
 };
 
 /* What the engine knows when the run is over. */
+#define EI_METRICS_ASSUMED_POINTS 33
+/* What the planner of a task assumed of the forced stop: S(t), the chance that it has not come by t since the release,
+ * of each job that was looked at, added up. */
+struct ei_metrics_assumed {
+    int64_t jobs;    /* that were looked at */
+    int64_t step_ns; /* point i lies i * step_ns after the release */
+    double sum[EI_METRICS_ASSUMED_POINTS];
+};
+
 struct ei_metrics_totals {
     const int64_t *expected; /* per task: nominal releases that are not warm-up, up to the real end of the run */
-    const struct ei_metrics_external *external; /* per task; NULL = none is external */
-    int64_t duration_ns;                        /* from t0 to the real end */
-    bool is_ended_early;                        /* by a signal */
-    int32_t end_signal;                         /* its number, 0 = none */
-    int64_t job_records_lost, gap_records_lost; /* pushes into full rings */
+    const struct ei_metrics_external *external;      /* per task; NULL = none is external */
+    const struct ei_metrics_assumed *const *assumed; /* per task, NULL = nothing known; NULL = of no task */
+    int64_t duration_ns;                             /* from t0 to the real end */
+    bool is_ended_early;                             /* by a signal */
+    int32_t end_signal;                              /* its number, 0 = none */
+    int64_t job_records_lost, gap_records_lost;      /* pushes into full rings */
     int64_t minor_faults, major_faults, voluntary_switches, involuntary_switches; /* of the process; -1 = unknown */
     const struct ei_metrics_cpu_load *loads;                                      /* may be NULL */
     int32_t load_count;

@@ -45,9 +45,10 @@ struct ei_metrics_task_state {
     bool is_demoted;       /* after finish, by the watchdog */
     struct ei_metrics_demotion demotion;
     struct ei_metrics_external external; /* after finish */
+    struct ei_metrics_assumed assumed;   /* after finish */
     int64_t last_response_ns;
     int64_t response_below[EI_METRICS_BOUNDS + 1]; /* completed jobs by ei_metrics_bounds_ns, then those above all */
-    int64_t last_release_ns, last_finish_ns; /* of the newest job that ran, to explain skips by it */
+    int64_t last_release_ns, last_finish_ns;       /* of the newest job that ran, to explain skips by it */
     struct ei_outcome_sequence sequence;
     struct ei_histogram response, tardiness, jitter, start_latency, lane_wait, blocking, switching;
 };

@@ -9,7 +9,28 @@ static const char pairs[] = "000102030405060708091011121314151617181920212223242
                             "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
                             "8081828384858687888990919293949596979899";
 
-static void add(struct ei_csv_line *line, const char *text, size_t length)
+static const uint64_t powers_of_ten[] = {1,
+                                         10,
+                                         100,
+                                         1000,
+                                         10000,
+                                         100000,
+                                         1000000,
+                                         10000000,
+                                         100000000,
+                                         1000000000,
+                                         10000000000,
+                                         100000000000,
+                                         1000000000000,
+                                         10000000000000,
+                                         100000000000000,
+                                         1000000000000000,
+                                         10000000000000000,
+                                         100000000000000000,
+                                         1000000000000000000,
+                                         10000000000000000000U};
+
+void ei_csv_cut(struct ei_csv_line *line, const char *text, size_t length)
 {
     const size_t room = sizeof line->text - line->length;
     const size_t fits = length < room ? length : room;
@@ -17,28 +38,8 @@ static void add(struct ei_csv_line *line, const char *text, size_t length)
     line->length += fits;
 }
 
-void ei_csv_raw(struct ei_csv_line *line, const char *text)
+static void add_quoted(struct ei_csv_line *line, const char *text)
 {
-    add(line, text, strlen(text));
-}
-
-void ei_csv_char(struct ei_csv_line *line, char c)
-{
-    if (line->length < sizeof line->text) {
-        line->text[line->length++] = c;
-    }
-}
-
-void ei_csv_field(struct ei_csv_line *line, const char *text)
-{
-    const char *at = text; /* names are short: a look at each letter is sooner done than a call */
-    while (*at != '\0' && *at != ',' && *at != '"' && *at != '\r' && *at != '\n') {
-        at++;
-    }
-    if (*at == '\0') {
-        add(line, text, (size_t)(at - text));
-        return;
-    }
     ei_csv_char(line, '"');
     for (; *text != '\0'; text++) {
         if (*text == '"') {
@@ -49,6 +50,20 @@ void ei_csv_field(struct ei_csv_line *line, const char *text)
     ei_csv_char(line, '"');
 }
 
+void ei_csv_field(struct ei_csv_line *line, const char *text)
+{
+    const char *at = text; /* names are short: a look at each letter is sooner done than a call */
+    size_t length = line->length;
+    while (*at != '\0' && *at != ',' && *at != '"' && *at != '\r' && *at != '\n' && length < sizeof line->text) {
+        line->text[length++] = *at++;
+    }
+    if (*at == '\0' || length == sizeof line->text) {
+        line->length = length;
+    } else {
+        add_quoted(line, text);
+    }
+}
+
 void ei_csv_comment(struct ei_csv_line *line, const char *text)
 {
     for (; *text != '\0'; text++) {
@@ -56,28 +71,41 @@ void ei_csv_comment(struct ei_csv_line *line, const char *text)
     }
 }
 
+/* Digits of a number: its bits times log10(2), which is one too many when the power of ten is not reached. */
+static size_t digit_count(uint64_t value)
+{
+    const uint64_t shown = value | 1; /* of as many digits, and 0 has one, too */
+    const size_t count = (64 - (size_t)__builtin_clzll(shown)) * 1233 >> 12;
+    return count + (shown >= powers_of_ten[count]);
+}
+
+/* From the last digit to the first, two a division. */
+static void put_digits(char *text, size_t count, uint64_t value)
+{
+    while (count >= 2) {
+        count -= 2;
+        memcpy(&text[count], &pairs[2 * (value % 100)], 2);
+        value /= 100;
+    }
+    if (count > 0) {
+        text[0] = (char)('0' + value);
+    }
+}
+
 void ei_csv_unsigned(struct ei_csv_line *line, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof digits;
-    while (value >= 100) { /* two digits a division */
-        const char *pair = &pairs[2 * (value % 100)];
-        value /= 100;
-        digits[--at] = pair[1];
-        digits[--at] = pair[0];
+    if (value < 10) { /* flags, indexes and times of 0: about every second number */
+        ei_csv_char(line, (char)('0' + value));
+        return;
     }
-    if (value >= 10) {
-        digits[--at] = pairs[2 * value + 1];
-        digits[--at] = pairs[2 * value];
+    const size_t count = digit_count(value);
+    if (count <= sizeof line->text - line->length) {
+        put_digits(&line->text[line->length], count, value);
+        line->length += count;
     } else {
-        digits[--at] = (char)('0' + value);
-    }
-    if (line->length + sizeof digits <= sizeof line->text) {
-        while (at < sizeof digits) {
-            line->text[line->length++] = digits[at++];
-        }
-    } else {
-        add(line, &digits[at], sizeof digits - at);
+        char digits[20];
+        put_digits(digits, count, value);
+        ei_csv_cut(line, digits, count);
     }
 }
 
@@ -103,7 +131,7 @@ static void add_fraction(struct ei_csv_line *line, double value)
     while (text[length - 1] == '0') {
         length--;
     }
-    add(line, text, length);
+    ei_csv_cut(line, text, length);
 }
 
 void ei_csv_real(struct ei_csv_line *line, double value)

@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define EI_CSV_LINE_BYTES 4096
 
@@ -15,11 +16,31 @@ struct ei_csv_line {
     char text[EI_CSV_LINE_BYTES];
 };
 
-/* Text as it is; as a field, quoted when it needs to be; with line ends as blanks, so that a comment is one line. */
-void ei_csv_raw(struct ei_csv_line *line, const char *text);
+/* What of the text fits. */
+void ei_csv_cut(struct ei_csv_line *line, const char *text, size_t length);
+
+/* Text as it is. Inline, so that what is said of a constant text is a store or two: most of a line is constant. */
+static inline void ei_csv_raw(struct ei_csv_line *line, const char *text)
+{
+    const size_t length = strlen(text);
+    if (length > sizeof line->text - line->length) {
+        ei_csv_cut(line, text, length);
+        return;
+    }
+    memcpy(&line->text[line->length], text, length);
+    line->length += length;
+}
+
+static inline void ei_csv_char(struct ei_csv_line *line, char c)
+{
+    if (line->length < sizeof line->text) {
+        line->text[line->length++] = c;
+    }
+}
+
+/* Text as a field, quoted when it needs to be; with line ends as blanks, so that a comment is one line. */
 void ei_csv_field(struct ei_csv_line *line, const char *text);
 void ei_csv_comment(struct ei_csv_line *line, const char *text);
-void ei_csv_char(struct ei_csv_line *line, char c);
 void ei_csv_integer(struct ei_csv_line *line, int64_t value);
 void ei_csv_unsigned(struct ei_csv_line *line, uint64_t value);
 /* Six significant digits. */

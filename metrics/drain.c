@@ -49,13 +49,25 @@ int ei_drain_add_gap_ring(struct ei_drain *drain, struct ei_spsc_ring *ring)
     return add_ring(drain->gap_rings, &drain->gap_ring_count, ring);
 }
 
+/* Up to max_count of a ring's records. Returns how many. */
+static size_t take(struct ei_spsc_ring *ring, struct ei_record *out, size_t max_count)
+{
+    const struct ei_record *record;
+    size_t count = 0;
+    while (count < max_count && (record = ei_spsc_ring_peek(ring)) != NULL) {
+        ei_record_copy(&out[count++], record);
+        ei_spsc_ring_discard(ring);
+    }
+    return count;
+}
+
 static int64_t take_gaps(struct ei_drain *drain)
 {
     struct ei_record chunk[GAP_CHUNK];
     int64_t taken = 0;
     for (int32_t i = 0; i < drain->gap_ring_count; i++) {
         for (int round = 0; round < ROUNDS_MAX; round++) {
-            const size_t count = ei_spsc_ring_pop_batch(drain->gap_rings[i], chunk, GAP_CHUNK);
+            const size_t count = take(drain->gap_rings[i], chunk, GAP_CHUNK);
             for (size_t k = 0; k < count; k++) {
                 ei_collector_add(drain->collector, &chunk[k]);
             }
@@ -94,8 +106,7 @@ int64_t ei_drain_cycle(struct ei_drain *drain)
     for (int round = 0; round < ROUNDS_MAX; round++) {
         size_t fresh_count = 0;
         for (int32_t i = 0; i < drain->job_ring_count && fresh_count < EI_DRAIN_BATCH_MAX; i++) {
-            fresh_count += ei_spsc_ring_pop_batch(drain->job_rings[i], &drain->fresh[fresh_count],
-                                                  EI_DRAIN_BATCH_MAX - fresh_count);
+            fresh_count += take(drain->job_rings[i], &drain->fresh[fresh_count], EI_DRAIN_BATCH_MAX - fresh_count);
         }
         taken += (int64_t)fresh_count + take_gaps(drain);
         add_activities(drain, fresh_count);

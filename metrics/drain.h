@@ -3,7 +3,7 @@
  * A cycle takes job rings first, then gap rings, gives gaps and activities to the collector, and only then the jobs of
  * the cycle before. So every gap whose probe reported before the second cycle after a job's record is known when the
  * job is judged, also when the probe got its CPU back a moment after the job. No threads of its own: the housekeeping
- * thread calls it, say every 20 ms. Only that thread may use a struct ei_drain. Producers never wait.
+ * thread calls it, say every 40 ms. Only that thread may use a struct ei_drain. Producers never wait.
  */
 #ifndef METRICS_DRAIN_H
 #define METRICS_DRAIN_H

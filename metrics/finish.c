@@ -39,7 +39,13 @@ static int copy_totals(struct ei_collector *collector, const struct ei_metrics_t
     for (int32_t i = 0; totals->external != NULL && i < collector->task_count; i++) {
         collector->tasks[i].external = totals->external[i];
     }
+    for (int32_t i = 0; totals->assumed != NULL && i < collector->task_count; i++) {
+        if (totals->assumed[i] != NULL) {
+            collector->tasks[i].assumed = *totals->assumed[i];
+        }
+    }
     collector->totals.external = NULL;  /* the tasks have it */
+    collector->totals.assumed = NULL;   /* likewise */
     collector->totals.demotions = NULL; /* the tasks have them */
     collector->totals.degraded = NULL;
     collector->totals.load_count = (int32_t)count;

@@ -30,13 +30,7 @@ void ei_held_stages_add(struct ei_held_stages *held, const struct ei_record *rec
         held->lost++;
         return;
     }
-    struct ei_record *kept = &held->records[held->count++];
-    kept->kind = record->kind; /* and not all of the union, of which a job's record is three times as long */
-    if (record->kind == EI_RECORD_STAGE) {
-        kept->u.stage = record->u.stage;
-    } else {
-        kept->u.block = record->u.block;
-    }
+    ei_record_copy(&held->records[held->count++], record);
 }
 
 const struct ei_record *ei_held_stages_next(const struct ei_held_stages *held, int64_t job_idx, int32_t *index)
@@ -57,7 +51,7 @@ void ei_held_stages_end(struct ei_held_stages *held, int64_t job_idx)
         const int64_t job = job_of(&held->records[i]);
         held->lost += job < job_idx;
         if (job > job_idx) {
-            held->records[kept++] = held->records[i];
+            ei_record_copy(&held->records[kept++], &held->records[i]);
         }
     }
     held->count = kept;

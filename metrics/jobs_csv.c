@@ -78,17 +78,21 @@ static void add_network(struct ei_csv_line *line, const struct ei_job_record *jo
     ei_csv_index(line, is_answered && is_labelled ? job->top_label == job->label : -1);
 }
 
+void ei_jobs_csv_begin(struct ei_csv_line *line, const char *task, const struct ei_job_record *job, int64_t t0_ns)
+{
+    line->length = 0;
+    ei_csv_field(line, task);
+    ei_csv_char(line, ',');
+    ei_csv_integer(line, job->job_idx);
+    ei_csv_char(line, ',');
+    ei_csv_integer(line, job->release_ns - t0_ns);
+}
+
 void ei_jobs_csv_line(struct ei_csv_line *line, const struct ei_job_record *job,
                       const struct ei_jobs_csv_context *context)
 {
     const int64_t release_ns = job->release_ns;
     const bool has_network = (job->flags & EI_JOB_HAS_NN) != 0;
-    line->length = 0;
-    ei_csv_field(line, context->task);
-    ei_csv_char(line, ',');
-    ei_csv_integer(line, job->job_idx);
-    ei_csv_char(line, ',');
-    ei_csv_integer(line, release_ns - context->t0_ns);
     ei_csv_char(line, ',');
     ei_csv_raw(line, ei_job_outcome_name(job->outcome));
     ei_csv_char(line, ',');

@@ -14,13 +14,11 @@ const char *ei_job_cause_name(int cause);
 
 /* What a line says beyond the record. */
 struct ei_jobs_csv_context {
-    int64_t t0_ns;
     int64_t gap_ns;                   /* gaps inside release..finish */
     bool is_explained;                /* the machine explains the miss, skip or drop */
     bool is_degraded;                 /* of the run */
     const struct ei_job_split *split; /* of a job that ran */
     int miss_cause;                   /* enum ei_miss_cause */
-    const char *task;                 /* name */
     const char *preempted_by;         /* name, NULL = nobody */
 };
 
@@ -29,7 +27,11 @@ extern const char ei_jobs_csv_head[]; /* the line of column names */
 /* A "# DEGRADED: reason (fix)" line, which comes before it. */
 void ei_csv_degraded(struct ei_csv_line *line, const struct ei_metrics_degraded *degraded);
 
-/* One line. */
+/* The columns in front, "task,job_idx,release_ns", by which all lines of a job name it, in stages.csv, too. A line that
+ * is cut back to the length it has then is begun anew. */
+void ei_jobs_csv_begin(struct ei_csv_line *line, const char *task, const struct ei_job_record *job, int64_t t0_ns);
+
+/* The rest of a line that was begun. */
 void ei_jobs_csv_line(struct ei_csv_line *line, const struct ei_job_record *job,
                       const struct ei_jobs_csv_context *context);
 

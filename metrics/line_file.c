@@ -210,8 +210,14 @@ static bool enqueue(struct ei_line_writer *writer, const struct ei_csv_line *lin
     const size_t used = head - atomic_load_explicit(&writer->tail, memory_order_acquire);
     const bool fits = used + sizeof length + length <= EI_LINE_QUEUE_BYTES;
     if (fits) {
-        copy_in(writer, head, &length, sizeof length);
-        copy_in(writer, head + sizeof length, line->text, length);
+        const size_t to = head % EI_LINE_QUEUE_BYTES;
+        if (to + sizeof length + length <= EI_LINE_QUEUE_BYTES) {
+            memcpy(&writer->queue[to], &length, sizeof length);
+            memcpy(&writer->queue[to + sizeof length], line->text, length);
+        } else { /* around the end */
+            copy_in(writer, head, &length, sizeof length);
+            copy_in(writer, head + sizeof length, line->text, length);
+        }
         atomic_store_explicit(&writer->head, head + sizeof length + length, memory_order_release);
     }
     if (used >= CALL_BYTES && !atomic_exchange_explicit(&writer->is_called, true, memory_order_relaxed)) {

@@ -65,6 +65,7 @@ struct ei_job_record {
     int32_t task_idx;
     uint32_t flags;       /* EI_JOB_* bits */
     int64_t job_idx;      /* number of the nominal release, from 0 */
+    uint64_t tag;         /* of whoever released it from outside, also of the jobs behind it in a chain; 0 = none */
     int64_t release_ns;   /* a: nominal release */
     int64_t awake_ns;     /* w: thread awake */
     int64_t start_ns;     /* first stage starts */
@@ -91,6 +92,7 @@ struct ei_job_record {
     uint8_t cause;   /* enum ei_job_cause */
     uint8_t slot;    /* of its task: which of its threads ran the job */
     uint8_t reserved;
+    int32_t frame; /* the picture of the release, as the engine counts them; 0 = none */
 };
 
 struct ei_preemption_record {
@@ -159,5 +161,32 @@ struct ei_record {
         struct ei_block_record block;
     } u;
 };
+
+/* Copy what a record of its kind says, and not all of the union: a job's is three times as long as the others, which
+ * are by far the most. */
+static inline void ei_record_copy(struct ei_record *to, const struct ei_record *from)
+{
+    to->kind = from->kind;
+    switch (from->kind) {
+    case EI_RECORD_PREEMPTION:
+        to->u.preemption = from->u.preemption;
+        break;
+    case EI_RECORD_GAP:
+        to->u.gap = from->u.gap;
+        break;
+    case EI_RECORD_ACTIVITY:
+        to->u.activity = from->u.activity;
+        break;
+    case EI_RECORD_STAGE:
+        to->u.stage = from->u.stage;
+        break;
+    case EI_RECORD_BLOCK:
+        to->u.block = from->u.block;
+        break;
+    default:
+        to->u = from->u;
+        break;
+    }
+}
 
 #endif

@@ -45,12 +45,6 @@ void ei_stages_csv_line(struct ei_csv_line *line, const struct ei_record *record
     const struct ei_stage_record *stage = &record->u.stage;
     const struct ei_block_record *block = &record->u.block;
     const char *block_kind = block->is_branch != 0 ? ",branch," : ",conv,";
-    line->length = 0;
-    ei_csv_field(line, context->task);
-    ei_csv_char(line, ',');
-    ei_csv_integer(line, is_stage ? stage->job_idx : block->job_idx);
-    ei_csv_char(line, ',');
-    ei_csv_integer(line, context->release_ns - context->t0_ns);
     ei_csv_raw(line, is_stage ? (context->is_network ? ",nn," : ",cpu,") : block_kind);
     ei_csv_integer(line, is_stage ? stage->stage_idx : block->stage_idx);
     ei_csv_char(line, ',');

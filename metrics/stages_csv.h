@@ -13,14 +13,13 @@ extern const char ei_stages_csv_head[]; /* the line of column names */
 
 /* What a line says beyond the record. */
 struct ei_stages_csv_context {
-    int64_t t0_ns;
-    int64_t release_ns;       /* of the job */
-    const char *task, *stage; /* names */
-    bool is_network;          /* of a stage */
-    const char *lane;         /* of a block: its name, NULL = none */
+    int64_t release_ns; /* of the job */
+    const char *stage;  /* its name */
+    bool is_network;    /* of a stage */
+    const char *lane;   /* of a block: its name, NULL = none */
 };
 
-/* One line, of an EI_RECORD_STAGE or an EI_RECORD_BLOCK. */
+/* The rest of a line that ei_jobs_csv_begin began, of an EI_RECORD_STAGE or an EI_RECORD_BLOCK. */
 void ei_stages_csv_line(struct ei_csv_line *line, const struct ei_record *record,
                         const struct ei_stages_csv_context *context);
 

@@ -174,6 +174,22 @@ static void set_misses(json_t *object, const struct ei_metrics_task_state *task,
     set(object, "mk_worst", task->spec.slo.mk_k > 0 ? json_integer(task->sequence.mk.worst) : json_null(), rc);
 }
 
+/* The mean of what the planner assumed, at equal steps from the release on. */
+static json_t *assumed(const struct ei_metrics_assumed *assumed, int *rc)
+{
+    if (assumed->jobs == 0) {
+        return json_null();
+    }
+    json_t *object = json_object(), *points = json_array();
+    for (int32_t i = 0; i < EI_METRICS_ASSUMED_POINTS; i++) {
+        append(points, ratio(assumed->sum[i] / (double)assumed->jobs), rc);
+    }
+    set(object, "jobs", json_integer(assumed->jobs), rc);
+    set(object, "step_ns", json_integer(assumed->step_ns), rc);
+    set(object, "survival", points, rc);
+    return object;
+}
+
 static void set_network(json_t *object, const struct ei_metrics_task_state *task, int *rc)
 {
     const bool has_network = task->spec.exits > 0;
@@ -188,6 +204,7 @@ static void set_network(json_t *object, const struct ei_metrics_task_state *task
     set(object, "preempted_correct", has_network ? json_integer(task->preempted_correct) : json_null(), rc);
     set(object, "preempted_accuracy", fraction(task->preempted_correct, task->preempted_labelled), rc);
     set(object, "planner", has_network && task->spec.plan[0] != '\0' ? json_string(task->spec.plan) : json_null(), rc);
+    set(object, "assumed_stop", assumed(&task->assumed, rc), rc);
     set(object, "replans", has_network ? json_integer(task->replans) : json_null(), rc);
     set(object, "late_replans", has_network ? json_integer(task->late_replans) : json_null(), rc);
 }

@@ -11,6 +11,8 @@
 #define TAIL_JOBS 60     /* so many of the slowest jobs are points of their own */
 #define TAIL_RATIO 0.97  /* between two points of the tail */
 #define BODY_STEP 0.0025 /* share of all jobs between two points */
+#define ASSUMED_MAX 1024 /* points of S, at most */
+#define CURVES_MAX 64    /* of latency.hlog, some 10 KB each; the table has them all */
 
 /* jansson frees a value that it cannot store and says -1; json_object_set_new(NULL, ...) does the same, so a lack of
  * memory ends as a page that lacks a figure, and only the root is checked. */
@@ -124,6 +126,26 @@ static json_t *assumed(const struct ei_report_task *task)
     return at != NULL ? json_stringn(at + sizeof mark - 1, strcspn(at + sizeof mark - 1, ",")) : json_null();
 }
 
+/* S as the planner's jobs saw it in the mean, from summary.json; null = it is of a run that did not say. */
+static json_t *assumed_curve(const struct ei_report_task *task)
+{
+    json_t *told = json_object_get(task->summary, "assumed_stop");
+    const int64_t step_ns = json_integer_value(json_object_get(told, "step_ns"));
+    json_t *points = json_object_get(told, "survival"), *point;
+    if (step_ns <= 0 || step_ns > INT64_MAX / ASSUMED_MAX || json_array_size(points) < 2 ||
+        json_array_size(points) > ASSUMED_MAX) {
+        return json_null();
+    }
+    json_t *curve = json_array();
+    size_t i;
+    json_array_foreach(points, i, point)
+    {
+        const double s = json_number_value(point);
+        add_point(curve, (int64_t)i * step_ns, s > 1 ? 1 : s > 0 ? s : 0);
+    }
+    return curve;
+}
+
 /* [share, low, high] of the delivered answers for each exit. */
 static json_t *exit_shares(const struct ei_report_task *task)
 {
@@ -146,21 +168,39 @@ static json_t *exit_shares(const struct ei_report_task *task)
     return shares;
 }
 
+/* The task's responses in latency.hlog, NULL = it has none. */
+static const struct ei_histogram *logged_responses(const struct ei_report_run *run, const struct ei_report_task *task)
+{
+    char tag[EI_HLOG_TAG_MAX];
+    snprintf(tag, sizeof tag, "%.120s/response", task->name);
+    return ei_hlog_find(&run->hlog, tag);
+}
+
+static void set_responses(json_t *data, const struct ei_histogram *responses)
+{
+    set(data, "ccdf", ccdf(responses));
+    set(data, "fastest_ns", json_integer(ei_histogram_min_ns(responses)));
+}
+
 static json_t *task_data(const struct ei_report_run *run, const struct ei_report_task *task)
 {
     json_t *data = json_object();
     set(data, "summary", json_incref(task->summary));
     if (task->exit_count > 0) {
         set(data, "assumed", assumed(task));
+        set(data, "assumed_curve", assumed_curve(task));
         set(data, "assumed_rate_hz", json_real(ei_report_assumed_rate_hz(run->run, task->name)));
         set(data, "exit_shares", exit_shares(task));
     }
     if (!run->has_jobs) {
+        const struct ei_histogram *responses = logged_responses(run, task);
+        if (responses != NULL) {
+            set_responses(data, responses);
+        }
         return data;
     }
     set(data, "missing_jobs", json_integer(ei_report_missing_jobs(task)));
-    set(data, "ccdf", ccdf(task->response));
-    set(data, "fastest_ns", json_integer(ei_histogram_min_ns(task->response)));
+    set_responses(data, task->response);
     set(data, "windows", windows(task, run->window_count));
     if (task->exit_count > 0) {
         set(data, "labelled", json_integer(task->labelled));
@@ -174,6 +214,43 @@ static json_t *task_data(const struct ei_report_run *run, const struct ei_report
                              : ei_histogram_max_ns(task->unstopped)));
     }
     return data;
+}
+
+/* ---- latency.hlog ---- */
+
+static bool is_response(const char *tag)
+{
+    static const char end[] = "/response";
+    const size_t length = strlen(tag);
+    return length >= sizeof end - 1 && strcmp(tag + length - (sizeof end - 1), end) == 0;
+}
+
+/* What jobs.csv does not hold: preemptions, the noise of each CPU, jitter. */
+static json_t *tails(const struct ei_report_run *run)
+{
+    static const double quantiles[] = {0.5, 0.9, 0.99, 0.999, 0.9999, 1};
+    json_t *all = json_array();
+    for (int32_t i = 0; i < run->hlog.count; i++) {
+        const struct ei_hlog_entry *entry = run->hlog.entries[i];
+        if (is_response(entry->tag) || entry->histogram.count == 0) {
+            continue;
+        }
+        int64_t values_ns[sizeof quantiles / sizeof quantiles[0]];
+        json_t *tail = json_object(), *values = json_array();
+        ei_histogram_quantiles_ns(&entry->histogram, quantiles, sizeof quantiles / sizeof quantiles[0], values_ns);
+        for (size_t k = 0; k < sizeof quantiles / sizeof quantiles[0]; k++) {
+            (void)json_array_append_new(values, json_integer(values_ns[k]));
+        }
+        set(tail, "tag", json_string(entry->tag));
+        set(tail, "count", json_integer((json_int_t)entry->histogram.count));
+        set(tail, "values", values);
+        if (json_array_size(all) < CURVES_MAX) {
+            set(tail, "ccdf", ccdf(&entry->histogram));
+            set(tail, "least_ns", json_integer(ei_histogram_min_ns(&entry->histogram)));
+        }
+        (void)json_array_append_new(all, tail);
+    }
+    return all;
 }
 
 /* ---- the timeline ---- */
@@ -286,6 +363,7 @@ json_t *ei_report_page_data(const struct ei_report_run *run)
         (void)json_array_append_new(tasks, task_data(run, &run->tasks[i]));
     }
     set(data, "tasks", tasks);
+    set(data, "tails", tails(run));
     set(data, "timeline", timeline_data(&run->timeline));
     return data;
 }

@@ -223,19 +223,53 @@ static int check_counts(const struct ei_report_run *run, struct einet_error *err
     return 0;
 }
 
-int ei_report_run_load(struct ei_report_run *run, const char *folder, bool has_timeline, struct einet_error *err)
+/* ---- latency.hlog ---- */
+
+/* Its responses are those that summary.json counts, or it is of another run. */
+static int check_hlog(const struct ei_report_run *run, struct einet_error *err)
+{
+    for (int32_t i = 0; i < run->task_count; i++) {
+        char tag[EI_HLOG_TAG_MAX];
+        const int64_t completed = integer(run->tasks[i].summary, "completed", -1);
+        snprintf(tag, sizeof tag, "%.120s/response", run->tasks[i].name);
+        const struct ei_histogram *responses = ei_hlog_find(&run->hlog, tag);
+        if (responses != NULL && completed >= 0 && responses->count != (uint64_t)completed) {
+            return einet_error_set_at(err, EINET_E_MISMATCH, run->hlog_path, 0, 0,
+                                      "%s has %llu values, summary.json %lld completed jobs: the two files are not of "
+                                      "one run",
+                                      tag, (unsigned long long)responses->count, (long long)completed);
+        }
+    }
+    return 0;
+}
+
+/* Runs with outputs.hist: none have no such file. */
+static int read_hlog(struct ei_report_run *run, struct einet_error *err)
+{
+    const int rc = ei_hlog_read(run->hlog_path, &run->hlog, err);
+    if (rc < 0) {
+        return rc == -ENOENT ? 0 : rc;
+    }
+    return check_hlog(run, err);
+}
+
+int ei_report_run_load(struct ei_report_run *run, const char *folder, bool is_whole, struct einet_error *err)
 {
     *run = (struct ei_report_run){.folder = folder};
-    if (strlen(folder) + sizeof "/summary.json" > sizeof run->jobs_path) {
+    if (strlen(folder) + sizeof "/latency.hlog" > sizeof run->jobs_path) {
         return einet_error_set(err, EINET_E_USAGE, "the name of the folder is too long");
     }
     snprintf(run->jobs_path, sizeof run->jobs_path, "%s/jobs.csv", folder);
     snprintf(run->stages_path, sizeof run->stages_path, "%s/stages.csv", folder);
+    snprintf(run->hlog_path, sizeof run->hlog_path, "%s/latency.hlog", folder);
     int rc = read_summary(run, err);
     rc = rc < 0 ? rc : read_json(folder, "run.json", &run->run, err);
     rc = rc < 0 ? rc : read_jobs(run, err);
     rc = rc < 0 ? rc : check_counts(run, err);
-    if (rc == 0 && has_timeline) {
+    if (rc == 0 && is_whole) {
+        rc = read_hlog(run, err);
+    }
+    if (rc == 0 && is_whole) {
         rc = ei_timeline_read(&run->timeline, run->jobs_path, run->stages_path, run->task_names, run->task_count, err);
     }
     if (rc < 0) {
@@ -256,6 +290,7 @@ void ei_report_run_fini(struct ei_report_run *run)
         free(task->windows);
     }
     ei_timeline_fini(&run->timeline);
+    ei_hlog_fini(&run->hlog);
     free(run->tasks);
     free(run->task_names);
     json_decref(run->summary);

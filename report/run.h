@@ -4,6 +4,7 @@
 #ifndef REPORT_RUN_H
 #define REPORT_RUN_H
 
+#include "metrics/hlog.h"
 #include "report/jobs.h"
 #include "report/timeline.h"
 #include "rt/histogram.h"
@@ -43,6 +44,7 @@ struct ei_report_run {
     const char *folder; /* borrowed */
     char jobs_path[4096];
     char stages_path[4096];
+    char hlog_path[4096];
     json_t *summary; /* owned */
     json_t *run;     /* owned; NULL = no run.json (runs of older versions) */
     bool has_jobs;   /* jobs.csv was there and read */
@@ -53,12 +55,14 @@ struct ei_report_run {
     int32_t task_count;
     int64_t job_count; /* lines of jobs.csv */
     struct ei_timeline timeline;
+    struct ei_hlog hlog; /* of latency.hlog, one entry a tag; none where it was not read */
 };
 
-/* Read a folder that `einet run --out` or `einet simulate --out` wrote. With has_timeline also what happened around the
- * worst job, for which jobs.csv is read twice and stages.csv once. The result is owned by the caller; nothing is held
- * on error: a folder without summary.json, damaged files, files of different runs. */
-int ei_report_run_load(struct ei_report_run *run, const char *folder, bool has_timeline, struct einet_error *err);
+/* Read a folder that `einet run --out` or `einet simulate --out` wrote. is_whole: also what only a page shows, which is
+ * what happened around the worst job, for which jobs.csv is read twice and stages.csv once, and latency.hlog. The
+ * result is owned by the caller; nothing is held on error: a folder without summary.json, damaged files, files of
+ * different runs. */
+int ei_report_run_load(struct ei_report_run *run, const char *folder, bool is_whole, struct einet_error *err);
 void ei_report_run_fini(struct ei_report_run *run);
 
 /* summary.json's list of reasons why the run is degraded; never NULL, empty = it is not. Borrowed. */

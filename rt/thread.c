@@ -2,6 +2,7 @@
 #include "rt/thread.h"
 
 #include "rt/topology.h"
+#include "rt/yield_trap.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -45,6 +46,11 @@ static void *thread_main(void *arg)
     if (!ei_cpuset_is_empty(&birth->attr->cpus)) {
         birth->rc = ei_topology_bind_self(&birth->attr->cpus, &birth->err);
     }
+#ifdef EINET_SANITIZED
+    if (birth->attr->policy == EI_THREAD_FIFO) {
+        ei_yield_trap_set();
+    }
+#endif
     const bool is_born = birth->rc == 0;
     sem_post(&birth->done); /* from here on *birth may be gone */
     if (is_born) {
@@ -135,6 +141,9 @@ int ei_thread_become_fifo(int priority, struct einet_error *err)
     if (priority < 1 || priority > 99) {
         return einet_error_set(err, -EINVAL, "SCHED_FIFO priorities are 1 to 99, not %d", priority);
     }
+#ifdef EINET_SANITIZED
+    ei_yield_trap_set();
+#endif
     const struct sched_param param = {.sched_priority = priority};
     struct ei_thread_state state = {0};
     if (sched_setscheduler(0, SCHED_FIFO, &param) != 0) {

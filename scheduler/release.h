@@ -30,6 +30,8 @@ enum ei_late_policy {
 struct ei_release {
     int64_t job_idx;    /* number of the release, from 0 */
     int64_t nominal_ns; /* absolute, on the engine's clock */
+    uint64_t tag;       /* of whoever asked for it; 0 = none */
+    int32_t frame;      /* its picture, as the engine counts them; 0 = none */
 };
 
 enum ei_release_verdict {

@@ -3,7 +3,7 @@
  * A seqlock (Boehm, "Can seqlocks get along with programming language memory models?", MSPC 2012): the payload lives in
  * atomic words, so that concurrent access is no data race, and a sequence number that is odd while a write is under way
  * tells a reader to read again. One writer (the job thread of the task), any number of readers. The writer never waits.
- * A reader copies 88 bytes; since two publications of one task lie a whole network block apart, it meets at most one of
+ * A reader copies 104 bytes; since two publications of one task lie a whole network block apart, it meets at most one of
  * them and repeats at most one torn read, unless writer or reader is preempted in mid-copy.
  */
 #ifndef STAGES_ANSWER_H
@@ -18,6 +18,8 @@
 
 struct ei_answer {
     int64_t job_idx;      /* nominal release that it answers, from 0 */
+    uint64_t tag;         /* of that release; 0 = none */
+    int64_t release_ns;   /* of it, CLOCK_MONOTONIC */
     int64_t published_ns; /* CLOCK_MONOTONIC */
     int32_t task_idx;
     int32_t exit_idx;    /* exit that produced it, from 0 */

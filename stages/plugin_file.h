@@ -6,9 +6,11 @@
 
 #include <stddef.h>
 
-/* Open a plug-in: the file that an environment variable names, else file_name in the folder of the running executable,
- * else in the install folder. Returns the handle of dlopen, or NULL with the reason in fault. A named file must be
- * right: falling through to another one would hide the mistake. Thread: any, not real-time safe. */
+/* Open a plug-in: the file that an environment variable names, else file_name in the folder of the running executable
+ * or of the library that holds this code, else where it is installed: einet/ in the folder of that library, the same
+ * seen from the executable, the folder of the configured prefix. Returns the handle of dlopen, or NULL with the reason
+ * in fault. A named file must be right: falling through to another one would hide the mistake. Thread: any, not
+ * real-time safe. */
 void *ei_plugin_open(const char *file_name, const char *variable, char *fault, size_t fault_bytes);
 
 #endif

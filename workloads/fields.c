@@ -104,7 +104,7 @@ static const struct ei_word on_overrun_words[] = {
     {"finish", EI_SPEC_ON_OVERRUN_FINISH}, {"exit", EI_SPEC_ON_OVERRUN_EXIT}, {"abort", EI_SPEC_ON_OVERRUN_ABORT}, END};
 static const struct ei_word input_words[] = {
     {"dataset", EI_SPEC_INPUT_DATASET}, {"images", EI_SPEC_INPUT_IMAGES}, {"generated", EI_SPEC_INPUT_GENERATED},
-    {"topic", EI_WORD_ABSENT},          {"caller", EI_WORD_ABSENT},       END};
+    {"caller", EI_SPEC_INPUT_CALLER},   {"topic", EI_WORD_ABSENT},        END};
 static const struct ei_word split_words[] = {{"test", EI_SPLIT_TEST}, {"train", EI_SPLIT_TRAIN}, END};
 static const struct ei_word stage_words[] = {{"cpu", EI_SPEC_STAGE_CPU}, {"nn", EI_SPEC_STAGE_NN}, END};
 static const struct ei_word jobs_words[] = {{"csv", EI_SPEC_JOBS_CSV}, {"none", EI_SPEC_JOBS_NONE}, END};
@@ -403,7 +403,8 @@ const struct ei_field ei_fields[] = {
 
     {INPUT_AT(kind), .key = "kind", .type = EI_FIELD_WORD, .words = input_words, .is_discriminator = true,
      .doc = "dataset: a real data set. images: a folder of PNG and JPEG files, a sub-folder per class. generated: drawn "
-            "from a seed."},
+            "from a seed. caller: each comes with its release, from a program that embeds the run; needs arrival "
+            "external."},
     {INPUT_AT(name), .key = "name", .type = EI_FIELD_CHOICE, .words = input_set_words,
      .only = BIT(EI_SPEC_INPUT_DATASET), .doc = "Which data set."},
     {INPUT_AT(split), .key = "split", .type = EI_FIELD_WORD, .words = split_words, .default_text = "test",
@@ -416,7 +417,16 @@ const struct ei_field ei_fields[] = {
      .doc = "Seed of the set; the shipped weights were trained on seed 1."},
     {INPUT_AT(count), .key = "count", .type = EI_FIELD_INT, .default_text = "4000", .lo = 1,
      .hi = EI_DATASET_GENERATED_MAX, .only = BIT(EI_SPEC_INPUT_GENERATED), .doc = "Pictures to draw before the run."},
+    {INPUT_AT(width_px), .key = "width", .type = EI_FIELD_INT, .lo = 1, .hi = EI_SPEC_SIDE_MAX_PX,
+     .only = BIT(EI_SPEC_INPUT_CALLER),
+     .doc = "Width of the pictures, in pixels; the largest where a stage has op resize."},
+    {INPUT_AT(height_px), .key = "height", .type = EI_FIELD_INT, .lo = 1, .hi = EI_SPEC_SIDE_MAX_PX,
+     .only = BIT(EI_SPEC_INPUT_CALLER),
+     .doc = "Height of the pictures, in pixels; the largest where a stage has op resize."},
+    {INPUT_AT(channels), .key = "channels", .type = EI_FIELD_INT, .default_text = "3", .lo = 1, .hi = 3,
+     .only = BIT(EI_SPEC_INPUT_CALLER), .doc = "Of each pixel: 1 or 3."},
     {INPUT_AT(is_loop), .key = "loop", .type = EI_FIELD_BOOL, .default_text = "true",
+     .only = BIT(EI_SPEC_INPUT_DATASET) | BIT(EI_SPEC_INPUT_IMAGES) | BIT(EI_SPEC_INPUT_GENERATED),
      .doc = "Start again after the last picture; with false a run with more jobs than pictures is refused."},
 
     {STAGE_AT(name), .key = "name", .type = EI_FIELD_NAME, .doc = "Name of the stage, unique in its task."},

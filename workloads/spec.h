@@ -240,7 +240,13 @@ struct ei_late_spec {
     int32_t queue; /* 1..EI_SPEC_QUEUE_MAX; 0 with skip */
 };
 
-enum ei_spec_input_kind { EI_SPEC_INPUT_NONE, EI_SPEC_INPUT_DATASET, EI_SPEC_INPUT_IMAGES, EI_SPEC_INPUT_GENERATED };
+enum ei_spec_input_kind {
+    EI_SPEC_INPUT_NONE,
+    EI_SPEC_INPUT_DATASET,
+    EI_SPEC_INPUT_IMAGES,
+    EI_SPEC_INPUT_GENERATED,
+    EI_SPEC_INPUT_CALLER /* with each release, by a program that embeds the run (einet/run.h) */
+};
 
 /* Where pictures come from. Job k reads sample k modulo their number. */
 struct ei_input_spec {
@@ -252,6 +258,8 @@ struct ei_input_spec {
     char dir[EI_SPEC_PATH_MAX];   /* images */
     uint64_t seed;                /* generated */
     int32_t count;                /* generated */
+    int32_t width_px, height_px;  /* caller: of its pictures; at most that where a stage resizes */
+    int32_t channels;             /* caller: 1 or 3 */
     bool is_loop; /* false: a run with more releases than samples is refused (engine, ei_arrival_expected) */
 };
 

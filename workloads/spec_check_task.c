@@ -250,6 +250,22 @@ static bool has_pre(const struct ei_task_spec *task, enum ei_spec_op_kind kind)
     return false;
 }
 
+static void check_input(struct subject *s)
+{
+    const struct ei_task_spec *task = s->task;
+    const int32_t node = node_of(s, "input", NULL);
+    if (task->input.kind != EI_SPEC_INPUT_CALLER) {
+        return;
+    }
+    if (task->arrival.model != EI_ARRIVAL_EXTERNAL) {
+        ei_spec_error(s->rd, node, "write arrival: { model: external, min_interarrival: ... }",
+                      "pictures of task '%s' come with its releases, but those do not come from outside", task->name);
+    }
+    if (task->input.channels == 2) {
+        ei_spec_error(s->rd, node_of(s, "input", "channels"), "write 1 or 3", "a picture has no 2 channels");
+    }
+}
+
 static void check_network(struct subject *s)
 {
     struct ei_task_spec *task = s->task;
@@ -500,6 +516,7 @@ static void check_stages(struct subject *s)
     if (is_complete && task->stage_count > 0) {
         check_op_order(s);
     }
+    check_input(s);
     warn_idle_overrun(s);
     if (task->nn_stage_idx >= 0) {
         check_network(s);
@@ -590,7 +607,7 @@ static void check_slo(struct subject *s)
         const int32_t node = node_of(s, "slo", "min_accuracy");
         if (task->nn_stage_idx < 0 && task->stage_count > 0) {
             ei_spec_error(s->rd, node, NULL, "min_accuracy needs an nn stage, task '%s' has none", task->name);
-        } else if (task->input.kind == EI_SPEC_INPUT_NONE) {
+        } else if (task->input.kind == EI_SPEC_INPUT_NONE || task->input.kind == EI_SPEC_INPUT_CALLER) {
             ei_spec_error(s->rd, node, NULL, "min_accuracy needs an input with labels, task '%s' has none", task->name);
         }
     }

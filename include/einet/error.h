@@ -43,14 +43,14 @@ struct einet_error {
 
 /* Fill err (may be NULL) and return code, so that a caller can write `return einet_error_set(err, ...)`.
  * Calling thread: any, not real-time safe. */
-int einet_error_set(struct einet_error *err, int code, const char *fmt, ...) EINET_PRINTF(3, 4);
+EINET_API int einet_error_set(struct einet_error *err, int code, const char *fmt, ...) EINET_PRINTF(3, 4);
 
 /* The same, blaming a place in a file; line and column 0 when unknown. */
-int einet_error_set_at(struct einet_error *err, int code, const char *file, int line, int column, const char *fmt, ...)
-    EINET_PRINTF(6, 7);
+EINET_API int einet_error_set_at(struct einet_error *err, int code, const char *file, int line, int column,
+                                 const char *fmt, ...) EINET_PRINTF(6, 7);
 
 /* Static text of a code: the table above for EINET_E_*, strerror's text for -errno. Never NULL. */
-const char *einet_error_text(int code);
+EINET_API const char *einet_error_text(int code);
 
 #ifdef __cplusplus
 }

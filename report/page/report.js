@@ -91,8 +91,8 @@ function objectives(data) {
 
 function responseFigure(data) {
   const id = 'response', title = 'Response times', what = 'The share of jobs that took longer than a time, both axes logarithmic. Where the curve crosses the deadline is the share that is late.';
-  if (!data.has_jobs) return figure({ id, title, what, none: NO_JOBS });
-  const shown = task => task.ccdf.length > 0;
+  const shown = task => (task.ccdf || []).length > 0;
+  if (!data.has_jobs && !data.tasks.some(shown)) return figure({ id, title, what, none: NO_JOBS });
   if (!data.tasks.some(shown)) return figure({ id, title, what, none: 'No job was completed after the warm-up.' });
   const lateShare = t => t.completed > 0 ? t.misses / t.completed : 0;
   return figure({
@@ -160,12 +160,14 @@ function exitsFigure(data) {
 
 function stopsFigure(data) {
   const id = 'stops', title = 'When jobs were forced to end, and what the planner assumed';
-  const what = 'The chance that a job has not been stopped by a preemption, its deadline, the load cap or an overrun by a time since its release, as the run showed it (Kaplan and Meier: jobs that ended by themselves count up to then). Dashed: the S that the planner assumed, from the release to the deadline. ';
+  const what = 'The chance that a job has not been stopped by a preemption, its deadline, the load cap or an overrun by a time since its release, as the run showed it (Kaplan and Meier: jobs that ended by themselves count up to then). Dashed: the S that the planner assumed, from the release to the deadline, as its jobs saw it in the mean. ';
   if (!data.has_jobs) return figure({ id, title, what, none: NO_JOBS });
   const shown = task => task.survival !== undefined && task.ended_by_ns > 0;
   if (!data.tasks.some(shown)) return figure({ id, title, what, none: 'No task of this run has a network.' });
-  /* S from the release on, up to the deadline: 100 points of it, or none where no file tells it. */
+  /* S from the release on. Where the run did not tell it (older versions) 100 points of it up to the deadline, by the
+   * name of its source, or none. */
   const assumedCurve = (task, to) => {
+    if (task.assumed_curve) return task.assumed_curve;
     const deadline = task.summary.deadline_ns, end = deadline || to;
     const at = { uniform: share => 1 - share, exponential: share => Math.exp(-task.assumed_rate_hz * share * end / 1e9) }[task.assumed];
     if (!at || (task.assumed === 'uniform' ? !deadline : !(task.assumed_rate_hz > 0))) return null;
@@ -174,7 +176,7 @@ function stopsFigure(data) {
   };
   const isKnown = task => assumedCurve(task, 1) !== null;
   const sources = [...new Set(data.tasks.filter(shown).filter(t => !isKnown(t)).map(t => t.assumed || 'unknown'))];
-  const missing = sources.length > 0 ? `S is missing where no file of the folder tells it: exit time ${sources.join(', ')} is worked out for each job anew or kept elsewhere, so only what was observed is shown.` : '';
+  const missing = sources.length > 0 ? `S is missing where no file of the folder tells it: the run is of an older version and its exit time ${sources.join(', ')}, so only what was observed is shown.` : '';
   return figure({
     id, title, what: what + missing,
     body: [panels(data, shown, task => count(task.stops) + ' stops' + (task.assumed ? ', S: ' + task.assumed : ''), (root, width, task, colour) => {
@@ -241,6 +243,33 @@ function noiseFigure(data) {
   return figure({ id, title, what, body: [drawing(title, (root, width) => rangeChart(root, width, rows))], table: rangeTable(rows) });
 }
 
+/* What latency.hlog holds beside responses: [heading, which tags, what a curve is called]. */
+const TAILS = [
+  ['blocking and switch', /^preemption\/(blocking|switch)$/],
+  ['noise by processor', /^noise\/(cpu\d+)$/],
+  ['release jitter', /^(.*)\/jitter$/],
+];
+
+function tailsFigure(data) {
+  const id = 'tails', title = 'Delays, and how often they come', what = 'The share of values above a time, both axes logarithmic: of all preemptions the wait for the block and the switch after it, of the noise probe on each processor how late it woke up, and of each task how late its jobs woke up.';
+  const groups = TAILS.map(([heading, tag]) => [heading, data.tails.filter(t => tag.test(t.tag)).map((t, i) => ({ ...t, name: t.tag.match(tag)[1], colour: colourOf(i) }))]).filter(g => g[1].length > 0);
+  if (groups.length === 0) return figure({ id, title, what, none: 'There is no latency.hlog in the folder (outputs.hist: none), and this figure is drawn from it.' });
+  const chart = (heading, tails) => (root, width) => {
+    const drawn = tails.filter(t => t.ccdf), from = Math.max(100, Math.min(...drawn.map(t => t.least_ns)) * 0.9);
+    return curveChart(root, width, {
+      isLog: true, from, to: Math.max(...drawn.map(t => t.values[5]), from * 2) * 1.15, low: Math.pow(10, Math.floor(Math.log10(0.9 / Math.max(10, ...drawn.map(t => t.count))))),
+      curves: drawn.map(t => ({ points: t.ccdf, startY: 1, colour: t.colour })),
+      describe: at => [heading + ', longer than ' + duration(at), ...drawn.slice(0, 8).map(t => t.name + ': ' + percent(valueAt(t.ccdf, at, 1)))],
+    });
+  };
+  return figure({
+    id, title, what,
+    body: [el('div', { class: 'panels' }, groups.filter(([, tails]) => tails.some(t => t.ccdf)).map(([heading, tails]) => el('div', {},
+      panel(heading, 'var(--axis)', count(tails.reduce((sum, t) => sum + t.count, 0)) + ' values', drawing(heading, chart(heading, tails))), legend(tails.filter(t => t.ccdf).map(t => [stroke({ stroke: t.colour, 'stroke-width': 3 }), t.name])))))],
+    table: { head: ['', 'Values', 'p50', 'p90', 'p99', 'p99.9', 'p99.99', 'max'], rows: groups.flatMap(g => g[1]).map(t => [t.tag, count(t.count), ...t.values.map(duration)]) },
+  });
+}
+
 function partsFigure(data) {
   const id = 'parts', title = 'Where the time went', what = 'All responses of a task put together, by what its jobs did or waited for.';
   const total = t => Object.values(t.response_parts_ns || {}).reduce((sum, v) => sum + v, 0);
@@ -271,7 +300,7 @@ function page() {
   const main = document.getElementById('main'), pair = (...both) => el('div', { class: 'pair' }, both);
   head(data);
   main.append(tiles(data), summaryTable(data), objectives(data), responseFigure(data), timelineFigure(data), missesFigure(data),
-    exitsFigure(data), elasticFigure(data), stopsFigure(data), partsFigure(data), pair(preemptionFigure(data), noiseFigure(data)));
+    exitsFigure(data), elasticFigure(data), stopsFigure(data), partsFigure(data), pair(preemptionFigure(data), noiseFigure(data)), tailsFigure(data));
   document.getElementById('foot').append(footer(data));
 }
 

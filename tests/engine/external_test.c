@@ -245,6 +245,23 @@ EI_TEST(external_calls_outside_a_run_are_refused)
     done(&run);
 }
 
+/* einet run has nobody who hands in pictures. */
+EI_TEST(external_pictures_need_a_program_that_embeds_the_run)
+{
+    struct ei_workload *wl = NULL;
+    struct ei_live_result result;
+    struct einet_error err = {0};
+    const int rc = live_play("version: 1\nname: pictures\ntasks:\n"
+                             "  - { name: a, arrival: { model: external, min_interarrival: 1ms },\n"
+                             "      input: { kind: caller, width: 32, height: 32 },\n"
+                             "      stages: [ { name: w, kind: cpu, work: { spin: 10us } } ] }\n",
+                             (struct ei_live_options){0}, &wl, &result, &err);
+    EI_EQ(rc, EINET_E_USAGE);
+    EI_EQ(err.line, 5);
+    EI_CONTAINS(err.text, "embeds the run");
+    ei_workload_destroy(wl);
+}
+
 static struct ei_thread wrong_caller;
 static int wrong_index, wrong_task, wrong_time;
 

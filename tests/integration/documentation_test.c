@@ -80,6 +80,9 @@ static void check_page(const char *name, const char *page)
     snprintf(title, sizeof title, ".SH NAME\neinet\\-%.23s \\- ", name);
     EI_CONTAINS(page, title);
     EI_CONTAINS(page, ".SH SYNOPSIS\n");
+    EI_CONTAINS(page, ".SH OPTIONS\n");
+    EI_CONTAINS(page, ".SH \"EXIT STATUS\"\n.TP\n0\n");
+    EI_CONTAINS(page, ".SH EXAMPLES\n");
     for (char *line = strtok(help, "\n"); line != NULL; line = strtok(NULL, "\n")) {
         char option[40], entry[100] = "";
         if (sscanf(line, "  --%39[a-z-]", option) != 1 || line[2] != '-') {
@@ -105,6 +108,11 @@ EI_TEST(every_command_has_a_page)
         snprintf(command, sizeof command, "cat '%s/einet-%s.1'", ei_test_tmpdir(), commands[i]);
         read_shell(command, said);
         check_page(commands[i], said);
+        if (strcmp(commands[i], "report") == 0) {
+            EI_CONTAINS(said, ".SH FILES\n.TP\nDIR/summary.json\n");
+            EI_CONTAINS(said, ".TP\n2\na file of DIR is missing or damaged\n"); /* a line per status */
+            EI_CONTAINS(said, ".SH ENVIRONMENT\n.TP\nNO_COLOR\n");
+        }
     }
 }
 

@@ -58,6 +58,13 @@ EI_TEST(integers_of_all_lengths)
         ei_csv_unsigned(&line, value * 2);
         EI_STREQ(text(), expected);
     }
+    for (uint64_t power = 1; power <= UINT64_C(1000000000000000000); power *= 10) { /* where one more digit begins */
+        snprintf(expected, sizeof expected, "%llu %llu", (unsigned long long)(power - 1), (unsigned long long)power);
+        ei_csv_unsigned(&line, power - 1);
+        ei_csv_char(&line, ' ');
+        ei_csv_unsigned(&line, power);
+        EI_STREQ(text(), expected);
+    }
     ei_csv_integer(&line, INT64_MIN);
     EI_STREQ(text(), "-9223372036854775808");
     ei_csv_unsigned(&line, UINT64_MAX);
@@ -89,6 +96,15 @@ EI_TEST(what_does_not_fit_is_cut)
         ei_csv_integer(&line, INT64_MIN);
     }
     EI_EQ(line.length, EI_CSV_LINE_BYTES);
+    line.length = EI_CSV_LINE_BYTES - 3;
+    ei_csv_unsigned(&line, 98765);
+    ei_csv_field(&line, "more");
+    EI_EQ(line.length, EI_CSV_LINE_BYTES);
+    EI_EQ(memcmp(&line.text[EI_CSV_LINE_BYTES - 3], "987", 3), 0);
+    line.length = EI_CSV_LINE_BYTES - 2;
+    ei_csv_field(&line, "plain");
+    EI_EQ(line.length, EI_CSV_LINE_BYTES);
+    EI_EQ(memcmp(&line.text[EI_CSV_LINE_BYTES - 2], "pl", 2), 0);
 }
 
 EI_MAIN()

@@ -1,6 +1,6 @@
 """Open a page in Debian's Chromium through the DevTools pipe, as a person would, and look at what comes of it.
 
-usage: browser.py PAGE SHOTS_PREFIX [--not-drawn ID,...] [--degraded]
+usage: browser.py PAGE SHOTS_PREFIX [--not-drawn ID,...] [--degraded] [--with-s]
 
 Fails when the console or an exception says anything, when a figure is missing or empty (but for those of --not-drawn,
 which must say why), when hovering or the keyboard shows no tooltip, when the page asks for anything from elsewhere, or
@@ -18,7 +18,9 @@ import tempfile
 # What each drawing of a figure must hold at least one of, with an extent: the data, not its axes.
 FIGURES = {"summary": "tbody td", "slo": ".slos li", "response": "path.curve", "timeline": "rect.mark", "misses": "rect:not(.hit)",
            "exits": "rect:not(.hit)", "elastic": "path.curve", "stops": "path.curve", "parts": "rect.mark",
-           "preemption": "rect:not(.hit)", "noise": "rect:not(.hit)"}
+           "preemption": "rect:not(.hit)", "noise": "rect:not(.hit)", "tails": "path.curve"}
+if "--with-s" in sys.argv:  # what the planner assumed, beside what was seen
+    FIGURES["stops"] = "path.curve.second"
 page, prefix = os.path.abspath(sys.argv[1]), sys.argv[2]
 not_drawn = sys.argv[sys.argv.index("--not-drawn") + 1].split(",") if "--not-drawn" in sys.argv else []
 chromium = shutil.which("chromium")

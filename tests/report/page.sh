@@ -15,19 +15,23 @@ mkdir -p "$shots"
 "$einet" simulate configs/edge-server.yaml --duration 20s --out "$dir" >/dev/null
 options=()
 case $case in
-full) # all files, misses, a degraded run, an S that can be drawn
-  python3 "$here/write_records.py" "$dir" --late --degrade --exit-time uniform
-  options=(--degraded)
+full) # all files, misses, a degraded run
+  python3 "$here/write_records.py" "$dir" --late --degrade
+  options=(--degraded --with-s)
   ;;
-plain) # as older versions wrote it: no run.json, no stages.csv
-  rm -f "$dir/stages.csv" "$dir/run.json" ;;
+plain) # as older versions wrote it: no run.json, no stages.csv, no latency.hlog
+  rm -f "$dir/stages.csv" "$dir/run.json" "$dir/latency.hlog"
+  sed -i '/"assumed_stop": {/,/^      },/d; s/exit time schedule/exit time uniform/' "$dir/summary.json"
+  options=(--with-s --not-drawn tails) # S by the name of its source
+  ;;
 summary-only) # outputs.jobs: none
   rm -f "$dir/stages.csv" "$dir/run.json" "$dir/jobs.csv"
-  options=(--not-drawn response,timeline,misses,elastic,stops)
+  options=(--not-drawn timeline,misses,elastic,stops) # latency.hlog has the responses
   ;;
 many) # a million jobs
   python3 "$here/write_many.py" "$dir" 1000000
-  options=(--not-drawn preemption)
+  rm -f "$dir/latency.hlog"
+  options=(--not-drawn preemption,tails)
   ;;
 esac
 "$einet" report "$dir" --out "$dir/page.html"

@@ -3,9 +3,11 @@
 #include "report/assumed.h"
 #include "report/page.h"
 #include "report/page_data.h"
+#include "rt/random.h"
 #include "tests/harness/harness.h"
 #include "tests/report/sample_folder.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -172,6 +174,162 @@ EI_TEST(the_survival_of_the_stop_is_that_of_kaplan_and_meier)
     }
     json_decref(data);
     ei_report_run_fini(&run);
+}
+
+/* The data that a page embeds, owned by the caller. */
+static json_t *data_in(const char *text)
+{
+    static const char mark[] = "<script type=\"application/json\" id=\"data\">";
+    const char *from = strstr(text, mark);
+    json_error_t error = {0};
+    json_t *data = from != NULL ? json_loads(from + sizeof mark - 1, JSON_DISABLE_EOF_CHECK, &error) : NULL;
+    EI_TRUEF(data != NULL, "the page holds no data: %s", error.text);
+    return data;
+}
+
+/* What a page draws as S of the second task, whose summary says so of it. */
+static json_t *assumed_of(const char *said)
+{
+    const struct sample_options options = {.seed = 2, .jobs = 60, .assumed_stop = said};
+    char *text = page_of(&options);
+    json_t *data = data_in(text);
+    json_t *curve = json_incref(json_object_get(json_array_get(json_object_get(data, "tasks"), 1), "assumed_curve"));
+    json_decref(data);
+    free(text);
+    return curve;
+}
+
+EI_TEST(the_survival_that_the_planner_assumed_is_on_the_page)
+{
+    json_t *curve = assumed_of("{\"jobs\": 3, \"step_ns\": 2500000, \"survival\": [1.0, 0.75, 0.5, 0]}");
+    static const double points[][2] = {{0, 1}, {2500000, 0.75}, {5000000, 0.5}, {7500000, 0}};
+    EI_EQ(json_array_size(curve), 4);
+    for (size_t i = 0; i < 4; i++) {
+        EI_NEAR(json_number_value(json_array_get(json_array_get(curve, i), 0)), points[i][0], 0);
+        EI_NEAR(json_number_value(json_array_get(json_array_get(curve, i), 1)), points[i][1], 0);
+    }
+    json_decref(curve);
+}
+
+EI_TEST(a_summary_without_or_with_a_damaged_assumption_draws_none)
+{
+    static const char *const said[] = {"null", "7", "{\"step_ns\": 0, \"survival\": [1, 0]}",
+                                       "{\"step_ns\": 9000000000000000000, \"survival\": [1, 0]}",
+                                       "{\"step_ns\": 5, \"survival\": 1}"};
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
+        json_t *curve = assumed_of(said[i]);
+        EI_TRUEF(json_is_null(curve), "%s", said[i]);
+        json_decref(curve);
+    }
+}
+
+static struct ei_histogram logged; /* large */
+
+/* latency.hlog of the sample folder: so many responses of "control", and a wait per preemption. */
+static void write_hlog(int64_t responses)
+{
+    char path[1024];
+    struct ei_random random;
+    snprintf(path, sizeof path, "%s/latency.hlog", ei_test_tmpdir());
+    FILE *out = fopen(path, "we");
+    EI_REQUIRE(out != NULL);
+    ei_random_init(&random, 5, 0);
+    EI_EQ(ei_hlog_write_head(out, 0), 0);
+    ei_histogram_init(&logged);
+    ei_histogram_record_many(&logged, SAMPLE_MS, (uint64_t)responses);
+    EI_EQ(ei_hlog_write(out, "control/response", 0, 1, &logged), 0);
+    ei_histogram_init(&logged);
+    for (int i = 0; i < 5000; i++) {
+        ei_histogram_record(&logged, 1000 + (int64_t)(-log(1 - ei_random_unit(&random)) * 30000));
+    }
+    EI_EQ(ei_hlog_write(out, "preemption/switch", 0, 1, &logged), 0);
+    fclose(out);
+}
+
+static void remove_hlog(void)
+{
+    char path[1024];
+    snprintf(path, sizeof path, "%s/latency.hlog", ei_test_tmpdir());
+    (void)remove(path);
+}
+
+static int64_t count_completed(const struct sample_options *options)
+{
+    int64_t completed = 0;
+    for (int32_t i = 0; i < options->jobs; i++) {
+        completed += jobs[i].task_idx == 0 && !jobs[i].is_warmup && jobs[i].outcome == EI_REPORT_COMPLETED;
+    }
+    return completed;
+}
+
+EI_TEST(what_only_latency_hlog_holds_is_on_the_page)
+{
+    const struct sample_options options = {.seed = 3, .jobs = 60};
+    sample_write(ei_test_tmpdir(), &options, jobs);
+    write_hlog(count_completed(&options));
+    char *text = page_of(&options);
+    json_t *data = data_in(text), *tails = json_object_get(data, "tails"), *point;
+    json_t *tail = json_array_get(tails, 0), *curve = json_object_get(tail, "ccdf");
+    EI_EQ(json_array_size(tails), 1); /* responses are those of jobs.csv */
+    EI_STREQ(json_string_value(json_object_get(tail, "tag")), "preemption/switch");
+    EI_EQ(json_integer_value(json_object_get(tail, "count")), 5000);
+    EI_EQ(json_integer_value(json_array_get(json_object_get(tail, "values"), 0)),
+          ei_histogram_quantile_ns(&logged, 0.5));
+    EI_EQ(json_integer_value(json_array_get(json_object_get(tail, "values"), 5)), ei_histogram_max_ns(&logged));
+    EI_TRUE(json_array_size(curve) > 50);
+    size_t i;
+    json_array_foreach(curve, i, point)
+    {
+        const uint64_t above = ei_histogram_count_above(&logged, json_integer_value(json_array_get(point, 0)));
+        EI_NEAR(json_number_value(json_array_get(point, 1)), (double)above / 5000, 1e-6);
+    }
+    json_decref(data);
+    free(text);
+    remove_hlog();
+}
+
+EI_TEST(without_jobs_csv_the_responses_are_those_of_latency_hlog)
+{
+    const struct sample_options with = {.seed = 3, .jobs = 60},
+                                without = {.seed = 3, .jobs = 60, .has_no_jobs_csv = true};
+    char path[1024];
+    sample_write(ei_test_tmpdir(), &with, jobs);
+    snprintf(path, sizeof path, "%s/jobs.csv", ei_test_tmpdir());
+    (void)remove(path);
+    write_hlog(count_completed(&with));
+    char *text = page_of(&without);
+    json_t *data = data_in(text), *tasks = json_object_get(data, "tasks");
+    json_t *curve = json_object_get(json_array_get(tasks, 0), "ccdf");
+    EI_EQ(json_array_size(curve), 1); /* all took as long */
+    EI_EQ(json_integer_value(json_array_get(json_array_get(curve, 0), 0)), SAMPLE_MS);
+    EI_TRUE(json_object_get(json_array_get(tasks, 1), "ccdf") == NULL);
+    json_decref(data);
+    free(text);
+    remove_hlog();
+}
+
+EI_TEST(a_latency_hlog_that_is_damaged_or_of_another_run_is_named)
+{
+    static const char *const damaged[] = {
+        "Tag=preemption/switch,0.000,1.000,0.1,HISTgarbage\n", "no log\n", "Tag=a,1,2,3\n",
+        "Tag=preemption/switch,0.000,1.000,0.1,HISTFAAAABB42pNpmSzMwMCgwAABTBDKT4GBgdnNYMcCBvsPEBEeBgYGZgY2Bg\n"};
+    const struct sample_options options = {.seed = 3, .jobs = 60};
+    struct ei_report_run run;
+    struct einet_error err = {0};
+    sample_write(ei_test_tmpdir(), &options, jobs);
+    for (size_t i = 0; i < sizeof damaged / sizeof damaged[0]; i++) {
+        sample_write_file(ei_test_tmpdir(), "latency.hlog", damaged[i]);
+        EI_EQ(ei_report_run_load(&run, ei_test_tmpdir(), true, &err), EINET_E_FILE);
+        EI_CONTAINS(err.file, "latency.hlog");
+        EI_EQ(err.line, 1);
+        EI_EQ(ei_report_run_load(&run, ei_test_tmpdir(), false, &err), 0); /* who does not draw it does not read it */
+        ei_report_run_fini(&run);
+    }
+    write_hlog(count_completed(&options) + 1);
+    EI_EQ(ei_report_run_load(&run, ei_test_tmpdir(), true, &err), EINET_E_MISMATCH);
+    EI_CONTAINS(err.file, "latency.hlog");
+    EI_CONTAINS(err.text, "not of one run");
+    remove_hlog();
 }
 
 EI_TEST(the_rate_that_the_planner_assumed_is_in_the_workload)

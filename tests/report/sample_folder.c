@@ -118,17 +118,18 @@ static void write_summary(const char *folder, const struct sample_options *optio
                 late += jobs[i].is_missed && jobs[i].outcome == EI_REPORT_COMPLETED;
             }
         }
-        fprintf(out,
-                "%s\n{\"name\": \"%s\", \"priority\": %d, \"deadline_ns\": %s, \"period_ns\": 5000000, \"released\": "
-                "%" PRId64 ", \"skipped\": %" PRId64 ", \"dropped\": %" PRId64 ", \"completed\": %" PRId64
-                ", \"aborted\": %" PRId64 ", \"misses\": %" PRId64 ", \"exits\": %s, \"slo\": []}",
-                t > 0 ? "," : "", sample_names[t], 80 - t,
-                t == 0   ? "2000000"
-                : t == 1 ? "10000000"
-                         : "null",
-                outcomes[EI_REPORT_COMPLETED] + outcomes[EI_REPORT_ABORTED], outcomes[EI_REPORT_SKIPPED],
-                outcomes[EI_REPORT_DROPPED], outcomes[EI_REPORT_COMPLETED], outcomes[EI_REPORT_ABORTED], late,
-                t == 1 ? "[1, 1, 1, 1]" : "null");
+        fprintf(
+            out,
+            "%s\n{\"name\": \"%s\", \"priority\": %d, \"deadline_ns\": %s, \"period_ns\": 5000000, \"released\": "
+            "%" PRId64 ", \"skipped\": %" PRId64 ", \"dropped\": %" PRId64 ", \"completed\": %" PRId64
+            ", \"aborted\": %" PRId64 ", \"misses\": %" PRId64 ", \"exits\": %s, \"assumed_stop\": %s, \"slo\": []}",
+            t > 0 ? "," : "", sample_names[t], 80 - t,
+            t == 0   ? "2000000"
+            : t == 1 ? "10000000"
+                     : "null",
+            outcomes[EI_REPORT_COMPLETED] + outcomes[EI_REPORT_ABORTED], outcomes[EI_REPORT_SKIPPED],
+            outcomes[EI_REPORT_DROPPED], outcomes[EI_REPORT_COMPLETED], outcomes[EI_REPORT_ABORTED], late,
+            t == 1 ? "[1, 1, 1, 1]" : "null", t == 1 && options->assumed_stop != NULL ? options->assumed_stop : "null");
     }
     fputs("]}\n", out);
     fclose(out);

@@ -18,6 +18,7 @@ struct sample_options {
     const char *degraded; /* a reason, NULL = not degraded */
     const char *sha256;   /* of the workload in run.json, NULL = no run.json */
     bool has_no_jobs_csv;
+    const char *assumed_stop; /* JSON, of the second task; NULL = the summary does not say */
 };
 
 extern const char *const sample_names[SAMPLE_TASKS];

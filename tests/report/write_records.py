@@ -1,11 +1,10 @@
 """Write stages.csv and run.json beside the jobs.csv of a simulated run, in the format of docs/stages-csv.md.
 
-usage: write_records.py DIR [--late] [--degrade] [--exit-time WORD]
+usage: write_records.py DIR [--late] [--degrade]
 
 What each job did is drawn from a seed within the times that jobs.csv gives, so that it hangs together: preprocess,
 then blocks on the lane with a branch behind each, then postprocess. --late moves the finish of some jobs behind their
-deadline in jobs.csv and summary.json; --degrade marks the run as degraded; --exit-time makes the planner's text name that
-source.
+deadline in jobs.csv and summary.json; --degrade marks the run as degraded.
 """
 import csv
 import json
@@ -84,10 +83,6 @@ if "--late" in options:
     make_late(jobs, fields, summary)
 if "--degrade" in options:
     summary["degraded"] = [{"reason": "no right to SCHED_FIFO <here>", "fix": "setcap cap_sys_nice+ep build/release/einet"}]
-if "--exit-time" in options:
-    for task in summary["tasks"]:
-        if task.get("planner"):
-            task["planner"] = task["planner"].replace("exit time schedule", "exit time " + options[options.index("--exit-time") + 1])
 store("summary.json", summary)
 lines = [line for job in jobs for line in lines_of(job)]
 lines.sort(key=lambda line: line[0])

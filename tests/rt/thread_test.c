@@ -7,8 +7,10 @@
 #include "rt/topology.h"
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -111,6 +113,56 @@ EI_TEST(thread_becomes_fifo_and_its_children_do_not_inherit_it)
     EI_EQ(looks[1].state.policy, EI_THREAD_OTHER);
     EI_EQ(looks[1].state.priority, 0);
     EI_EQ(looks[2].state.policy, EI_THREAD_OTHER);
+}
+
+#ifdef EINET_SANITIZED
+#define YIELDS_MAX 20000
+
+static atomic_bool is_held, is_wanted, is_free;
+
+static void hold(void *arg)
+{
+    (void)arg;
+    atomic_store(&is_held, true);
+    while (!atomic_load(&is_wanted)) { /* the other one comes in between here and below, as it is the higher one */
+    }
+    atomic_store(&is_free, true);
+}
+
+static void want(void *arg)
+{
+    int *yields = arg;
+    atomic_store(&is_wanted, true);
+    while (!atomic_load(&is_free) && *yields < YIELDS_MAX) {
+        (void)syscall(SYS_sched_yield); /* as the locks of the sanitizers' runtimes do */
+        ++*yields;
+    }
+}
+
+#endif
+
+/* rt/yield_trap.h: without it the lower thread gets its CPU back only when the higher one gives up. */
+EI_TEST(fifo_thread_that_yields_lets_a_lower_one_go_on)
+{
+#ifdef EINET_SANITIZED
+    fifo_or_skip(31);
+    struct ei_thread low, high;
+    int yields = 0;
+    const struct ei_thread_attr lower = {
+        .name = "low", .policy = EI_THREAD_FIFO, .priority = 30, .cpus = first_allowed_cpu()};
+    const struct ei_thread_attr higher = {
+        .name = "high", .policy = EI_THREAD_FIFO, .priority = 31, .cpus = first_allowed_cpu()};
+    EI_REQUIRE(ei_thread_create(&low, &lower, hold, NULL, NULL) == 0);
+    while (!atomic_load(&is_held)) {
+        usleep(1000);
+    }
+    EI_REQUIRE(ei_thread_create(&high, &higher, want, &yields, NULL) == 0);
+    EI_EQ(ei_thread_join(&high), 0);
+    EI_EQ(ei_thread_join(&low), 0);
+    EI_TRUEF(yields < YIELDS_MAX, "%d yields in vain", yields);
+#else
+    ei_test_skip("a build without sanitizers");
+#endif
 }
 
 static int fifo_without_the_right(void)

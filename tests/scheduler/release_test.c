@@ -29,7 +29,7 @@ EI_TEST(release_skip_skips_while_active)
 EI_TEST(release_drop_oldest_keeps_the_newest)
 {
     struct ei_release_state s;
-    struct ei_release displaced = {-1, 0}, next = {-1, 0};
+    struct ei_release displaced = {.job_idx = -1}, next = {.job_idx = -1};
     bool has = false;
     ei_release_init(&s, EI_LATE_DROP_OLDEST, 2, 1);
     for (int64_t k = 0; k < 3; k++) {
@@ -50,7 +50,7 @@ EI_TEST(release_drop_oldest_keeps_the_newest)
 EI_TEST(release_drop_newest_keeps_the_oldest)
 {
     struct ei_release_state s;
-    struct ei_release displaced, next = {-1, 0};
+    struct ei_release displaced, next = {.job_idx = -1};
     bool has = false;
     ei_release_init(&s, EI_LATE_DROP_NEWEST, 1, 1);
     ei_release_on_release(&s, release(0), &displaced, &has);

@@ -1,0 +1,69 @@
+/* Memory of the pictures, and their way back. See frames.h. */
+#include "engine/frames.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static bool has_op(const struct ei_task_spec *spec, enum ei_spec_op_kind kind)
+{
+    for (int32_t i = 0; i < spec->stage_count; i++) {
+        for (int32_t k = 0; k < spec->stages[i].op_count; k++) {
+            if (spec->stages[i].ops[k].kind == kind) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+int ei_frames_init(struct ei_frames *frames, const struct ei_task_spec *spec, struct einet_error *err)
+{
+    *frames = (struct ei_frames){0};
+    if (spec->input.kind != EI_SPEC_INPUT_CALLER) {
+        return 0;
+    }
+    const int32_t count = spec->late_release.queue + spec->overlap + EI_FRAMES_SPARE;
+    size_t bytes = (size_t)spec->input.width_px * (size_t)spec->input.height_px * (size_t)spec->input.channels;
+    frames->is_resized = has_op(spec, EI_SPEC_OP_RESIZE);
+    frames->is_decoded = has_op(spec, EI_SPEC_OP_DECODE);
+    bytes = frames->is_decoded && bytes < EI_FRAMES_COMPRESSED_BYTES ? EI_FRAMES_COMPRESSED_BYTES : bytes;
+    if (bytes > EI_FRAMES_BYTES_MAX / (size_t)count) {
+        return einet_error_set(err, EINET_E_LIMIT,
+                               "task '%s' would keep %d pictures of %zu bytes, which is more than 1 GiB: shorten its "
+                               "late_release queue or make the pictures smaller",
+                               spec->name, count, bytes);
+    }
+    frames->frames = calloc((size_t)count, sizeof *frames->frames);
+    frames->storage = calloc((size_t)count, bytes);
+    if (frames->frames == NULL || frames->storage == NULL) {
+        ei_frames_fini(frames);
+        return einet_error_set(err, -ENOMEM, "no memory for the pictures of task '%s'", spec->name);
+    }
+    for (int32_t i = 0; i < count; i++) {
+        frames->frames[i].copy = &frames->storage[(size_t)i * bytes];
+    }
+    frames->count = count;
+    frames->copy_bytes = bytes;
+    frames->width_px = spec->input.width_px;
+    frames->height_px = spec->input.height_px;
+    frames->channels = spec->input.channels;
+    return 0;
+}
+
+void ei_frames_fini(struct ei_frames *frames)
+{
+    free(frames->frames);
+    free(frames->storage);
+    *frames = (struct ei_frames){0};
+}
+
+void ei_frames_give_back(struct ei_frames *frames)
+{
+    for (int32_t i = 0; i < frames->count; i++) {
+        struct ei_frame *frame = &frames->frames[i];
+        if (atomic_load(&frame->state) == EI_FRAME_DONE) {
+            frame->release(frame->context, frame->data);
+            atomic_store(&frame->state, EI_FRAME_FREE);
+        }
+    }
+}

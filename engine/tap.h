@@ -1,0 +1,109 @@
+/* The tap: what a program that embeds a run takes out of it while it goes on, and how it asks for its end. The caller
+ * owns it, so it outlives the run; a run without one posts nothing.
+ *
+ *   job threads                                        whoever listens (one thread)
+ *   -----------                                        ----------------------------
+ *   answer published --> answers[task], a seqlock ---> ei_answer_read, any thread, at any time
+ *   record made: event into the ring -- bell --------> wakes: ei_tap_next; a full ring counts what it loses
+ *
+ *   housekeeper: figures, a few times a second; looks at `request` in each of its rounds
+ */
+#ifndef ENGINE_TAP_H
+#define ENGINE_TAP_H
+
+#include "engine/frames.h"
+#include "metrics/board.h"
+#include "metrics/record.h"
+#include "rt/bell.h"
+#include "rt/mpsc_ring.h"
+#include "scheduler/release.h"
+#include "stages/answer.h"
+#include "workloads/spec.h"
+
+#include <pthread.h>
+
+#define EI_TAP_QUEUE_MAX 1048576
+
+struct ei_live_task;
+
+enum ei_tap_request {
+    EI_TAP_GO_ON,
+    EI_TAP_DRAIN, /* the run ends now, all that was released before runs to its end */
+    EI_TAP_STOP   /* jobs end at their next boundary, what waits is dropped */
+};
+
+enum ei_tap_kind { EI_TAP_JOB, EI_TAP_ANSWER, EI_TAP_PREEMPTION };
+
+struct ei_tap_event {
+    int64_t kind; /* enum ei_tap_kind */
+    union {
+        struct {
+            struct ei_job_record record;
+            struct ei_answer answer; /* when EI_JOB_ANSWERED */
+        } job;
+        struct ei_answer answer;
+        struct ei_preemption_record preemption;
+    } u;
+};
+
+/* A function of the program in place of a stage's spin. Returns 0, negative = the job has failed. Thread: the job's.
+ * answer: of this job, NULL = none yet. */
+struct ei_tap_stage {
+    int (*run)(void *context, const struct ei_job_record *record, int32_t stage_idx, const struct ei_answer *answer);
+    void *context;
+};
+
+struct ei_tap {
+    int32_t task_count;
+    bool wants_jobs, wants_answers, wants_preemptions;
+    struct ei_answer_cell *answers; /* [task_count] */
+    struct ei_frames frames[EI_TASKS_MAX];
+    struct ei_tap_stage stages[EI_TASKS_MAX][EI_STAGES_MAX]; /* run NULL = the stage of the file; before the run */
+    struct ei_mpsc_ring events;                              /* of struct ei_tap_event */
+    void *event_storage;
+    struct ei_bell bell;
+    _Atomic int64_t lost;
+    atomic_int request; /* enum ei_tap_request */
+    /* Called by the housekeeper when the run is under way, before its time zero t0_ns; may be NULL. */
+    void (*on_go)(void *context, int64_t t0_ns, const struct ei_cpuset *housekeeping_cpus);
+    void *context;
+    pthread_mutex_t figures_lock;
+    struct ei_board_task figures[EI_TASKS_MAX];
+    int64_t next_figures_ns; /* the housekeeper's */
+};
+
+/* Make the memory of a tap for a workload; the caller then fills in the wishes and on_go. queue: events that the
+ * listener may lie behind, 1..EI_TAP_QUEUE_MAX; 0 = nobody listens. Returns 0, -ENOMEM or EINET_E_LIMIT. */
+int ei_tap_init(struct ei_tap *tap, const struct ei_workload *wl, int32_t queue, struct einet_error *err);
+/* Accepts a zeroed struct. */
+void ei_tap_fini(struct ei_tap *tap);
+
+/* ---- tap_rt.c: of the run, which may have no tap ---- */
+
+/* What became of a release; its picture is over. by: the task whose guard is held. */
+EINET_RT void ei_tap_job(struct ei_live_task *by, const struct ei_job_record *record);
+/* A preemption that by has recorded, with its guard held. */
+EINET_RT void ei_tap_preemption(struct ei_live_task *by, const struct ei_preemption_record *preemption);
+/* Wake the listener if there is news of the two above; without the guard as a rule. */
+EINET_RT bool ei_tap_take_news(struct ei_live_task *by);
+EINET_RT void ei_tap_ring(struct ei_live_task *by);
+/* An answer that was published. Thread: the job's. */
+EINET_RT void ei_tap_answer(struct ei_live_task *task, const struct ei_answer *answer);
+/* A release that was accepted and lies behind the end of the run: it has no record. The guard is held. */
+EINET_RT void ei_tap_unreleased(struct ei_live_task *task, struct ei_release release);
+
+/* ---- tap.c: the housekeeper's ---- */
+
+/* New figures when it is time for them. */
+void ei_tap_beat(struct ei_tap *tap, const struct ei_collector *collector, int64_t now_ns);
+/* The last ones. */
+void ei_tap_end(struct ei_tap *tap, const struct ei_collector *collector);
+
+/* ---- the listener's and others' ---- */
+
+/* The next event; false = none now. Thread: the listener. */
+bool ei_tap_next(struct ei_tap *tap, struct ei_tap_event *out);
+/* The figures of a task. Thread: any, not real-time safe. */
+void ei_tap_figures(struct ei_tap *tap, int32_t task_idx, struct ei_board_task *out);
+
+#endif

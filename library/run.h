@@ -1,0 +1,58 @@
+/* The handle of a run.
+ *
+ * Threads: whoever calls, the housekeeper, which makes the one call of the engine, and the listener, which makes the
+ * callbacks. `lock` guards what is said to be under it; the rest is settled before the threads start, or atomic. The
+ * housekeeper ends the listener before it says that the run is over, so nobody is called back after that.
+ */
+#ifndef LIBRARY_RUN_H
+#define LIBRARY_RUN_H
+
+#include "engine/live.h"
+#include "engine/tap.h"
+#include "library/workload.h"
+#include "rt/thread.h"
+
+#include <einet/run.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct einet_run {
+    struct einet_workload *workload; /* claimed */
+    char *out_dir, *metrics;         /* owned copies; NULL as in the options */
+    char program[512];               /* of this process, for advice about privileges */
+    int64_t duration_ns;             /* as the engine takes it */
+    struct einet_callbacks callbacks;
+    bool has_listeners; /* something to call back, or pictures to give back */
+    int32_t callback_priority;
+    struct ei_tap tap;
+    struct einet_stage stages[EI_TASKS_MAX][EI_STAGES_MAX]; /* run NULL = none; before start */
+    atomic_int phase;                                       /* enum einet_run_phase; changed under lock */
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* CLOCK_MONOTONIC */
+    int64_t t0_ns;          /* under lock, from RUNNING on */
+    struct ei_thread housekeeper, listener;
+    bool has_housekeeper, has_listener; /* under lock; the housekeeper joins the listener */
+    struct ei_cpuset listener_cpus;     /* under lock, from RUNNING on */
+    atomic_bool is_told;                /* nothing more comes for the listener */
+    int failure;                        /* under lock, from FAILED on, as error; from ENDED on the next two */
+    struct einet_error error;
+    struct ei_live_result result;
+    char *summary; /* owned */
+};
+
+/* Release a job of an external task, with the picture of that place (0 = none). */
+EINET_RT int ei_run_release(struct einet_run *run, int32_t task_idx, int64_t stamp_ns, uint64_t tag, int32_t frame);
+
+/* ---- listener.c ---- */
+
+/* Start the callback thread, if there is something to call. Returns 0, EINET_E_PRIVILEGE or -errno. */
+int ei_listener_start(struct einet_run *run, struct einet_error *err);
+/* No event will come any more: wait until all were told. Nothing without a thread. Thread: the housekeeper, or whoever
+ * fails to start it. */
+void ei_listener_end(struct einet_run *run);
+/* Whether the caller is in a callback of the run. */
+bool ei_listener_is_calling(const struct einet_run *run);
+/* The engine's answer as the interface has it. */
+EINET_RT void ei_listener_convert(const struct ei_answer *from, struct einet_answer *out);
+
+#endif
