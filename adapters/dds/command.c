@@ -166,6 +166,7 @@ int main(int argc, char **argv)
     rc = rc < 0 ? rc : einet_dds_create(workload, &bridge, &dds, &err);
     if (rc == 0) {
         options.callbacks = einet_dds_callbacks(dds);
+        options.callback_priority = wishes.priority; /* results pass the callback thread on their way out */
         rc = einet_run_create(workload, &options, &run, &err);
     }
     status = rc < 0 ? say(rc, &err) : go(run, dds, workload, &ends);
