@@ -420,6 +420,7 @@ EI_TEST(live_device_preempts_between_pieces_as_in_virtual_time)
     "  net: { emulate: { blocks: [ { conv: 4ms, branch: 1ms, score: 0.5 }, { conv: 4ms, branch: 1ms, score: 0.9 } ] "  \
     "} }\nplanner: { search: all }\ntasks:\n"                                                                          \
     "  - { name: camera, arrival: { model: periodic, period: 40ms }, deadline: 7ms, priority: 20,\n"                   \
+    "      late_release: { queue: 64, drop: oldest },\n"                                                               \
     "      on_deadline: exit, stages: [ { name: n, kind: nn, model: net, lane: gpu } ] }\n"
 
 static void expect_misses_in_virtual_time(const char *text, int64_t misses)
