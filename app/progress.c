@@ -15,8 +15,7 @@ void einet_progress_begin(struct einet_progress *progress, bool is_quiet)
                                         .shown_ns = now_ns - SHOW_EVERY_NS};
 }
 
-/* "12 s", "3 min", "1.5 h". */
-static void print_time(FILE *out, double seconds)
+void einet_progress_time(FILE *out, double seconds)
 {
     if (seconds < 100.0) {
         fprintf(out, "%.0f s", seconds);
@@ -35,7 +34,7 @@ void einet_progress_show(struct einet_progress *progress, const char *what, doub
     }
     const double spent_s = (double)(now_ns - progress->began_ns) / 1e9;
     fprintf(progress->out, "\r\033[K%.0f of %.0f %s  %.0f %%  ", done, whole, what, 100.0 * done / whole);
-    print_time(progress->out, done < whole ? spent_s * (whole - done) / done : 0.0);
+    einet_progress_time(progress->out, done < whole ? spent_s * (whole - done) / done : 0.0);
     fputs(" left", progress->out);
     fflush(progress->out);
     progress->shown_ns = now_ns;

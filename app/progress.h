@@ -21,4 +21,7 @@ void einet_progress_show(struct einet_progress *progress, const char *what, doub
 /* Clear the line, before anything else is printed. May be called more than once. */
 void einet_progress_end(struct einet_progress *progress);
 
+/* A length of time as all commands tell it: "12 s", "3 min", "1.5 h". */
+void einet_progress_time(FILE *out, double seconds);
+
 #endif

@@ -1,5 +1,6 @@
 /* einet train: train a multi-exit network and write its weights. */
 #include "app/commands.h"
+#include "app/progress.h"
 #include "app/train_options.h"
 
 #include <signal.h>
@@ -40,16 +41,6 @@ static void print_accuracy(const float *accuracy, int32_t exits)
     }
 }
 
-static void print_time(double seconds)
-{
-    const long whole = (long)(seconds + 0.5);
-    if (whole < 600) {
-        printf("%ld s", whole);
-    } else {
-        printf("%ld:%02ld h", whole / 3600, whole / 60 % 60);
-    }
-}
-
 static void print_place(const struct ei_train_progress *p)
 {
     if (p->groups > 1) {
@@ -76,9 +67,9 @@ static void on_progress(void *context, const struct ei_train_progress *p)
             print_accuracy(p->accuracy, p->exits);
         }
         printf("  ");
-        print_time(p->elapsed_s);
+        einet_progress_time(stdout, p->elapsed_s);
         printf(", ");
-        print_time(p->left_s);
+        einet_progress_time(stdout, p->left_s);
         printf(" left\n");
         fflush(stdout);
     } else if (is_terminal && p->step % 5 == 0) {
@@ -86,7 +77,7 @@ static void on_progress(void *context, const struct ei_train_progress *p)
         print_place(p);
         printf("epoch %d/%d  step %lld/%lld  loss %.4f  lr %.2g  %.0f samples/s  ", p->epoch, p->epochs,
                (long long)p->step, (long long)p->steps, (double)p->loss, (double)p->lr, p->samples_per_s);
-        print_time(p->left_s);
+        einet_progress_time(stdout, p->left_s);
         printf(" left");
         fflush(stdout);
     }

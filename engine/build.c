@@ -163,6 +163,7 @@ int ei_run_make_tasks(struct ei_run *run, struct einet_error *err)
         task->rt.last_nominal_ns = INT64_MIN;
         task->answer = run->tap != NULL ? &run->tap->answers[i] : &task->own_answer;
         ei_answer_init(task->answer);
+        task->own_stages = run->tap != NULL ? run->tap->stages[i] : NULL;
         task->frames = run->tap != NULL && run->tap->frames[i].count > 0 ? &run->tap->frames[i] : NULL;
         task->slots = slot;
         task->slot_count = wl->tasks[i].overlap;

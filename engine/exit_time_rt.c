@@ -203,10 +203,10 @@ EINET_RT struct ei_survival ei_exit_time_begin(struct ei_live_task *task, int64_
     return uniform(task, elapsed_ns);
 }
 
-/* One job in 10 ms is enough for a mean and costs next to nothing; at even distances it would see a periodic
- * preemptor always at the same place. */
-#define NOTE_LEAST_NS (5 * EI_NS_PER_MS)
-#define NOTE_SPAN_NS (10 * EI_NS_PER_MS)
+/* A look costs a job 2 us, so one in some 50 ms does; at even distances all would see a periodic preemptor at the same
+ * place. */
+#define NOTE_LEAST_NS (25 * EI_NS_PER_MS)
+#define NOTE_SPAN_NS (50 * EI_NS_PER_MS)
 
 EINET_RT void ei_exit_time_note(struct ei_live_task *task, const struct ei_survival *survival, int64_t release_ns,
                                 int64_t elapsed_ns)

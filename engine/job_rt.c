@@ -129,10 +129,27 @@ static void run_post(struct ei_job_slot *slot, const struct ei_op_spec *op)
     }
 }
 
+/* A function of the program that embeds the run: foreign code, so nothing is known of it but its name. */
+static int run_own_stage(struct ei_job_slot *slot, int32_t stage_idx)
+{
+    const struct ei_tap_stage *own = &slot->task->own_stages[stage_idx];
+    const bool is_answered = (slot->record.flags & EI_JOB_ANSWERED) != 0;
+    ei_rt_submit_enter();
+    const int rc = own->run(own->context, &slot->record, stage_idx, is_answered ? &slot->answer : NULL);
+    ei_rt_submit_leave();
+    if (rc < 0) {
+        note_fault(slot, slot->task->spec->stages[stage_idx].name, einet_error_text(rc));
+    }
+    return rc < 0 ? rc : 0;
+}
+
 static int run_cpu_stage(struct ei_job_slot *slot, int32_t stage_idx)
 {
     const struct ei_live_task *task = slot->task;
     const struct ei_stage_spec *stage = &task->spec->stages[stage_idx];
+    if (task->own_stages != NULL && task->own_stages[stage_idx].run != NULL) {
+        return run_own_stage(slot, stage_idx);
+    }
     if (stage->spin_ns != EI_NONE_NS) {
         ei_spin(stage->spin_ns);
     }

@@ -152,10 +152,11 @@ struct ei_live_task {
     struct ei_job_slot *slots; /* of the run's */
     int32_t slot_count;
     struct ei_spsc_ring ring;
-    const struct ei_dataset *dataset; /* of the run's list; NULL = no input, or the caller's frames */
-    struct ei_frames *frames;         /* of the tap; NULL = none */
-    struct ei_pre *pre;               /* NULL = no preprocessing */
-    int32_t pre_stage_idx;            /* the stage that runs `pre` */
+    const struct ei_dataset *dataset;      /* of the run's list; NULL = no input, or the caller's frames */
+    struct ei_frames *frames;              /* of the tap; NULL = none */
+    const struct ei_tap_stage *own_stages; /* of the tap, [EI_STAGES_MAX]; NULL = none */
+    struct ei_pre *pre;                    /* NULL = no preprocessing */
+    int32_t pre_stage_idx;                 /* the stage that runs `pre` */
     struct ei_task_network nn;
     struct ei_task_planning planning;
     int64_t cpu_profile_ns; /* of all stages but the network; -1 = unknown */

@@ -46,12 +46,20 @@ struct ei_tap_event {
     } u;
 };
 
+/* A function of the program in place of a stage's spin. Returns 0, negative = the job has failed. Thread: the job's.
+ * answer: of this job, NULL = none yet. */
+struct ei_tap_stage {
+    int (*run)(void *context, const struct ei_job_record *record, int32_t stage_idx, const struct ei_answer *answer);
+    void *context;
+};
+
 struct ei_tap {
     int32_t task_count;
     bool wants_jobs, wants_answers, wants_preemptions;
     struct ei_answer_cell *answers; /* [task_count] */
     struct ei_frames frames[EI_TASKS_MAX];
-    struct ei_mpsc_ring events; /* of struct ei_tap_event */
+    struct ei_tap_stage stages[EI_TASKS_MAX][EI_STAGES_MAX]; /* run NULL = the stage of the file; before the run */
+    struct ei_mpsc_ring events;                              /* of struct ei_tap_event */
     void *event_storage;
     struct ei_bell bell;
     _Atomic int64_t lost;

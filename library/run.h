@@ -25,7 +25,8 @@ struct einet_run {
     bool has_listeners; /* something to call back, or pictures to give back */
     int32_t callback_priority;
     struct ei_tap tap;
-    atomic_int phase; /* enum einet_run_phase; changed under lock */
+    struct einet_stage stages[EI_TASKS_MAX][EI_STAGES_MAX]; /* run NULL = none; before start */
+    atomic_int phase;                                       /* enum einet_run_phase; changed under lock */
     pthread_mutex_t lock;
     pthread_cond_t changed; /* CLOCK_MONOTONIC */
     int64_t t0_ns;          /* under lock, from RUNNING on */

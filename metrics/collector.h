@@ -132,7 +132,7 @@ struct ei_metrics_external {
 };
 
 /* What the engine knows when the run is over. */
-#define EI_METRICS_ASSUMED_POINTS 65
+#define EI_METRICS_ASSUMED_POINTS 33
 /* What the planner of a task assumed of the forced stop: S(t), the chance that it has not come by t since the release,
  * of each job that was looked at, added up. */
 struct ei_metrics_assumed {

@@ -24,7 +24,7 @@ extern "C" {
 #define EINET_VERSION_MINOR 1
 #define EINET_VERSION_PATCH 0
 
-/* "0.1.0": of the library that runs, which may be newer than this header. Static. */
+/* The version of the library that runs, which may be newer than this header: "0.1.0". Static. */
 EINET_API const char *einet_version(void);
 
 #ifdef __cplusplus

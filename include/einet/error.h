@@ -46,8 +46,8 @@ struct einet_error {
 EINET_API int einet_error_set(struct einet_error *err, int code, const char *fmt, ...) EINET_PRINTF(3, 4);
 
 /* The same, blaming a place in a file; line and column 0 when unknown. */
-EINET_API int einet_error_set_at(struct einet_error *err, int code, const char *file, int line, int column, const char *fmt, ...)
-    EINET_PRINTF(6, 7);
+EINET_API int einet_error_set_at(struct einet_error *err, int code, const char *file, int line, int column,
+                                 const char *fmt, ...) EINET_PRINTF(6, 7);
 
 /* Static text of a code: the table above for EINET_E_*, strerror's text for -errno. Never NULL. */
 EINET_API const char *einet_error_text(int code);

@@ -132,6 +132,36 @@ struct einet_run_options {
 EINET_API int einet_run_create(struct einet_workload *workload, const struct einet_run_options *options,
                                struct einet_run **out_run, struct einet_error *err);
 
+/* What a stage of the program's own is told of its job; lives until it returns. */
+struct einet_job {
+    size_t size_bytes;
+    uint64_t tag; /* as in struct einet_answer */
+    int64_t job_idx;
+    int64_t release_ns;  /* CLOCK_MONOTONIC, nominal */
+    int64_t deadline_ns; /* INT64_MAX = none */
+    int32_t task_idx;
+    int32_t stage_idx;                 /* of the task, from 0 */
+    const struct einet_answer *answer; /* of this job's network; NULL: none yet */
+};
+
+/* A function in place of a cpu stage's work.
+ *
+ * Thread: a job thread of the task, at its real-time priority, so what it does counts against the task's deadline and
+ * budget, and whatever it waits for holds up the task: it should neither lock, allocate nor print. Of a task with
+ * `overlap` several jobs may be in it at once. It may call what is marked EINET_RT here. Returns 0 or more, or a
+ * negative code: the job is aborted, with EINET_CAUSE_FAULT. */
+struct einet_stage {
+    size_t size_bytes;
+    void *context;
+    int (*run)(void *context, const struct einet_job *job);
+};
+
+/* Have a function run in place of the work of a stage, which stands in the workload as `work: { spin: D }`: D remains
+ * what planning, `einet simulate` and `einet analyze` reckon with. Before start. Returns 0; EINET_E_USAGE: no such
+ * stage, or one without work; -EALREADY: the run was started; -EINVAL or -E2BIG (size_bytes). */
+EINET_API int einet_run_set_stage(struct einet_run *run, int32_t task_idx, const char *stage_name,
+                                  const struct einet_stage *stage, struct einet_error *err);
+
 /* Load networks, make and warm up the threads, measure block times, and return at time zero of the run, from which on
  * releases are taken. This takes a second or more. Once per run. Returns 0; -EBUSY: another run of this process goes
  * on; -EALREADY: it was started before; EINET_E_PRIVILEGE, EINET_E_FILE, EINET_E_MISMATCH, EINET_E_BACKEND,
@@ -181,9 +211,10 @@ struct einet_frame {
 EINET_API int einet_run_check_frame(const struct einet_run *run, int32_t task_idx, const struct einet_frame *frame,
                                     struct einet_error *err);
 
-/* einet_run_release with a picture, which such a task cannot be released without. Returns the same and the codes of
- * einet_run_check_frame; -ENOBUFS also when as many pictures are under way as jobs may wait and be in flight, and 8
- * more. On error the picture stays the caller's and its release is not called. Real-time safe; a copy takes its time.
+/* Release a job with its picture: einet_run_release for tasks that cannot be released without one. Returns the same and
+ * the codes of einet_run_check_frame; -ENOBUFS also when as many pictures are under way as jobs may wait and be in
+ * flight, and 8 more. On error the picture stays the caller's and its release is not called. Real-time safe; a copy
+ * takes its time.
  */
 EINET_API EINET_RT int einet_run_release_frame(struct einet_run *run, int32_t task_idx, int64_t stamp_ns, uint64_t tag,
                                                const struct einet_frame *frame);
@@ -211,10 +242,12 @@ EINET_API int einet_run_figures(const struct einet_run *run, int32_t task_idx, s
  * its last job has ended; 0 = not yet. A watchdog of the program should be fed only while this moves. Real-time safe. */
 EINET_API EINET_RT int64_t einet_run_beat(const struct einet_run *run);
 
-/* Ask for the end. Drain: no new releases, and all that were released before run to their end. Stop: those that run end
- * at their next boundary with the answer they have, and those that wait are dropped. Stop may follow drain. They return
- * at once: 0, or -EINVAL when the run was not started, or -EALREADY when it is over. */
+/* Ask for the end: no new releases, and all that were released before run to their end. Returns at once: 0, -EINVAL
+ * when the run was not started, -EALREADY when it is over. */
 EINET_API int einet_run_drain(struct einet_run *run);
+
+/* Ask for the end sooner: jobs that run end at their next boundary with the answer they have, and those that wait are
+ * dropped. May follow a drain. Returns as einet_run_drain. */
 EINET_API int einet_run_stop(struct einet_run *run);
 
 /* Wait until the run is over and every callback was called. timeout_ns < 0 = for ever. Returns 0; -ETIMEDOUT; -EINVAL:

@@ -74,7 +74,8 @@ static bool play(const char *exit_time, const char *more, int pre_ms, bool has_p
     }
     ei_collector_destroy(result.collector);
     ei_workload_destroy(wl);
-    EI_EQ(json_integer_value(json_object_get(assumed, "jobs")), JOBS);
+    /* Jobs come every 40 ms, and the next is looked at after 25 to 75 ms. */
+    EI_IN(json_integer_value(json_object_get(assumed, "jobs")), JOBS / 2, JOBS);
     return assumed != NULL;
 }
 

@@ -115,6 +115,7 @@ EI_TEST(thread_becomes_fifo_and_its_children_do_not_inherit_it)
     EI_EQ(looks[2].state.policy, EI_THREAD_OTHER);
 }
 
+#ifdef EINET_SANITIZED
 #define YIELDS_MAX 20000
 
 static atomic_bool is_held, is_wanted, is_free;
@@ -137,6 +138,8 @@ static void want(void *arg)
         ++*yields;
     }
 }
+
+#endif
 
 /* rt/yield_trap.h: without it the lower thread gets its CPU back only when the higher one gives up. */
 EI_TEST(fifo_thread_that_yields_lets_a_lower_one_go_on)
