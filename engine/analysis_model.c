@@ -362,12 +362,15 @@ static int find_blocking(const struct ei_analysis_model *model, const struct ei_
     return 0;
 }
 
-/* What is done again: with `restart`, the conv parts up to the exit, each time that the job lost its lane. */
+/* What is done again: with `restart`, the conv parts up to the exit, each time that the job lost its lane; and of a
+ * branch that runs in pieces those that were done. */
 static int add_restarts(struct ei_analysis_model *model, int32_t i, enum ei_time_quantile q,
                         struct ei_rta_segment *segment, struct ei_diagnostics *diag)
 {
     const struct ei_task_spec *spec = &model->wl->tasks[i];
     const struct ei_et_profile *et = &model->profiles[i];
+    const int64_t cut_ns = ei_pieces_limit_ns(spec, &model->wl->lanes[segment->lane]);
+    int64_t convs_ns = 0, conv_ns = 0, branch_ns = 0; /* all of them; the longest; the longest that is cut */
     if (spec->on_preempt != EI_SPEC_ON_PREEMPT_RESTART) {
         return 0;
     }
@@ -377,18 +380,16 @@ static int add_restarts(struct ei_analysis_model *model, int32_t i, enum ei_time
                            spec->name);
         return EINET_E_FILE;
     }
-    int64_t again_ns = at_quantile(&et->conv[0], q), longest_ns = 0, all_ns = 0;
     for (int32_t k = 0; k < et->exits; k++) {
-        const int64_t conv_ns = at_quantile(&et->conv[k], q);
-        all_ns += conv_ns;
-        longest_ns = conv_ns > longest_ns ? conv_ns : longest_ns;
+        const int64_t conv = at_quantile(&et->conv[k], q), branch = at_quantile(&et->branch[k], q);
+        convs_ns += conv;
+        conv_ns = conv > conv_ns ? conv : conv_ns;
+        branch_ns = cut_ns > 0 && branch > cut_ns && branch > branch_ns ? branch : branch_ns;
     }
-    if (ei_analysis_is_queued_ahead(model, i)) { /* what waited behind the part that ran is computed, and for nothing */
-        again_ns += longest_ns;
-        all_ns += longest_ns;
-    }
-    segment->wcet_ns += spec->max_preemptions * all_ns;
-    segment->mandatory_ns += spec->max_preemptions * again_ns;
+    /* with a queue, what waited behind the part that ran is computed, too, and for nothing */
+    const int64_t lost_ns = branch_ns + (ei_analysis_is_queued_ahead(model, i) ? conv_ns : 0);
+    segment->wcet_ns += spec->max_preemptions * (convs_ns + lost_ns);
+    segment->mandatory_ns += spec->max_preemptions * (at_quantile(&et->conv[0], q) + lost_ns);
     return 0;
 }
 

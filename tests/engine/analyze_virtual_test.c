@@ -238,7 +238,8 @@ static void draw_workload(struct ei_random *rng, struct text *out)
     for (int l = 0; l < d.lanes; l++) {
         put(out, "  l%d: { kind: cpu, cpus: \"%s\", preempt: block }\n", l, d.cpus);
     }
-    put(out, "  g0: { kind: cuda, fallback: l0 }\n  g1: { kind: cuda, device: 1, wait: poll, depth: 2, fallback: l0 }\n");
+    put(out,
+        "  g0: { kind: cuda, fallback: l0 }\n  g1: { kind: cuda, device: 1, wait: poll, depth: 2, fallback: l0 }\n");
     put(out, "models:\n%stasks:\n%s", d.models.bytes, d.tasks.bytes);
 }
 
@@ -280,29 +281,27 @@ static bool is_on_device(const struct ei_workload *wl, int32_t task)
 }
 
 /* tallies: of policy edf and of the others. */
-static void play(struct ei_random *rng, int64_t number, struct tally *tallies)
+static void play(const char *text, int64_t number, struct tally *tallies)
 {
-    static struct text text;
     const struct ei_analysis_options options = {.quantile = EI_TIME_P99, .ops_ns = EI_NONE_NS};
     struct ei_workload *wl = NULL;
     struct ei_analysis *analysis = NULL;
     struct ei_diagnostics diag;
     struct ei_live_result result = {0};
-    draw_workload(rng, &text);
-    int rc = ei_workload_parse(text.bytes, text.length, "drawn.yaml", &wl, &diag);
+    int rc = ei_workload_parse(text, strlen(text), "drawn.yaml", &wl, &diag);
     if (rc == 0) {
         rc = ei_analyze(wl, &options, &analysis, &diag);
     }
-    EI_TRUEF(rc == 0, "workload %lld: %s\n%s", (long long)number, diag.count > 0 ? diag.items[0].text : "", text.bytes);
+    EI_TRUEF(rc == 0, "workload %lld: %s\n%s", (long long)number, diag.count > 0 ? diag.items[0].text : "", text);
     if (rc == 0) {
         struct tally *tally = &tallies[wl->scheduler.policy == EI_SPEC_POLICY_EDF ? 0 : 1];
         struct watch watch = {.analysis = analysis};
         const struct ei_virtual_options run = {.on_record = look, .context = &watch};
         EI_EQ(ei_virtual_run(wl, &run, &result, NULL), 0);
         EI_TRUEF(watch.over == 0, "%lld jobs over their bounds in workload %lld:\n%s", (long long)watch.over,
-                 (long long)number, text.bytes);
+                 (long long)number, text);
         EI_TRUEF(watch.shallow == 0, "%lld jobs without exits that are sure in workload %lld:\n%s",
-                 (long long)watch.shallow, (long long)number, text.bytes);
+                 (long long)watch.shallow, (long long)number, text);
         tally->workloads++;
         tally->over += watch.over;
         tally->jobs += watch.jobs;
@@ -333,9 +332,11 @@ EI_TEST(analyze_bounds_hold_in_virtual_time)
     const uint64_t seed = 31;
     struct ei_random rng;
     struct tally tallies[2] = {{0}};
+    static struct text text;
     ei_random_init(&rng, seed, 0);
     for (int64_t n = 0; n < sets; n++) {
-        play(&rng, n, tallies);
+        draw_workload(&rng, &text);
+        play(text.bytes, n, tallies);
     }
     for (int32_t k = 0; k < 2; k++) {
         const struct tally *tally = &tallies[k];
@@ -356,4 +357,30 @@ EI_TEST(analyze_bounds_hold_in_virtual_time)
              "of class deadline %lld bounded tasks, below them %lld",
              (long long)(tallies[0].of_deadline + tallies[1].of_deadline),
              (long long)(tallies[0].below_deadline + tallies[1].below_deadline));
+}
+
+/* Drawn once, and over its bound then: t1 loses the device in the middle of its branch, and computes all of it anew. */
+EI_TEST(analyze_counts_a_branch_that_a_restart_repeats)
+{
+    struct tally tallies[2] = {{0}};
+    play("version: 1\nname: restart\nrun: { duration: 3s, seed: 860 }\nplatform: { rt_load_cap: 1, watchdog: 2 }\n"
+         "scheduler: { policy: edf }\nlanes:\n  l0: { kind: cpu, cpus: \"1\" }\n  g0: { kind: cuda, fallback: l0 "
+         "}\nmodels:\n"
+         "  m0: { emulate: { blocks: [ { conv: 1666us, branch: 113us, score: 0.3 } ] } }\n"
+         "  m1: { emulate: { blocks: [ { conv: 514us, branch: 1991us, score: 0.3 } ] } }\n"
+         "  m2: { emulate: { blocks: [ { conv: 379us, branch: 1454us, score: 0.3 } ] } }\ntasks:\n"
+         "  - { name: t0, late_release: skip, arrival: { model: periodic, period: 18621us, jitter: 925us },\n"
+         "      on_preempt: resume, on_deadline: finish, planner: { search: all }, max_blocking: 2708us,\n"
+         "      stages: [ { name: a, kind: cpu, work: { spin: 399us } }, { name: n, kind: nn, model: m0, lane: g0 },\n"
+         "                { name: b, kind: cpu, work: { spin: 140us } } ] }\n"
+         "  - { name: t1, late_release: skip, arrival: { model: sporadic, min_interarrival: 47505us, mean: 66136us },\n"
+         "      on_preempt: restart, max_preemptions: 1, planner: { search: all }, max_blocking: 107us,\n"
+         "      stages: [ { name: a, kind: cpu, work: { spin: 650us } }, { name: n, kind: nn, model: m1, lane: g0 },\n"
+         "                { name: b, kind: cpu, work: { spin: 228us } } ] }\n"
+         "  - { name: t2, late_release: skip, arrival: { model: sporadic, min_interarrival: 49258us, mean: 65341us },\n"
+         "      on_preempt: none, planner: { search: all },\n"
+         "      stages: [ { name: a, kind: cpu, work: { spin: 440us } }, { name: n, kind: nn, model: m2, lane: l0 },\n"
+         "                { name: b, kind: cpu, work: { spin: 154us } } ] }\n",
+         0, tallies);
+    EI_TRUE(tallies[0].bounded == 3 && tallies[0].jobs > 100);
 }
