@@ -226,7 +226,8 @@ static int parse_arguments(int argc, char **argv, struct request *r)
     if (argc < 2 || !parse_verb(argv[1], &r->verb)) {
         return usage("say train, print or compare first");
     }
-    optind = 1; /* argv[1] stands for the program's name */
+    argv[1] = argv[0]; /* it stands for the program's name, with which getopt_long begins its errors */
+    optind = 1;
     for (int id; (id = getopt_long(argc - 1, argv + 1, "h", options, NULL)) != -1;) {
         if (id == 'h' || id == OPT_HELP) {
             fputs(help, stdout);
