@@ -475,16 +475,15 @@ static void leave_out(struct ei_analysis_model *model, int32_t i)
 /* What a block's other threads take from the tasks of their CPUs has no place in these bounds. */
 static int refuse_threads(const struct ei_workload *wl, struct ei_diagnostics *diag)
 {
-    for (int32_t i = 0; i < wl->lane_count; i++) {
-        if (wl->lanes[i].threads > 1) {
-            ei_diagnostics_add(diag, EI_SEVERITY_ERROR, wl->lanes[i].place, (int32_t)strlen(wl->lanes[i].name),
-                               "analyze it with threads: 1 and the times that it has with one",
-                               "lane '%s' has %d threads, and bounds are known for one", wl->lanes[i].name,
-                               wl->lanes[i].threads);
-            return EINET_E_FILE;
-        }
+    const int32_t threaded = ei_run_lane_of_threads(wl);
+    if (threaded == EI_NONE_IDX) {
+        return 0;
     }
-    return 0;
+    const struct ei_lane_spec *lane = &wl->lanes[threaded];
+    ei_diagnostics_add(diag, EI_SEVERITY_ERROR, lane->place, (int32_t)strlen(lane->name),
+                       "analyze it with threads: 1 and the times that it has with one",
+                       "lane '%s' has %d threads, and bounds are known for one", lane->name, lane->threads);
+    return EINET_E_FILE;
 }
 
 int ei_analysis_model_build(const struct ei_workload *wl, const struct ei_analysis_options *options,

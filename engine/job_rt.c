@@ -11,7 +11,8 @@ void ei_slot_activate(struct ei_job_slot *slot)
 {
     struct ei_live_task *task = slot->task;
     slot->cpu = ei_course_is_real_time(task) ? ei_cpu_loads_enter(&task->run->loads) : EI_CPU_LOAD_NONE;
-    for (int32_t i = 1; slot->cpu != EI_CPU_LOAD_NONE && i < task->nn.threads; i++) {
+    slot->counted_threads = ei_task_threads(task);
+    for (int32_t i = 1; slot->cpu != EI_CPU_LOAD_NONE && i < slot->counted_threads; i++) {
         ei_cpu_loads_enter_on(&task->run->loads, task->nn.thread_cpus[i]);
     }
 }
@@ -19,7 +20,7 @@ void ei_slot_activate(struct ei_job_slot *slot)
 void ei_slot_deactivate(struct ei_job_slot *slot)
 {
     struct ei_live_task *task = slot->task;
-    for (int32_t i = 1; slot->cpu != EI_CPU_LOAD_NONE && i < task->nn.threads; i++) {
+    for (int32_t i = 1; slot->cpu != EI_CPU_LOAD_NONE && i < slot->counted_threads; i++) {
         ei_cpu_loads_leave(&task->run->loads, task->nn.thread_cpus[i]);
     }
     ei_cpu_loads_leave(&task->run->loads, slot->cpu);
@@ -31,7 +32,7 @@ bool ei_slot_would_pass(const struct ei_job_slot *slot, int64_t extra_ns, double
     const struct ei_live_task *task = slot->task;
     struct ei_cpu_loads *loads = &slot->task->run->loads;
     bool is_over = ei_cpu_loads_would_pass(loads, slot->cpu, extra_ns, cap);
-    for (int32_t i = 1; !is_over && slot->cpu != EI_CPU_LOAD_NONE && i < task->nn.threads; i++) {
+    for (int32_t i = 1; !is_over && slot->cpu != EI_CPU_LOAD_NONE && i < slot->counted_threads; i++) {
         is_over = ei_cpu_loads_would_pass(loads, task->nn.thread_cpus[i], extra_ns, cap);
     }
     return is_over;
@@ -42,7 +43,7 @@ bool ei_slot_would_crowd(const struct ei_job_slot *slot, int64_t extra_ns)
     const struct ei_live_task *task = slot->task;
     struct ei_cpu_loads *loads = &slot->task->run->loads;
     bool is_over = ei_cpu_loads_would_crowd(loads, slot->cpu, extra_ns);
-    for (int32_t i = 1; !is_over && slot->cpu != EI_CPU_LOAD_NONE && i < task->nn.threads; i++) {
+    for (int32_t i = 1; !is_over && slot->cpu != EI_CPU_LOAD_NONE && i < slot->counted_threads; i++) {
         is_over = ei_cpu_loads_would_crowd(loads, task->nn.thread_cpus[i], extra_ns);
     }
     return is_over;

@@ -220,6 +220,14 @@ static bool must_move(const struct ei_job_slot *slot, int rc)
            ei_network_is_lost(nn->net);
 }
 
+/* The spare's threads count as active from now on, on CPUs of their own. */
+static void take_spare(struct ei_job_slot *slot, int64_t now_ns)
+{
+    ei_slot_deactivate(slot);
+    ei_task_take_spare(slot->task, slot->record.job_idx, now_ns);
+    ei_slot_activate(slot);
+}
+
 /* From the lane of the device, which others then leave likewise, to the spare's, which the job asks for as for its
  * first. */
 static void change_lane(struct ei_job_slot *slot, bool *owes_preemption_record)
@@ -234,7 +242,7 @@ static void change_lane(struct ei_job_slot *slot, bool *owes_preemption_record)
     slot->record.part_ns[EI_PART_BLOCKING] += slot->seat.below_ns;
     slot->record.part_ns[EI_PART_LANE_QUEUE] += slot->seat.queue_ns;
     (void)ei_gate_release(nn->gate, &slot->seat, now_ns, false);
-    ei_task_take_spare(slot->task, slot->record.job_idx, now_ns);
+    take_spare(slot, now_ns);
     take_lane(slot, ei_mono_now().ns);
     *owes_preemption_record = slot->seat.victim_task_idx >= 0;
 }
@@ -310,7 +318,7 @@ int ei_job_run_network(struct ei_job_slot *slot)
 {
     struct ei_course course = {0};
     if (must_move(slot, EINET_E_BACKEND)) { /* another task has found out */
-        ei_task_take_spare(slot->task, slot->record.job_idx, ei_mono_now().ns);
+        take_spare(slot, ei_mono_now().ns);
     }
     take_lane(slot, ei_mono_now().ns);
     if (slot->task->run->is_recording_stages) {

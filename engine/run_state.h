@@ -58,6 +58,7 @@ struct ei_run;
 struct ei_task_spare {
     struct ei_network *net; /* NULL: nowhere */
     int32_t lane_idx;
+    int32_t threads; /* inside a block there: each on its CPU, of the network's thread_cpus */
     struct ei_et_profile et;
     struct ei_elastic_config elastic;
     int64_t first_answer_ns;
@@ -85,8 +86,8 @@ struct ei_task_network {
     int64_t first_answer_ns; /* p99 of conv part 0 and branch 0 */
     struct ei_elastic job;   /* of the job in this stage, likewise the next one */
     struct ei_plan_workspace ws;
-    int32_t threads; /* inside a block: each on its CPU */
-    int32_t thread_cpus[EI_WORKERS_MAX];
+    int32_t threads;                     /* inside a block of `net`: each on its CPU; on a device 1 */
+    int32_t thread_cpus[EI_WORKERS_MAX]; /* of these threads or, of a task on a device, of its spare's */
 };
 
 /* Releases of the task. */
@@ -133,6 +134,8 @@ struct ei_job_slot {
     float *logits;               /* [classes] of the branch that ran last */
     float *probabilities;        /* [classes], of the softmax stage */
     int32_t cpu;                 /* where its activity is counted, EI_CPU_LOAD_NONE = not counted now */
+    int32_t counted_threads;     /* that threads of its blocks are counted with it then, itself among them */
+    bool is_on_spare_cpu;        /* its thread has been told where it runs on the spare */
     int64_t woken_used_ns;       /* class deadline: processor time used when it woke */
     int64_t log_job_idx;         /* the job whose append_file operations are under way */
     int32_t log_next;            /* index in `logs` of its next one */
@@ -203,6 +206,11 @@ static inline const struct ei_elastic_config *ei_task_elastic(const struct ei_li
 static inline int32_t ei_task_piece_count(const struct ei_live_task *task, struct ei_step step)
 {
     return ei_task_is_on_spare(task) ? 1 : ei_pieces_count(&task->nn.pieces, step);
+}
+
+static inline int32_t ei_task_threads(const struct ei_live_task *task)
+{
+    return ei_task_is_on_spare(task) ? task->nn.spare.threads : task->nn.threads;
 }
 
 static inline int64_t ei_task_first_answer_ns(const struct ei_live_task *task)
@@ -375,10 +383,17 @@ int ei_log_stage_run(struct ei_job_slot *slot);
 
 /* ---- workers.c ---- */
 
-/* How many threads the task's network has, and their CPUs; after the network and the CPUs are known. */
+/* How many threads the task's network has, and its spare, and their CPUs; after both and the CPUs are known. */
 int ei_task_settle_threads(struct ei_live_task *task, struct einet_error *err);
-/* Place the calling job thread and its workers, with the task's policy. The network has been warmed up. */
+/* The first lane with several threads on which a task starts, EI_NONE_IDX = none. Analysis and virtual runs know
+ * neither such lanes nor lost devices, so that one which is only a fallback is nothing to them. */
+int32_t ei_run_lane_of_threads(const struct ei_workload *wl);
+/* Place the calling job thread and its workers, with the task's policy. The networks have been warmed up. Where only
+ * the spare has workers, the job thread itself stays on all CPUs of its task until it is needed there. */
 int ei_task_place_workers(const struct ei_job_slot *slot, struct einet_error *err);
+/* Between two jobs: once the task runs on its spare, the calling job thread goes to its CPU beside its workers. Not
+ * real-time safe. */
+void ei_task_settle_on_spare(struct ei_job_slot *slot);
 
 /* ---- probe.c ---- */
 

@@ -356,6 +356,7 @@ static void run_releases(struct ei_job_slot *slot)
         if (lead(slot, &job)) {
             run_jobs(slot, job);
             leave_section(task);
+            ei_task_settle_on_spare(slot);
             continue;
         }
         ei_slots_lock(task);

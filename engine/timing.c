@@ -214,8 +214,10 @@ static int measure_blocks(struct ei_job_slot *slot, struct ei_network *net, int3
     }
     const int64_t end_ns = ei_mono_now().ns;
     ei_mono_sleep_until((struct ei_mono){end_ns + (end_ns - begin_ns) / REST_SHARE});
-    *et = (struct ei_et_profile){
-        .exits = info->exits, .threads = task->nn.threads, .samples = runs, .mode = EI_ET_SEQUENTIAL};
+    *et = (struct ei_et_profile){.exits = info->exits,
+                                 .threads = net == task->nn.net ? task->nn.threads : task->nn.spare.threads,
+                                 .samples = runs,
+                                 .mode = EI_ET_SEQUENTIAL};
     snprintf(et->network, sizeof et->network, "%s", info->name);
     snprintf(et->weights_sha256, sizeof et->weights_sha256, "%s", info->weights_sha256);
     snprintf(et->machine, sizeof et->machine, "%.100s", task->run->machine.cpu_model);

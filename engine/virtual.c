@@ -150,16 +150,22 @@ static bool begin_stage(struct virtual_run *v, struct virtual_slot *vs)
     return true;
 }
 
-static int begin_network(struct virtual_run *v, struct virtual_slot *vs)
+static void take_grant(struct virtual_run *v, struct virtual_slot *vs)
 {
     struct ei_job_slot *slot = vs->slot;
-    struct ei_live_task *task = slot->task;
     if (slot->cpu == EI_CPU_LOAD_NONE) {
         activate(v, vs);
     }
     slot->record.lane_wait_ns += v->cpus.now_ns - vs->wait_since_ns;
     slot->mark.start_ns = v->cpus.now_ns;
     vs->owes_preemption_record = slot->seat.victim_task_idx >= 0;
+    vs->phase = PHASE_BEGIN;
+}
+
+static int begin_network(struct virtual_run *v, struct virtual_slot *vs)
+{
+    struct ei_job_slot *slot = vs->slot;
+    const struct ei_live_task *task = slot->task;
     vs->course = (struct ei_course){0};
     ei_virtual_network_begin(slot, &v->tasks[task->idx].network);
     vs->phase = PHASE_BLOCK;
@@ -202,12 +208,15 @@ static bool begin_block(struct virtual_run *v, struct virtual_slot *vs)
         ei_virtual_push_preemption(v, vs);
     }
     const struct ei_live_task *task = vs->slot->task;
-    const int64_t block_ns =
-        ei_virtual_network_time_ns(task, &v->tasks[task->idx].network, vs->course.step, ei_course_piece(&vs->course));
+    int64_t behind_ns = 0;
+    const int64_t block_ns = ei_virtual_device_has_queue(task)
+                                 ? ei_virtual_device_launch(v, vs, &behind_ns) - v->cpus.now_ns
+                                 : ei_virtual_network_time_ns(task, &v->tasks[task->idx].network, vs->course.step,
+                                                              ei_course_piece(&vs->course));
     vs->phase = PHASE_DONE;
     vs->slot->stage.used_ns += block_ns;
     if (task->nn.is_off_cpu && block_ns > 0) {
-        ei_virtual_device_begin(v, vs, block_ns);
+        ei_virtual_device_begin(v, vs, block_ns, behind_ns);
         return false;
     }
     ei_virtual_compute(&v->cpus, vs->slot->idx, block_ns);
@@ -274,13 +283,20 @@ static bool end_block(struct virtual_run *v, struct virtual_slot *vs, int *out_r
     return pass_boundary(v, vs);
 }
 
-static void come_back(struct virtual_run *v, struct virtual_slot *vs)
+/* False: a network that begins again waits for its device. */
+static bool come_back(struct virtual_run *v, struct virtual_slot *vs)
 {
     struct ei_job_slot *slot = vs->slot;
+    struct ei_live_task *task = slot->task;
     activate(v, vs);
     slot->record.lane_wait_ns += v->cpus.now_ns - vs->wait_since_ns;
     ei_course_back(slot, &vs->course, vs->preemptor, v->cpus.now_ns);
     vs->phase = PHASE_BLOCK;
+    if (task->nn.policy.on_preempt != EI_PREEMPT_RESTART || vs->course.step.kind == EI_STEP_FINISH) {
+        return true;
+    }
+    ei_virtual_network_restart(&v->tasks[task->idx].network);
+    return ei_virtual_device_drain(v, vs);
 }
 
 /* ---- jobs ---- */
@@ -353,7 +369,11 @@ static int go_on(struct virtual_run *v, struct virtual_slot *vs)
             is_running = begin_stage(v, vs);
             break;
         case PHASE_GRANTED:
-            rc = begin_network(v, vs);
+            take_grant(v, vs);
+            break;
+        case PHASE_BEGIN:
+            is_running = ei_virtual_device_drain(v, vs);
+            rc = is_running ? begin_network(v, vs) : 0;
             break;
         case PHASE_BLOCK:
             is_running = begin_block(v, vs);
@@ -362,7 +382,7 @@ static int go_on(struct virtual_run *v, struct virtual_slot *vs)
             is_running = end_block(v, vs, &rc);
             break;
         case PHASE_BACK:
-            come_back(v, vs);
+            is_running = come_back(v, vs);
             break;
         case PHASE_OVER:
             is_running = finish_job(v, vs);
@@ -496,14 +516,13 @@ static int prepare(struct virtual_run *v, const struct ei_workload *wl, const st
         return einet_error_set(err, EINET_E_LIMIT, "the workload names CPU %d; a virtual machine has %d CPUs at most",
                                cpus - 1, EI_VIRTUAL_CPUS_MAX);
     }
-    for (int32_t i = 0; i < wl->lane_count; i++) {
-        if (wl->lanes[i].threads > 1) {
-            return einet_error_set_at(
-                err, EINET_E_FILE, wl->file, wl->lanes[i].place.line, wl->lanes[i].place.column,
-                "lane '%s' has %d threads, and virtual ones have one: simulate it with threads: 1 "
-                "and the times that it has with one",
-                wl->lanes[i].name, wl->lanes[i].threads);
-        }
+    const int32_t threaded = ei_run_lane_of_threads(wl);
+    if (threaded != EI_NONE_IDX) {
+        const struct ei_lane_spec *lane = &wl->lanes[threaded];
+        return einet_error_set_at(err, EINET_E_FILE, wl->file, lane->place.line, lane->place.column,
+                                  "lane '%s' has %d threads, and virtual ones have one: simulate it with threads: 1 "
+                                  "and the times that it has with one",
+                                  lane->name, lane->threads);
     }
     const int32_t external = ei_releases_first_task(wl);
     if (external != EI_NONE_IDX && options->releases == NULL) {

@@ -1,6 +1,8 @@
 /* See virtual_network.h. Times are lognormal through the median and the 99th percentile of the profile. */
 #include "engine/virtual_network.h"
 
+#include "engine/virtual_state.h"
+
 #include "planner/profile_file.h"
 #include "stages/post/class_ops.h"
 
@@ -35,6 +37,7 @@ static void describe_input(const struct ei_input_spec *input, int32_t *out_sampl
     switch (input->kind) {
     case EI_SPEC_INPUT_NONE:
     case EI_SPEC_INPUT_CALLER:
+    case EI_SPEC_INPUT_TOPIC:
         *out_samples = 0;
         return;
     case EI_SPEC_INPUT_GENERATED:
@@ -119,6 +122,7 @@ int ei_virtual_network_build(struct ei_live_task *task, struct ei_virtual_networ
         network->conv_sigma[k] = ei_emulated_sigma(task->nn.et.conv[k].p50_ns, task->nn.et.conv[k].p99_ns);
         network->branch_sigma[k] = ei_emulated_sigma(task->nn.et.branch[k].p50_ns, task->nn.et.branch[k].p99_ns);
     }
+    network->ahead = ei_virtual_device_has_queue(task) ? 1 : 0;
     task->nn.policy = ei_task_boundary_policy(task->spec);
     return 0;
 }
@@ -130,9 +134,15 @@ void ei_virtual_network_fini(struct ei_virtual_network *network)
 
 /* ---- during the run ---- */
 
+void ei_virtual_network_restart(struct ei_virtual_network *network)
+{
+    network->drawn = 0;
+}
+
 void ei_virtual_network_begin(struct ei_job_slot *slot, struct ei_virtual_network *network)
 {
     struct ei_job_record *record = &slot->record;
+    ei_virtual_network_restart(network);
     if (network->cs.samples > 0) {
         record->sample_idx = (int32_t)(record->job_idx % network->cs.samples);
         record->label = network->cs.label[record->sample_idx];
@@ -152,14 +162,16 @@ int64_t ei_virtual_network_time_ns(const struct ei_live_task *task, struct ei_vi
 {
     const struct ei_et_profile *et = &task->nn.et;
     const bool is_branch = step.kind == EI_STEP_BRANCH;
-    int64_t *part_ns = is_branch ? &network->branch_ns : &network->conv_ns;
-    if (piece_idx == 0) {
-        *part_ns =
-            is_branch
-                ? ei_emulated_time_ns(&network->times, et->branch[step.idx].p50_ns, network->branch_sigma[step.idx])
-                : ei_emulated_time_ns(&network->times, et->conv[step.idx].p50_ns, network->conv_sigma[step.idx]);
+    if (is_branch && piece_idx == 0) {
+        network->branch_ns =
+            ei_emulated_time_ns(&network->times, et->branch[step.idx].p50_ns, network->branch_sigma[step.idx]);
     }
-    return ei_emulated_piece_ns(*part_ns, ei_task_piece_count(task, step), piece_idx);
+    for (; !is_branch && network->drawn < et->exits && network->drawn <= step.idx + network->ahead; network->drawn++) {
+        const int32_t k = network->drawn;
+        network->conv_ns[k] = ei_emulated_time_ns(&network->times, et->conv[k].p50_ns, network->conv_sigma[k]);
+    }
+    const int64_t part_ns = is_branch ? network->branch_ns : network->conv_ns[step.idx];
+    return ei_emulated_piece_ns(part_ns, ei_task_piece_count(task, step), piece_idx);
 }
 
 struct ei_answer ei_virtual_network_answer(const struct ei_job_slot *slot, const struct ei_virtual_network *network,

@@ -7,8 +7,11 @@
 
 struct ei_virtual_network {
     double conv_sigma[EI_EXITS_MAX], branch_sigma[EI_EXITS_MAX];
-    struct ei_random times;     /* one draw a block, in the order in which blocks run */
-    int64_t conv_ns, branch_ns; /* drawn last; pieces are even shares of it */
+    struct ei_random times;        /* one draw a block, in the order in which blocks run */
+    int64_t conv_ns[EI_EXITS_MAX]; /* of this pass over the network; pieces are even shares */
+    int64_t branch_ns;             /* drawn last */
+    int32_t drawn;                 /* conv parts of this pass */
+    int32_t ahead;                 /* conv parts that are drawn before they are due: those that may be launched */
     /* emulated */
     uint64_t seed;
     int32_t classes, samples;         /* samples: of the task's input, 0 = it has none */
@@ -27,7 +30,10 @@ void ei_virtual_network_fini(struct ei_virtual_network *network);
 /* A job begins: its sample and label go to its record. */
 EINET_RT void ei_virtual_network_begin(struct ei_job_slot *slot, struct ei_virtual_network *network);
 
-/* Time of the step, or of the piece of it. */
+/* It begins again with its first conv part. */
+EINET_RT void ei_virtual_network_restart(struct ei_virtual_network *network);
+
+/* Time of the step, or of the piece of it. Steps are asked for in their order. */
 EINET_RT int64_t ei_virtual_network_time_ns(const struct ei_live_task *task, struct ei_virtual_network *network,
                                             struct ei_step step, int32_t piece_idx);
 

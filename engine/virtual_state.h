@@ -18,6 +18,7 @@ enum phase {
     PHASE_START,   /* the job's first instant on a CPU */
     PHASE_STAGE,   /* the stage stage_idx begins */
     PHASE_GRANTED, /* the lane came */
+    PHASE_BEGIN,   /* the network begins, when its device has done what the job before left there */
     PHASE_BLOCK,   /* the step's block begins */
     PHASE_DONE,    /* the step's block is over */
     PHASE_BACK,    /* the lane was away and came back */
@@ -51,6 +52,9 @@ struct virtual_task {
     struct ei_arrival_release next; /* that has not been accounted */
     struct ei_chain_event *inbox;   /* storage of its chain's; owned */
     struct ei_virtual_network network;
+    int64_t queue_end_ns; /* when its device has done all that its jobs launched */
+    bool has_ahead;       /* the conv part that comes next, or its piece, has been launched */
+    int64_t ahead_end_ns; /* when that is done */
 };
 
 /* The time beside the number: looking it up in the task would miss the cache at every level of the heap. */
@@ -59,10 +63,14 @@ struct sleeper {
     int32_t task;
 };
 
-/* A block that runs on a device. */
+/* A device: for whom its lane's holder waits, and, with depth: 2, its queue. What was launched runs in the order of the
+ * launches: what one job leaves is running when the next one gets the lane. */
 struct device_block {
-    int64_t end_ns; /* INT64_MAX: none runs */
+    int64_t end_ns; /* of the wait; INT64_MAX: nobody waits */
     int32_t slot;
+    int64_t free_ns;                /* when all that was launched is done */
+    int32_t last_task, before_task; /* that launched last; the last one other than it, */
+    int64_t before_end_ns;          /* and when that is done */
 };
 
 struct virtual_run {
@@ -100,8 +108,17 @@ void ei_virtual_deactivate(struct virtual_run *v, struct virtual_slot *vs);
 
 /* ---- virtual_device.c ---- */
 
-/* A block of the slot's job begins on its lane's device, and the thread gives up its CPU. */
-void ei_virtual_device_begin(struct virtual_run *v, struct virtual_slot *vs, int64_t block_ns);
+/* Whether the task's lane has a queue on its device: depth: 2. */
+bool ei_virtual_device_has_queue(const struct ei_live_task *task);
+/* Launch what the step of the slot's job needs, and the conv part behind it or its piece. Returns when the step's is
+ * done; *out_behind_ns: for how long from now others' blocks run before it. */
+int64_t ei_virtual_device_launch(struct virtual_run *v, struct virtual_slot *vs, int64_t *out_behind_ns);
+/* The network of the slot's job begins, or begins again. False: what its task left on the device has to be done before,
+ * and the thread computes (wait: spin) or gave up its CPU until then. */
+bool ei_virtual_device_drain(struct virtual_run *v, struct virtual_slot *vs);
+/* A block of the slot's job runs on its lane's device, behind others' for behind_ns, and the thread gives up its CPU.
+ */
+void ei_virtual_device_begin(struct virtual_run *v, struct virtual_slot *vs, int64_t block_ns, int64_t behind_ns);
 /* The lane whose block ends next and when, of several at that time the first; EI_VIRTUAL_NOBODY = none computes. */
 int32_t ei_virtual_device_next(const struct virtual_run *v, int64_t *out_ns);
 /* That happens now: its job goes on when a CPU lets it. */

@@ -75,7 +75,7 @@ static void on_go(void *context, int64_t t0_ns, const struct ei_cpuset *housekee
 static bool has_frames(const struct ei_workload *wl)
 {
     for (int32_t i = 0; i < wl->task_count; i++) {
-        if (wl->tasks[i].input.kind == EI_SPEC_INPUT_CALLER) {
+        if (ei_input_is_handed_in(&wl->tasks[i].input)) {
             return true;
         }
     }
@@ -205,13 +205,24 @@ static void keep_house(void *arg)
     enter_phase(run, run->failure == 0 ? EINET_RUN_ENDED : EINET_RUN_FAILED);
 }
 
-/* No signal is taken by a thread that this one makes, or that those make. */
+/* All signals but those that a thread brings upon itself, which the kernel ends the process for when they are blocked.
+ */
+static void fill_with_foreign_signals(sigset_t *out)
+{
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+    sigfillset(out);
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+        sigdelset(out, own[i]);
+    }
+}
+
+/* No signal of others is taken by a thread that this one makes, or that those make. */
 static int start_threads(struct einet_run *run, struct einet_error *err)
 {
     const struct ei_thread_attr attr = {.name = "einet", .stack_bytes = HOUSEKEEPER_STACK_BYTES};
-    sigset_t all, kept;
-    sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &kept);
+    sigset_t foreign, kept;
+    fill_with_foreign_signals(&foreign);
+    (void)pthread_sigmask(SIG_SETMASK, &foreign, &kept);
     int rc = ei_listener_start(run, err);
     if (rc == 0) {
         rc = ei_thread_create(&run->housekeeper, &attr, keep_house, run, err);
@@ -298,7 +309,7 @@ EINET_RT int einet_run_release(struct einet_run *run, int32_t task_idx, int64_t 
 {
     const struct ei_workload *wl = run->workload->spec;
     if (task_idx < 0 || task_idx >= wl->task_count || wl->tasks[task_idx].arrival.model != EI_ARRIVAL_EXTERNAL ||
-        wl->tasks[task_idx].input.kind == EI_SPEC_INPUT_CALLER) {
+        ei_input_is_handed_in(&wl->tasks[task_idx].input)) {
         return -EINVAL;
     }
     return ei_run_release(run, task_idx, stamp_ns, tag, 0);

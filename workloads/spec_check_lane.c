@@ -3,12 +3,11 @@
 
 #include <string.h>
 
-/* The first lane of kind cpu that is held for whole blocks and has one thread. */
+/* The first lane of kind cpu that is held for whole blocks. */
 static int32_t first_cpu_lane(const struct ei_workload *wl)
 {
     for (int32_t i = 0; i < wl->lane_count; i++) {
-        if (wl->lanes[i].kind == EI_SPEC_LANE_CPU && wl->lanes[i].preempt == EI_SPEC_LANE_PREEMPT_BLOCK &&
-            wl->lanes[i].threads <= 1) {
+        if (wl->lanes[i].kind == EI_SPEC_LANE_CPU && wl->lanes[i].preempt == EI_SPEC_LANE_PREEMPT_BLOCK) {
             return i;
         }
     }
@@ -31,10 +30,9 @@ static void blame_unknown(struct ei_spec_reader *rd, int32_t node, const struct 
     char hint[EI_DIAGNOSTIC_TEXT_MAX];
     struct ei_nearest nearest;
     if (strcmp(lane->fallback, "cpu") == 0) {
-        ei_spec_error(
-            rd, node, "add one under lanes, such as cpu0: { kind: cpu }, or write fallback: none",
-            "lane '%s' falls back to a lane of kind cpu, and this file has none with preempt: block and one thread",
-            lane->name);
+        ei_spec_error(rd, node, "add one under lanes, such as cpu0: { kind: cpu }, or write fallback: none",
+                      "lane '%s' falls back to a lane of kind cpu, and this file has none with preempt: block",
+                      lane->name);
         return;
     }
     ei_nearest_init(&nearest, lane->fallback);
@@ -70,11 +68,6 @@ static void find_fallback(struct ei_spec_reader *rd, struct ei_lane_spec *lane)
     if (found->preempt != EI_SPEC_LANE_PREEMPT_BLOCK) {
         ei_spec_error(rd, node, "a job goes on there at a block boundary: name a lane with preempt: block",
                       "lane '%s' falls back to '%s', which has preempt: kernel", lane->name, found->name);
-        return;
-    }
-    if (found->threads > 1) {
-        ei_spec_error(rd, node, "a job's own thread computes there: name a lane with threads: 1",
-                      "lane '%s' falls back to '%s', which has %d threads", lane->name, found->name, found->threads);
         return;
     }
     lane->fallback_idx = idx;

@@ -148,7 +148,7 @@ static int64_t part_ns(const struct thread *t)
 }
 
 /* The least number of pieces of which none is longer than max_blocking. */
-static int64_t pieces(const struct thread *t)
+int64_t ref_pieces(const struct thread *t)
 {
     const struct ref_task *task = t->task;
     int64_t count = 1;
@@ -161,7 +161,7 @@ static int64_t pieces(const struct thread *t)
 
 static int64_t piece_ns(const struct thread *t, int64_t piece)
 {
-    const int64_t count = pieces(t), longer = part_ns(t) - part_ns(t) / count * count;
+    const int64_t count = ref_pieces(t), longer = part_ns(t) - part_ns(t) / count * count;
     return part_ns(t) / count + (piece < longer ? 1 : 0);
 }
 
@@ -363,6 +363,7 @@ static void pass_boundary(struct world *w, int32_t i)
     const int32_t next = take_waiter(w, l);
     t->job.preemptions++;
     if (task->on_preempt == REF_RESTART) {
+        t->begins = true;
         t->block = 0;
         t->piece = 0;
         t->is_branch = false;
@@ -384,7 +385,7 @@ void ref_end_block(struct world *w, int32_t i)
     struct thread *t = &w->threads[i];
     t->unoffered_ns += ref_block_ns(t);
     t->piece++;
-    if (t->piece < pieces(t)) {
+    if (t->piece < ref_pieces(t)) {
         pass_boundary(w, i);
         return;
     }

@@ -316,6 +316,7 @@ static bool step(struct world *w, int32_t i)
             return false;
         }
         t->block = 0;
+        t->begins = true;
         t->unoffered_ns = 0;
         t->is_branch = false;
         t->piece = 0;
@@ -331,8 +332,17 @@ static bool step(struct world *w, int32_t i)
             t->wait_since_ns = -1;
             t->is_timed = false;
         }
+        if (t->begins && ref_has_queue(task)) {
+            t->begins = false;
+            if (!ref_drain(w, i)) {
+                t->rest_ns = 0;
+                t->state = AWAY;
+                (void)ref_runs_on(w, task->cpu);
+                return false;
+            }
+        }
         if (!t->is_timed) {
-            t->rest_ns = ref_block_ns(t);
+            t->rest_ns = ref_has_queue(task) ? ref_launch(w, i) - w->now_ns : ref_block_ns(t);
             t->used_ns += t->rest_ns;
             t->is_timed = true;
             if (task->is_on_device && t->rest_ns > 0) {
@@ -425,7 +435,10 @@ static void count_parts(struct world *w, int64_t until_ns)
         if (t->state == LINES_UP) {
             part = REF_DELAYED;
         } else if (t->state == AWAY) {
-            part = REF_RAN;
+            const int64_t behind_ns = t->behind_ns < until_ns ? t->behind_ns - w->now_ns : until_ns - w->now_ns;
+            t->job.part_ns[t->behind_part] += behind_ns > 0 ? behind_ns : 0;
+            t->job.part_ns[REF_RAN] += until_ns - w->now_ns - (behind_ns > 0 ? behind_ns : 0);
+            continue;
         } else if (t->task->is_deadline) {
             part = t->state == THROTTLED ? REF_THROTTLED : runs == i ? REF_RAN : REF_INTERFERED;
         } else if (t->state == WAITS) {

@@ -111,7 +111,8 @@ struct ref_job {
     int64_t start_ns, finish_ns, lane_wait_ns; /* of jobs that ran */
     uint64_t exits_mask;
     int32_t preemptions;
-    int32_t cuts; /* times it gave its lane away, or stopped, in the midst of a part */
+    int32_t cuts;            /* times it gave its lane away, or stopped, in the midst of a part */
+    int32_t launches_behind; /* times a block of it began behind one that another task left on the device */
     bool is_overrun;
     int64_t part_ns[REF_PARTS];
 };

@@ -34,8 +34,13 @@ struct thread {
     int64_t rest_ns;
     bool is_timed;   /* rest_ns counts for the work that is under way */
     int64_t back_ns; /* AWAY until then */
-    int32_t lane;    /* that it holds or waits for */
-    int32_t claim;   /* priority that the job has in the queue for the lane */
+    /* with a queue on its device */
+    bool begins;               /* its network, once the device has done what the job before left there */
+    int64_t ahead_ns;          /* when the conv part that was launched before its time is over; -1 = none */
+    int64_t behind_ns;         /* until then others' blocks run before its own, */
+    enum ref_part behind_part; /* which is this */
+    int32_t lane;              /* that it holds or waits for */
+    int32_t claim;             /* priority that the job has in the queue for the lane */
     int32_t block;
     bool is_branch;
     int32_t piece;                /* of that part: the next one */
@@ -61,6 +66,7 @@ struct jobs {
     int64_t next_release; /* number of the next release */
     int64_t queue[64];
     int32_t queued;
+    int64_t device_end_ns;            /* of what its jobs launched last */
     struct news inbox[REF_INBOX_MAX]; /* of the predecessor's jobs, that this task has not looked at */
     int32_t news_count;
 };
@@ -115,10 +121,22 @@ void ref_deadline_event(struct world *w);
 bool ref_take_lane(struct world *w, int32_t i);
 void ref_give_lane(struct world *w, int32_t i);
 
+/* Of the part that is due. */
+int64_t ref_pieces(const struct thread *t);
+
 /* What runs next: a part, or its next piece. */
 int64_t ref_block_ns(const struct thread *t);
 
 /* The block that ran is over: what comes next is in `work`; the thread waits when it gave its lane away. */
 void ref_end_block(struct world *w, int32_t i);
+
+/* ---- reference_device.c ---- */
+
+/* Whether the task is on the device where the next conv part is launched behind the one that runs. */
+bool ref_has_queue(const struct ref_task *task);
+/* Launch what the thread runs next, and what may follow. Returns when it is over, now at the soonest. */
+int64_t ref_launch(struct world *w, int32_t i);
+/* The network begins; false: at back_ns, when what its task launched before is over. */
+bool ref_drain(struct world *w, int32_t i);
 
 #endif

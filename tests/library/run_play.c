@@ -48,7 +48,8 @@ static void note_thread(struct play *play)
     }
     play->strange += pthread_equal(play->thread, pthread_self()) == 0;
     pthread_sigmask(SIG_BLOCK, NULL, &mask);
-    play->was_signal_open = play->was_signal_open || sigismember(&mask, SIGINT) == 0;
+    play->was_signal_open =
+        play->was_signal_open || sigismember(&mask, SIGINT) == 0 || sigismember(&mask, SIGSEGV) == 1;
     while (atomic_load(&play->is_held)) {
         play_sleep_ms(1);
     }
