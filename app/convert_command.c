@@ -1,6 +1,7 @@
 /* einet convert: a trained single-exit network becomes a multi-exit one. */
 #include "app/commands.h"
 #include "app/train_options.h"
+#include "app/train_progress.h"
 #include "models/batch.h"
 #include "models/convert.h"
 #include "stages/nn/safetensors.h"
@@ -313,28 +314,6 @@ static int parse_arguments(int argc, char **argv, struct request *r)
 
 /* ---- work ---- */
 
-static void on_progress(void *context, const struct ei_train_progress *p)
-{
-    (void)context;
-    if (!p->epoch_done) {
-        return;
-    }
-    if (p->groups > 1) {
-        printf("exits %d-%d  ", p->first_exit, p->last_exit);
-    }
-    printf("epoch %d/%d  loss %.4f  %.0f s, %.0f s left", p->epoch, p->epochs, (double)p->loss, p->elapsed_s,
-           p->left_s);
-    for (int32_t i = 0; p->evaluated && i < p->exits; i++) {
-        if (p->accuracy[i] >= 0.0F) {
-            printf("%s %.2f%%", i == 0 ? "  accuracy" : "", (double)p->accuracy[i] * 100.0);
-        } else {
-            printf("%s -", i == 0 ? "  accuracy" : "");
-        }
-    }
-    putchar('\n');
-    fflush(stdout);
-}
-
 static void print_report(const struct ei_convert_report *report)
 {
     for (int32_t i = 0; i < report->layer_count; i++) {
@@ -361,7 +340,8 @@ static void print_report(const struct ei_convert_report *report)
 static void print_result(const char *path, const struct ei_train_result *result)
 {
     if (!result->finished) {
-        printf("stopped after step %lld; the same command with --resume continues\n", (long long)result->steps);
+        printf("%sstopped after step %lld; the same command with --resume continues\n",
+               isatty(STDOUT_FILENO) == 1 ? "\n" : "", (long long)result->steps);
         return;
     }
     printf("%s: accuracy by exit", path);
@@ -453,8 +433,13 @@ int einet_convert_command(int argc, char **argv)
         sigaction(SIGINT, &action, NULL);
         sigaction(SIGTERM, &action, NULL);
         r->train.config.stop = &stop_requested;
-        r->train.config.on_progress = r->train.quiet ? NULL : on_progress;
+        bool is_terminal = isatty(STDOUT_FILENO) == 1;
+        r->train.config.on_progress = r->train.quiet ? NULL : einet_train_show;
+        r->train.config.context = &is_terminal;
         const int rc = r->own[OWN_WEIGHTS] != NULL ? convert_zoo(r, &err) : convert_script(r, &err);
+        if (rc != 0 && is_terminal) {
+            putchar('\n'); /* behind the line of the training */
+        }
         status = rc == 0 ? EINET_EXIT_OK : einet_report_error("convert", &err);
     }
     free(r);

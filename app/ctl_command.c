@@ -87,7 +87,7 @@ static int parse_arguments(int argc, char **argv, struct ctl_arguments *out)
     int option;
     opterr = 0;
     optind = 1;
-    while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
         switch (option) {
         case 's':
             out->socket = optarg;

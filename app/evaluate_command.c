@@ -2,6 +2,7 @@
  * with --paper for all that there are, in the tables of the EINet paper.
  */
 #include "app/commands.h"
+#include "app/progress.h"
 #include "models/paper_evaluate.h"
 #include "planner/predictor_file.h"
 #include "planner/profile_file.h"
@@ -12,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char help[] =
     "usage: einet evaluate --et FILE --cs FILE [options]\n"
@@ -359,6 +359,11 @@ static int report_failure(const struct request *r, const struct einet_error *err
     return einet_report_error("evaluate", err);
 }
 
+static void show_jobs(void *context, int64_t done, int64_t whole)
+{
+    einet_progress_show(context, "jobs", (double)done, (double)whole);
+}
+
 static int evaluate(const struct request *r, struct inputs *in)
 {
     struct ei_plan_evaluate_config config = {0};
@@ -366,7 +371,12 @@ static int evaluate(const struct request *r, struct inputs *in)
     struct einet_error err = {0};
     int status = read_inputs(r, in, &config, &err);
     if (status == 0) {
+        struct einet_progress progress;
+        einet_progress_begin(&progress, r->is_quiet);
+        config.on_progress = show_jobs;
+        config.context = &progress;
         status = ei_plan_evaluate(&config, &evaluation, &err);
+        einet_progress_end(&progress);
     }
     if (status != 0) {
         return report_failure(r, &err);
@@ -383,8 +393,9 @@ static int evaluate(const struct request *r, struct inputs *in)
 
 static void show_pair(void *context, const struct ei_paper_pair *pair, int32_t idx, int32_t count)
 {
-    (void)context;
-    fprintf(stderr, "%d of %d: %s/%s\n", idx + 1, count, pair->network, pair->dataset);
+    struct einet_progress *progress = context;
+    snprintf(progress->detail, sizeof progress->detail, "%.40s/%.40s", pair->network, pair->dataset);
+    einet_progress_show(progress, "pairs", (double)idx, (double)count);
 }
 
 static int print_paper(const struct request *r, const struct ei_paper_report *report)
@@ -405,17 +416,21 @@ static int evaluate_paper(const struct request *r)
     struct ei_paper_library library = {0};
     struct ei_paper_results results = {0};
     struct einet_error err = {0};
+    struct einet_progress progress;
     const struct ei_paper_config config = {
         .resamples = r->resamples,
         .seed = r->seed,
         .threads = r->threads,
         .is_without_predictor = r->is_without_predictor,
-        .on_pair = isatty(STDERR_FILENO) && !r->is_quiet ? show_pair : NULL,
+        .on_pair = show_pair,
+        .context = &progress,
     };
     int status = ei_paper_library_read(is_default ? default_folders : r->folders, is_default ? 1 : r->folder_count,
                                        r->pairs, lane, &library, &err);
     if (status == 0) {
+        einet_progress_begin(&progress, r->is_quiet);
         status = ei_paper_evaluate(&library, &config, &results, &err);
+        einet_progress_end(&progress);
     }
     if (status != 0) {
         ei_paper_library_fini(&library);

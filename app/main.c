@@ -37,7 +37,7 @@ static const int command_count = (int)(sizeof commands / sizeof commands[0]);
 static void print_help(FILE *out)
 {
     fputs("einet - real-time scheduler for multi-exit neural networks and control tasks\n\n"
-          "usage: einet COMMAND [arguments]\n       einet COMMAND --help\n\ncommands:\n",
+          "usage: einet COMMAND [arguments]\n       einet COMMAND --help, or einet help COMMAND\n\ncommands:\n",
           out);
     for (int i = 0; i < command_count; i++) {
         fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
@@ -83,6 +83,17 @@ int einet_report_error(const char *command, const struct einet_error *err)
     return einet_exit_of(err);
 }
 
+/* NULL: no such command. */
+static const struct command *find_command(const char *name)
+{
+    for (int i = 0; i < command_count; i++) {
+        if (strcmp(name, commands[i].name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
 int main(int argc, char **argv)
 {
     /* OpenBLAS and OpenMP read these while they are loaded. Failing to set them costs speed, not correctness. */
@@ -91,7 +102,16 @@ int main(int argc, char **argv)
         print_help(stderr);
         return EINET_EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    const bool is_help_of_one = argc == 3 && strcmp(argv[1], "help") == 0;
+    const struct command *command = find_command(argv[is_help_of_one ? 2 : 1]);
+    if (command != NULL) {
+        static char name[32], help[] = "--help", *help_of_one[] = {name, help, NULL};
+        snprintf(name, sizeof name, "einet %s", command->name);
+        argv[1] = name; /* getopt_long begins its errors with it */
+        return is_help_of_one ? command->run(2, help_of_one) : command->run(argc - 1, argv + 1);
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        (strcmp(argv[1], "help") == 0 && !is_help_of_one)) {
         print_help(stdout);
         return EINET_EXIT_OK;
     }
@@ -99,11 +119,6 @@ int main(int argc, char **argv)
         puts("einet " EINET_VERSION);
         return EINET_EXIT_OK;
     }
-    for (int i = 0; i < command_count; i++) {
-        if (strcmp(argv[1], commands[i].name) == 0) {
-            return commands[i].run(argc - 1, argv + 1);
-        }
-    }
-    fprintf(stderr, "einet: unknown command '%s'; einet --help lists them\n", argv[1]);
+    fprintf(stderr, "einet: unknown command '%s'; einet --help lists them\n", argv[is_help_of_one ? 2 : 1]);
     return EINET_EXIT_USAGE;
 }

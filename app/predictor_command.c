@@ -1,5 +1,6 @@
 /* einet predictor: train a CS-predictor from a CS-profile, print one, or compare two on samples they have not seen. */
 #include "app/commands.h"
+#include "app/progress.h"
 #include "models/predictor_train.h"
 #include "planner/predictor_file.h"
 #include "planner/profile_file.h"
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char help[] =
     "usage: einet predictor train --cs FILE --out FILE [options]\n"
@@ -226,7 +226,8 @@ static int parse_arguments(int argc, char **argv, struct request *r)
     if (argc < 2 || !parse_verb(argv[1], &r->verb)) {
         return usage("say train, print or compare first");
     }
-    optind = 1; /* argv[1] stands for the program's name */
+    argv[1] = argv[0]; /* it stands for the program's name, with which getopt_long begins its errors */
+    optind = 1;
     for (int id; (id = getopt_long(argc - 1, argv + 1, "h", options, NULL)) != -1;) {
         if (id == 'h' || id == OPT_HELP) {
             fputs(help, stdout);
@@ -315,12 +316,17 @@ static struct judged ratio_of(const struct judged *a, const struct judged *b)
 
 /* ---- train ---- */
 
+struct training {
+    struct einet_progress progress;
+    int32_t epochs_max;
+};
+
 static void on_epoch(void *context, int32_t epoch, double train_error, double validation_error)
 {
-    const struct ei_predictor_train_config *config = context;
-    printf("\r\033[Kepoch %d/%d  relative entropy %.6f, on validation %.6f", epoch, config->epochs_max, train_error,
-           validation_error);
-    fflush(stdout);
+    struct training *training = context;
+    snprintf(training->progress.detail, sizeof training->progress.detail,
+             "at most: relative entropy %.6f, on validation %.6f", train_error, validation_error);
+    einet_progress_show(&training->progress, "epochs", (double)epoch, (double)training->epochs_max);
 }
 
 static int report_training(const struct request *r, const struct ei_predictor *p,
@@ -351,14 +357,13 @@ static int report_training(const struct request *r, const struct ei_predictor *p
 static int train(struct request *r, const struct ei_cs_profile *profile, struct ei_predictor *p)
 {
     struct einet_error err = {0};
-    const bool shows_progress = !r->is_json && !r->is_quiet && isatty(STDOUT_FILENO) == 1;
-    r->config.on_epoch = shows_progress ? on_epoch : NULL;
-    r->config.context = &r->config;
+    struct training training = {.epochs_max = r->config.epochs_max};
+    einet_progress_begin(&training.progress, r->is_quiet);
+    r->config.on_epoch = on_epoch;
+    r->config.context = &training;
     struct ei_predictor_train_result result;
     int status = ei_predictor_train(&r->config, profile, p, &result, &err);
-    if (shows_progress) {
-        printf("\r\033[K");
-    }
+    einet_progress_end(&training.progress);
     struct judged judged[2] = {{.name = "predictor"}, {.name = "mean"}};
     for (int i = 0; status == 0 && i < 2; i++) {
         status = ei_predictor_judge(p, i == 0 ? EI_PREDICTOR_GUESS : EI_PREDICTOR_GUESS_MEANS, profile,

@@ -1,5 +1,6 @@
 /* einet profile: measure a network's block times and per-sample confidences, or print such a profile. */
 #include "app/commands.h"
+#include "app/progress.h"
 #include "models/profile.h"
 
 #include <errno.h>
@@ -8,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define PRIORITY_DEFAULT 50
 
@@ -219,16 +219,18 @@ static bool apply_option(struct request *r, int id, const char *value)
 
 static void on_progress(void *context, const char *phase, int64_t done, int64_t total)
 {
-    (void)context;
-    if (done % 50 == 0 || done == total) {
-        printf("\r\033[K%s %lld/%lld%s", phase, (long long)done, (long long)total, done == total ? "\n" : "");
-        fflush(stdout);
+    static const char *const phases[] = {"warm-up", "times", "scores"};
+    static const char *const units[] = {"runs to warm up", "runs timed", "samples scored"};
+    const int i = name_index(phase, phases, 3);
+    if (done == 1) {
+        einet_progress_restart(context);
     }
+    einet_progress_show(context, i >= 0 ? units[i] : phase, (double)done, (double)total);
 }
 
 static void on_note(void *context, const char *text)
 {
-    (void)context;
+    einet_progress_end(context);
     fprintf(stderr, "einet profile: %s\n", text);
 }
 
@@ -280,11 +282,13 @@ int einet_profile_command(int argc, char **argv)
     const struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    const struct ei_profile_progress progress = {.report =
-                                                     isatty(STDOUT_FILENO) == 1 && !r.is_quiet ? on_progress : NULL,
-                                                 .note = on_note,
-                                                 .stop = &stop_requested};
-    if (ei_profile_run(&r.job, &progress, &err) != 0) {
+    struct einet_progress shown;
+    einet_progress_begin(&shown, r.is_quiet);
+    const struct ei_profile_progress progress = {
+        .report = on_progress, .note = on_note, .context = &shown, .stop = &stop_requested};
+    const int rc = ei_profile_run(&r.job, &progress, &err);
+    einet_progress_end(&shown);
+    if (rc != 0) {
         return einet_report_error("profile", &err);
     }
     if (r.job.measure_et && !r.is_quiet) {

@@ -15,6 +15,11 @@ void einet_progress_begin(struct einet_progress *progress, bool is_quiet)
                                         .shown_ns = now_ns - SHOW_EVERY_NS};
 }
 
+void einet_progress_restart(struct einet_progress *progress)
+{
+    progress->began_ns = ei_mono_now().ns;
+}
+
 void einet_progress_time(FILE *out, double seconds)
 {
     if (seconds < 100.0) {
@@ -35,7 +40,7 @@ void einet_progress_show(struct einet_progress *progress, const char *what, doub
     const double spent_s = (double)(now_ns - progress->began_ns) / 1e9;
     fprintf(progress->out, "\r\033[K%.0f of %.0f %s  %.0f %%  ", done, whole, what, 100.0 * done / whole);
     einet_progress_time(progress->out, done < whole ? spent_s * (whole - done) / done : 0.0);
-    fputs(" left", progress->out);
+    fprintf(progress->out, " left%s%s", progress->detail[0] != '\0' ? "  " : "", progress->detail);
     fflush(progress->out);
     progress->shown_ns = now_ns;
     progress->is_shown = true;

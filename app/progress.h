@@ -9,11 +9,15 @@
 struct einet_progress {
     FILE *out; /* NULL = nothing is shown */
     int64_t began_ns, shown_ns;
-    bool is_shown; /* there is a line to be cleared */
+    bool is_shown;   /* there is a line to be cleared */
+    char detail[96]; /* what the owner wants behind the time left; "" = nothing */
 };
 
 /* On standard error, unless it is no terminal or is_quiet. */
 void einet_progress_begin(struct einet_progress *progress, bool is_quiet);
+
+/* Another part of the work begins: its time left is reckoned from now on. */
+void einet_progress_restart(struct einet_progress *progress);
 
 /* done of whole, both in the unit of what ("points"); shown four times a second at most. */
 void einet_progress_show(struct einet_progress *progress, const char *what, double done, double whole);

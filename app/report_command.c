@@ -45,7 +45,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *out)
     int option;
     opterr = 0;
     optind = 1;
-    while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
         switch (option) {
         case 'o':
             out->out = optarg;

@@ -61,7 +61,7 @@ static int parse_arguments(int argc, char **argv, struct run_arguments *out)
     int option;
     opterr = 0;
     optind = 1;
-    while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
         switch (option) {
         case 'd':
             if (ei_duration_parse(optarg, &out->live.duration_ns) < 0 || out->live.duration_ns <= 0) {

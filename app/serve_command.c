@@ -147,7 +147,7 @@ static int parse_arguments(int argc, char **argv, struct serve *serve)
     int option;
     opterr = 0;
     optind = 1;
-    while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
         if (option == 'h') {
             fputs(help, stdout);
             return 1 + EINET_EXIT_OK;

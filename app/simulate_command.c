@@ -163,7 +163,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *out)
     uint64_t cpus;
     opterr = 0;
     optind = 1;
-    while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
         switch (option) {
         case 'd':
             if (ei_duration_parse(optarg, &out->options.duration_ns) < 0 || out->options.duration_ns <= 0) {

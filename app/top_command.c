@@ -74,7 +74,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *out)
     int option;
     opterr = 0;
     optind = 1;
-    while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
         switch (option) {
         case 'o':
             out->is_once = true;
@@ -180,12 +180,18 @@ static void list_runs(const struct arguments *arguments, const struct found *fou
         const char *state = found[i].is_dead ? "died" : ei_board_phase_name(run->phase);
         if (arguments->is_json) {
             printf("%s{\"pid\":%" PRId64 ",\"name\":\"%s\",\"state\":\"%s\",\"elapsed_ns\":%" PRId64
-                   ",\"duration_ns\":%" PRId64 "}%s",
-                   i == 0 ? "{\"runs\":[" : "", run->pid, run->name, state, run->elapsed_ns, run->duration_ns,
-                   i + 1 < count ? "," : "]}\n");
+                   ",\"duration_ns\":",
+                   i == 0 ? "{\"runs\":[" : "", run->pid, run->name, state, run->elapsed_ns);
+            if (run->duration_ns == INT64_MAX) {
+                fputs("null", stdout);
+            } else {
+                printf("%" PRId64, run->duration_ns);
+            }
+            fputs(i + 1 < count ? "}," : "}]}\n", stdout);
         } else {
-            printf("%8" PRId64 "  %-*s  %-8s  %.1f / %.1f s\n", run->pid, EI_BOARD_NAME_MAX - 1, run->name, state,
-                   (double)(run->elapsed_ns > 0 ? run->elapsed_ns : 0) / 1e9, (double)run->duration_ns / 1e9);
+            printf("%8" PRId64 "  %-*s  %-8s  ", run->pid, EI_BOARD_NAME_MAX - 1, run->name, state);
+            einet_top_print_elapsed(stdout, run);
+            putchar('\n');
         }
     }
 }

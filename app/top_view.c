@@ -37,6 +37,15 @@ static void set_count(struct ei_table_cell *cell, enum ei_table_colour colour, i
     set_cell(cell, count > 0 ? colour : EI_COLOUR_NONE, "%" PRId64, count);
 }
 
+void einet_top_print_elapsed(FILE *out, const struct ei_board_run *run)
+{
+    fprintf(out, "%.1f", run->elapsed_ns > 0 ? (double)run->elapsed_ns / 1e9 : 0.0);
+    if (run->duration_ns != INT64_MAX) {
+        fprintf(out, " / %.1f", (double)run->duration_ns / 1e9);
+    }
+    fputs(" s", out);
+}
+
 static void print_head(FILE *out, bool is_coloured, const struct ei_board_view *view, const struct einet_top_news *news)
 {
     const struct ei_board_run *run = &view->run;
@@ -48,8 +57,8 @@ static void print_head(FILE *out, bool is_coloured, const struct ei_board_view *
     if (run->end_signal != 0) {
         fprintf(out, " by signal %d", run->end_signal);
     }
-    fprintf(out, "  %.1f / %.1f s", run->elapsed_ns > 0 ? (double)run->elapsed_ns / 1e9 : 0.0,
-            (double)run->duration_ns / 1e9);
+    fputs("  ", out);
+    einet_top_print_elapsed(out, run);
     if (run->metrics[0] != '\0') {
         fprintf(out, "  metrics http://%s/metrics", run->metrics);
     }
@@ -289,13 +298,13 @@ static json_t *view_json(const struct ei_board_view *view, const struct einet_to
                            : json_pack("{s:i, s:o, s:o}", "reasons", run->degraded_count, "first",
                                        ei_json_text(run->degraded_reason), "fix", ei_json_text(run->degraded_fix));
     return json_pack(
-        "{s:i, s:o, s:I, s:o, s:s, s:i, s:I, s:I, s:I, s:I, s:o, s:o, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I}, s:I, "
+        "{s:i, s:o, s:I, s:o, s:s, s:i, s:I, s:o, s:I, s:I, s:o, s:o, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I}, s:I, "
         "s:o, s:o, s:o}",
         "schema", 1, "name", ei_json_text(run->name), "pid", run->pid, "version", ei_json_text(run->version), "state",
         einet_top_state(view, news), "end_signal", run->end_signal, "elapsed_ns", run->elapsed_ns, "duration_ns",
-        run->duration_ns, "warmup_ns", run->warmup_ns, "silent_ns", news->silent_ns, "degraded", degraded, "metrics",
-        run->metrics[0] != '\0' ? ei_json_text(run->metrics) : json_null(), "noise", "wakeups", run->wakeups, "gaps",
-        run->gaps, "p99_ns", run->noise_p99_ns, "max_ns", run->noise_max_ns, "records_lost", "job",
+        time_json(run->duration_ns), "warmup_ns", run->warmup_ns, "silent_ns", news->silent_ns, "degraded", degraded,
+        "metrics", run->metrics[0] != '\0' ? ei_json_text(run->metrics) : json_null(), "noise", "wakeups", run->wakeups,
+        "gaps", run->gaps, "p99_ns", run->noise_p99_ns, "max_ns", run->noise_max_ns, "records_lost", "job",
         run->job_records_lost, "gap", run->gap_records_lost, "lines_lost", run->lines_lost, "tasks", tasks, "lanes",
         lanes, "cpus", cpus);
 }

@@ -16,6 +16,9 @@ struct einet_top_news {
 /* "starting", "running", "ended", "failed", "died". */
 const char *einet_top_state(const struct ei_board_view *view, const struct einet_top_news *news);
 
+/* "3.9 / 7.0 s", or "3.9 s" of a run that has no end of its own. */
+void einet_top_print_elapsed(FILE *out, const struct ei_board_run *run);
+
 /* Lines of text, the last one ended, with ANSI colours when coloured. */
 void einet_top_print(FILE *out, bool is_coloured, const struct ei_board_view *view, const struct einet_top_news *news);
 

@@ -166,7 +166,7 @@ int ei_live_board_open(struct ei_live_board *live, struct ei_run *run, const str
     *live = (struct ei_live_board){.shm.fd = -1};
     live->run = (struct ei_board_run){
         .pid = getpid(),
-        .duration_ns = run->wl->run.warmup_ns + run->duration_ns,
+        .duration_ns = run->is_endless ? INT64_MAX : run->wl->run.warmup_ns + run->duration_ns,
         .warmup_ns = run->wl->run.warmup_ns,
         .phase = EI_BOARD_STARTING,
         .task_count = at_most(run->wl->task_count, EI_BOARD_TASKS_MAX),

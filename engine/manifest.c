@@ -202,7 +202,7 @@ int ei_run_write_manifest(struct ei_run *run, const struct ei_collector *collect
     set(root, "name", ei_json_text(wl->name), &rc);
     set(root, "workload", workload_json(wl, &rc), &rc);
     set(root, "seed", seed_json(wl->run.seed), &rc);
-    set(root, "duration_ns", json_integer(wl->run.warmup_ns + run->duration_ns), &rc);
+    set(root, "duration_ns", run->is_endless ? json_null() : json_integer(wl->run.warmup_ns + run->duration_ns), &rc);
     set(root, "warmup_ns", json_integer(wl->run.warmup_ns), &rc);
     set(root, "host", json_incref(machine), &rc);
     set(root, "gpu", gpu_json(run), &rc);

@@ -337,11 +337,12 @@ int ei_run_create_collector(struct ei_run *run, struct ei_collector **out, struc
         .version = EINET_VERSION,
         .seed = run->wl->run.seed,
         .t0_ns = run->t0_ns,
-        .duration_ns = run->wl->run.warmup_ns + run->duration_ns,
+        .duration_ns = run->is_endless ? INT64_MAX : run->wl->run.warmup_ns + run->duration_ns,
         .warmup_ns = run->wl->run.warmup_ns,
         .has_activities = true,
         .degraded = degraded,
         .degraded_count = list_degraded(run, degraded, texts),
+        .is_probe_outranked = !run->privileges.results[EI_PRIVILEGE_FIFO].got,
         .machine =
             {
                 .hostname = host,

@@ -39,7 +39,7 @@ struct ei_board_run {
     char metrics[EI_BOARD_ADDRESS_MAX];      /* where it serves HTTP; "" = nowhere */
     int64_t pid;
     int64_t published_ns;                       /* CLOCK_MONOTONIC */
-    int64_t elapsed_ns, duration_ns, warmup_ns; /* from t0; duration with the warm-up */
+    int64_t elapsed_ns, duration_ns, warmup_ns; /* from t0; duration with the warm-up, INT64_MAX = until it is ended */
     int64_t job_records_lost, gap_records_lost; /* pushes into full rings */
     int64_t lines_lost;                         /* of jobs.csv and stages.csv, to a full or stalled disk */
     int64_t wakeups, gaps;                      /* of the noise probes, after the warm-up */

@@ -156,6 +156,7 @@ static int init_memory(struct ei_collector *collector, const struct ei_metrics_r
     collector->planned_ns = run->duration_ns;
     collector->warmup_ns = run->warmup_ns;
     collector->has_activities = run->has_activities;
+    collector->is_probe_outranked = run->is_probe_outranked;
     collector->has_hlog = run->has_hlog && out_dir != NULL;
     collector->started_s = run->started_s;
     collector->machine = machine_json(&run->machine);

@@ -90,10 +90,12 @@ struct ei_metrics_run {
     const char *name;    /* of the workload */
     const char *version; /* of einet */
     uint64_t seed;
-    int64_t t0_ns;       /* CLOCK_MONOTONIC time 0 of the run: release 0 of a task without offset */
-    int64_t duration_ns; /* as planned, from t0, warm-up included */
-    int64_t warmup_ns;   /* from t0; preemptions and probe wake-ups before its end are not counted */
-    bool has_activities; /* EI_RECORD_ACTIVITY will come; without them jobs are EI_JOB_SPLIT or stay unexplained */
+    int64_t t0_ns;           /* CLOCK_MONOTONIC time 0 of the run: release 0 of a task without offset */
+    int64_t duration_ns;     /* as planned, from t0, warm-up included; INT64_MAX = until somebody ends it */
+    int64_t warmup_ns;       /* from t0; preemptions and probe wake-ups before its end are not counted */
+    bool has_activities;     /* EI_RECORD_ACTIVITY will come; without them jobs are EI_JOB_SPLIT or stay unexplained */
+    bool is_probe_outranked; /* the noise probes are no real-time threads: tasks of the run keep them from their CPUs,
+                                too */
     const struct ei_metrics_degraded *degraded;
     int32_t degraded_count;
     struct ei_metrics_machine machine;

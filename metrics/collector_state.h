@@ -79,6 +79,7 @@ struct ei_collector {
     int32_t task_count;
     struct ei_metrics_task_state *tasks;
     /* the machine's noise */
+    bool is_probe_outranked;
     struct ei_gap_history gaps;
     struct ei_activity_history activities;
     struct ei_histogram lateness;

@@ -58,7 +58,9 @@ static void print_run(const struct ei_board_run *run, FILE *out)
     print_single(out, "einet_degraded", "gauge", "1 when the run is not what its workload asked for.",
                  run->degraded_count > 0);
     print_single_seconds(out, "einet_run_elapsed_seconds", "Since time 0 of the run.", run->elapsed_ns);
-    print_single_seconds(out, "einet_run_duration_seconds", "As planned, with the warm-up.", run->duration_ns);
+    if (run->duration_ns != INT64_MAX) {
+        print_single_seconds(out, "einet_run_duration_seconds", "As planned, with the warm-up.", run->duration_ns);
+    }
     print_single_seconds(out, "einet_noise_p99_seconds", "99th percentile of the noise probes' lateness so far.",
                          run->noise_p99_ns);
     print_single_seconds(out, "einet_noise_max_seconds", "Largest lateness of a noise probe so far.",

@@ -371,7 +371,8 @@ json_t *ei_metrics_summary_json(const struct ei_collector *collector)
     }
     set(root, "tasks", tasks, &rc);
     set(root, "version", json_string(collector->version), &rc);
-    set(root, "planned_duration_ns", json_integer(collector->planned_ns), &rc);
+    set(root, "planned_duration_ns",
+        collector->planned_ns != INT64_MAX ? json_integer(collector->planned_ns) : json_null(), &rc);
     set(root, "warmup_ns", json_integer(collector->warmup_ns), &rc);
     set(root, "ended_early", boolean(totals->is_ended_early), &rc);
     set(root, "end_signal", totals->end_signal > 0 ? json_integer(totals->end_signal) : json_null(), &rc);

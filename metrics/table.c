@@ -252,6 +252,10 @@ static void print_noise(const struct ei_collector *collector, struct paragraph *
                        ei_text_duration(max, sizeof max, ei_histogram_max_ns(&collector->lateness)));
         paragraph_item(paragraph, EI_COLOUR_NONE, "%" PRId64 " gaps over 100 us, %s in all", collector->gap_count,
                        ei_text_duration(total, sizeof total, collector->gap_total_ns));
+        if (collector->is_probe_outranked) {
+            paragraph_item(paragraph, EI_COLOUR_WARN,
+                           "the probe is no real-time thread: tasks of this run may be what it calls the machine");
+        }
     }
     for (int32_t i = 0; i < collector->totals.load_count; i++) {
         const struct ei_metrics_cpu_load *load = &collector->loads[i];

@@ -175,6 +175,18 @@ static int walk_sample(const struct worker *worker, int32_t sample, struct ei_pl
     return 0;
 }
 
+/* The first share is the caller's, and the others are as far. */
+static void tell(const struct worker *worker, int32_t s)
+{
+    const struct ei_plan_evaluate_config *config = worker->context->config;
+    const struct ei_plan_evaluation *out = worker->context->out;
+    if (config->on_progress != NULL && worker->first == 0) {
+        const int64_t walked = (int64_t)out->samples * (s + 1) / worker->end;
+        config->on_progress(config->context, (int64_t)worker->run->idx * out->samples + walked,
+                            (int64_t)out->method_count * out->samples);
+    }
+}
+
 static void *work(void *argument)
 {
     struct worker *worker = argument;
@@ -193,6 +205,7 @@ static void *work(void *argument)
         const size_t cell = (size_t)s * (size_t)out->method_count + (size_t)run->idx;
         fill_columns(context, run->profiles->cs, out->sample[s], &walk, out->value + cell * EI_COLUMNS);
         worker->exits_sum += walk.count;
+        tell(worker, s);
     }
     return NULL;
 }

@@ -85,6 +85,9 @@ struct ei_plan_evaluate_config {
     int32_t resamples;    /* of the bootstrap, 0..EI_PLAN_RESAMPLES_MAX; 0 = no intervals */
     uint64_t seed;        /* of the bootstrap */
     int32_t threads;      /* that share the samples, 0 = one per processor; the result does not depend on it */
+    /* Jobs walked, one per sample and method, as the calling thread's share tells; on that thread. NULL = none. */
+    void (*on_progress)(void *context, int64_t done, int64_t whole);
+    void *context;
 };
 
 #define EI_PLAN_RESAMPLES_MAX 100000

@@ -97,6 +97,34 @@ static void check_page(const char *name, const char *page)
     }
 }
 
+/* -h, --help and `einet help COMMAND` are one; a wrong option is a usage error that names the command. */
+EI_TEST(every_command_helps_and_refuses_alike)
+{
+    static char help[OUTPUT_MAX_BYTES];
+    read_commands();
+    for (int i = 0; i < command_count; i++) {
+        snprintf(help, sizeof help, "%s", einet_run((const char *[]){commands[i], "--help", NULL})->output);
+        EI_CONTAINS(help, "usage: einet ");
+        const struct finished *f = einet_run((const char *[]){commands[i], "-h", NULL});
+        EI_EQ(f->status, 0);
+        EI_STREQ(f->output, help);
+        f = einet_run((const char *[]){"help", commands[i], NULL});
+        EI_EQ(f->status, 0);
+        EI_STREQ(f->output, help);
+        f = einet_run((const char *[]){commands[i], "--nonsense", NULL});
+        EI_TRUEF(f->status == 1, "einet %s --nonsense: %d", commands[i], f->status);
+        char begin[64];
+        snprintf(begin, sizeof begin, "einet %.23s: ", commands[i]);
+        EI_TRUEF(strncmp(f->output, begin, strlen(begin)) == 0, "%s", f->output);
+    }
+    const struct finished *f = einet_run((const char *[]){"predictor", "train", "--nonsense", NULL});
+    EI_EQ(f->status, 1);
+    EI_CONTAINS(f->output, "einet predictor: ");
+    f = einet_run((const char *[]){"help", "nonsense", NULL});
+    EI_EQ(f->status, 1);
+    EI_CONTAINS(f->output, "unknown command 'nonsense'");
+}
+
 EI_TEST(every_command_has_a_page)
 {
     static char said[TEXT_MAX_BYTES], command[1024];

@@ -385,6 +385,7 @@ EI_TEST(run_without_privileges_says_degraded_everywhere)
     EI_CONTAINS(f->output, "DEGRADED");
     EI_CONTAINS(f->output, "SCHED_FIFO");
     EI_TRUE(strstr(f->output, "NOT DEGRADED") == NULL);
+    EI_CONTAINS(f->output, "the probe is no real-time thread");
     json_t *summary = read_summary(out);
     EI_REQUIRE(summary != NULL);
     EI_TRUE(json_array_size(json_object_get(summary, "degraded")) > 0);

@@ -1,13 +1,12 @@
 /* einet simulate as users call it. */
 #include "tests/integration/command.h"
+#include "tests/integration/terminal.h"
 
 #include "tests/harness/harness.h"
 
-#include <pty.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static const char workload[] =
@@ -147,35 +146,6 @@ EI_TEST(bad_calls_are_named)
     expect(2, "nowhere.et.csv", (const char *[]){"simulate", profileless, NULL});
 }
 
-/* What a shell command says on its standard error: a terminal, or a pipe. */
-static void read_said(const char *command, bool is_terminal, char *out, size_t size_bytes)
-{
-    int end = -1, ends[2] = {-1, -1};
-    size_t used = 0;
-    if (!is_terminal) {
-        EI_REQUIRE(pipe(ends) == 0);
-    }
-    const pid_t pid = is_terminal ? forkpty(&end, NULL, NULL, NULL) : fork();
-    if (pid == 0) {
-        if (!is_terminal) {
-            dup2(ends[1], STDERR_FILENO);
-        }
-        execl("/bin/sh", "sh", "-c", command, (char *)NULL);
-        _exit(127);
-    }
-    EI_REQUIRE(pid > 0);
-    if (!is_terminal) {
-        close(ends[1]);
-        end = ends[0];
-    }
-    for (ssize_t got; used + 1 < size_bytes && (got = read(end, out + used, size_bytes - used - 1)) > 0;) {
-        used += (size_t)got;
-    }
-    out[used] = '\0';
-    close(end);
-    (void)waitpid(pid, NULL, 0);
-}
-
 /* On a terminal long work tells how far it is and the time left; not with --quiet, and not elsewhere. */
 EI_TEST(progress_is_told_on_a_terminal_alone)
 {
@@ -185,7 +155,7 @@ EI_TEST(progress_is_told_on_a_terminal_alone)
         snprintf(command, sizeof command,
                  "exec '%.500s/einet' simulate configs/overload.yaml --duration 5min --json %s >/dev/null",
                  ei_test_build_dir(), i == 1 ? "--quiet" : "");
-        read_said(command, i < 2, said, sizeof said);
+        einet_read_said(command, i < 2, said, sizeof said);
         EI_TRUEF((strstr(said, " of 5 min simulated") != NULL && strstr(said, " left") != NULL) == (i == 0), "%d: %s",
                  i, said);
     }

@@ -306,6 +306,26 @@ EI_TEST(top_refuses_foreign_and_malformed_segments)
     shm_unlink(name);
 }
 
+/* A run of the library that goes on until its program ends it: no planned duration is shown, in any form. */
+EI_TEST(top_shows_no_duration_where_there_is_none)
+{
+    struct ei_shared_memory shm;
+    struct einet_error err = {0};
+    EI_REQUIRE(ei_shared_memory_create(&shm, EI_BOARD_PREFIX, EI_BOARD_VERSION, sizeof(struct ei_board), &err) == 0);
+    struct ei_board_run run = {.name = "endless", .pid = getpid(), .phase = EI_BOARD_RUNNING};
+    for (int i = 0; i < 2; i++) {
+        run.duration_ns = i == 0 ? INT64_MAX : 7000000000;
+        run.elapsed_ns = 2500000000;
+        ei_board_set_run(shm.payload, &run);
+        ei_shared_memory_offer(&shm);
+        const struct finished *f = einet_run((const char *[]){"top", text_of(getpid()), "--once", NULL});
+        EI_CONTAINS(f->output, i == 0 ? "running  2.5 s  " : "running  2.5 / 7.0 s  ");
+        f = einet_run((const char *[]){"top", text_of(getpid()), "--once", "--json", NULL});
+        EI_CONTAINS(f->output, i == 0 ? "\"duration_ns\":null," : "\"duration_ns\":7000000000,");
+    }
+    ei_shared_memory_close(&shm);
+}
+
 EI_TEST(top_shows_that_a_run_is_degraded)
 {
     if (getuid() != 0) {

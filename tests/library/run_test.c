@@ -282,6 +282,35 @@ EI_TEST(run_events_that_are_not_taken_in_time_are_counted)
     play_done(&play);
 }
 
+/* A run without an end of its own has no planned duration, in no file. */
+EI_TEST(run_without_end_plans_no_duration)
+{
+    static const char *const says[][2] = {{"run.json", "\n  \"duration_ns\": null,"},
+                                          {"summary.json", "\n  \"planned_duration_ns\": null,"}};
+    static char said[65536];
+    for (int round = 0; round < 2; round++) {
+        char path[512];
+        play_init(&play, with_tasks(HEAD));
+        snprintf(path, sizeof path, "%s/out%d", ei_test_tmpdir(), round);
+        play.options.out_dir = path;
+        play.options.duration_ns = round == 0 ? EINET_UNTIL_STOPPED : 100000000;
+        EI_REQUIRE(play_start(&play));
+        if (round == 0) {
+            EI_EQ(einet_run_stop(play.run), 0);
+        }
+        (void)play_wait(&play);
+        play_done(&play);
+        for (int i = 0; i < 2; i++) {
+            snprintf(path, sizeof path, "%s/out%d/%s", ei_test_tmpdir(), round, says[i][0]);
+            FILE *file = fopen(path, "r");
+            EI_REQUIRE(file != NULL);
+            said[fread(said, 1, sizeof said - 1, file)] = '\0';
+            fclose(file);
+            EI_TRUEF((strstr(said, says[i][1]) != NULL) == (round == 0), "%s", said);
+        }
+    }
+}
+
 EI_TEST(run_writes_files_only_where_it_is_told)
 {
     char path[512], from_file[64] = "";

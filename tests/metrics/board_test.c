@@ -291,4 +291,17 @@ EI_TEST(prometheus_lines_are_well_formed_and_buckets_cumulative)
     free(text);
 }
 
+EI_TEST(prometheus_has_no_duration_of_a_run_without_end)
+{
+    for (int i = 0; i < 2; i++) {
+        publish(1, 0);
+        EI_REQUIRE(ei_board_read(&board, &view, NULL) == 0);
+        view.run.duration_ns = i == 0 ? 7000000000 : INT64_MAX;
+        char *text = print_view();
+        EI_EQ(strstr(text, "einet_run_duration_seconds 7.000000000\n") != NULL, i == 0);
+        EI_EQ(strstr(text, "einet_run_duration_seconds") != NULL, i == 0);
+        free(text);
+    }
+}
+
 EI_MAIN()
