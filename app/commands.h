@@ -17,6 +17,8 @@ enum einet_exit {
 };
 
 int einet_run_command(int argc, char **argv);
+int einet_serve_command(int argc, char **argv);
+int einet_ctl_command(int argc, char **argv);
 int einet_top_command(int argc, char **argv);
 int einet_simulate_command(int argc, char **argv);
 int einet_analyze_command(int argc, char **argv);
@@ -32,6 +34,9 @@ int einet_plan_command(int argc, char **argv);
 int einet_evaluate_command(int argc, char **argv);
 int einet_report_command(int argc, char **argv);
 int einet_compare_command(int argc, char **argv);
+
+/* The exit status of the code of err. */
+int einet_exit_of(const struct einet_error *err);
 
 /* Print err as `einet COMMAND: [file:line:column: ]text` to standard error and return the exit status of its code. */
 int einet_report_error(const char *command, const struct einet_error *err);

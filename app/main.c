@@ -13,6 +13,8 @@ struct command {
 
 static const struct command commands[] = {
     {"run", einet_run_command, "run a workload file in real time and report what was met"},
+    {"serve", einet_serve_command, "run a workload file as a service, until it is stopped"},
+    {"ctl", einet_ctl_command, "talk to a service: list its tasks, read answers, release jobs, end it"},
     {"top", einet_top_command, "show the figures of a run while it runs, from another terminal"},
     {"simulate", einet_simulate_command, "run a workload file in virtual time, the same on every machine"},
     {"analyze", einet_analyze_command, "bound response times of a workload file before it runs"},
@@ -45,20 +47,8 @@ static void print_help(FILE *out)
           out);
 }
 
-int einet_report_error(const char *command, const struct einet_error *err)
+int einet_exit_of(const struct einet_error *err)
 {
-    fprintf(stderr, "einet %s: ", command);
-    if (err->file[0] != '\0') {
-        fprintf(stderr, "%s:", err->file);
-        if (err->line > 0) {
-            fprintf(stderr, "%d:", err->line);
-            if (err->column > 0) {
-                fprintf(stderr, "%d:", err->column);
-            }
-        }
-        fputc(' ', stderr);
-    }
-    fprintf(stderr, "%s\n", err->text[0] != '\0' ? err->text : einet_error_text(err->code));
     switch (err->code) {
     case EINET_E_USAGE:
         return EINET_EXIT_USAGE;
@@ -74,6 +64,23 @@ int einet_report_error(const char *command, const struct einet_error *err)
         break;
     }
     return err->file[0] != '\0' ? EINET_EXIT_BAD_FILE : EINET_EXIT_FAULT;
+}
+
+int einet_report_error(const char *command, const struct einet_error *err)
+{
+    fprintf(stderr, "einet %s: ", command);
+    if (err->file[0] != '\0') {
+        fprintf(stderr, "%s:", err->file);
+        if (err->line > 0) {
+            fprintf(stderr, "%d:", err->line);
+            if (err->column > 0) {
+                fprintf(stderr, "%d:", err->column);
+            }
+        }
+        fputc(' ', stderr);
+    }
+    fprintf(stderr, "%s\n", err->text[0] != '\0' ? err->text : einet_error_text(err->code));
+    return einet_exit_of(err);
 }
 
 int main(int argc, char **argv)

@@ -19,7 +19,11 @@ _einet() {
   else
     compopt -o filenames 2>/dev/null
     case $command in
-    run | simulate | analyze | check | doctor)
+    ctl)
+      [[ ${COMP_WORDS[COMP_CWORD-1]} == --socket ]] ||
+        mapfile -t COMPREPLY < <(compgen -W "list answer release drain stop" -- "$current")
+      ;;
+    run | serve | simulate | analyze | check | doctor)
       # Workload files first; with none that fits, any file.
       mapfile -t COMPREPLY < <(compgen -d -- "$current"; compgen -f -X '!*.@(yaml|yml)' -- "$current")
       ;;

@@ -238,6 +238,13 @@ static int64_t at_quantile(const struct ei_time_stats *stats, enum ei_time_quant
     return quantile == EI_TIME_P50 ? stats->p50_ns : quantile == EI_TIME_P99 ? stats->p99_ns : stats->max_ns;
 }
 
+bool ei_analysis_is_queued_ahead(const struct ei_analysis_model *model, int32_t task)
+{
+    const struct ei_task_spec *spec = &model->wl->tasks[task];
+    const struct ei_lane_spec *lane = &model->wl->lanes[spec->stages[spec->nn_stage_idx].lane_idx];
+    return lane->kind == EI_SPEC_LANE_CUDA && lane->depth == 2;
+}
+
 int64_t ei_analysis_exits_ns(const struct ei_analysis_model *model, int32_t task, int32_t exits,
                              enum ei_time_quantile quantile)
 {
@@ -245,6 +252,10 @@ int64_t ei_analysis_exits_ns(const struct ei_analysis_model *model, int32_t task
     int64_t sum_ns = 0;
     for (int32_t k = 0; k < exits && k < et->exits; k++) {
         sum_ns += at_quantile(&et->conv[k], quantile) + at_quantile(&et->branch[k], quantile);
+    }
+    if (exits < et->exits &&
+        ei_analysis_is_queued_ahead(model, task)) { /* the next conv part goes before the last branch */
+        sum_ns += at_quantile(&et->conv[exits], quantile);
     }
     return sum_ns;
 }
@@ -345,7 +356,7 @@ static int find_blocking(const struct ei_analysis_model *model, const struct ei_
         return EINET_E_FILE;
     }
     segment->max_nonpreemptive_ns = longest_run_ns(model, i, pieces, options->quantile, segment->wcet_ns);
-    if (segment->max_nonpreemptive_ns > 0 && lane->kind == EI_SPEC_LANE_CUDA && lane->depth == 2) {
+    if (segment->max_nonpreemptive_ns > 0 && ei_analysis_is_queued_ahead(model, i)) {
         segment->max_nonpreemptive_ns += ei_pieces_longest_queued_ns(pieces, &model->profiles[i], options->quantile);
     }
     return 0;
@@ -366,10 +377,18 @@ static int add_restarts(struct ei_analysis_model *model, int32_t i, enum ei_time
                            spec->name);
         return EINET_E_FILE;
     }
+    int64_t again_ns = at_quantile(&et->conv[0], q), longest_ns = 0, all_ns = 0;
     for (int32_t k = 0; k < et->exits; k++) {
-        segment->wcet_ns += spec->max_preemptions * at_quantile(&et->conv[k], q);
+        const int64_t conv_ns = at_quantile(&et->conv[k], q);
+        all_ns += conv_ns;
+        longest_ns = conv_ns > longest_ns ? conv_ns : longest_ns;
     }
-    segment->mandatory_ns += spec->max_preemptions * at_quantile(&et->conv[0], q);
+    if (ei_analysis_is_queued_ahead(model, i)) { /* what waited behind the part that ran is computed, and for nothing */
+        again_ns += longest_ns;
+        all_ns += longest_ns;
+    }
+    segment->wcet_ns += spec->max_preemptions * all_ns;
+    segment->mandatory_ns += spec->max_preemptions * again_ns;
     return 0;
 }
 

@@ -39,6 +39,10 @@ bool ei_analysis_may_be_stopped(const struct ei_task_spec *spec);
 /* Exits of which a job that goes over a budget or timeout is sure; INT32_MAX = no job does. */
 int32_t ei_analysis_exits_over_limits(const struct ei_analysis_model *model, int32_t task);
 
+/* Whether a part of the task's network waits behind the one that runs (`depth: 2` of a device). What is computed by
+ * when is then not known well enough for exits to be sure. */
+bool ei_analysis_is_queued_ahead(const struct ei_analysis_model *model, int32_t task);
+
 /* Time of the first `exits` exits of a task's network, with all branches on the way. */
 int64_t ei_analysis_exits_ns(const struct ei_analysis_model *model, int32_t task, int32_t exits,
                              enum ei_time_quantile quantile);

@@ -149,7 +149,7 @@ static int32_t guaranteed_exits(struct work *work, int32_t i, const struct ei_an
                                                                    : ei_analysis_has_preemptor(&work->model, i);
     const bool may_be_stopped = has_preemptor && ei_analysis_may_be_stopped(task->spec);
     const bool has_first = task->mandatory_ns >= 0 && is_kept(task, task->mandatory_ns);
-    if (task->exits == 0 || !has_first || over_limits == 0) {
+    if (task->exits == 0 || !has_first || over_limits == 0 || ei_analysis_is_queued_ahead(&work->model, i)) {
         return 0;
     }
     if (may_be_stopped || task->exits == 1 || over_limits == 1) {

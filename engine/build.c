@@ -26,6 +26,7 @@ static int open_input(const struct ei_input_spec *spec, struct ei_dataset **out,
         return ei_dataset_open_generated(spec->seed, spec->split, spec->count, out, err);
     case EI_SPEC_INPUT_NONE:
     case EI_SPEC_INPUT_CALLER:
+    case EI_SPEC_INPUT_TOPIC:
         break;
     }
     return 0;
@@ -36,13 +37,19 @@ static int build_input(struct ei_live_task *task, struct einet_error *err)
 {
     struct ei_run *run = task->run;
     const struct ei_input_spec *spec = &task->spec->input;
+    if (spec->kind == EI_SPEC_INPUT_TOPIC && run->tap == NULL) {
+        return einet_error_set_at(err, EINET_E_USAGE, run->wl->file, spec->place.line, spec->place.column,
+                                  "pictures of task '%s' come from topic %s: run the file with einet-dds, which takes "
+                                  "them from there, or give the task another input",
+                                  task->spec->name, spec->topic);
+    }
     if (spec->kind == EI_SPEC_INPUT_CALLER && run->tap == NULL) {
         return einet_error_set_at(err, EINET_E_USAGE, run->wl->file, spec->place.line, spec->place.column,
                                   "pictures of task '%s' come from a program that embeds the run (input: caller): "
                                   "write such a program, or give the task another input",
                                   task->spec->name);
     }
-    if (spec->kind == EI_SPEC_INPUT_NONE || spec->kind == EI_SPEC_INPUT_CALLER) {
+    if (spec->kind == EI_SPEC_INPUT_NONE || ei_input_is_handed_in(spec)) {
         return 0;
     }
     struct ei_run_input *input = NULL;
@@ -117,7 +124,7 @@ static int build_pre(struct ei_live_task *task, struct einet_error *err)
             }
         }
     }
-    const bool has_frames = task->spec->input.kind == EI_SPEC_INPUT_CALLER;
+    const bool has_frames = ei_input_is_handed_in(&task->spec->input);
     if (task->pre_stage_idx == EI_NONE_IDX || task->nn.net == NULL || (task->dataset == NULL && !has_frames)) {
         task->pre_stage_idx = EI_NONE_IDX;
         return 0;

@@ -52,7 +52,7 @@ static int open_emulated(const struct ei_live_task *task, const struct ei_model_
         config.height_px = data->height_px;
         config.width_px = data->width_px;
     }
-    if (task->spec->input.kind == EI_SPEC_INPUT_CALLER && !task->frames->is_resized) {
+    if (ei_input_is_handed_in(&task->spec->input) && !task->frames->is_resized) {
         config.channels = task->spec->input.channels;
         config.height_px = task->spec->input.height_px;
         config.width_px = task->spec->input.width_px;
@@ -238,7 +238,7 @@ int ei_model_read_times(const struct ei_model_spec *model, const struct ei_lane_
 static int check_input(const struct ei_live_task *task, const struct ei_stage_spec *stage, struct einet_error *err)
 {
     const struct ei_network_info *info = ei_network_info(task->nn.net);
-    if (task->spec->input.kind == EI_SPEC_INPUT_CALLER) {
+    if (ei_input_is_handed_in(&task->spec->input)) {
         return 0;
     }
     if (task->dataset == NULL) {

@@ -19,7 +19,7 @@ static bool has_op(const struct ei_task_spec *spec, enum ei_spec_op_kind kind)
 int ei_frames_init(struct ei_frames *frames, const struct ei_task_spec *spec, struct einet_error *err)
 {
     *frames = (struct ei_frames){0};
-    if (spec->input.kind != EI_SPEC_INPUT_CALLER) {
+    if (!ei_input_is_handed_in(&spec->input)) {
         return 0;
     }
     const int32_t count = spec->late_release.queue + spec->overlap + EI_FRAMES_SPARE;

@@ -73,6 +73,7 @@ static void take_figures(struct ei_tap *tap, const struct ei_collector *collecto
 
 void ei_tap_beat(struct ei_tap *tap, const struct ei_collector *collector, int64_t now_ns)
 {
+    atomic_store_explicit(&tap->beat_ns, now_ns, memory_order_relaxed);
     if (now_ns >= tap->next_figures_ns) {
         tap->next_figures_ns = now_ns + EI_LIVE_BOARD_NS;
         take_figures(tap, collector);

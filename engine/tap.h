@@ -70,6 +70,7 @@ struct ei_tap {
     pthread_mutex_t figures_lock;
     struct ei_board_task figures[EI_TASKS_MAX];
     int64_t next_figures_ns; /* the housekeeper's */
+    _Atomic int64_t beat_ns; /* when the housekeeper began its last round; 0 = none yet */
 };
 
 /* Make the memory of a tap for a workload; the caller then fills in the wishes and on_go. queue: events that the
@@ -94,7 +95,7 @@ EINET_RT void ei_tap_unreleased(struct ei_live_task *task, struct ei_release rel
 
 /* ---- tap.c: the housekeeper's ---- */
 
-/* New figures when it is time for them. */
+/* A round of the housekeeper: new figures when it is time for them. */
 void ei_tap_beat(struct ei_tap *tap, const struct ei_collector *collector, int64_t now_ns);
 /* The last ones. */
 void ei_tap_end(struct ei_tap *tap, const struct ei_collector *collector);

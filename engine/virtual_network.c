@@ -37,6 +37,7 @@ static void describe_input(const struct ei_input_spec *input, int32_t *out_sampl
     switch (input->kind) {
     case EI_SPEC_INPUT_NONE:
     case EI_SPEC_INPUT_CALLER:
+    case EI_SPEC_INPUT_TOPIC:
         *out_samples = 0;
         return;
     case EI_SPEC_INPUT_GENERATED:

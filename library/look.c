@@ -52,6 +52,11 @@ int einet_run_figures(const struct einet_run *run, int32_t task_idx, struct eine
     return ei_sized_give(&figures, sizeof figures, out_figures);
 }
 
+EINET_RT int64_t einet_run_beat(const struct einet_run *run)
+{
+    return atomic_load_explicit(&run->tap.beat_ns, memory_order_relaxed);
+}
+
 int einet_run_end(const struct einet_run *run, struct einet_end *out_end)
 {
     if (atomic_load(&run->phase) != EINET_RUN_ENDED) {

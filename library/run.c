@@ -75,7 +75,7 @@ static void on_go(void *context, int64_t t0_ns, const struct ei_cpuset *housekee
 static bool has_frames(const struct ei_workload *wl)
 {
     for (int32_t i = 0; i < wl->task_count; i++) {
-        if (wl->tasks[i].input.kind == EI_SPEC_INPUT_CALLER) {
+        if (ei_input_is_handed_in(&wl->tasks[i].input)) {
             return true;
         }
     }
@@ -309,7 +309,7 @@ EINET_RT int einet_run_release(struct einet_run *run, int32_t task_idx, int64_t 
 {
     const struct ei_workload *wl = run->workload->spec;
     if (task_idx < 0 || task_idx >= wl->task_count || wl->tasks[task_idx].arrival.model != EI_ARRIVAL_EXTERNAL ||
-        wl->tasks[task_idx].input.kind == EI_SPEC_INPUT_CALLER) {
+        ei_input_is_handed_in(&wl->tasks[task_idx].input)) {
         return -EINVAL;
     }
     return ei_run_release(run, task_idx, stamp_ns, tag, 0);

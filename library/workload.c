@@ -125,6 +125,7 @@ int einet_workload_task_info(const struct einet_workload *workload, int32_t task
     }
     const struct ei_task_spec *task = &workload->spec->tasks[task_idx];
     const int32_t head = ei_workload_chain_head(workload->spec, task_idx);
+    const bool is_handed_in = ei_input_is_handed_in(&task->input);
     const struct einet_task_info info = {
         .name = task->name,
         .scheduling_class = class_of(task->class_),
@@ -135,6 +136,11 @@ int einet_workload_task_info(const struct einet_workload *workload, int32_t task
         .least_interval_ns = least_interval_ns(&workload->spec->tasks[head].arrival),
         .overlap = task->overlap,
         .queue = task->late_release.queue,
+        .topic = task->input.topic,
+        .is_compressed = task->input.message == EI_SPEC_MESSAGE_COMPRESSED_IMAGE,
+        .width_px = is_handed_in ? task->input.width_px : 0,
+        .height_px = is_handed_in ? task->input.height_px : 0,
+        .channels = is_handed_in ? task->input.channels : 0,
     };
     return ei_sized_give(&info, sizeof info, out_info);
 }

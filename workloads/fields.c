@@ -62,11 +62,12 @@ static const struct ei_word search_words[] = {{"exact", EI_SPEC_SEARCH_EXACT},
                                               {"statistics", EI_SPEC_SEARCH_STATISTICS},
                                               {"oracle", EI_WORD_ABSENT},
                                               END};
-static const struct ei_term_number search_numbers[] = {{EI_SPEC_SEARCH_STATIC, 1, 100, true, 0, "percent", false},
-                                                       {EI_SPEC_SEARCH_HYBRID, 0, 12, true, -1, "exits", false},
-                                                       {EI_SPEC_SEARCH_RANDOM, 1, 10000, true, 0, "draws", false},
-                                                       {EI_SPEC_SEARCH_CONFIDENCE, 0, 1, false, -1, "confidence", false},
-                                                       {0, 0, 0, false, 0, NULL, false}};
+static const struct ei_term_number search_numbers[] = {
+    {EI_SPEC_SEARCH_STATIC, 1, 100, true, 0, "percent", false},
+    {EI_SPEC_SEARCH_HYBRID, 0, 12, true, -1, "exits", false},
+    {EI_SPEC_SEARCH_RANDOM, 1, 10000, true, 0, "draws", false},
+    {EI_SPEC_SEARCH_CONFIDENCE, 0, 1, false, -1, "confidence", false},
+    {0, 0, 0, false, 0, NULL, false}};
 static const struct ei_word exit_time_words[] = {
     {"uniform", EI_SPEC_EXIT_TIME_UNIFORM},   {"exponential", EI_SPEC_EXIT_TIME_EXPONENTIAL},
     {"schedule", EI_SPEC_EXIT_TIME_SCHEDULE}, {"empirical", EI_SPEC_EXIT_TIME_EMPIRICAL},
@@ -84,12 +85,10 @@ static const struct ei_word arrival_words[] = {{"periodic", EI_ARRIVAL_PERIODIC}
                                                {"aperiodic", EI_ARRIVAL_APERIODIC}, {"burst", EI_ARRIVAL_BURST},
                                                {"after", EI_ARRIVAL_AFTER},         {"external", EI_ARRIVAL_EXTERNAL},
                                                {"trace", EI_ARRIVAL_APERIODIC},     END};
-static const struct ei_word dist_words[] = {{"exponential", EI_ARRIVAL_EXPONENTIAL},
-                                            {"uniform", EI_ARRIVAL_UNIFORM},
-                                            {"lognormal", EI_ARRIVAL_LOGNORMAL},
-                                            END};
-static const struct ei_word class_words[] = {{"fifo", EI_SPEC_CLASS_FIFO}, {"other", EI_SPEC_CLASS_OTHER},
-                                             {"deadline", EI_SPEC_CLASS_DEADLINE}, END};
+static const struct ei_word dist_words[] = {
+    {"exponential", EI_ARRIVAL_EXPONENTIAL}, {"uniform", EI_ARRIVAL_UNIFORM}, {"lognormal", EI_ARRIVAL_LOGNORMAL}, END};
+static const struct ei_word class_words[] = {
+    {"fifo", EI_SPEC_CLASS_FIFO}, {"other", EI_SPEC_CLASS_OTHER}, {"deadline", EI_SPEC_CLASS_DEADLINE}, END};
 static const struct ei_word late_words[] = {{"skip", EI_SPEC_LATE_SKIP}, END};
 static const struct ei_word drop_words[] = {
     {"oldest", EI_SPEC_LATE_DROP_OLDEST}, {"newest", EI_SPEC_LATE_DROP_NEWEST}, END};
@@ -102,9 +101,11 @@ static const struct ei_word on_deadline_words[] = {{"exit", EI_SPEC_ON_DEADLINE_
                                                    END};
 static const struct ei_word on_overrun_words[] = {
     {"finish", EI_SPEC_ON_OVERRUN_FINISH}, {"exit", EI_SPEC_ON_OVERRUN_EXIT}, {"abort", EI_SPEC_ON_OVERRUN_ABORT}, END};
-static const struct ei_word input_words[] = {
-    {"dataset", EI_SPEC_INPUT_DATASET}, {"images", EI_SPEC_INPUT_IMAGES}, {"generated", EI_SPEC_INPUT_GENERATED},
-    {"caller", EI_SPEC_INPUT_CALLER},   {"topic", EI_WORD_ABSENT},        END};
+static const struct ei_word input_words[] = {{"dataset", EI_SPEC_INPUT_DATASET},     {"images", EI_SPEC_INPUT_IMAGES},
+                                             {"generated", EI_SPEC_INPUT_GENERATED}, {"caller", EI_SPEC_INPUT_CALLER},
+                                             {"topic", EI_SPEC_INPUT_TOPIC},         END};
+static const struct ei_word message_words[] = {
+    {"image", EI_SPEC_MESSAGE_IMAGE}, {"compressed_image", EI_SPEC_MESSAGE_COMPRESSED_IMAGE}, END};
 static const struct ei_word split_words[] = {{"test", EI_SPLIT_TEST}, {"train", EI_SPLIT_TRAIN}, END};
 static const struct ei_word stage_words[] = {{"cpu", EI_SPEC_STAGE_CPU}, {"nn", EI_SPEC_STAGE_NN}, END};
 static const struct ei_word jobs_words[] = {{"csv", EI_SPEC_JOBS_CSV}, {"none", EI_SPEC_JOBS_NONE}, END};
@@ -403,8 +404,8 @@ const struct ei_field ei_fields[] = {
 
     {INPUT_AT(kind), .key = "kind", .type = EI_FIELD_WORD, .words = input_words, .is_discriminator = true,
      .doc = "dataset: a real data set. images: a folder of PNG and JPEG files, a sub-folder per class. generated: drawn "
-            "from a seed. caller: each comes with its release, from a program that embeds the run; needs arrival "
-            "external."},
+            "from a seed. caller: each comes with its release, from a program that embeds the run; topic: each comes as "
+            "a message of ROS 2, through einet-dds. Both need arrival external."},
     {INPUT_AT(name), .key = "name", .type = EI_FIELD_CHOICE, .words = input_set_words,
      .only = BIT(EI_SPEC_INPUT_DATASET), .doc = "Which data set."},
     {INPUT_AT(split), .key = "split", .type = EI_FIELD_WORD, .words = split_words, .default_text = "test",
@@ -417,14 +418,19 @@ const struct ei_field ei_fields[] = {
      .doc = "Seed of the set; the shipped weights were trained on seed 1."},
     {INPUT_AT(count), .key = "count", .type = EI_FIELD_INT, .default_text = "4000", .lo = 1,
      .hi = EI_DATASET_GENERATED_MAX, .only = BIT(EI_SPEC_INPUT_GENERATED), .doc = "Pictures to draw before the run."},
+    {INPUT_AT(topic), .key = "topic", .type = EI_FIELD_TEXT, .only = BIT(EI_SPEC_INPUT_TOPIC),
+     .doc = "Name of the topic, from the root: /camera/image_raw."},
+    {INPUT_AT(message), .key = "message", .type = EI_FIELD_WORD, .words = message_words, .default_text = "image",
+     .only = BIT(EI_SPEC_INPUT_TOPIC),
+     .doc = "image: sensor_msgs/Image. compressed_image: sensor_msgs/CompressedImage, JPEG or PNG; needs op decode."},
     {INPUT_AT(width_px), .key = "width", .type = EI_FIELD_INT, .lo = 1, .hi = EI_SPEC_SIDE_MAX_PX,
-     .only = BIT(EI_SPEC_INPUT_CALLER),
+     .only = BIT(EI_SPEC_INPUT_CALLER) | BIT(EI_SPEC_INPUT_TOPIC),
      .doc = "Width of the pictures, in pixels; the largest where a stage has op resize."},
     {INPUT_AT(height_px), .key = "height", .type = EI_FIELD_INT, .lo = 1, .hi = EI_SPEC_SIDE_MAX_PX,
-     .only = BIT(EI_SPEC_INPUT_CALLER),
+     .only = BIT(EI_SPEC_INPUT_CALLER) | BIT(EI_SPEC_INPUT_TOPIC),
      .doc = "Height of the pictures, in pixels; the largest where a stage has op resize."},
     {INPUT_AT(channels), .key = "channels", .type = EI_FIELD_INT, .default_text = "3", .lo = 1, .hi = 3,
-     .only = BIT(EI_SPEC_INPUT_CALLER), .doc = "Of each pixel: 1 or 3."},
+     .only = BIT(EI_SPEC_INPUT_CALLER) | BIT(EI_SPEC_INPUT_TOPIC), .doc = "Of each pixel: 1 or 3."},
     {INPUT_AT(is_loop), .key = "loop", .type = EI_FIELD_BOOL, .default_text = "true",
      .only = BIT(EI_SPEC_INPUT_DATASET) | BIT(EI_SPEC_INPUT_IMAGES) | BIT(EI_SPEC_INPUT_GENERATED),
      .doc = "Start again after the last picture; with false a run with more jobs than pictures is refused."},

@@ -27,9 +27,9 @@
 #define EI_OVERLAP_MAX 8
 #define EI_STAGE_OPS_MAX 8
 #define EI_EMULATED_BLOCKS_MAX 64
-#define EI_SPEC_NAME_MAX 32  /* bytes with the final 0; letters, digits, '_', '-', '.' */
-#define EI_SPEC_PATH_MAX 256 /* bytes with the final 0 */
-#define EI_SPEC_QUEUE_MAX 64 /* of late_release */
+#define EI_SPEC_NAME_MAX 32    /* bytes with the final 0; letters, digits, '_', '-', '.' */
+#define EI_SPEC_PATH_MAX 256   /* bytes with the final 0 */
+#define EI_SPEC_QUEUE_MAX 64   /* of late_release */
 #define EI_SPEC_PIECES_MAX 512 /* of a network whose blocks are split */
 #define EI_SPEC_SIDE_MAX_PX 16384
 #define EI_TRACE_MAX 1000000                        /* releases in one trace file */
@@ -245,8 +245,12 @@ enum ei_spec_input_kind {
     EI_SPEC_INPUT_DATASET,
     EI_SPEC_INPUT_IMAGES,
     EI_SPEC_INPUT_GENERATED,
-    EI_SPEC_INPUT_CALLER /* with each release, by a program that embeds the run (einet/run.h) */
+    EI_SPEC_INPUT_CALLER, /* with each release, by a program that embeds the run (einet/run.h) */
+    EI_SPEC_INPUT_TOPIC   /* the same, by an adapter that takes them from messages (docs/dds.md) */
 };
+
+#define EI_SPEC_TOPIC_MAX 200 /* bytes of its name */
+enum ei_spec_message { EI_SPEC_MESSAGE_IMAGE, EI_SPEC_MESSAGE_COMPRESSED_IMAGE };
 
 /* Where pictures come from. Job k reads sample k modulo their number. */
 struct ei_input_spec {
@@ -258,10 +262,18 @@ struct ei_input_spec {
     char dir[EI_SPEC_PATH_MAX];   /* images */
     uint64_t seed;                /* generated */
     int32_t count;                /* generated */
-    int32_t width_px, height_px;  /* caller: of its pictures; at most that where a stage resizes */
-    int32_t channels;             /* caller: 1 or 3 */
+    int32_t width_px, height_px;  /* caller, topic: of its pictures; at most that where a stage resizes */
+    int32_t channels;             /* caller, topic: 1 or 3 */
+    char topic[EI_SPEC_PATH_MAX]; /* topic: its name in ROS 2, from the root */
+    enum ei_spec_message message; /* topic */
     bool is_loop; /* false: a run with more releases than samples is refused (engine, ei_arrival_expected) */
 };
+
+/* Whether each picture comes with its release. */
+static inline bool ei_input_is_handed_in(const struct ei_input_spec *input)
+{
+    return input->kind == EI_SPEC_INPUT_CALLER || input->kind == EI_SPEC_INPUT_TOPIC;
+}
 
 enum ei_spec_stage_kind { EI_SPEC_STAGE_CPU, EI_SPEC_STAGE_NN };
 enum ei_spec_op_kind {

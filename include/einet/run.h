@@ -238,6 +238,10 @@ struct einet_figures {
 /* Returns 0; -EINVAL: no such task, no size; -EAGAIN: the run has not been started. */
 EINET_API int einet_run_figures(const struct einet_run *run, int32_t task_idx, struct einet_figures *out_figures);
 
+/* When the run last went round its own housekeeping (CLOCK_MONOTONIC), as it does every 40 ms from its time zero until
+ * its last job has ended; 0 = not yet. A watchdog of the program should be fed only while this moves. Real-time safe. */
+EINET_API EINET_RT int64_t einet_run_beat(const struct einet_run *run);
+
 /* Ask for the end: no new releases, and all that were released before run to their end. Returns at once: 0, -EINVAL
  * when the run was not started, -EALREADY when it is over. */
 EINET_API int einet_run_drain(struct einet_run *run);

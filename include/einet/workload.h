@@ -51,6 +51,11 @@ struct einet_task_info {
     int64_t least_interval_ns; /* between two releases: the period or min_interarrival; 0 = none */
     int32_t overlap;           /* jobs in flight at most */
     int32_t queue;             /* jobs that wait at most */
+
+    /* of its input */
+    const char *topic;                     /* `kind: topic`; "" = none; lives as long as the workload */
+    int32_t is_compressed;                 /* 1: its messages are sensor_msgs/CompressedImage, else Image */
+    int32_t width_px, height_px, channels; /* of pictures that are handed in, at most; 0 = none are */
 };
 
 /* Returns 0, or -EINVAL: no such task, or no size. */

@@ -238,7 +238,7 @@ static void draw_workload(struct ei_random *rng, struct text *out)
     for (int l = 0; l < d.lanes; l++) {
         put(out, "  l%d: { kind: cpu, cpus: \"%s\", preempt: block }\n", l, d.cpus);
     }
-    put(out, "  g0: { kind: cuda, fallback: l0 }\n  g1: { kind: cuda, device: 1, wait: poll, fallback: l0 }\n");
+    put(out, "  g0: { kind: cuda, fallback: l0 }\n  g1: { kind: cuda, device: 1, wait: poll, depth: 2, fallback: l0 }\n");
     put(out, "models:\n%stasks:\n%s", d.models.bytes, d.tasks.bytes);
 }
 

@@ -14,6 +14,7 @@ mv "$folder/first" "$folder/prefix"
 prefix=$folder/prefix
 lib=$(dirname "$(find "$prefix" -name 'libeinet.so')")
 [ -x "$prefix/bin/einet" ] && [ -f "$prefix/share/man/man1/einet.1" ] && [ -f "$prefix/include/einet/einet.h" ]
+[ -f "$prefix/lib/systemd/system/einet@.service" ]
 warnings="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror $flags"
 
 "$cmake" -S "$consumer" -B "$folder/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" \

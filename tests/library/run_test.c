@@ -202,6 +202,20 @@ EI_TEST(run_follows_run_in_one_process)
     }
 }
 
+EI_TEST(run_shows_its_rounds)
+{
+    play_init(&play, with_tasks(HEAD));
+    EI_REQUIRE(play_create(&play));
+    EI_EQ(einet_run_beat(play.run), 0);
+    const int64_t before_ns = play_now_ns();
+    EI_EQ(einet_run_start(play.run, NULL), 0);
+    EI_EQ(einet_run_drain(play.run), 0); /* which it takes up in one of its rounds */
+    (void)play_wait(&play);
+    const int64_t beat_ns = einet_run_beat(play.run);
+    EI_TRUE(beat_ns > before_ns && beat_ns <= play_now_ns());
+    play_done(&play);
+}
+
 EI_TEST(run_that_cannot_start_says_why_and_leaves_the_next_alone)
 {
     struct einet_error err = {0};

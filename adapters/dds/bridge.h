@@ -1,0 +1,91 @@
+/* Inside of the bridge.
+ *
+ *   CycloneDDS --> dds_in: take, check, convert --> einet_run_release_frame
+ *                     | what the run has no place for
+ *                     v
+ *   callback thread: ring of many producers, bell --> dds_out: write --> CycloneDDS
+ *
+ * The stamp of an image travels in the tag of its release, with the number of its frame_id, so nothing has to be kept
+ * for a job that is under way. Entities and tables are made before the threads and freed after them.
+ */
+#ifndef ADAPTERS_DDS_BRIDGE_H
+#define ADAPTERS_DDS_BRIDGE_H
+
+#include "adapters/dds/image.h"
+#include "rt/bell.h"
+#include "rt/mpsc_ring.h"
+#include "rt/thread.h"
+
+#include <dds/dds.h>
+#include <einet/dds.h>
+#include <stdatomic.h>
+
+#define EI_DDS_RING_RECORDS 4096
+#define EI_DDS_FRAME_IDS_MAX 4 /* of one task: two bits of the tag */
+#define EI_DDS_FRAME_ID_BYTES 256
+#define EI_DDS_OUTCOME_TURNED_AWAY 4 /* in InferenceStatus, beside enum einet_outcome */
+
+struct ei_dds_task {
+    int32_t task_idx; /* in the workload */
+    bool is_compressed;
+    struct ei_dds_wanted wanted;
+    const char *topic, *name;                                    /* of the workload */
+    dds_entity_t reader, has_data, classifications, statuses;    /* has_data: a condition of the reader */
+    uint8_t *scratch;                                            /* of dds_in */
+    char frame_ids[EI_DDS_FRAME_IDS_MAX][EI_DDS_FRAME_ID_BYTES]; /* dds_in writes, dds_out reads those counted */
+    atomic_int frame_id_count;
+    atomic_int_least64_t received, refused, turned_away, released, restamped;
+    atomic_int_least64_t classified, reported, failed_writes;
+    atomic_int last_fault; /* enum ei_dds_fault */
+};
+
+/* What dds_out has to say. */
+struct ei_dds_record {
+    int32_t slot; /* of tasks */
+    int32_t is_turned_away;
+    struct einet_result result; /* of one turned away: tag and task_idx alone */
+};
+
+struct einet_dds {
+    struct einet_dds_options options; /* without pointers */
+    struct einet_callbacks callbacks, next;
+    int32_t task_count;
+    struct ei_dds_task *tasks;
+    dds_entity_t domain, participant, waitset, is_stopping; /* is_stopping: a condition */
+    struct ei_mpsc_ring ring;
+    void *storage;
+    struct ei_bell bell;
+    atomic_int_least64_t lost;
+    struct einet_run *run;
+    struct ei_thread in, out;
+    bool has_in, has_out;
+    atomic_bool is_in_ending, is_out_ending;
+};
+
+/* The tag of an image: seconds, nanoseconds (30 bits), number of the frame_id (2 bits). */
+static inline uint64_t ei_dds_tag(int32_t sec, uint32_t nanosec, int32_t frame_id)
+{
+    return (uint64_t)(uint32_t)sec << 32 | (uint64_t)nanosec << 2 | (uint64_t)frame_id;
+}
+
+/* ---- entities.c ---- */
+
+/* Domain, participant, readers, writers and conditions of all tasks. On error what was made stays for
+ * ei_dds_close_entities. Returns 0, EINET_E_PRIVILEGE or EINET_E_BACKEND. */
+int ei_dds_open_entities(struct einet_dds *dds, const char *config, struct einet_error *err);
+void ei_dds_close_entities(struct einet_dds *dds);
+
+/* ---- threads.c ---- */
+
+/* Whether CycloneDDS's threads have the policies that were asked for: those that carry data priority (0 = SCHED_OTHER),
+ * those of the background SCHED_OTHER. Returns 0, EINET_E_BACKEND or -errno, with the thread in err. */
+int ei_dds_check_threads(int32_t priority, struct einet_error *err);
+
+/* ---- input.c, output.c: the bodies of the threads ---- */
+
+void ei_dds_take_images(void *dds);
+void ei_dds_write_results(void *dds);
+/* Hand a record to dds_out. Thread: any. */
+void ei_dds_post(struct einet_dds *dds, const struct ei_dds_record *record);
+
+#endif

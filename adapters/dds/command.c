@@ -1,0 +1,177 @@
+/* einet-dds: run a workload whose pictures come from topics, until it is stopped. See docs/dds.md. */
+#include <einet/dds.h>
+#include <einet/einet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+    "usage: einet-dds [OPTIONS] FILE\n"
+    "\n"
+    "Run the tasks of a workload file. Tasks with input: { kind: topic, topic: NAME } get the images of that topic of\n"
+    "ROS 2 and answer on /einet/TASK/classification and /einet/TASK/status. SIGINT and SIGTERM drain and end it.\n"
+    "\n"
+    "  --domain N     as ROS_DOMAIN_ID, which is the default; 0..230\n"
+    "  --priority N   of the threads that carry messages: 1..98 = SCHED_FIFO; 0, the default, = SCHED_OTHER\n"
+    "  --out DIR      write the files of the run there\n"
+    "  --help, --version\n"
+    "\n"
+    "CYCLONEDDS_URI adds settings of CycloneDDS. Exit status: 0 ok, 1 usage, 2 bad file, 3 privileges, 4 an objective\n"
+    "was not met, 5 fault.\n";
+
+struct wishes {
+    const char *file, *out_dir;
+    int32_t domain, priority;
+};
+
+/* A whole number of 0..most, or -1. */
+static int32_t to_number(const char *text, long most)
+{
+    char *end = NULL;
+    errno = 0;
+    const long value = strtol(text, &end, 10);
+    return errno == 0 && end != text && *end == '\0' && value >= 0 && value <= most ? (int32_t)value : -1;
+}
+
+/* Returns -1 to go on, or the exit status. */
+static int parse(int argc, char **argv, struct wishes *wishes)
+{
+    static const struct option options[] = {
+        {"domain", required_argument, NULL, 'd'}, {"priority", required_argument, NULL, 'p'},
+        {"out", required_argument, NULL, 'o'},    {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},      {NULL, 0, NULL, 0},
+    };
+    const char *domain = getenv("ROS_DOMAIN_ID");
+    wishes->domain = to_number(domain != NULL && domain[0] != '\0' ? domain : "0", 230);
+    for (int c = getopt_long(argc, argv, "h", options, NULL); c != -1;
+         c = getopt_long(argc, argv, "h", options, NULL)) {
+        switch (c) {
+        case 'd':
+            wishes->domain = to_number(optarg, 230);
+            break;
+        case 'p':
+            wishes->priority = to_number(optarg, 98);
+            break;
+        case 'o':
+            wishes->out_dir = optarg;
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            return 0;
+        case 'V':
+            fprintf(stdout, "einet-dds %s\n", einet_version());
+            return 0;
+        default:
+            return 1;
+        }
+    }
+    if (optind + 1 != argc || wishes->domain < 0 || wishes->priority < 0) {
+        fprintf(stderr, "einet-dds: %s\n",
+                optind + 1 != argc   ? "give one workload file"
+                : wishes->domain < 0 ? "give a domain of 0..230"
+                                     : "give a priority of 0..98");
+        return 1;
+    }
+    wishes->file = argv[optind];
+    return -1;
+}
+
+static int say(int rc, const struct einet_error *err)
+{
+    if (err->file[0] != '\0' && err->line > 0) {
+        fprintf(stderr, "%s:%d:%d: ", err->file, err->line, err->column);
+    }
+    fprintf(stderr, "einet-dds: %s\n", err->text[0] != '\0' ? err->text : einet_error_text(rc));
+    switch (rc) {
+    case EINET_E_USAGE:
+        return 1;
+    case EINET_E_FILE:
+    case EINET_E_MISMATCH:
+    case EINET_E_LIMIT:
+        return 2;
+    case EINET_E_PRIVILEGE:
+        return 3;
+    default:
+        return 5;
+    }
+}
+
+static void print_figures(const struct einet_workload *workload, const struct einet_dds *dds)
+{
+    for (int32_t i = 0; i < einet_workload_task_count(workload); i++) {
+        struct einet_task_info info = {.size_bytes = sizeof info};
+        struct einet_dds_figures f = {.size_bytes = sizeof f};
+        if (einet_workload_task_info(workload, i, &info) == 0 && einet_dds_figures(dds, i, &f) == 0) {
+            fprintf(stdout,
+                    "%s: %lld images, %lld refused, %lld turned away, %lld released; %lld classifications, %lld "
+                    "statuses%s%s\n",
+                    info.name, (long long)f.received, (long long)f.refused, (long long)f.turned_away,
+                    (long long)f.released, (long long)f.classifications, (long long)f.statuses,
+                    f.refused > 0 ? "; last refusal: " : "", f.refused > 0 ? einet_dds_refusal(dds, i) : "");
+        }
+    }
+}
+
+/* From the first image to the signal. */
+static int go(struct einet_run *run, struct einet_dds *dds, const struct einet_workload *workload, const sigset_t *ends)
+{
+    struct einet_error err = {0};
+    struct einet_end end = {.size_bytes = sizeof end};
+    int signal = 0;
+    int rc = einet_run_start(run, &err);
+    rc = rc < 0 ? rc : einet_dds_start(dds, run, &err);
+    if (rc < 0) {
+        return say(rc, &err);
+    }
+    fprintf(stdout, "running\n");
+    fflush(stdout);
+    (void)sigwait(ends, &signal);
+    einet_dds_stop(dds);
+    (void)einet_run_drain(run);
+    rc = einet_run_wait(run, -1, &err);
+    if (rc < 0) {
+        return say(rc, &err);
+    }
+    print_figures(workload, dds);
+    (void)einet_run_end(run, &end);
+    return end.faulty_jobs > 0 ? 5 : end.slo_failures > 0 ? 4 : 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct wishes wishes = {0};
+    struct einet_error err = {0};
+    struct einet_workload *workload = NULL;
+    struct einet_dds *dds = NULL;
+    struct einet_run *run = NULL;
+    sigset_t ends;
+    int status = parse(argc, argv, &wishes);
+    if (status >= 0) {
+        return status;
+    }
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    (void)pthread_sigmask(SIG_BLOCK, &ends, NULL); /* before any thread: they are this one's */
+    const struct einet_dds_options bridge = {.size_bytes = sizeof bridge,
+                                             .domain = wishes.domain,
+                                             .priority = wishes.priority,
+                                             .config = getenv("CYCLONEDDS_URI")};
+    struct einet_run_options options = {
+        .size_bytes = sizeof options, .duration_ns = EINET_UNTIL_STOPPED, .out_dir = wishes.out_dir};
+    int rc = einet_workload_load(wishes.file, &workload, &err);
+    rc = rc < 0 ? rc : einet_dds_create(workload, &bridge, &dds, &err);
+    if (rc == 0) {
+        options.callbacks = einet_dds_callbacks(dds);
+        options.callback_priority = wishes.priority; /* results pass the callback thread on their way out */
+        rc = einet_run_create(workload, &options, &run, &err);
+    }
+    status = rc < 0 ? say(rc, &err) : go(run, dds, workload, &ends);
+    einet_run_destroy(run);
+    einet_dds_destroy(dds);
+    einet_workload_destroy(workload);
+    return status;
+}

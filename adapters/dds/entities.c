@@ -1,0 +1,196 @@
+/* What the bridge shows on the network: one participant with a reader and two writers for each task. See bridge.h.
+ *
+ * Domain and participant are made on a thread of their own under SCHED_OTHER, because CycloneDDS's threads inherit what
+ * the configuration does not name: garbage collection and discovery must not be real-time threads by accident.
+ */
+#include "adapters/dds/bridge.h"
+#include "adapters/dds/type_hash.h"
+
+#include "ros2.h"
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CONFIG_BYTES 2048
+#define NAME_BYTES 320
+#define DEPTH_IN 5
+#define DEPTH_OUT 10
+#define OPENER_STACK_BYTES ((size_t)1024 * 1024)
+
+/* One receive thread: with several, data arrives on one whose name the configuration does not take. Lost datagrams are
+ * asked for after 1 ms instead of 100. */
+static void print_config(const struct einet_dds *dds, const char *more, char out[CONFIG_BYTES])
+{
+    char threads[512] = "";
+    if (dds->options.priority > 0) {
+        (void)snprintf(threads, sizeof threads,
+                       "<Threads><Thread name=\"recv\"><Scheduling><Class>realtime</Class><Priority>%d</Priority>"
+                       "</Scheduling></Thread><Thread name=\"tev\"><Scheduling><Class>realtime</Class><Priority>%d"
+                       "</Priority></Scheduling></Thread></Threads>",
+                       dds->options.priority, dds->options.priority);
+    }
+    (void)snprintf(out, CONFIG_BYTES,
+                   "<CycloneDDS><Domain id=\"any\"><Internal><MultipleReceiveThreads>false</MultipleReceiveThreads>"
+                   "<HeartbeatInterval>5 ms</HeartbeatInterval><NackDelay>1 ms</NackDelay></Internal>%s</Domain>"
+                   "</CycloneDDS>%s%s",
+                   threads, more != NULL ? "," : "", more != NULL ? more : "");
+}
+
+static int fail(struct einet_error *err, dds_return_t rc, const char *what)
+{
+    return einet_error_set(err, EINET_E_BACKEND, "CycloneDDS made no %s: %s", what, dds_strretcode(-rc));
+}
+
+static void announce_hash(dds_qos_t *qos, const dds_topic_descriptor_t *type)
+{
+    char hash[EI_DDS_TYPE_HASH_MAX], data[EI_DDS_TYPE_HASH_MAX + 16];
+    if (ei_dds_type_hash_of_dds(type->m_typename, hash) == 0) {
+        const int length = snprintf(data, sizeof data, "typehash=%s;", hash);
+        dds_qset_userdata(qos, data, (size_t)length);
+    }
+}
+
+static dds_qos_t *make_qos(const dds_topic_descriptor_t *type, dds_reliability_kind_t reliability, int32_t depth)
+{
+    dds_qos_t *qos = dds_create_qos();
+    dds_qset_reliability(qos, reliability, DDS_MSECS(100));
+    dds_qset_history(qos, DDS_HISTORY_KEEP_LAST, depth);
+    dds_qset_writer_data_lifecycle(qos, false);
+    announce_hash(qos, type);
+    return qos;
+}
+
+static int make_endpoint(struct einet_dds *dds, const dds_topic_descriptor_t *type, const char *name, bool is_reader,
+                         dds_entity_t *out, struct einet_error *err)
+{
+    const dds_entity_t topic = dds_create_topic(dds->participant, type, name, NULL, NULL);
+    if (topic < 0) {
+        return fail(err, topic, name);
+    }
+    dds_qos_t *qos = make_qos(type, is_reader ? DDS_RELIABILITY_BEST_EFFORT : DDS_RELIABILITY_RELIABLE,
+                              is_reader ? DEPTH_IN : DEPTH_OUT);
+    *out = is_reader ? dds_create_reader(dds->participant, topic, qos, NULL)
+                     : dds_create_writer(dds->participant, topic, qos, NULL);
+    dds_delete_qos(qos);
+    return *out < 0 ? fail(err, *out, name) : 0;
+}
+
+/* A name of ROS 2 for what a task puts out: what is no letter or digit there becomes _. */
+static void print_output(const struct ei_dds_task *task, const char *what, char out[NAME_BYTES])
+{
+    char name[128];
+    (void)snprintf(name, sizeof name, "%s", task->name);
+    for (char *at = name; *at != '\0'; at++) {
+        *at = isalnum((unsigned char)*at) ? *at : '_';
+    }
+    (void)snprintf(out, NAME_BYTES, "rt/einet/%s%s/%s", isdigit((unsigned char)name[0]) ? "_" : "", name, what);
+}
+
+static int open_task(struct einet_dds *dds, struct ei_dds_task *task, struct einet_error *err)
+{
+    char name[NAME_BYTES];
+    const dds_topic_descriptor_t *type =
+        task->is_compressed ? &sensor_msgs_msg_dds__CompressedImage__desc : &sensor_msgs_msg_dds__Image__desc;
+    (void)snprintf(name, sizeof name, "rt%s", task->topic);
+    int rc = make_endpoint(dds, type, name, true, &task->reader, err);
+    if (rc < 0) {
+        return rc;
+    }
+    print_output(task, "classification", name);
+    rc = make_endpoint(dds, &vision_msgs_msg_dds__Classification__desc, name, false, &task->classifications, err);
+    if (rc < 0) {
+        return rc;
+    }
+    print_output(task, "status", name);
+    rc = make_endpoint(dds, &einet_msgs_msg_dds__InferenceStatus__desc, name, false, &task->statuses, err);
+    if (rc < 0) {
+        return rc;
+    }
+    task->has_data = dds_create_readcondition(task->reader, DDS_ANY_STATE);
+    if (task->has_data < 0) {
+        return fail(err, task->has_data, "condition");
+    }
+    const dds_return_t attached = dds_waitset_attach(dds->waitset, task->has_data, 0);
+    return attached < 0 ? fail(err, attached, "waitset") : 0;
+}
+
+static int open_participant(struct einet_dds *dds, const char *more, struct einet_error *err)
+{
+    char config[CONFIG_BYTES];
+    print_config(dds, more, config);
+    dds->domain = dds_create_domain((dds_domainid_t)dds->options.domain, config);
+    if (dds->domain == DDS_RETCODE_PRECONDITION_NOT_MET) {
+        return einet_error_set(err, EINET_E_USAGE, "domain %d is in use in this process: make the bridge before others",
+                               dds->options.domain);
+    }
+    if (dds->domain < 0) {
+        return einet_error_set(err, dds->options.priority > 0 ? EINET_E_PRIVILEGE : EINET_E_BACKEND,
+                               "CycloneDDS made no domain %d with threads of priority %d: %s; its log says why",
+                               dds->options.domain, dds->options.priority, dds_strretcode(-dds->domain));
+    }
+    dds_qos_t *qos = dds_create_qos();
+    static const char data[] = "enclave=/;"; /* as ROS 2 announces it */
+    dds_qset_userdata(qos, data, sizeof data - 1);
+    dds->participant = dds_create_participant((dds_domainid_t)dds->options.domain, qos, NULL);
+    dds_delete_qos(qos);
+    return dds->participant < 0 ? fail(err, dds->participant, "participant") : 0;
+}
+
+static int open_all(struct einet_dds *dds, const char *more, struct einet_error *err)
+{
+    int rc = open_participant(dds, more, err);
+    if (rc < 0) {
+        return rc;
+    }
+    dds->waitset = dds_create_waitset(dds->participant);
+    dds->is_stopping = dds_create_guardcondition(dds->participant);
+    if (dds->waitset < 0 || dds->is_stopping < 0) {
+        return fail(err, DDS_RETCODE_OUT_OF_RESOURCES, "waitset");
+    }
+    const dds_return_t attached = dds_waitset_attach(dds->waitset, dds->is_stopping, 0);
+    rc = attached < 0 ? fail(err, attached, "waitset") : 0;
+    for (int32_t i = 0; rc == 0 && i < dds->task_count; i++) {
+        rc = open_task(dds, &dds->tasks[i], err);
+    }
+    return rc < 0 ? rc : ei_dds_check_threads(dds->options.priority, err);
+}
+
+struct opening {
+    struct einet_dds *dds;
+    const char *config;
+    struct einet_error err;
+    int rc;
+};
+
+static void open_on_thread(void *arg)
+{
+    struct opening *opening = arg;
+    opening->rc = open_all(opening->dds, opening->config, &opening->err);
+}
+
+int ei_dds_open_entities(struct einet_dds *dds, const char *config, struct einet_error *err)
+{
+    const struct ei_thread_attr attr = {.name = "dds_open", .stack_bytes = OPENER_STACK_BYTES};
+    struct opening opening = {.dds = dds, .config = config};
+    struct ei_thread thread;
+    const int rc = ei_thread_create(&thread, &attr, open_on_thread, &opening, err);
+    if (rc < 0) {
+        return rc;
+    }
+    (void)ei_thread_join(&thread);
+    if (opening.rc < 0 && err != NULL) {
+        *err = opening.err;
+    }
+    return opening.rc;
+}
+
+void ei_dds_close_entities(struct einet_dds *dds)
+{
+    if (dds->participant > 0) {
+        (void)dds_delete(dds->participant);
+    }
+    if (dds->domain > 0) {
+        (void)dds_delete(dds->domain);
+    }
+}

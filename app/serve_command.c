@@ -1,0 +1,434 @@
+/* einet serve: a workload as a service. The main thread starts a run of the library and from then on only looks: at
+ * signals, at the control socket, at what the run shows of itself. It is SCHED_OTHER, and no job waits for it.
+ *
+ *   start -> READY=1 -> serve: WATCHDOG=1 whenever the run has gone round its housekeeping -> ends by itself: fault
+ *                         | SIGTERM, SIGINT, `drain`: STOPPING=1, drain   -> ended
+ *                         | the drain limit, a second signal, `stop`: stop -> ended
+ */
+#include "app/commands.h"
+#include "app/control_socket.h"
+#include "app/doctor_command.h"
+#include "app/outcome.h"
+#include "app/serve_log.h"
+#include "app/serve_requests.h"
+#include "app/service_manager.h"
+#include "rt/clock.h"
+#include "rt/loopback.h"
+#include "rt/memory.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define TURN_MS 250
+#define ENDING_TURN_MS 20
+#define STATUS_NS (5 * EI_NS_PER_S)
+#define LOSSES_NS (10 * EI_NS_PER_S) /* between two lines about lost jobs */
+#define DRAIN_LIMIT_NS (10 * EI_NS_PER_S)
+
+struct serve {
+    const char *file;
+    struct einet_run_options options;
+    struct einet_control_options socket; /* path NULL = none */
+    char default_path[256];
+    int64_t drain_limit_ns;
+    struct einet_manager manager;
+    struct einet_service service;
+    int signal_fd;
+    int64_t beat_ns, stop_at_ns; /* the last one that was passed on; INT64_MAX = no limit runs */
+    int64_t next_status_ns, next_losses_ns;
+    struct einet_figures told; /* of the last line about lost jobs */
+};
+
+static const char help[] =
+    "usage: einet serve --config FILE [--socket PATH] [--socket-mode MODE] [--socket-group GROUP]\n"
+    "                   [--drain-limit D] [--out DIR] [--metrics ADDR]\n\n"
+    "Run the tasks of a workload file (einet-workload(5)) as a service: without an end, until SIGTERM, SIGINT or "
+    "einet\n"
+    "ctl ends it. It drains then: what was released runs to its end, until the drain limit; a second signal ends jobs "
+    "at\n"
+    "their next block boundary. Under systemd it says when it is ready and what it does, and feeds the watchdog only "
+    "while\n"
+    "the scheduler goes its rounds; lines for the journal bear their level. No files are written but with --out.\n\n"
+    "  --config FILE         the workload file\n"
+    "  --socket PATH         where einet ctl reaches it (default: control in $RUNTIME_DIRECTORY, which systemd sets;\n"
+    "                        without that none); none = no socket\n"
+    "  --socket-mode MODE    permissions of the socket, octal (default: 600, with --socket-group 660)\n"
+    "  --socket-group GROUP  group of the socket, whose members may use it besides root and the user of the service\n"
+    "  --drain-limit D       how long draining may take before the rest is stopped, with a unit (default: 10s)\n"
+    "  --out DIR             write the files of einet run into this folder; they grow as long as the service runs\n"
+    "  --metrics ADDR        serve live figures at this address and port of this machine (default: outputs.metrics of\n"
+    "                        the file); none = not\n\n"
+    "exit status: 0 ok, 1 usage, 2 bad file, 3 privileges, 4 an SLO failed, 5 runtime fault\n\n"
+    "example: einet serve --config configs/edge-server.yaml --socket /run/einet/control\n";
+
+static int usage_error(const char *text, const char *argument)
+{
+    fprintf(stderr, "einet serve: %s%s; einet serve --help\n", text, argument);
+    return EINET_EXIT_USAGE;
+}
+
+/* ---- options ---- */
+
+/* Returns 0, or the exit status of a value that is none. */
+static int take_socket_option(struct serve *serve, int option, const char *value)
+{
+    char *end = NULL;
+    if (option == 's') {
+        serve->socket.path = strcmp(value, "none") == 0 ? NULL : value;
+        return 0;
+    }
+    if (option == 'p') {
+        const unsigned long mode = strtoul(value, &end, 8);
+        if (value[0] < '0' || value[0] > '7' || *end != '\0' || mode > 0777) {
+            return usage_error("--socket-mode wants octal permissions, such as 660, not ", value);
+        }
+        serve->socket.mode = (mode_t)mode;
+        return 0;
+    }
+    const struct group *group = getgrnam(value);
+    if (group == NULL) {
+        return usage_error("--socket-group: there is no group ", value);
+    }
+    serve->socket.has_group = true;
+    serve->socket.group = group->gr_gid;
+    return 0;
+}
+
+/* Returns 0, or the exit status of a value that is none. */
+static int take_option(struct serve *serve, int option, const char *value)
+{
+    struct einet_error err = {0};
+    switch (option) {
+    case 'c':
+        serve->file = value;
+        return 0;
+    case 'd':
+        return ei_duration_parse(value, &serve->drain_limit_ns) < 0 || serve->drain_limit_ns < 0
+                   ? usage_error("--drain-limit wants a time with a unit, such as 10s, not ", value)
+                   : 0;
+    case 'o':
+        serve->options.out_dir = value;
+        return 0;
+    case 'm':
+        serve->options.metrics = strcmp(value, "none") == 0 ? NULL : value;
+        return serve->options.metrics != NULL && ei_loopback_check(value, &err) < 0
+                   ? usage_error("--metrics: ", err.text)
+                   : 0;
+    default:
+        return take_socket_option(serve, option, value);
+    }
+}
+
+/* Returns 0 to go on, else the exit status + 1 (so that 0 can mean "go on"). */
+static int parse_arguments(int argc, char **argv, struct serve *serve)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"socket", required_argument, NULL, 's'},
+        {"socket-mode", required_argument, NULL, 'p'},
+        {"socket-group", required_argument, NULL, 'g'},
+        {"drain-limit", required_argument, NULL, 'd'},
+        {"out", required_argument, NULL, 'o'},
+        {"metrics", required_argument, NULL, 'm'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    const char *folder = getenv("RUNTIME_DIRECTORY");
+    if (folder != NULL && folder[0] == '/' && strchr(folder, ':') == NULL && strlen(folder) < 200) {
+        snprintf(serve->default_path, sizeof serve->default_path, "%s/control", folder);
+        serve->socket.path = serve->default_path;
+    }
+    int option;
+    opterr = 0;
+    optind = 1;
+    while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+        if (option == 'h') {
+            fputs(help, stdout);
+            return 1 + EINET_EXIT_OK;
+        }
+        if (option == ':') {
+            return 1 + usage_error("missing value of ", argv[optind - 1]);
+        }
+        if (option == '?') {
+            return 1 + usage_error("unknown option ", argv[optind - 1]);
+        }
+        const int status = take_option(serve, option, optarg);
+        if (status != 0) {
+            return 1 + status;
+        }
+    }
+    if (optind != argc) {
+        return 1 + usage_error("an argument too many: ", argv[optind]);
+    }
+    if (serve->file == NULL) {
+        return 1 + usage_error("which workload file? Give --config FILE", "");
+    }
+    if (serve->socket.mode == 0) {
+        serve->socket.mode = serve->socket.has_group ? 0660 : 0600;
+    }
+    return 0;
+}
+
+/* ---- starting ---- */
+
+/* The remarks of the loader and of the doctor, as lines of the log. */
+static int look_at_file(const char *path, struct einet_error *err)
+{
+    struct ei_workload *wl = NULL;
+    struct ei_diagnostics diag;
+    char *text = NULL;
+    size_t bytes = 0;
+    int rc = ei_workload_load(path, &wl, &diag);
+    if (rc == -ENOMEM) {
+        return einet_error_set(err, rc, "no memory to read %s", path);
+    }
+    FILE *stream = open_memstream(&text, &bytes);
+    if (stream != NULL) {
+        ei_diagnostics_print(&diag, stream);
+        if (rc == 0) {
+            einet_doctor_glance(wl, stream);
+        }
+        fclose(stream);
+        einet_serve_log_text(rc < 0 ? EINET_LOG_ERROR : EINET_LOG_WARNING, text);
+        free(text);
+    }
+    ei_diagnostics_fini(&diag);
+    if (rc < 0) {
+        return einet_error_set_at(err, EINET_E_FILE, path, 0, 0,
+                                  "the workload file has faults: mend it and start again");
+    }
+    for (int32_t i = 0; rc == 0 && i < wl->task_count; i++) {
+        if (wl->tasks[i].input.kind == EI_SPEC_INPUT_CALLER) {
+            rc = einet_error_set(err, EINET_E_USAGE,
+                                 "task '%s' gets its pictures from a program (input: caller), which a service has not: "
+                                 "embed the library, or give the task another input",
+                                 wl->tasks[i].name);
+        }
+    }
+    ei_workload_destroy(wl);
+    return rc;
+}
+
+static int start_run(struct serve *serve, struct einet_error *err)
+{
+    struct einet_service *service = &serve->service;
+    int rc = look_at_file(serve->file, err);
+    rc = rc == 0 ? einet_workload_load(serve->file, &service->workload, err) : rc;
+    if (rc == 0 && serve->socket.path != NULL) {
+        rc = einet_control_open(&serve->socket, &service->control, err);
+    }
+    rc = rc == 0 ? einet_run_create(service->workload, &serve->options, &service->run, err) : rc;
+    if (rc < 0) {
+        return rc;
+    }
+    einet_manager_tell(&serve->manager, "STATUS=starting %s\n", einet_workload_name(service->workload));
+    einet_serve_log(EINET_LOG_INFO, "starting %s with %d tasks of %s", einet_workload_name(service->workload),
+                    einet_workload_task_count(service->workload), serve->file);
+    rc = einet_run_start(service->run, err);
+    service->started_ns = ei_mono_now().ns;
+    return rc;
+}
+
+/* ---- serving ---- */
+
+static void tell_status(struct serve *serve, int64_t now_ns)
+{
+    if (now_ns < serve->next_status_ns) {
+        return;
+    }
+    const struct einet_figures total = einet_service_total(&serve->service);
+    serve->next_status_ns = now_ns + STATUS_NS;
+    einet_manager_tell(&serve->manager, "STATUS=%d tasks, %lld jobs, %lld late, %lld skipped or dropped\n",
+                       einet_workload_task_count(serve->service.workload), (long long)(total.completed + total.aborted),
+                       (long long)total.misses, (long long)(total.skipped + total.dropped));
+}
+
+/* At most a line per task each while, and none when all went well. */
+static void tell_losses(struct serve *serve, int64_t now_ns)
+{
+    const struct einet_figures total = einet_service_total(&serve->service);
+    const int64_t misses = total.misses - serve->told.misses, aborted = total.aborted - serve->told.aborted;
+    const int64_t lost = total.skipped + total.dropped - serve->told.skipped - serve->told.dropped;
+    if (now_ns < serve->next_losses_ns || misses + aborted + lost == 0) {
+        return;
+    }
+    serve->told = total;
+    serve->next_losses_ns = now_ns + LOSSES_NS;
+    einet_serve_log(EINET_LOG_WARNING,
+                    "since the last such line: %lld jobs late, %lld aborted, %lld skipped or dropped",
+                    (long long)misses, (long long)aborted, (long long)lost);
+}
+
+/* The manager hears of us whenever the run has gone round, and never else. */
+static void pass_beat_on(struct serve *serve)
+{
+    const int64_t beat_ns = einet_run_beat(serve->service.run);
+    if (beat_ns != serve->beat_ns && serve->manager.watchdog_ns > 0) {
+        einet_manager_tell(&serve->manager, "WATCHDOG=1\n");
+    }
+    serve->beat_ns = beat_ns;
+}
+
+static void begin_drain(struct serve *serve, const char *why)
+{
+    if (einet_run_drain(serve->service.run) == 0 && serve->stop_at_ns == INT64_MAX) {
+        einet_manager_tell(&serve->manager, "STOPPING=1\nSTATUS=draining\n");
+        einet_serve_log(EINET_LOG_NOTICE, "%s: draining, for %.3g s at most", why, (double)serve->drain_limit_ns / 1e9);
+        serve->stop_at_ns = ei_mono_add(ei_mono_now(), serve->drain_limit_ns).ns;
+    }
+}
+
+static void begin_stop(struct serve *serve, const char *why)
+{
+    if (einet_run_stop(serve->service.run) == 0) {
+        einet_manager_tell(&serve->manager, "STOPPING=1\nSTATUS=stopping\n");
+        einet_serve_log(EINET_LOG_NOTICE, "%s: stopping, jobs end at their next boundary", why);
+        serve->stop_at_ns = INT64_MAX - 1; /* said once */
+    }
+}
+
+static void take_signals(struct serve *serve)
+{
+    struct signalfd_siginfo info;
+    while (read(serve->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (serve->stop_at_ns == INT64_MAX) {
+            begin_drain(serve, strsignal((int)info.ssi_signo));
+        } else {
+            begin_stop(serve, "a second signal");
+        }
+    }
+}
+
+static void take_wishes(struct serve *serve)
+{
+    struct einet_service *service = &serve->service;
+    if (service->is_drain_asked) {
+        service->is_drain_asked = false;
+        begin_drain(serve, "asked by einet ctl");
+    }
+    if (service->is_stop_asked) {
+        service->is_stop_asked = false;
+        begin_stop(serve, "asked by einet ctl");
+    }
+}
+
+static int turn_ms(const struct serve *serve)
+{
+    const int64_t quarter_ms = serve->manager.watchdog_ns / 4 / EI_NS_PER_MS;
+    const int ms = einet_run_phase(serve->service.run) == EINET_RUN_ENDING ? ENDING_TURN_MS : TURN_MS;
+    return serve->manager.watchdog_ns > 0 && quarter_ms < ms ? (int)quarter_ms + 1 : ms;
+}
+
+static void serve_until_ended(struct serve *serve)
+{
+    for (;;) {
+        const int phase = einet_run_phase(serve->service.run);
+        if (phase == EINET_RUN_ENDED || phase == EINET_RUN_FAILED) {
+            return;
+        }
+        const int64_t now_ns = ei_mono_now().ns;
+        pass_beat_on(serve);
+        if (phase == EINET_RUN_RUNNING) {
+            tell_status(serve, now_ns);
+        }
+        tell_losses(serve, now_ns);
+        if (now_ns >= serve->stop_at_ns) {
+            begin_stop(serve, "the drain limit has passed");
+        }
+        einet_control_serve(serve->service.control, serve->signal_fd, turn_ms(serve));
+        take_signals(serve);
+        take_wishes(serve);
+    }
+}
+
+/* ---- ending ---- */
+
+static int finish(struct serve *serve, struct einet_error *err)
+{
+    struct einet_end end = {.size_bytes = sizeof end};
+    const bool was_asked = serve->stop_at_ns != INT64_MAX;
+    const int rc = einet_run_wait(serve->service.run, -1, err);
+    if (rc < 0 || einet_run_end(serve->service.run, &end) < 0) {
+        return einet_serve_log_error(err);
+    }
+    int status = end.slo_failures > 0 ? EINET_EXIT_SLO : EINET_EXIT_OK;
+    const struct einet_figures total = einet_service_total(&serve->service);
+    if (end.slo_failures > 0) {
+        einet_serve_log(EINET_LOG_WARNING, "%d objectives (slo) were not met", end.slo_failures);
+    }
+    if (end.demoted_tasks > 0) {
+        einet_serve_log(EINET_LOG_WARNING, "the watchdog took %d tasks out of real time", end.demoted_tasks);
+    }
+    if (end.moved_tasks > 0) {
+        einet_serve_log(EINET_LOG_WARNING, "%d tasks left a lost device", end.moved_tasks);
+    }
+    if (end.faulty_jobs > 0) {
+        einet_serve_log(EINET_LOG_ERROR, "%d faulty jobs; the first: %s", end.faulty_jobs, end.fault_text);
+        status = EINET_EXIT_FAULT;
+    }
+    if (!end.is_accounted || !was_asked) {
+        einet_serve_log(EINET_LOG_ERROR, "%s",
+                        !was_asked ? "the run ended though nobody asked for it"
+                                   : "released + skipped + dropped is not the expected number of "
+                                     "releases: the engine is at fault");
+        status = EINET_EXIT_FAULT;
+    }
+    einet_serve_log(
+        EINET_LOG_INFO, "ended: %lld jobs completed, %lld late, %lld aborted, %lld skipped, %lld dropped%s%s",
+        (long long)total.completed, (long long)total.misses, (long long)total.aborted, (long long)total.skipped,
+        (long long)total.dropped, end.out_dir[0] != '\0' ? "; files in " : "", end.out_dir);
+    return status;
+}
+
+/* Signals wait from here on until they are read, also in threads that are made later. */
+static int open_signals(void)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    return signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+int einet_serve_command(int argc, char **argv)
+{
+    struct serve serve = {
+        .options = {.size_bytes = sizeof serve.options, .duration_ns = EINET_UNTIL_STOPPED, .metrics = ""},
+        .socket = {.reply = einet_service_reply, .context = &serve.service},
+        .drain_limit_ns = DRAIN_LIMIT_NS,
+        .stop_at_ns = INT64_MAX,
+    };
+    const int stop = parse_arguments(argc, argv, &serve);
+    if (stop != 0) {
+        return stop - 1;
+    }
+    einet_serve_log_init();
+    serve.signal_fd = open_signals();
+    (void)ei_memory_tune_malloc();
+    einet_manager_open(&serve.manager);
+    struct einet_error err = {0};
+    int status;
+    if (start_run(&serve, &err) < 0) {
+        status = einet_serve_log_error(&err);
+        einet_manager_tell(&serve.manager, "STATUS=%s\n", err.text);
+    } else {
+        einet_manager_tell(&serve.manager, "READY=1\nSTATUS=running\n");
+        einet_serve_log(EINET_LOG_INFO, "running%s%s", serve.socket.path != NULL ? "; control socket " : "",
+                        serve.socket.path != NULL ? serve.socket.path : "");
+        serve_until_ended(&serve);
+        status = finish(&serve, &err);
+    }
+    einet_control_close(serve.service.control);
+    einet_run_destroy(serve.service.run);
+    einet_workload_destroy(serve.service.workload);
+    einet_manager_close(&serve.manager);
+    close(serve.signal_fd);
+    return status;
+}

@@ -1,0 +1,60 @@
+/* See serve_log.h. */
+#include "app/serve_log.h"
+
+#include "app/commands.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES 1400
+
+static bool has_levels;
+
+void einet_serve_log_init(void)
+{
+    has_levels = getenv("JOURNAL_STREAM") != NULL || isatty(STDERR_FILENO) == 0;
+}
+
+void einet_serve_log(enum einet_log_level level, const char *fmt, ...)
+{
+    char line[LINE_MAX_BYTES];
+    va_list args;
+    int head =
+        has_levels ? snprintf(line, sizeof line, "<%d>", (int)level) : snprintf(line, sizeof line, "einet serve: ");
+    head = head < 0 ? 0 : head;
+    va_start(args, fmt);
+    const int body = vsnprintf(line + head, sizeof line - (size_t)head - 1, fmt, args);
+    va_end(args);
+    size_t length = body < 0 ? (size_t)head : strlen(line);
+    for (size_t i = 0; i < length; i++) {
+        line[i] = line[i] == '\n' || line[i] == '\r' ? ' ' : line[i];
+    }
+    line[length++] = '\n';
+    const ssize_t written = write(STDERR_FILENO, line, length);
+    (void)written; /* nobody is left to be told */
+}
+
+void einet_serve_log_text(enum einet_log_level level, char *text)
+{
+    char *rest = NULL;
+    for (char *line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+        static const char said_by_run[] = "einet run: ";
+        const bool is_of_run = strncmp(line, said_by_run, sizeof said_by_run - 1) == 0;
+        einet_serve_log(level, "%s", is_of_run ? line + sizeof said_by_run - 1 : line);
+    }
+}
+
+int einet_serve_log_error(const struct einet_error *err)
+{
+    char place[EINET_ERROR_FILE_MAX + 32] = "";
+    if (err->file[0] != '\0' && err->line > 0) {
+        snprintf(place, sizeof place, "%s:%d: ", err->file, err->line);
+    } else if (err->file[0] != '\0') {
+        snprintf(place, sizeof place, "%s: ", err->file);
+    }
+    einet_serve_log(EINET_LOG_ERROR, "%s%s", place, err->text[0] != '\0' ? err->text : einet_error_text(err->code));
+    return einet_exit_of(err);
+}

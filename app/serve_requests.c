@@ -1,0 +1,231 @@
+/* See serve_requests.h. */
+#include "app/serve_requests.h"
+
+#include "rt/clock.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+EINET_PRINTF(2, 3) static json_t *refusal(const char *code, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    const int length = vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    json_t *reply = json_object(), *error = length < (int)sizeof text ? json_string(text) : NULL;
+    (void)json_object_set_new(reply, "ok", json_false());
+    (void)json_object_set_new(reply, "code", json_string(code));
+    (void)json_object_set_new(reply, "error", error != NULL ? error : json_string("a name is too long"));
+    return reply;
+}
+
+static json_t *done(void)
+{
+    return json_pack("{s:b}", "ok", 1);
+}
+
+static const char *phase_name(int phase)
+{
+    static const char *const names[] = {"created", "starting", "running", "ending", "ended", "failed"};
+    return phase >= 0 && phase < (int)(sizeof names / sizeof names[0]) ? names[phase] : "?";
+}
+
+static json_t *duration(int64_t ns)
+{
+    return ns > 0 ? json_integer((json_int_t)ns) : json_null();
+}
+
+/* ---- list ---- */
+
+static json_t *task_entry(const struct einet_service *service, int32_t task_idx)
+{
+    static const char *const classes[] = {"other", "fifo", "deadline"};
+    struct einet_task_info info = {.size_bytes = sizeof info};
+    struct einet_figures figures = {.size_bytes = sizeof figures};
+    (void)einet_workload_task_info(service->workload, task_idx, &info);
+    (void)einet_run_figures(service->run, task_idx, &figures);
+    json_t *entry =
+        json_pack("{s:s, s:s, s:i, s:b, s:b}", "task", info.name, "class", classes[info.scheduling_class], "priority",
+                  (int)info.priority, "external", (int)info.is_external, "network", (int)info.has_network);
+    (void)json_object_set_new(entry, "deadline_ns", duration(info.deadline_ns));
+    const struct {
+        const char *key;
+        int64_t value;
+    } counts[] = {
+        {"completed", figures.completed}, {"aborted", figures.aborted}, {"skipped", figures.skipped},
+        {"dropped", figures.dropped},     {"misses", figures.misses},   {"preemptions", figures.preemptions},
+        {"answered", figures.answered},
+    };
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        (void)json_object_set_new(entry, counts[i].key, json_integer((json_int_t)counts[i].value));
+    }
+    (void)json_object_set_new(entry, "last_response_ns", duration(figures.last_response_ns));
+    (void)json_object_set_new(entry, "p50_response_ns", duration(figures.p50_response_ns));
+    (void)json_object_set_new(entry, "p99_response_ns", duration(figures.p99_response_ns));
+    (void)json_object_set_new(entry, "max_response_ns", duration(figures.max_response_ns));
+    return entry;
+}
+
+static json_t *reply_list(struct einet_service *service, const json_t *request)
+{
+    (void)request;
+    json_t *reply = done(), *tasks = json_array();
+    (void)json_object_set_new(reply, "name", json_string(einet_workload_name(service->workload)));
+    (void)json_object_set_new(reply, "version", json_string(einet_version()));
+    (void)json_object_set_new(reply, "state", json_string(phase_name(einet_run_phase(service->run))));
+    (void)json_object_set_new(reply, "uptime_ns", duration(ei_mono_now().ns - service->started_ns));
+    (void)json_object_set_new(reply, "refused_connections",
+                              json_integer((json_int_t)einet_control_refused(service->control)));
+    (void)json_object_set_new(reply, "malformed_requests",
+                              json_integer((json_int_t)einet_control_malformed(service->control)));
+    for (int32_t i = 0; i < einet_workload_task_count(service->workload); i++) {
+        (void)json_array_append_new(tasks, task_entry(service, i));
+    }
+    (void)json_object_set_new(reply, "tasks", tasks);
+    return reply;
+}
+
+/* ---- one task ---- */
+
+/* The task that a request names; NULL with *out_refusal. */
+static const char *named_task(const struct einet_service *service, const json_t *request, int32_t *out_idx,
+                              json_t **out_refusal)
+{
+    const char *name = json_string_value(json_object_get(request, "task"));
+    if (name == NULL) {
+        *out_refusal = refusal("usage", "the request names no task: give it \"task\"");
+        return NULL;
+    }
+    *out_idx = einet_workload_find_task(service->workload, name);
+    if (*out_idx < 0) {
+        *out_refusal = refusal("no_task", "there is no task '%s'", name);
+        return NULL;
+    }
+    return name;
+}
+
+static json_t *answer_object(const struct einet_answer *answer)
+{
+    json_t *object = json_pack("{s:I, s:i, s:i, s:b, s:i, s:f}", "job", (json_int_t)answer->job_idx, "exit",
+                               (int)answer->exit_idx, "exits", (int)answer->exits_total, "final", (int)answer->is_final,
+                               "label", (int)answer->label, "confidence", (double)answer->confidence);
+    json_t *top = json_array();
+    for (int32_t i = 0; i < answer->top_count; i++) {
+        (void)json_array_append_new(
+            top, json_pack("{s:i, s:f}", "class", (int)answer->top_class[i], "p", (double)answer->top_p[i]));
+    }
+    (void)json_object_set_new(object, "top", top);
+    (void)json_object_set_new(object, "tag", json_integer((json_int_t)answer->tag));
+    (void)json_object_set_new(object, "release_ns", json_integer((json_int_t)answer->release_ns));
+    (void)json_object_set_new(object, "published_ns", json_integer((json_int_t)answer->published_ns));
+    (void)json_object_set_new(object, "age_ns", json_integer((json_int_t)(ei_mono_now().ns - answer->published_ns)));
+    return object;
+}
+
+static json_t *reply_answer(struct einet_service *service, const json_t *request)
+{
+    json_t *refused = NULL;
+    int32_t task_idx;
+    const char *name = named_task(service, request, &task_idx, &refused);
+    if (name == NULL) {
+        return refused;
+    }
+    struct einet_task_info info = {.size_bytes = sizeof info};
+    struct einet_answer answer = {.size_bytes = sizeof answer};
+    (void)einet_workload_task_info(service->workload, task_idx, &info);
+    if (!info.has_network) {
+        return refusal("no_answer", "task '%s' has no network, so it has no answers", name);
+    }
+    const int rc = einet_run_answer(service->run, task_idx, &answer);
+    if (rc == -EAGAIN) {
+        return refusal("busy", "an answer of task '%s' is being written: ask again", name);
+    }
+    json_t *reply = done();
+    (void)json_object_set_new(reply, "task", json_string(name));
+    (void)json_object_set_new(reply, "answer", rc == 1 ? answer_object(&answer) : json_null());
+    return reply;
+}
+
+static json_t *reply_release(struct einet_service *service, const json_t *request)
+{
+    json_t *refused = NULL;
+    int32_t task_idx;
+    const char *name = named_task(service, request, &task_idx, &refused);
+    if (name == NULL) {
+        return refused;
+    }
+    const json_t *tag = json_object_get(request, "tag");
+    if (tag != NULL && (!json_is_integer(tag) || json_integer_value(tag) < 0)) {
+        return refusal("usage", "a tag is a whole number from 0 on");
+    }
+    const int rc = einet_run_release(service->run, task_idx, EINET_NOW, (uint64_t)json_integer_value(tag));
+    switch (rc) {
+    case 0:
+        return done();
+    case -EINVAL:
+        return refusal("not_external", "task '%s' is not released from outside: its arrival is not external", name);
+    case -ENOBUFS:
+        return refusal("full", "1024 releases of task '%s' wait already", name);
+    default:
+        return refusal("ending", "task '%s' takes no releases: the service ends", name);
+    }
+}
+
+/* ---- ending ---- */
+
+static json_t *reply_drain(struct einet_service *service, const json_t *request)
+{
+    (void)request;
+    service->is_drain_asked = true;
+    return done();
+}
+
+static json_t *reply_stop(struct einet_service *service, const json_t *request)
+{
+    (void)request;
+    service->is_stop_asked = true;
+    return done();
+}
+
+/* ---- all ---- */
+
+static const struct {
+    const char *name;
+    json_t *(*reply)(struct einet_service *service, const json_t *request);
+} requests[] = {
+    {"list", reply_list},   {"answer", reply_answer}, {"release", reply_release},
+    {"drain", reply_drain}, {"stop", reply_stop},
+};
+
+json_t *einet_service_reply(void *context, const json_t *request)
+{
+    const char *command = json_string_value(json_object_get(request, "command"));
+    for (size_t i = 0; command != NULL && i < sizeof requests / sizeof requests[0]; i++) {
+        if (strcmp(command, requests[i].name) == 0) {
+            return requests[i].reply(context, request);
+        }
+    }
+    return command != NULL ? refusal("usage", "there is no command '%s'", command)
+                           : refusal("usage", "the request names no command: give it \"command\"");
+}
+
+struct einet_figures einet_service_total(const struct einet_service *service)
+{
+    struct einet_figures total = {.size_bytes = sizeof total};
+    for (int32_t i = 0; i < einet_workload_task_count(service->workload); i++) {
+        struct einet_figures figures = {.size_bytes = sizeof figures};
+        if (einet_run_figures(service->run, i, &figures) == 0) {
+            total.completed += figures.completed;
+            total.aborted += figures.aborted;
+            total.skipped += figures.skipped;
+            total.dropped += figures.dropped;
+            total.misses += figures.misses;
+            total.preemptions += figures.preemptions;
+            total.answered += figures.answered;
+        }
+    }
+    return total;
+}

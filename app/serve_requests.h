@@ -1,0 +1,24 @@
+/* What einet serve answers to the requests of einet ctl (docs/serve.md). Thread: main. */
+#ifndef APP_SERVE_REQUESTS_H
+#define APP_SERVE_REQUESTS_H
+
+#include "app/control_socket.h"
+
+#include <einet/einet.h>
+#include <stdbool.h>
+
+struct einet_service {
+    struct einet_workload *workload;
+    struct einet_run *run;
+    struct einet_control *control; /* NULL = none */
+    int64_t started_ns;
+    bool is_drain_asked, is_stop_asked; /* by a request; the main loop acts on it */
+};
+
+/* The reply to a request; context is the service. A new reference, NULL = no memory. */
+json_t *einet_service_reply(void *context, const json_t *request);
+
+/* Figures of all tasks together. */
+struct einet_figures einet_service_total(const struct einet_service *service);
+
+#endif

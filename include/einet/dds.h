@@ -1,0 +1,76 @@
+/* The bridge between a run and the topics of a robot, over DDS in the dialect of ROS 2 (docs/dds.md). It lies in a
+ * library of its own, libeinet_dds, which exists where einet was built with CycloneDDS.
+ *
+ *     einet_dds_create -> einet_run_create with its callbacks -> einet_run_start -> einet_dds_start
+ *     -> einet_dds_stop -> einet_run_drain, einet_run_wait -> einet_dds_destroy -> einet_run_destroy
+ *
+ * Tasks with `input: { kind: topic, topic: NAME }` get the images of NAME. Each image that is taken ends in exactly one
+ * einet_msgs/InferenceStatus, on /einet/TASK/status, and, when the job brought an answer, one
+ * vision_msgs/Classification before it, on /einet/TASK/classification; both bear the stamp of the image. Jobs never
+ * wait for the network: one thread, dds_in, takes images, another, dds_out, writes.
+ */
+#ifndef EINET_DDS_H
+#define EINET_DDS_H
+
+#include <einet/run.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct einet_dds;
+
+struct einet_dds_options {
+    size_t size_bytes;
+    int32_t domain; /* as ROS_DOMAIN_ID, 0..230 */
+    /* of dds_in, dds_out and of CycloneDDS's threads that carry data: 1..98 = SCHED_FIFO, 0 = SCHED_OTHER */
+    int32_t priority;
+    const char *config;                      /* more settings of CycloneDDS, as CYCLONEDDS_URI has them; NULL = none */
+    const struct einet_callbacks *callbacks; /* called after those of the bridge; copied; NULL = none */
+};
+
+/* Make the participant, its readers and its writers; nothing is taken yet. The domain must not be in use in this
+ * process by others; they may come later, and must be gone before einet_dds_destroy. options NULL = all defaults.
+ * Returns 0 with *out_dds, which is the caller's; EINET_E_USAGE: no task has a topic, or options that cannot be;
+ * EINET_E_PRIVILEGE; EINET_E_BACKEND: CycloneDDS refused; -EINVAL or -E2BIG (size_bytes); -ENOMEM. */
+EINET_API int einet_dds_create(struct einet_workload *workload, const struct einet_dds_options *options,
+                               struct einet_dds **out_dds, struct einet_error *err);
+
+/* For einet_run_options of the one run of this bridge; lives as long as the bridge. */
+EINET_API const struct einet_callbacks *einet_dds_callbacks(struct einet_dds *dds);
+
+/* Take images from now on and release them in run, which was started. Once. Returns 0, -EALREADY, EINET_E_PRIVILEGE or
+ * -errno. */
+EINET_API int einet_dds_start(struct einet_dds *dds, struct einet_run *run, struct einet_error *err);
+
+/* Take no further image; what was taken ends as it would. Nothing when not started. */
+EINET_API void einet_dds_stop(struct einet_dds *dds);
+
+/* What became of the images of a task: received = refused + turned_away + released. */
+struct einet_dds_figures {
+    size_t size_bytes; /* set by the caller */
+    int64_t received;
+    int64_t refused;     /* malformed, or not for this task: no status is written */
+    int64_t turned_away; /* the run had no place or was not running: a status says so */
+    int64_t released;
+    int64_t restamped; /* of those released: the stamp was in the future or over 10 s old, so they count from their
+                          coming */
+    int64_t classifications; /* written */
+    int64_t statuses;        /* written */
+    int64_t failed_writes;   /* that CycloneDDS refused */
+    int64_t lost;            /* statuses of all tasks that dds_out could not take in time */
+};
+
+/* Returns 0; -EINVAL: no such task, one without a topic, or no size. */
+EINET_API int einet_dds_figures(const struct einet_dds *dds, int32_t task_idx, struct einet_dds_figures *out_figures);
+
+/* Why the last image of the task was refused: static text, "" = none was. */
+EINET_API const char *einet_dds_refusal(const struct einet_dds *dds, int32_t task_idx);
+
+/* Write what is left, and free it. NULL is fine. The run must have ended. */
+EINET_API void einet_dds_destroy(struct einet_dds *dds);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,171 @@
+/* See serve_play.h. */
+#include "tests/integration/serve_play.h"
+
+#include "tests/harness/harness.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+const char serve_text[] =
+    "version: 1\nname: robot\nrun: { duration: 1s, start_delay: 10ms, seed: 1 }\n"
+    "platform: { watchdog: 0 }\n"
+    "lanes: { cpu0: { kind: cpu } }\n"
+    "models: { m: { emulate: { blocks: [ { conv: 1ms, branch: 200us, score: 0.5 },\n"
+    "                                    { conv: 1ms, branch: 200us, score: 0.9 } ] } } }\n"
+    "tasks:\n"
+    "  - { name: clock, arrival: { model: periodic, period: 20ms }, priority: 60,\n"
+    "      stages: [ { name: w, kind: cpu, work: { spin: 100us } } ] }\n"
+    "  - { name: camera, arrival: { model: external, min_interarrival: 5ms }, deadline: 10s, priority: 40,\n"
+    "      late_release: { queue: 64, drop: oldest }, stages: [ { name: n, kind: nn, model: m, lane: cpu0 } ] }\n"
+    "  - { name: behind, arrival: { model: after, task: camera }, priority: 30,\n"
+    "      stages: [ { name: w, kind: cpu, work: { spin: 100us } } ] }\n";
+
+static bool listen_as_manager(struct service *service)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const char *path = in_tmpdir("notify");
+    snprintf(address.sun_path, sizeof address.sun_path, "%.100s", path);
+    (void)unlink(path);
+    service->manager_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    setenv("NOTIFY_SOCKET", path, 1);
+    setenv("WATCHDOG_USEC", "400000", 1);
+    return service->manager_fd >= 0 && bind(service->manager_fd, (struct sockaddr *)&address, sizeof address) == 0;
+}
+
+bool service_start(struct service *service, const char *text, const char *const *more, bool has_manager)
+{
+    *service = (struct service){.manager_fd = -1};
+    snprintf(service->file, sizeof service->file, "%s", write_file("service.yaml", text));
+    snprintf(service->socket, sizeof service->socket, "%s", in_tmpdir("control"));
+    const char *args[ARGS_MAX] = {"serve", "--config", service->file, "--socket", service->socket};
+    for (int i = 0; more != NULL && more[i] != NULL && i + 6 < ARGS_MAX; i++) {
+        args[i + 5] = more[i];
+    }
+    if (has_manager && !EI_TRUE(listen_as_manager(service))) {
+        return false;
+    }
+    (void)unlink(in_tmpdir("output.txt")); /* of an earlier one */
+    service->pid = einet_start(args);
+    unsetenv("NOTIFY_SOCKET");
+    unsetenv("WATCHDOG_USEC");
+    const bool is_running = wait_for_text(in_tmpdir("output.txt"), "running; control socket", 60000);
+    if (!is_running) {
+        (void)kill(service->pid, SIGKILL);
+    }
+    return EI_TRUEF(is_running, "%s", is_running ? "" : service_wait(service)->output);
+}
+
+int service_told(struct service *service, const char *line)
+{
+    char message[1024], wanted[128];
+    int count = 0;
+    ssize_t got;
+    snprintf(wanted, sizeof wanted, "%s\n", line);
+    while ((got = recv(service->manager_fd, message, sizeof message - 1, MSG_DONTWAIT)) > 0) {
+        message[got] = '\0';
+        count += strstr(message, wanted) != NULL;
+        const char *status = strstr(message, "STATUS=");
+        if (status != NULL) {
+            snprintf(service->last_status, sizeof service->last_status, "%s", status);
+        }
+    }
+    return count;
+}
+
+const struct finished *service_wait(struct service *service)
+{
+    const struct finished *finished = einet_wait(service->pid);
+    if (service->manager_fd >= 0) {
+        close(service->manager_fd);
+    }
+    EI_TRUEF(access(service->socket, F_OK) != 0 || finished->status > 128, "the socket was left");
+    return finished;
+}
+
+const struct finished *service_end(struct service *service)
+{
+    EI_EQ(kill(service->pid, SIGTERM), 0);
+    return service_wait(service);
+}
+
+int service_connect(const struct service *service)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const struct timeval patience = {.tv_sec = 20};
+    snprintf(address.sun_path, sizeof address.sun_path, "%.100s", service->socket);
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const bool is_connected = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+                              setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0;
+    if (!EI_TRUEF(is_connected, "connect: %s", strerror(errno))) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+bool service_send(int fd, const char *bytes, size_t count)
+{
+    while (count > 0) {
+        const ssize_t sent = send(fd, bytes, count, MSG_NOSIGNAL);
+        if (sent <= 0) {
+            return false;
+        }
+        bytes += sent;
+        count -= (size_t)sent;
+    }
+    return true;
+}
+
+const char *service_line(int fd)
+{
+    static char line[64 * 1024];
+    size_t length = 0;
+    while (length < sizeof line - 1) {
+        if (recv(fd, line + length, 1, 0) != 1) {
+            return NULL;
+        }
+        if (line[length] == '\n') {
+            line[length] = '\0';
+            return line;
+        }
+        length++;
+    }
+    return NULL;
+}
+
+json_t *service_ask(const struct service *service, const char *request)
+{
+    json_error_t why;
+    const int fd = service_connect(service);
+    if (fd < 0) {
+        return NULL;
+    }
+    EI_TRUE(service_send(fd, request, strlen(request)) && service_send(fd, "\n", 1));
+    const char *line = service_line(fd);
+    json_t *reply = line != NULL ? json_loads(line, JSON_REJECT_DUPLICATES, &why) : NULL;
+    EI_TRUEF(reply != NULL, "%s: no reply, or none in JSON: %s", request, line != NULL ? line : "");
+    close(fd);
+    return reply;
+}
+
+json_t *service_task(const struct service *service, const char *task)
+{
+    size_t i;
+    json_t *entry, *found = NULL, *reply = service_ask(service, "{\"command\":\"list\"}");
+    json_array_foreach(json_object_get(reply, "tasks"), i, entry)
+    {
+        if (strcmp(json_string_value(json_object_get(entry, "task")), task) == 0) {
+            found = json_incref(entry);
+        }
+    }
+    json_decref(reply);
+    EI_TRUEF(found != NULL, "no task %s", task);
+    return found;
+}

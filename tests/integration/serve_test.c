@@ -1,0 +1,228 @@
+/* einet serve as a manager of services has it: ready, watchdog, drain, stop, lines for the journal. */
+#include "tests/harness/harness.h"
+#include "tests/integration/serve_play.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct service service;
+
+/* Every line of the log begins with a level, and nothing else is there. */
+static void check_levels(const char *output)
+{
+    int lines = 0;
+    for (const char *at = output; *at != '\0'; lines++) {
+        const char *end = strchr(at, '\n');
+        EI_REQUIRE(end != NULL);
+        EI_TRUEF(at[0] == '<' && at[1] >= '3' && at[1] <= '6' && at[2] == '>' &&
+                     memchr(at, '\r', (size_t)(end - at)) == NULL,
+                 "%.*s", (int)(end - at), at);
+        at = end + 1;
+    }
+    EI_TRUE(lines >= 4);
+}
+
+EI_TEST(serve_says_ready_and_stopping_and_drains_at_sigterm)
+{
+    EI_REQUIRE(service_start(&service, serve_text, NULL, true));
+    EI_EQ(service_told(&service, "READY=1"), 1); /* it is said before the line that was waited for */
+    for (int i = 0; i < 20; i++) {
+        json_t *reply = service_ask(&service, "{\"command\":\"release\",\"task\":\"camera\"}");
+        EI_TRUE(json_is_true(json_object_get(reply, "ok")));
+        json_decref(reply);
+    }
+    const int manager_fd = service.manager_fd;
+    service.manager_fd = -1;
+    const struct finished *f = service_end(&service);
+    service.manager_fd = manager_fd;
+    EI_EQ(service_told(&service, "STOPPING=1"), 1);
+    close(manager_fd);
+    EI_TRUEF(f->status == 0, "status %d: %s", f->status, f->output);
+    check_levels(f->output);
+    EI_CONTAINS(f->output, "<6>starting robot with 3 tasks");
+    EI_CONTAINS(f->output, "<5>Terminated: draining, for 10 s at most");
+    EI_CONTAINS(f->output, " 0 aborted, 0 skipped, 0 dropped");
+    EI_TRUE(strstr(f->output, "stopping") == NULL);
+}
+
+static void sleep_until_told(const char *line)
+{
+    int told = 0;
+    for (int i = 0; i < 1000 && told == 0; i++) {
+        sleep_ms(20);
+        told = service_told(&service, line);
+    }
+    EI_TRUEF(told > 0, "the manager was never told %s", line);
+}
+
+/* The thread of the service that keeps house, the only one beside the main thread without a further name; or 0. */
+static pid_t housekeeper(void)
+{
+    char path[256], name[64] = "";
+    pid_t found = 0;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)service.pid);
+    DIR *folder = opendir(path);
+    for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
+        snprintf(path, sizeof path, "/proc/%d/task/%.20s/comm", (int)service.pid, entry->d_name);
+        FILE *file = entry->d_name[0] != '.' ? fopen(path, "re") : NULL;
+        if (file != NULL) {
+            found = fgets(name, sizeof name, file) != NULL && strcmp(name, "einet\n") == 0 &&
+                            atoi(entry->d_name) != service.pid
+                        ? (pid_t)atoi(entry->d_name)
+                        : found;
+            fclose(file);
+        }
+    }
+    if (folder != NULL) {
+        closedir(folder);
+    }
+    return found;
+}
+
+static void ask_list(int times)
+{
+    for (int i = 0; i < times; i++) { /* each is a turn of the main thread at least */
+        json_decref(service_ask(&service, "{\"command\":\"list\"}"));
+    }
+}
+
+/* One thread alone is held: the main thread goes on and replies, and yet nothing feeds the watchdog. */
+EI_TEST(serve_watchdog_is_fed_by_the_scheduler_alone)
+{
+    int status;
+    EI_REQUIRE(service_start(&service, serve_text, NULL, true));
+    sleep_until_told("WATCHDOG=1");
+    sleep_until_told("WATCHDOG=1");
+    const pid_t tid = housekeeper();
+    EI_TRUE(tid > 0);
+    if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) != 0) {
+        (void)service_end(&service);
+        ei_test_skip("no thread can be held here");
+    }
+    EI_EQ(ptrace(PTRACE_INTERRUPT, tid, NULL, NULL), 0);
+    EI_EQ(waitpid(tid, &status, __WALL), tid);
+    ask_list(3); /* its last round is passed on by now */
+    (void)service_told(&service, "WATCHDOG=1");
+    ask_list(3);
+    sleep_ms(300);
+    ask_list(3);
+    EI_EQ(service_told(&service, "WATCHDOG=1"), 0);
+    EI_EQ(ptrace(PTRACE_DETACH, tid, NULL, NULL), 0);
+    sleep_until_told("WATCHDOG=1");
+    const struct finished *f = service_end(&service);
+    EI_TRUEF(f->status == 0, "status %d: %s", f->status, f->output);
+}
+
+/* Sixty jobs of 200 ms wait: draining would take 12 s. */
+static const char slow_text[] = "version: 1\nname: slow\nrun: { duration: 1s, start_delay: 10ms, seed: 1 }\n"
+                                "platform: { watchdog: 0 }\ntasks:\n"
+                                "  - { name: slow, arrival: { model: external, min_interarrival: 100us }, class: other,\n"
+                                "      late_release: { queue: 64, drop: newest },\n"
+                                "      stages: [ { name: w, kind: cpu, work: { spin: 200ms } } ] }\n";
+
+static bool start_slow_jobs(const char *const *more)
+{
+    if (!service_start(&service, slow_text, more, false)) {
+        return false;
+    }
+    for (int i = 0; i < 60; i++) {
+        json_t *reply = service_ask(&service, "{\"command\":\"release\",\"task\":\"slow\"}");
+        EI_TRUE(json_is_true(json_object_get(reply, "ok")));
+        json_decref(reply);
+    }
+    return true;
+}
+
+EI_TEST(serve_stops_what_the_drain_limit_cuts_off)
+{
+    EI_REQUIRE(start_slow_jobs((const char *[]){"--drain-limit", "100ms", NULL}));
+    const struct finished *f = service_end(&service);
+    EI_TRUEF(f->status == 0, "status %d: %s", f->status, f->output);
+    EI_CONTAINS(f->output, "draining, for 0.1 s at most");
+    EI_CONTAINS(f->output, "the drain limit has passed: stopping");
+    EI_TRUEF(strstr(f->output, " 0 dropped") == NULL, "%s", f->output);
+}
+
+EI_TEST(serve_stops_at_a_second_signal)
+{
+    EI_REQUIRE(start_slow_jobs((const char *[]){"--drain-limit", "1000s", NULL}));
+    EI_EQ(kill(service.pid, SIGTERM), 0);
+    EI_TRUE(wait_for_text(in_tmpdir("output.txt"), "draining", 20000));
+    EI_EQ(kill(service.pid, SIGINT), 0);
+    const struct finished *f = service_wait(&service);
+    EI_TRUEF(f->status == 0, "status %d: %s", f->status, f->output);
+    EI_CONTAINS(f->output, "a second signal: stopping");
+    EI_TRUEF(strstr(f->output, " 0 dropped") == NULL, "%s", f->output);
+}
+
+EI_TEST(serve_needs_no_socket_and_writes_files_when_asked)
+{
+    char file[256], out[256];
+    snprintf(file, sizeof file, "%s", write_file("service.yaml", serve_text));
+    snprintf(out, sizeof out, "%s", in_tmpdir("out"));
+    const pid_t pid = einet_start((const char *[]){"serve", "--config", file, "--out", out, NULL});
+    EI_TRUE(wait_for_text(in_tmpdir("output.txt"), ">running\n", 60000));
+    EI_EQ(kill(pid, SIGTERM), 0);
+    const struct finished *f = einet_wait(pid);
+    EI_TRUEF(f->status == 0, "status %d: %s", f->status, f->output);
+    json_t *summary = read_summary(out);
+    EI_REQUIRE(summary != NULL);
+    check_identity(summary);
+    json_decref(summary);
+}
+
+static void expect(int status, const char *fragment, const char *const *args)
+{
+    const struct finished *f = einet_run(args);
+    EI_TRUEF(f->status == status, "status %d: %s", f->status, f->output);
+    EI_CONTAINS(f->output, fragment);
+}
+
+EI_TEST(serve_that_cannot_start_says_why)
+{
+    char file[256], plain[256], broken[256], frames[256];
+    snprintf(file, sizeof file, "%s", write_file("service.yaml", serve_text));
+    snprintf(plain, sizeof plain, "%s", write_file("plain", "no socket"));
+    snprintf(broken, sizeof broken, "%s", write_file("broken.yaml", "version: 1\nname: x\ntask: []\n"));
+    snprintf(frames, sizeof frames, "%s",
+             write_file("frames.yaml", "version: 1\nname: x\ntasks:\n  - { name: eye, arrival: { model: external, "
+                                       "min_interarrival: 1s }, input: { kind: caller, width: 8, height: 8 },\n"
+                                       "      stages: [ { name: w, kind: cpu, work: { spin: 1ms } } ] }\n"));
+    expect(1, "which workload file?", (const char *[]){"serve", NULL});
+    expect(1, "octal permissions", (const char *[]){"serve", "--config", file, "--socket-mode", "rw", NULL});
+    expect(1, "there is no group",
+           (const char *[]){"serve", "--config", file, "--socket-group", "no-such-group", NULL});
+    expect(1, "--drain-limit wants a time", (const char *[]){"serve", "--config", file, "--drain-limit", "10", NULL});
+    expect(2, "broken.yaml:3:", (const char *[]){"serve", "--config", broken, NULL});
+    expect(1, "task 'eye' gets its pictures from a program", (const char *[]){"serve", "--config", frames, NULL});
+    expect(1, "is there and is no socket", (const char *[]){"serve", "--config", file, "--socket", plain, NULL});
+    expect(5, "cannot make the socket", (const char *[]){"serve", "--config", file, "--socket", "/none/such/c", NULL});
+}
+
+EI_TEST(unit_of_systemd_is_sound)
+{
+    char command[1024], said[8192];
+    if (system("command -v systemd-analyze >/dev/null") != 0) {
+        ei_test_skip("no systemd-analyze");
+    }
+    /* a copy whose program exists: the one that was built */
+    snprintf(command, sizeof command,
+             "sed 's|^ExecStart=[^ ]*|ExecStart=%s/einet|' '%s/einet@.service' > '%s/einet@.service' && "
+             "systemd-analyze verify --man=no '%s/einet@one.service' 2>&1; echo status $?",
+             ei_test_build_dir(), ei_test_build_dir(), ei_test_tmpdir(), ei_test_tmpdir());
+    FILE *pipe = popen(command, "r");
+    EI_REQUIRE(pipe != NULL);
+    said[fread(said, 1, sizeof said - 1, pipe)] = '\0';
+    pclose(pipe);
+    EI_CONTAINS(said, "status 0");
+    EI_TRUEF(strstr(said, "einet@") == NULL, "%s", said);
+}
+
+EI_MAIN()
