@@ -40,12 +40,14 @@ static bool is_preemptor_waiting(const struct world *w, const struct lane *l)
     return is_waiting;
 }
 
-/* Whoever holds the lane runs at the highest priority of itself and all who wait. */
+/* Whoever holds the lane runs at the highest priority of itself and all who wait, and has its CPU from then on: what
+ * else happens at this instant finds whom it displaced no longer running. */
 static void inherit(struct world *w, const struct lane *l)
 {
     if (l->holder >= 0) {
         const int32_t own = w->threads[l->holder].task->priority, top = top_waiting(w, l);
         ref_set_priority(w, l->holder, own > top ? own : top);
+        (void)ref_runs_on(w, w->threads[l->holder].task->cpu);
     }
 }
 
