@@ -374,7 +374,8 @@ EI_TEST(a_choice_of_kernels_survives_the_file)
     EI_TRUEF(ei_network_open_zoo(&open, &net, &err) == 0, "%s", err.text);
     EI_EQ(ei_profile_kernels(net, &again, &err), 0);
     EI_EQ(again.count, kernels.count);
-    EI_TRUE(memcmp(again.list, kernels.list, (size_t)kernels.count * sizeof *kernels.list) == 0);
+    /* the clock may find none that is faster than the default */
+    EI_TRUE(kernels.count == 0 || memcmp(again.list, kernels.list, (size_t)kernels.count * sizeof *kernels.list) == 0);
     ei_et_kernels_fini(&kernels);
     ei_et_kernels_fini(&again);
     ei_network_destroy(net);
