@@ -169,27 +169,10 @@ static struct ei_metrics_slo metrics_slo(const struct ei_slo_spec *slo)
     };
 }
 
-static int64_t least_distance_ns(const struct ei_arrival_spec *arrival)
-{
-    switch (arrival->model) {
-    case EI_ARRIVAL_PERIODIC:
-        return arrival->period_ns;
-    case EI_ARRIVAL_SPORADIC:
-    case EI_ARRIVAL_EXTERNAL:
-        return arrival->min_interarrival_ns;
-    case EI_ARRIVAL_BURST:
-        return arrival->spacing_ns;
-    case EI_ARRIVAL_APERIODIC:
-    case EI_ARRIVAL_AFTER:
-        break;
-    }
-    return 0;
-}
-
 int64_t ei_task_least_distance_ns(const struct ei_live_task *task)
 {
     const struct ei_workload *wl = task->run->wl;
-    return least_distance_ns(&wl->tasks[ei_workload_chain_head(wl, task->idx)].arrival);
+    return ei_arrival_least_distance_ns(&wl->tasks[ei_workload_chain_head(wl, task->idx)].arrival);
 }
 
 struct ei_metrics_task ei_task_describe(const struct ei_live_task *task)

@@ -2,6 +2,7 @@
 #include "library/workload.h"
 
 #include "library/sized.h"
+#include "workloads/arrival.h"
 #include <einet/einet.h>
 
 #include <errno.h>
@@ -101,23 +102,6 @@ static int32_t class_of(enum ei_spec_class class_)
     return EINET_CLASS_OTHER;
 }
 
-static int64_t least_interval_ns(const struct ei_arrival_spec *arrival)
-{
-    switch (arrival->model) {
-    case EI_ARRIVAL_PERIODIC:
-        return arrival->period_ns;
-    case EI_ARRIVAL_SPORADIC:
-    case EI_ARRIVAL_EXTERNAL:
-        return arrival->min_interarrival_ns;
-    case EI_ARRIVAL_BURST:
-        return arrival->spacing_ns;
-    case EI_ARRIVAL_APERIODIC:
-    case EI_ARRIVAL_AFTER:
-        break;
-    }
-    return 0;
-}
-
 int einet_workload_task_info(const struct einet_workload *workload, int32_t task_idx, struct einet_task_info *out_info)
 {
     if (task_idx < 0 || task_idx >= workload->spec->task_count) {
@@ -133,7 +117,7 @@ int einet_workload_task_info(const struct einet_workload *workload, int32_t task
         .is_external = task->arrival.model == EI_ARRIVAL_EXTERNAL,
         .has_network = task->nn_stage_idx != EI_NONE_IDX,
         .deadline_ns = task->deadline_ns == EI_NONE_NS ? 0 : task->deadline_ns,
-        .least_interval_ns = least_interval_ns(&workload->spec->tasks[head].arrival),
+        .least_interval_ns = ei_arrival_least_distance_ns(&workload->spec->tasks[head].arrival),
         .overlap = task->overlap,
         .queue = task->late_release.queue,
         .topic = task->input.topic,

@@ -7,9 +7,10 @@
 #ifndef RT_YIELD_TRAP_H
 #define RT_YIELD_TRAP_H
 
-/* From here on a sched_yield of the calling thread, and of threads and programs that it starts, sleeps 50 us instead. A
- * seccomp filter of this thread does it; where the kernel or the architecture has none, nothing changes. The handler of
- * SIGSYS is the process's. */
+/* From here on a sched_yield of the calling thread, and of threads that it starts, sleeps 50 us instead. A seccomp
+ * filter of this thread does it; where the kernel or the architecture has none, nothing changes. The handler of SIGSYS
+ * is the process's: a program that this thread executes keeps the filter, but not the handler, and dies of a
+ * sched_yield. */
 void ei_yield_trap_set(void);
 
 #endif

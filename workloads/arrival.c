@@ -237,3 +237,20 @@ int64_t ei_arrival_expected(const struct ei_arrival_spec *spec, uint64_t seed, i
     const int64_t before = from_ns <= 0 ? 0 : releases_until(spec, seed, task_idx, from_ns - 1);
     return releases_until(spec, seed, task_idx, to_ns) - before;
 }
+
+int64_t ei_arrival_least_distance_ns(const struct ei_arrival_spec *spec)
+{
+    switch (spec->model) {
+    case EI_ARRIVAL_PERIODIC:
+        return spec->period_ns;
+    case EI_ARRIVAL_SPORADIC:
+    case EI_ARRIVAL_EXTERNAL:
+        return spec->min_interarrival_ns;
+    case EI_ARRIVAL_BURST:
+        return spec->spacing_ns;
+    case EI_ARRIVAL_APERIODIC:
+    case EI_ARRIVAL_AFTER:
+        break;
+    }
+    return 0;
+}

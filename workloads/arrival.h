@@ -74,4 +74,8 @@ struct ei_arrival_tally ei_arrival_tally(const struct ei_arrival_spec *spec, con
 int64_t ei_arrival_expected(const struct ei_arrival_spec *spec, uint64_t seed, int32_t task_idx, int64_t from_ns,
                             int64_t to_ns);
 
+/* The least time between two releases, without jitter; 0 = there is none that is known (a trace, a chain's follower).
+ * Thread: any. */
+int64_t ei_arrival_least_distance_ns(const struct ei_arrival_spec *spec);
+
 #endif
