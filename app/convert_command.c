@@ -162,7 +162,7 @@ static const struct einet_option own_rows[] = {
     {.name = "train",
      .argument = "MODE",
      FIELD(train.config.train),
-     .words = {"joint", "exits"},
+     .words = {[EI_TRAIN_JOINT] = "joint", [EI_TRAIN_EXITS] = "exits"},
      .help = "exits (default): trunk and last exit stay as they are; joint: everything, which a trunk with TorchScript "
              "parts does not allow"},
     {.help = "as of einet train"},

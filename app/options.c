@@ -122,17 +122,21 @@ static double highest(const struct einet_option *row)
 /* "adam or sgd", "a, b or c". */
 static void list_words(const struct einet_option *row, char *out, size_t size_bytes)
 {
-    int count = 0;
+    int left = 0, listed = 0;
     size_t used = 0;
-    while (count < EINET_OPTION_WORDS_MAX && row->words[count] != NULL) {
-        count++;
+    for (int i = 0; i < EINET_OPTION_WORDS_MAX; i++) {
+        left += row->words[i] != NULL;
     }
-    for (int i = 0; i < count && used < size_bytes; i++) {
-        used += (size_t)snprintf(out + used, size_bytes - used, "%s%s",
-                                 i == 0           ? ""
-                                 : i == count - 1 ? " or "
-                                                  : ", ",
-                                 row->words[i]);
+    for (int i = 0; i < EINET_OPTION_WORDS_MAX && used < size_bytes; i++) {
+        if (row->words[i] != NULL) {
+            left--;
+            used += (size_t)snprintf(out + used, size_bytes - used, "%s%s",
+                                     listed == 0 ? ""
+                                     : left == 0 ? " or "
+                                                 : ", ",
+                                     row->words[i]);
+            listed++;
+        }
     }
 }
 
@@ -210,8 +214,8 @@ static bool read_real(const struct einet_option *row, const char *text, double *
 
 static bool read_word(const struct einet_option *row, const char *text, int32_t *out)
 {
-    for (int i = 0; i < EINET_OPTION_WORDS_MAX && row->words[i] != NULL; i++) {
-        if (strcmp(text, row->words[i]) == 0) {
+    for (int i = 0; i < EINET_OPTION_WORDS_MAX; i++) {
+        if (row->words[i] != NULL && strcmp(text, row->words[i]) == 0) {
             *out = i;
             return true;
         }
@@ -228,7 +232,7 @@ static bool store(const struct place *place, void *request, const char *value, s
     int32_t whole;
     double real;
     float single;
-    switch (row->words[0] != NULL ? EINET_OPTION_WORD : row->kind) {
+    switch (row->kind) {
     case EINET_OPTION_CUSTOM:
         return row->take((unsigned char *)request + place->base, value, err) >= 0;
     case EINET_OPTION_FLAG:

@@ -56,7 +56,7 @@ struct einet_option {
     bool is_cleared;
     double low, high;                          /* bounds; high 0 = the type's */
     double scale;                              /* FLOAT: the field is the value times this; 0 = 1 */
-    const char *words[EINET_OPTION_WORDS_MAX]; /* WORD: in the order of the enum, the first for 0 */
+    const char *words[EINET_OPTION_WORDS_MAX]; /* WORD: each at its value, [EI_TRAIN_SGD] = "sgd" */
     /* CUSTOM: read value (NULL without argument) into the command's struct (request: its base, without offset). 0, or
      * negative: then err's text, if any, says what is wrong, else `expected` does. */
     int (*take)(void *request, const char *value, struct einet_error *err);

@@ -182,18 +182,27 @@ static json_t *check_text(const char *command, const char *text)
     return object;
 }
 
-static char said[64 * 1024]; /* on standard error */
+static char said[64 * 1024];     /* on standard error */
+static char printed[256 * 1024]; /* on standard output */
 
-static void read_said(void)
+static void read_into(const char *path, char *out, size_t size_bytes)
 {
-    FILE *file = fopen(in_tmpdir("said.txt"), "re");
-    said[file != NULL ? fread(said, 1, sizeof said - 1, file) : 0] = '\0';
+    FILE *file = fopen(path, "re");
+    out[file != NULL ? fread(out, 1, size_bytes - 1, file) : 0] = '\0';
     if (file != NULL) {
         fclose(file);
     }
 }
 
-static char printed[256 * 1024]; /* on standard output */
+static void read_said(void)
+{
+    read_into(in_tmpdir("said.txt"), said, sizeof said);
+}
+
+static void read_answer(void)
+{
+    read_into(in_tmpdir("answer.txt"), printed, sizeof printed);
+}
 
 /* Run `einet ARGUMENTS --json`, which must end with `status`. */
 static void run_json(const char *command, const char *arguments, int status)
@@ -264,12 +273,8 @@ EI_TEST(json_of_train)
     const int ended = system(line);
     read_said();
     EI_TRUEF(WIFEXITED(ended) && WEXITSTATUS(ended) == 0, "%d: %s", ended, said);
-    char text[4096] = "";
-    FILE *answer = fopen(in_tmpdir("answer.txt"), "re");
-    EI_REQUIRE(answer != NULL);
-    text[fread(text, 1, sizeof text - 1, answer)] = '\0';
-    fclose(answer);
-    json_t *object = check_text("train", text);
+    read_answer();
+    json_t *object = check_text("train", printed);
     EI_TRUE(json_is_false(json_object_get(object, "is_finished")));
     EI_STREQ(text_at(object, "network"), "b-alexnet");
     EI_TRUE(said[0] != '\0');
@@ -313,6 +318,98 @@ EI_TEST(json_of_convert_with_a_chain)
     check_files(object, json_array_size(json_object_get(object, "files")));
     json_decref(object);
     check_failure("convert", line, 2); /* the folder is there already: an error, and no JSON */
+}
+
+/* ---- profile, import, report, serve ---- */
+
+EI_TEST(json_of_profile)
+{
+    need_torch();
+    char arguments[1024];
+    snprintf(arguments, sizeof arguments,
+             "--weights " WEIGHTS " --dataset generated --only et --runs 5 --backend aten --out '%s'",
+             in_tmpdir("net"));
+    json_t *object = check_command("profile", arguments, 0);
+    const json_t *times = json_object_get(object, "times");
+    EI_EQ(json_integer_value(json_object_get(times, "runs")), 5);
+    EI_EQ(json_array_size(json_object_get(json_object_get(times, "conv_ns"), "p99")), 3);
+    EI_TRUE(json_is_null(json_object_get(object, "scores")));
+    check_files(object, 1);
+    json_decref(object);
+    object = check_command("profile", "--print models/pretrained/b-alexnet-mnist.cs", 0);
+    const json_t *scores = json_object_get(object, "scores");
+    EI_EQ(json_integer_value(json_object_get(scores, "samples")), 10000);
+    EI_EQ(json_array_size(json_object_get(scores, "accuracy")), 3);
+    EI_TRUE(json_real_value(json_array_get(json_object_get(scores, "accuracy"), 0)) > 0.9);
+    check_files(object, 0);
+    json_decref(object);
+    check_failure("profile", "--print no-such.et.csv", 2);
+}
+
+EI_TEST(json_of_import)
+{
+    char arguments[1024], bad[600];
+    json_t *object = check_command("import", "tests/workloads/import/audio.rt-app.json", 0);
+    EI_CONTAINS(text_at(object, "workload"), "version: 1");
+    EI_STREQ(text_at(object, "format"), "rt-app");
+    check_files(object, 0);
+    json_decref(object);
+    snprintf(arguments, sizeof arguments, "tests/workloads/import/speech.disb.json --time distilbert=3ms --out '%s'",
+             in_tmpdir("speech.yaml"));
+    object = check_command("import", arguments, 0);
+    EI_TRUE(json_is_null(json_object_get(object, "workload")));
+    check_files(object, json_array_size(json_object_get(object, "files")));
+    EI_TRUE(json_array_size(json_object_get(object, "files")) >= 2); /* with its release traces */
+    json_decref(object);
+    object = check_command("import", "tests/workloads/import/driving.disb.json", 2);
+    EI_TRUE(json_is_false(json_object_get(object, "ok")));
+    EI_TRUE(json_array_size(json_object_get(object, "diagnostics")) > 0);
+    EI_TRUE(json_integer_value(json_object_get(object, "errors")) > 0);
+    EI_CONTAINS(said, "--time vgg19-imagenet=5ms");
+    json_decref(object);
+    snprintf(bad, sizeof bad, "tests/workloads/import/audio.rt-app.json --out '%s/none/there.yaml'", ei_test_tmpdir());
+    check_failure("import", bad, 5); /* nothing is said to be written that is not */
+}
+
+EI_TEST(json_of_report)
+{
+    char arguments[1024];
+    const struct finished *f = einet_run(
+        (const char *[]){"simulate", "configs/overload.yaml", "--duration", "2s", "--out", in_tmpdir("out"), NULL});
+    EI_TRUE(f->status == 0 || f->status == 4);
+    snprintf(arguments, sizeof arguments, "'%s'", in_tmpdir("out"));
+    json_t *object = check_command("report", arguments, 0), *summary = read_summary(in_tmpdir("out"));
+    check_files(object, 1);
+    EI_STREQ(text_at(object, "name"), "overload");
+    EI_EQ(json_array_size(json_object_get(object, "tasks")), json_array_size(json_object_get(summary, "tasks")));
+    EI_TRUE(json_is_null(json_object_get(object, "is_probe_fifo"))); /* virtual time has no probe */
+    EI_TRUE(json_integer_value(json_object_get(object, "bytes")) > 10000);
+    json_decref(object);
+    json_decref(summary);
+    check_failure("report", "no-such-folder", 2);
+    check_failure("report", "a --plot", 1);
+}
+
+EI_TEST(json_of_serve)
+{
+    char line[2048];
+    static const char workload[] = "version: 1\nname: door\nrun: { duration: 1s }\ntasks:\n"
+                                   "  - name: tick\n    class: other\n    arrival: { model: periodic, period: 20ms }\n"
+                                   "    stages: [ { name: work, kind: cpu, work: { spin: 100us } } ]\n";
+    snprintf(line, sizeof line,
+             "'%s/einet' serve --config '%s' --json >'%s' 2>'%s' & pid=$!; "
+             "for i in $(seq 600); do grep -q running '%s' && break; sleep 0.1; done; kill -TERM $pid; wait $pid",
+             ei_test_build_dir(), write_file("door.yaml", workload), in_tmpdir("answer.txt"), in_tmpdir("said.txt"),
+             in_tmpdir("said.txt"));
+    const int ended = system(line);
+    read_said();
+    EI_TRUEF(WIFEXITED(ended) && WEXITSTATUS(ended) == 0, "%d: %s", ended, said);
+    read_answer();
+    json_t *object = check_text("serve", printed);
+    EI_STREQ(text_at(object, "ended_by"), strsignal(SIGTERM));
+    EI_TRUE(json_is_null(json_object_get(object, "out")));
+    EI_STREQ(text_at(json_object_get(object, "summary"), "name"), "door");
+    json_decref(object);
 }
 
 EI_MAIN()
