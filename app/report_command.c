@@ -1,4 +1,5 @@
 /* einet report: the folder of a finished run as a page to look at, or as plots for the terminal. */
+#include "app/report_command.h"
 #include "app/commands.h"
 #include "app/json_output.h"
 #include "app/options.h"
@@ -12,7 +13,7 @@
 
 struct arguments {
     const char *folder, *out;
-    bool is_plot, is_json;
+    bool is_plot, is_json, is_quiet;
 };
 
 #define FIELD(field) EINET_FIELD(struct arguments, field)
@@ -25,6 +26,7 @@ static const struct einet_option rows[] = {
     {.name = "json",
      FIELD(is_json),
      .help = "print where the page is, and what is to be known of the run, as one JSON object (docs/command-json.md)"},
+    {.name = "quiet", FIELD(is_quiet), .help = "no progress"},
 };
 
 static const struct einet_usage usage = {
@@ -90,6 +92,11 @@ static int print_json(const struct arguments *arguments, const struct ei_report_
     return einet_json_print("report", answer, EINET_EXIT_OK);
 }
 
+void einet_report_tell(void *context, int64_t done_bytes, int64_t whole_bytes)
+{
+    einet_progress_show(context, "MB read", (double)done_bytes / 1e6, (double)whole_bytes / 1e6);
+}
+
 /* Returns the exit status. */
 static int write_page(const struct arguments *arguments, const struct ei_report_run *run)
 {
@@ -116,7 +123,12 @@ int einet_report_command(int argc, char **argv)
     }
     struct ei_report_run run;
     struct einet_error err = {0};
-    if (ei_report_run_load(&run, arguments.folder, !arguments.is_plot, &err) < 0) {
+    struct einet_progress progress;
+    struct ei_csv_watch watch = {.tell = einet_report_tell, .context = &progress};
+    einet_progress_begin_later(&progress, arguments.is_quiet);
+    const int rc = ei_report_run_load_watched(&run, arguments.folder, !arguments.is_plot, &watch, &err);
+    einet_progress_end(&progress);
+    if (rc < 0) {
         return einet_report_error("report", &err);
     }
     if (arguments.is_plot) {

@@ -412,4 +412,15 @@ EI_TEST(json_of_serve)
     json_decref(object);
 }
 
+/* ---- doctor ---- */
+
+EI_TEST(json_of_doctor)
+{
+    json_t *object = check_command("doctor", "configs/edge-server.yaml --only clock_source,timers", 0);
+    EI_EQ(json_array_size(json_object_get(object, "probes")), 2);
+    EI_STREQ(text_at(object, "file"), "configs/edge-server.yaml");
+    json_decref(object);
+    check_failure("doctor", "--only nonsense", 1);
+}
+
 EI_MAIN()
