@@ -12,15 +12,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CONFIG_BYTES 2048
+#define CONFIG_BYTES 8192
 #define NAME_BYTES 320
 #define DEPTH_IN 5
 #define DEPTH_OUT 10
 #define OPENER_STACK_BYTES ((size_t)1024 * 1024)
 
-/* One receive thread: with several, data arrives on one whose name the configuration does not take. Lost datagrams are
- * asked for after 1 ms instead of 100. */
-static void print_config(const struct einet_dds *dds, const char *more, char out[CONFIG_BYTES])
+/* Lost datagrams are asked for after 1 ms instead of 100. Of a thread that is named twice CycloneDDS believes the first
+ * settings, of other things the last: so what the bridge needs stands round what others want. With several receiving
+ * threads data arrives on one whose name the configuration does not take, so there is one. */
+static int print_config(const struct einet_dds *dds, const char *more, char out[CONFIG_BYTES], struct einet_error *err)
 {
     char threads[512] = "";
     if (dds->options.priority > 0) {
@@ -30,11 +31,17 @@ static void print_config(const struct einet_dds *dds, const char *more, char out
                        "</Priority></Scheduling></Thread></Threads>",
                        dds->options.priority, dds->options.priority);
     }
-    (void)snprintf(out, CONFIG_BYTES,
-                   "<CycloneDDS><Domain id=\"any\"><Internal><MultipleReceiveThreads>false</MultipleReceiveThreads>"
-                   "<HeartbeatInterval>5 ms</HeartbeatInterval><NackDelay>1 ms</NackDelay></Internal>%s</Domain>"
-                   "</CycloneDDS>%s%s",
-                   threads, more != NULL ? "," : "", more != NULL ? more : "");
+    const int length =
+        snprintf(out, CONFIG_BYTES,
+                 "<CycloneDDS><Domain id=\"any\"><Internal><HeartbeatInterval>5 ms</HeartbeatInterval><NackDelay>1 ms"
+                 "</NackDelay></Internal>%s</Domain></CycloneDDS>%s%s,<CycloneDDS><Domain id=\"any\"><Internal>"
+                 "<MultipleReceiveThreads>false</MultipleReceiveThreads></Internal></Domain></CycloneDDS>",
+                 threads, more != NULL ? "," : "", more != NULL ? more : "");
+    return length < CONFIG_BYTES ? 0
+                                 : einet_error_set(err, EINET_E_USAGE,
+                                                   "more settings of CycloneDDS than the %d bytes that they and the "
+                                                   "bridge's have: put them into a file and give its name",
+                                                   CONFIG_BYTES);
 }
 
 static int fail(struct einet_error *err, dds_return_t rc, const char *what)
@@ -114,7 +121,10 @@ static int open_task(struct einet_dds *dds, struct ei_dds_task *task, struct ein
 static int open_participant(struct einet_dds *dds, const char *more, struct einet_error *err)
 {
     char config[CONFIG_BYTES];
-    print_config(dds, more, config);
+    const int rc = print_config(dds, more, config, err);
+    if (rc < 0) {
+        return rc;
+    }
     dds->domain = dds_create_domain((dds_domainid_t)dds->options.domain, config);
     if (dds->domain == DDS_RETCODE_PRECONDITION_NOT_MET) {
         return einet_error_set(err, EINET_E_USAGE, "domain %d is in use in this process: make the bridge before others",
