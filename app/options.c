@@ -20,22 +20,27 @@
 
 int einet_options_distance(const char *a, const char *b)
 {
-    int row[COMPARED_MAX + 1];
+    int rows[3][COMPARED_MAX + 1]; /* of the letters of a before the last, the last, and now */
     const int length_a = (int)strnlen(a, COMPARED_MAX), length_b = (int)strnlen(b, COMPARED_MAX);
+    int *before = rows[0], *last = rows[1], *now = rows[2];
     for (int k = 0; k <= length_b; k++) {
-        row[k] = k;
+        last[k] = k;
     }
     for (int i = 1; i <= length_a; i++) {
-        int diagonal = row[0];
-        row[0] = i;
+        now[0] = i;
         for (int k = 1; k <= length_b; k++) {
-            const int put_in = row[k - 1] + 1, left_out = row[k] + 1, anew = diagonal + (a[i - 1] != b[k - 1]);
-            diagonal = row[k];
-            row[k] = put_in < left_out ? put_in : left_out;
-            row[k] = anew < row[k] ? anew : row[k];
+            const int put_in = now[k - 1] + 1, left_out = last[k] + 1, anew = last[k - 1] + (a[i - 1] != b[k - 1]);
+            now[k] = put_in < left_out ? put_in : left_out;
+            now[k] = anew < now[k] ? anew : now[k];
+            const bool is_turned = i > 1 && k > 1 && a[i - 1] == b[k - 2] && a[i - 2] == b[k - 1];
+            now[k] = is_turned && before[k - 2] + 1 < now[k] ? before[k - 2] + 1 : now[k];
         }
+        int *const reused = before;
+        before = last;
+        last = now;
+        now = reused;
     }
-    return row[length_b];
+    return last[length_b];
 }
 
 bool einet_options_is_near(const char *word, int distance)
