@@ -287,15 +287,12 @@ static bool store(const struct place *place, void *request, const char *value, s
 
 /* ---- help ---- */
 
-static void print_wrapped(const char *text, int column, int indent)
+/* From column `indent` on, where the cursor is. */
+static void print_wrapped(const char *text, int indent)
 {
-    int at = column;
+    int at = indent;
     while (*text != '\0') {
         const int word = (int)strcspn(text, " \n"), blanks = (int)strspn(text + word, " ");
-        if (at > indent && at + word > HELP_WIDTH) {
-            printf("\n%*s", indent, "");
-            at = indent;
-        }
         printf("%.*s", word, text);
         at += word;
         text += word + blanks;
@@ -338,14 +335,14 @@ static void print_help(const struct einet_usage *usage)
                 continue;
             }
             if (row->name == NULL) {
-                print_wrapped(row->help, 0, 0);
+                print_wrapped(row->help, 0);
                 continue;
             }
             const int width = written_width(row);
             printf("  --%s%s%s", row->name, row->argument != NULL ? " " : "",
                    row->argument != NULL ? row->argument : "");
             printf("%s%*s", width + 2 > column ? "\n" : "", width + 2 > column ? column : column - width, "");
-            print_wrapped(row->help, column, column);
+            print_wrapped(row->help, column);
         }
     }
     printf("\n%s", usage->foot);
