@@ -72,7 +72,7 @@ static float publish(struct ei_job_slot *slot, int32_t k)
     };
     answer.top_count = ei_class_top_softmax(slot->logits, info->classes, EI_ANSWER_TOP, answer.top_class, answer.top_p);
     answer.label = answer.top_class[0];
-    answer.confidence = answer.top_p[0];
+    answer.confidence = ei_network_confidence(ei_task_running(slot->task), answer.top_p[0]);
     answer.published_ns = ei_mono_now().ns;
     ei_answer_publish(slot->task->answer, &answer);
     slot->answer = answer;
@@ -323,6 +323,9 @@ int ei_job_run_network(struct ei_job_slot *slot)
     take_lane(slot, ei_mono_now().ns);
     if (slot->task->run->is_recording_stages) {
         slot->mark.start_ns = ei_mono_now().ns;
+    }
+    if (slot->task->own_network != NULL) {
+        slot->task->own_network->record = &slot->record;
     }
     bool owes_preemption_record = slot->seat.victim_task_idx >= 0;
     const int rc = run_blocks(slot, &course, &owes_preemption_record);

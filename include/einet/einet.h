@@ -13,6 +13,7 @@
 #define EINET_EINET_H
 
 #include <einet/error.h>
+#include <einet/network.h>
 #include <einet/run.h>
 #include <einet/workload.h>
 

@@ -67,7 +67,7 @@ struct einet_answer {
     int32_t exits_total;
     int32_t is_final;                 /* 1: this job publishes nothing further */
     int32_t label;                    /* the most probable class */
-    float confidence;                 /* softmax probability of it */
+    float confidence;                 /* softmax probability of it, or what a network of the program says */
     int32_t top_count;                /* of the next two, <= EINET_TOP_MAX */
     int32_t top_class[EINET_TOP_MAX]; /* most probable first */
     float top_p[EINET_TOP_MAX];
@@ -239,7 +239,8 @@ struct einet_figures {
 EINET_API int einet_run_figures(const struct einet_run *run, int32_t task_idx, struct einet_figures *out_figures);
 
 /* When the run last went round its own housekeeping (CLOCK_MONOTONIC), as it does every 40 ms from its time zero until
- * its last job has ended; 0 = not yet. A watchdog of the program should be fed only while this moves. Real-time safe. */
+ * its last job has ended; 0 = not yet. A watchdog of the program should be fed only while this moves. Real-time safe.
+ */
 EINET_API EINET_RT int64_t einet_run_beat(const struct einet_run *run);
 
 /* Ask for the end: no new releases, and all that were released before run to their end. Returns at once: 0, -EINVAL

@@ -56,6 +56,11 @@ int ei_network_run_branch(struct ei_network *net, int32_t block_idx, float *out_
     return rc;
 }
 
+float ei_network_confidence(const struct ei_network *net, float probability)
+{
+    return net->has_confidence ? net->confidence : probability;
+}
+
 int32_t ei_network_piece_count(const struct ei_network *net, int32_t block_idx, bool is_branch)
 {
     return net->pieces != NULL ? net->pieces->count(net, block_idx, is_branch) : 1;

@@ -41,6 +41,7 @@ EI_TEST(abi_structs_have_their_sizes)
     EI_EQ(sizeof(struct einet_frame), 64);
     EI_EQ(sizeof(struct einet_job), 56);
     EI_EQ(sizeof(struct einet_stage), 24);
+    EI_EQ(sizeof(struct einet_network), 128);
 }
 
 EI_TEST(abi_version_is_that_of_the_header)
