@@ -12,6 +12,7 @@
 #ifndef EINET_EINET_H
 #define EINET_EINET_H
 
+#include <einet/draft.h>
 #include <einet/error.h>
 #include <einet/network.h>
 #include <einet/run.h>
