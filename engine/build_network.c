@@ -29,6 +29,7 @@ static struct ei_network_cuda_settings cuda_settings(const struct ei_live_task *
         .sms = lane->sms,
         .lane_idx = (int32_t)(lane - task->run->wl->lanes),
         .split_above_ns = ei_pieces_limit_ns(task->spec, lane),
+        .is_input_on_device = task->spec->input.memory == EI_SPEC_MEMORY_DEVICE,
     };
 }
 
@@ -276,6 +277,21 @@ static int check_own_input(const struct ei_live_task *task, const struct ei_stag
                               task->spec->name);
 }
 
+/* No stage makes of them what the network takes. */
+static int check_device_input(const struct ei_live_task *task, const struct ei_network_info *info,
+                              struct einet_error *err)
+{
+    const struct ei_input_spec *input = &task->spec->input;
+    if (input->width_px == info->width_px && input->height_px == info->height_px && input->channels == info->channels) {
+        return 0;
+    }
+    return einet_error_set_at(err, EINET_E_MISMATCH, task->run->wl->file, input->place.line, input->place.column,
+                              "task '%s' gets %d channels of %dx%d in memory of a device, its network takes %d of "
+                              "%dx%d: give the input that shape",
+                              task->spec->name, input->channels, input->width_px, input->height_px, info->channels,
+                              info->width_px, info->height_px);
+}
+
 /* A network and an input belong together when every picture is of a class the network knows. */
 static int check_input(const struct ei_live_task *task, const struct ei_stage_spec *stage, struct einet_error *err)
 {
@@ -285,6 +301,9 @@ static int check_input(const struct ei_live_task *task, const struct ei_stage_sp
         if (rc < 0) {
             return rc;
         }
+    }
+    if (task->spec->input.memory == EI_SPEC_MEMORY_DEVICE) {
+        return check_device_input(task, info, err);
     }
     if (ei_input_is_handed_in(&task->spec->input)) {
         return 0;

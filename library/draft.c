@@ -84,6 +84,7 @@ static const struct entry task_entries[] = {
     {"input", "name", TASK(dataset), TEXT},
     {"input", "split", TASK(split), TEXT},
     {"input", "dir", TASK(dir), TEXT},
+    {"input", "memory", TASK(memory), TEXT},
     {"input", "topic", TASK(topic), TEXT},
     {"input", "message", TASK(message), TEXT},
 };

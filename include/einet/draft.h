@@ -94,6 +94,7 @@ struct einet_draft_task {
     const char *dataset;                   /* dataset: "mnist", "cifar10", "cifar100" */
     const char *split;                     /* dataset, generated: "test", "train" */
     const char *dir;                       /* images */
+    const char *memory;                    /* caller: "host", "device" */
     const char *topic, *message;           /* topic */
 };
 

@@ -40,8 +40,9 @@ struct ei_network_cuda_settings {
     int32_t device_idx, priority, depth;
     enum ei_cuda_wait wait;
     int64_t poll_ns, hang_ns, merge_below_ns;
-    int32_t sms, lane_idx;  /* SMs that belong to that lane alone; sms 0 = all, with others */
-    int64_t split_above_ns; /* parts that take longer there are cut into pieces that do not; 0 = none is */
+    int32_t sms, lane_idx;   /* SMs that belong to that lane alone; sms 0 = all, with others */
+    int64_t split_above_ns;  /* parts that take longer there are cut into pieces that do not; 0 = none is */
+    bool is_input_on_device; /* inputs come by begin_device; what begin is given is not looked at */
 };
 
 struct ei_network_block_info {
@@ -192,6 +193,11 @@ int ei_network_thread_enter(struct ei_network *net);
  * set, -1 unknown; only `emulate` looks at them. Drops what an unfinished job left. Returns 0 or EINET_E_BACKEND.
  * A submit section for aten, EINET_RT for emulate; the same holds for the calls below. */
 EINET_RT_SUBMIT int ei_network_begin(struct ei_network *net, const float *input_chw, int32_t sample_idx, int32_t label);
+
+/* Start a job whose input lies on the network's device, which was opened for that: float [channels * height_px *
+ * width_px], normalized, borrowed until end. event: a cudaEvent_t that has to come before it is read; NULL = none.
+ * Returns 0, EINET_E_BACKEND, or -EINVAL: no network on a device. */
+EINET_RT_SUBMIT int ei_network_begin_device(struct ei_network *net, const void *input, void *event);
 
 /* Conv part block_idx (from 0, in order). Returns 0, -EINVAL (out of order), EINET_E_BACKEND. */
 EINET_RT_SUBMIT int ei_network_run_conv(struct ei_network *net, int32_t block_idx);

@@ -80,6 +80,7 @@ static const struct entry task_entries[] = {TASK("name", name, TEXT),
                                             TASK("input.name", dataset, TEXT),
                                             TASK("input.split", split, TEXT),
                                             TASK("input.dir", dir, TEXT),
+                                            TASK("input.memory", memory, TEXT),
                                             TASK("input.topic", topic, TEXT),
                                             TASK("input.message", message, TEXT),
                                             END};
