@@ -89,6 +89,8 @@ struct einet_result {
     int32_t planned_exit; /* last exit of the first plan, -1 = no network */
     int32_t preemptions;
     struct einet_answer answer; /* ANSWERED: of the last exit; else all 0 but size_bytes */
+    int32_t blocks_done;        /* conv parts and branches that were computed; of a restart those before it as well */
+    int32_t reserved;           /* 0 */
 };
 
 /* A job lost its lane to a job of higher priority. */
@@ -239,7 +241,8 @@ struct einet_figures {
 EINET_API int einet_run_figures(const struct einet_run *run, int32_t task_idx, struct einet_figures *out_figures);
 
 /* When the run last went round its own housekeeping (CLOCK_MONOTONIC), as it does every 40 ms from its time zero until
- * its last job has ended; 0 = not yet. A watchdog of the program should be fed only while this moves. Real-time safe. */
+ * its last job has ended; 0 = not yet. A watchdog of the program should be fed only while this moves. Real-time safe.
+ */
 EINET_API EINET_RT int64_t einet_run_beat(const struct einet_run *run);
 
 /* Ask for the end: no new releases, and all that were released before run to their end. Returns at once: 0, -EINVAL
