@@ -45,6 +45,7 @@ static void refuse(struct ei_dds_task *task, enum ei_dds_fault fault)
 {
     atomic_store(&task->last_fault, (int)fault);
     atomic_fetch_add(&task->refused, 1);
+    ei_bell_ring(&task->dds->bell); /* diagnostics say so */
 }
 
 static void release(struct einet_dds *dds, int32_t slot, const std_msgs_msg_dds__Header_ *header,
@@ -68,7 +69,7 @@ static void release(struct einet_dds *dds, int32_t slot, const std_msgs_msg_dds_
         atomic_fetch_add(&task->restamped, release_ns == EINET_NOW);
     } else if (rc == -ENOBUFS || rc == -EAGAIN || rc == -ESHUTDOWN) {
         const struct ei_dds_record record = {
-            .slot = slot, .is_turned_away = 1, .result = {.tag = tag, .task_idx = task->task_idx}};
+            .slot = slot, .kind = EI_DDS_TURNED_AWAY, .result = {.tag = tag, .task_idx = task->task_idx}};
         atomic_fetch_add(&task->turned_away, 1);
         ei_dds_post(dds, &record);
     } else {
@@ -76,12 +77,17 @@ static void release(struct einet_dds *dds, int32_t slot, const std_msgs_msg_dds_
     }
 }
 
-static void take_one(struct einet_dds *dds, int32_t slot, const void *sample)
+static void take_one(struct einet_dds *dds, int32_t slot, const void *sample, dds_instance_handle_t publisher)
 {
     struct ei_dds_task *task = &dds->tasks[slot];
     struct einet_frame frame;
     enum ei_dds_fault fault;
     const std_msgs_msg_dds__Header_ *header;
+    atomic_fetch_add(&task->received, 1);
+    if (!ei_dds_is_trusted(task, publisher)) {
+        refuse(task, EI_DDS_FAULT_TYPE);
+        return;
+    }
     if (task->is_compressed) {
         const sensor_msgs_msg_dds__CompressedImage_ *file = sample;
         header = &file->header;
@@ -97,7 +103,6 @@ static void take_one(struct einet_dds *dds, int32_t slot, const void *sample)
                                           .data_bytes = image->data._length};
         fault = ei_dds_image_to_frame(&view, &task->wanted, task->scratch, &frame);
     }
-    atomic_fetch_add(&task->received, 1);
     if (fault != EI_DDS_FAULT_NONE) {
         refuse(task, fault);
         return;
@@ -110,13 +115,13 @@ static void take_all(struct einet_dds *dds, int32_t slot)
     void *samples[TAKEN_AT_ONCE] = {NULL};
     dds_sample_info_t infos[TAKEN_AT_ONCE];
     const dds_entity_t reader = dds->tasks[slot].reader;
-    int32_t count = TAKEN_AT_ONCE;
+    int32_t count = reader > 0 ? TAKEN_AT_ONCE : 0;
     while (count == TAKEN_AT_ONCE && !atomic_load(&dds->is_in_ending)) {
         samples[0] = NULL; /* lend them */
         count = dds_take(reader, samples, infos, TAKEN_AT_ONCE, TAKEN_AT_ONCE);
         for (int32_t i = 0; i < count; i++) {
             if (infos[i].valid_data) {
-                take_one(dds, slot, samples[i]);
+                take_one(dds, slot, samples[i], infos[i].publication_handle);
             }
         }
         if (count > 0) {
