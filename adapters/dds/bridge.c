@@ -26,7 +26,7 @@ static void on_result(void *context, const struct einet_result *result)
     const struct ei_dds_record record = {
         .slot = slot_of(dds, result->task_idx), .kind = EI_DDS_RESULT, .result = *result};
     if (record.slot < dds->task_count) {
-        ei_dds_post(dds, &record);
+        ei_dds_write_record(dds, &record);
     }
     if (dds->next.on_result != NULL) {
         dds->next.on_result(dds->next.context, result);
@@ -51,7 +51,7 @@ static void on_answer(void *context, const struct einet_answer *answer)
     const struct ei_dds_record record = {
         .slot = slot_of(dds, answer->task_idx), .kind = EI_DDS_PARTIAL, .result = {.answer = *answer}};
     if (record.slot < dds->task_count && dds->tasks[record.slot].partials > 0) {
-        ei_dds_post(dds, &record);
+        ei_dds_write_record(dds, &record);
     }
     if (dds->next.on_answer != NULL) {
         dds->next.on_answer(dds->next.context, answer);
@@ -230,16 +230,25 @@ int einet_dds_start(struct einet_dds *dds, struct einet_run *run, struct einet_e
     }
     dds->run = run;
     const int rc = start_thread(dds, "dds_out", ei_dds_write_results, &dds->out, &dds->has_out, err);
-    return rc < 0 ? rc : start_thread(dds, "dds_in", ei_dds_take_images, &dds->in, &dds->has_in, err);
+    if (rc < 0) {
+        return rc;
+    }
+    atomic_store(&dds->is_taking, true);
+    for (int32_t i = 0; i < dds->task_count; i++) {
+        if (dds->tasks[i].reader > 0) {
+            ei_dds_take_images(dds->tasks[i].reader, &dds->tasks[i]); /* what came before */
+        }
+    }
+    return 0;
 }
 
 void einet_dds_stop(struct einet_dds *dds)
 {
-    if (dds->has_in) {
-        atomic_store(&dds->is_in_ending, true);
-        (void)dds_set_guardcondition(dds->is_stopping, true);
-        (void)ei_thread_join(&dds->in);
-        dds->has_in = false;
+    atomic_store(&dds->is_taking, false);
+    for (int32_t i = 0; i < dds->task_count; i++) {
+        if (dds->tasks[i].reader > 0) {
+            (void)dds_set_listener(dds->tasks[i].reader, NULL); /* waits for one that is being called */
+        }
     }
 }
 

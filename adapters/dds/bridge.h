@@ -1,9 +1,9 @@
 /* Inside of the bridge.
  *
- *   CycloneDDS --> dds_in: take, check, convert --> einet_run_release_frame
- *                     | what the run has no place for
- *                     v
- *   callback thread: ring of many producers, bell --> dds_out: write --> CycloneDDS
+ *   CycloneDDS's receiving thread: take, check, convert --> einet_run_release_frame --> a job thread
+ *                     | what the run has no place for                                       |
+ *                     v                                                                     v
+ *   ring of many producers, bell --> dds_out: write --> CycloneDDS <-- write: the callback thread of the run
  *
  * The stamp of an image travels in the tag of its release, with the number of its frame_id, so nothing has to be kept
  * for a job that is under way. Entities and tables are made before the threads and freed after them.
@@ -42,9 +42,10 @@ struct ei_dds_task {
     struct ei_dds_wanted wanted;
     const char *topic, *name; /* of the workload; topic "" = behind one that has one */
     struct einet_dds *dds;
-    dds_entity_t reader, has_data, classifications, statuses;    /* 0 = none; has_data: a condition of the reader */
-    uint8_t *scratch;                                            /* of dds_in */
-    char frame_ids[EI_DDS_FRAME_IDS_MAX][EI_DDS_FRAME_ID_BYTES]; /* dds_in writes, dds_out reads those counted */
+    dds_entity_t reader, classifications, statuses; /* 0 = none */
+    atomic_uint calls; /* to take images that nobody has answered yet: whoever finds none before it takes them */
+    uint8_t *scratch;  /* of who takes, as are the frame_ids; who writes reads those that are counted */
+    char frame_ids[EI_DDS_FRAME_IDS_MAX][EI_DDS_FRAME_ID_BYTES];
     atomic_int frame_id_count;
     atomic_int_least64_t received, refused, turned_away, released, restamped;
     atomic_int_least64_t classified, reported, failed_writes;
@@ -57,7 +58,7 @@ struct ei_dds_task {
     atomic_int_least64_t partial_count;
     struct ei_dds_health health;                               /* under health_lock */
     char type_hash[EI_DDS_TYPE_HASH_MAX];                      /* of its images */
-    struct ei_dds_publisher publishers[EI_DDS_PUBLISHERS_MAX]; /* of dds_in */
+    struct ei_dds_publisher publishers[EI_DDS_PUBLISHERS_MAX]; /* of who takes */
     int32_t next_publisher;                                    /* the one that is forgotten next */
 };
 
@@ -76,15 +77,15 @@ struct einet_dds {
     struct einet_callbacks callbacks, next;
     int32_t task_count;
     struct ei_dds_task *tasks;
-    dds_entity_t domain, participant, waitset, is_stopping; /* is_stopping: a condition */
+    dds_entity_t domain, participant;
     struct ei_mpsc_ring ring;
     void *storage;
     struct ei_bell bell;
     atomic_int_least64_t lost;
     struct einet_run *run;
-    struct ei_thread in, out;
-    bool has_in, has_out;
-    atomic_bool is_in_ending, is_out_ending;
+    struct ei_thread out;
+    bool has_out;
+    atomic_bool is_taking, is_out_ending;
 
     dds_entity_t diagnostics;
     struct ei_dds_diagnoses *diagnoses; /* of dds_out */
@@ -123,7 +124,7 @@ void ei_dds_leave_log(struct einet_dds *dds);
 /* ---- publishers.c ---- */
 
 /* Whether what a publisher sends is of our type: one that announces another hash is not believed, one that announces
- * none is. Thread: dds_in. */
+ * none is. Thread: who takes. */
 bool ei_dds_is_trusted(struct ei_dds_task *task, dds_instance_handle_t publisher);
 
 /* ---- diagnostics.c ---- */
@@ -139,10 +140,18 @@ void ei_dds_note_turned_away(struct ei_dds_task *task);
 /* Write diagnostics when they are due, or when a level has changed. Thread: dds_out. */
 void ei_dds_diagnose(struct einet_dds *dds);
 
-/* ---- input.c, output.c: the bodies of the threads ---- */
+/* ---- input.c ---- */
 
-void ei_dds_take_images(void *dds);
+/* Take what a task's reader has; nothing before the bridge was started and after it was stopped. A listener of the
+ * reader: CycloneDDS calls it on the thread that has received, or on that of a writer in this process. Thread: any. */
+void ei_dds_take_images(dds_entity_t reader, void *task);
+
+/* ---- output.c ---- */
+
+/* The body of dds_out. */
 void ei_dds_write_results(void *dds);
+/* Write what became of one image. Thread: any but a job's, and but CycloneDDS's, which a full writer waits for. */
+void ei_dds_write_record(struct einet_dds *dds, const struct ei_dds_record *record);
 /* Hand a record to dds_out. Thread: any. */
 void ei_dds_post(struct einet_dds *dds, const struct ei_dds_record *record);
 

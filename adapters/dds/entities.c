@@ -10,15 +10,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CONFIG_BYTES 2048
+#define CONFIG_BYTES 8192
 #define NAME_BYTES 320
 #define DEPTH_IN 5
 #define DEPTH_OUT 10
 #define OPENER_STACK_BYTES ((size_t)1024 * 1024)
 
-/* One receive thread: with several, data arrives on one whose name the configuration does not take. Lost datagrams are
- * asked for after 1 ms instead of 100. */
-static void print_config(const struct einet_dds *dds, const char *more, char out[CONFIG_BYTES])
+/* Lost datagrams are asked for after 1 ms instead of 100. Of a thread that is named twice CycloneDDS believes the first
+ * settings, of other things the last: so what the bridge needs stands round what others want. With several receiving
+ * threads data arrives on one whose name the configuration does not take, so there is one. */
+static int print_config(const struct einet_dds *dds, const char *more, char out[CONFIG_BYTES], struct einet_error *err)
 {
     char threads[512] = "";
     if (dds->options.priority > 0) {
@@ -28,11 +29,17 @@ static void print_config(const struct einet_dds *dds, const char *more, char out
                        "</Priority></Scheduling></Thread></Threads>",
                        dds->options.priority, dds->options.priority);
     }
-    (void)snprintf(out, CONFIG_BYTES,
-                   "<CycloneDDS><Domain id=\"any\"><Internal><MultipleReceiveThreads>false</MultipleReceiveThreads>"
-                   "<HeartbeatInterval>5 ms</HeartbeatInterval><NackDelay>1 ms</NackDelay></Internal>%s</Domain>"
-                   "</CycloneDDS>%s%s",
-                   threads, more != NULL ? "," : "", more != NULL ? more : "");
+    const int length =
+        snprintf(out, CONFIG_BYTES,
+                 "<CycloneDDS><Domain id=\"any\"><Internal><HeartbeatInterval>5 ms</HeartbeatInterval><NackDelay>1 ms"
+                 "</NackDelay></Internal>%s</Domain></CycloneDDS>%s%s,<CycloneDDS><Domain id=\"any\"><Internal>"
+                 "<MultipleReceiveThreads>false</MultipleReceiveThreads></Internal></Domain></CycloneDDS>",
+                 threads, more != NULL ? "," : "", more != NULL ? more : "");
+    return length < CONFIG_BYTES ? 0
+                                 : einet_error_set(err, EINET_E_USAGE,
+                                                   "more settings of CycloneDDS than the %d bytes that they and the "
+                                                   "bridge's have: put them into a file and give its name",
+                                                   CONFIG_BYTES);
 }
 
 static int fail(struct einet_error *err, dds_return_t rc, const char *what)
@@ -59,16 +66,18 @@ static dds_qos_t *make_qos(const dds_topic_descriptor_t *type, dds_reliability_k
     return qos;
 }
 
-static int make_endpoint(struct einet_dds *dds, const dds_topic_descriptor_t *type, const char *name, bool is_reader,
-                         dds_entity_t *out, struct einet_error *err)
+/* A reader that calls listener, or, without one, a writer. */
+static int make_endpoint(struct einet_dds *dds, const dds_topic_descriptor_t *type, const char *name,
+                         const dds_listener_t *listener, dds_entity_t *out, struct einet_error *err)
 {
+    const bool is_reader = listener != NULL;
     const dds_entity_t topic = dds_create_topic(dds->participant, type, name, NULL, NULL);
     if (topic < 0) {
         return fail(err, topic, name);
     }
     dds_qos_t *qos = make_qos(type, is_reader ? DDS_RELIABILITY_BEST_EFFORT : DDS_RELIABILITY_RELIABLE,
                               is_reader ? DEPTH_IN : DEPTH_OUT);
-    *out = is_reader ? dds_create_reader(dds->participant, topic, qos, NULL)
+    *out = is_reader ? dds_create_reader(dds->participant, topic, qos, listener)
                      : dds_create_writer(dds->participant, topic, qos, NULL);
     dds_delete_qos(qos);
     return *out < 0 ? fail(err, *out, name) : 0;
@@ -79,7 +88,7 @@ static int make_writer(struct einet_dds *dds, const dds_topic_descriptor_t *type
 {
     char name[NAME_BYTES];
     (void)snprintf(name, sizeof name, "rt%s", topic);
-    return topic[0] != '\0' ? make_endpoint(dds, type, name, false, out, err) : 0;
+    return topic[0] != '\0' ? make_endpoint(dds, type, name, NULL, out, err) : 0;
 }
 
 static int open_outputs(struct einet_dds *dds, struct ei_dds_task *task, struct einet_error *err)
@@ -100,16 +109,11 @@ static int open_input(struct einet_dds *dds, struct ei_dds_task *task, struct ei
     const dds_topic_descriptor_t *type =
         task->is_compressed ? &sensor_msgs_msg_dds__CompressedImage__desc : &sensor_msgs_msg_dds__Image__desc;
     (void)snprintf(name, sizeof name, "rt%s", task->topic);
-    const int rc = make_endpoint(dds, type, name, true, &task->reader, err);
-    if (rc < 0) {
-        return rc;
-    }
-    task->has_data = dds_create_readcondition(task->reader, DDS_ANY_STATE);
-    if (task->has_data < 0) {
-        return fail(err, task->has_data, "condition");
-    }
-    const dds_return_t attached = dds_waitset_attach(dds->waitset, task->has_data, 0);
-    return attached < 0 ? fail(err, attached, "waitset") : 0;
+    dds_listener_t *listener = dds_create_listener(task);
+    dds_lset_data_available(listener, ei_dds_take_images);
+    const int rc = make_endpoint(dds, type, name, listener, &task->reader, err);
+    dds_delete_listener(listener);
+    return rc;
 }
 
 static int open_task(struct einet_dds *dds, struct ei_dds_task *task, struct einet_error *err)
@@ -121,7 +125,10 @@ static int open_task(struct einet_dds *dds, struct ei_dds_task *task, struct ein
 static int open_participant(struct einet_dds *dds, const char *more, struct einet_error *err)
 {
     char config[CONFIG_BYTES];
-    print_config(dds, more, config);
+    const int rc = print_config(dds, more, config, err);
+    if (rc < 0) {
+        return rc;
+    }
     dds->domain = dds_create_domain((dds_domainid_t)dds->options.domain, config);
     if (dds->domain == DDS_RETCODE_PRECONDITION_NOT_MET) {
         return einet_error_set(err, EINET_E_USAGE, "domain %d is in use in this process: make the bridge before others",
@@ -146,16 +153,7 @@ static int open_all(struct einet_dds *dds, const char *more, struct einet_error 
     if (rc < 0) {
         return rc;
     }
-    dds->waitset = dds_create_waitset(dds->participant);
-    dds->is_stopping = dds_create_guardcondition(dds->participant);
-    if (dds->waitset < 0 || dds->is_stopping < 0) {
-        return fail(err, DDS_RETCODE_OUT_OF_RESOURCES, "waitset");
-    }
-    const dds_return_t attached = dds_waitset_attach(dds->waitset, dds->is_stopping, 0);
-    rc = attached < 0 ? fail(err, attached, "waitset") : 0;
-    rc = rc < 0 ? rc
-                : make_writer(dds, &diagnostic_msgs_msg_dds__DiagnosticArray__desc, "/diagnostics", &dds->diagnostics,
-                              err);
+    rc = make_writer(dds, &diagnostic_msgs_msg_dds__DiagnosticArray__desc, "/diagnostics", &dds->diagnostics, err);
     for (int32_t i = 0; rc == 0 && i < dds->task_count; i++) {
         rc = open_task(dds, &dds->tasks[i], err);
     }

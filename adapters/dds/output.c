@@ -137,7 +137,7 @@ static void tell_result(struct ei_dds_task *task, const struct einet_result *res
     ei_dds_note_result(task, result);
 }
 
-static void write_record(struct einet_dds *dds, const struct ei_dds_record *record)
+void ei_dds_write_record(struct einet_dds *dds, const struct ei_dds_record *record)
 {
     struct ei_dds_task *task = &dds->tasks[record->slot];
     switch ((enum ei_dds_record_kind)record->kind) {
@@ -157,7 +157,7 @@ static void write_all(struct einet_dds *dds)
 {
     struct ei_dds_record record;
     while (ei_mpsc_ring_pop(&dds->ring, &record)) {
-        write_record(dds, &record);
+        ei_dds_write_record(dds, &record);
     }
 }
 
