@@ -23,16 +23,17 @@
 /* Half of both processes' pools is there after this many images. */
 #define SETTLED_PERCENT 30
 
-static const char text[] =
+/* Of this process alone: other tests may have come upon the same domain. */
+static const char format[] =
     "version: 1\nname: load\nrun: { warmup: 0s, start_delay: 0s }\nlanes: { acc: { kind: cpu } }\n"
     "models: { net: { emulate: { blocks: [ { conv: 300us, branch: 20us, score: 0.5 },\n"
     "                                      { conv: 1ms, branch: 20us, score: 0.9 } ] } } }\n"
     "tasks:\n"
     "  - { name: control, arrival: { model: periodic, period: 10ms }, deadline: 10ms, priority: 95,\n"
     "      stages: [ { name: law, kind: cpu, work: { spin: 200us } } ] }\n"
-    "  - { name: eye, arrival: { model: external, min_interarrival: 10ms }, deadline: 30ms, priority: 40,\n"
+    "  - { name: eye%d, arrival: { model: external, min_interarrival: 10ms }, deadline: 30ms, priority: 40,\n"
     "      late_release: { queue: 2, drop: oldest }, planner: { search: all },\n"
-    "      input: { kind: topic, topic: /camera/image_raw, width: 320, height: 240 },\n"
+    "      input: { kind: topic, topic: /camera%d/image_raw, width: 320, height: 240 },\n"
     "      stages: [ { name: p, kind: cpu, op: [ resize: 32x32, normalize ] },\n"
     "                { name: n, kind: nn, model: net, lane: acc } ] }\n";
 #define CONTROL 0
@@ -46,7 +47,7 @@ static const char network[] =
 
 /* What the camera is to do. */
 struct plan {
-    int32_t domain;
+    int32_t domain, id;
     int32_t width_px, height_px;
     long images;
     int period_us;
@@ -55,7 +56,7 @@ struct plan {
 
 /* What the camera has seen. */
 struct report {
-    int64_t sent, statuses, again, strange, backwards; /* backwards: behind a later one */
+    int64_t sent, statuses, again, strange, backwards; /* backwards: an answer behind a later one */
     int64_t answered, classifications;
 };
 
@@ -107,10 +108,13 @@ static bool open_camera(struct camera *camera, const struct plan *plan)
         return false;
     }
     const dds_entity_t participant = dds_create_participant((dds_domainid_t)plan->domain, NULL, NULL);
-    camera->images = open_end(participant, &sensor_msgs_msg_dds__Image__desc, "rt/camera/image_raw", false);
-    camera->classifications =
-        open_end(participant, &vision_msgs_msg_dds__Classification__desc, "rt/einet/eye/classification", true);
-    camera->statuses = open_end(participant, &einet_msgs_msg_dds__InferenceStatus__desc, "rt/einet/eye/status", true);
+    char name[64];
+    (void)snprintf(name, sizeof name, "rt/camera%d/image_raw", plan->id);
+    camera->images = open_end(participant, &sensor_msgs_msg_dds__Image__desc, name, false);
+    (void)snprintf(name, sizeof name, "rt/einet/eye%d/classification", plan->id);
+    camera->classifications = open_end(participant, &vision_msgs_msg_dds__Classification__desc, name, true);
+    (void)snprintf(name, sizeof name, "rt/einet/eye%d/status", plan->id);
+    camera->statuses = open_end(participant, &einet_msgs_msg_dds__InferenceStatus__desc, name, true);
     for (int waited = 0; waited < WAIT_MS && matched < 3; waited++) {
         dds_publication_matched_status_t there;
         dds_subscription_matched_status_t back;
@@ -137,8 +141,8 @@ static void see(struct camera *camera, const struct plan *plan)
         report->statuses++;
         report->again += camera->seen[image] != 0;
         report->answered += status.answered;
-        report->backwards += status.job_idx >= 0 && status.job_idx <= camera->last;
-        camera->last = status.job_idx >= 0 ? status.job_idx : camera->last;
+        report->backwards += status.answered && status.job_idx <= camera->last;
+        camera->last = status.answered ? status.job_idx : camera->last;
         camera->seen[image] = 1;
     }
     while (dds_take(camera->classifications, answers, &info, 1, 1) == 1) {
@@ -233,14 +237,15 @@ static bool start_camera(struct load *load, const struct plan *plan)
 
 static bool start_bridge(struct load *load, const struct plan *plan)
 {
-    char config[1024];
+    char config[1024], text[2048];
     struct einet_error err = {0};
     struct einet_dds_options bridge = {
         .size_bytes = sizeof bridge, .domain = plan->domain, .priority = RT_PRIORITY, .config = config};
     struct einet_run_options options = {
         .size_bytes = sizeof options, .duration_ns = EINET_UNTIL_STOPPED, .callback_priority = RT_PRIORITY};
     (void)snprintf(config, sizeof config, network, plan->lost_per_mille);
-    if (!EI_TRUEF(einet_workload_parse(text, sizeof text - 1, NULL, &load->workload, &err) == 0, "%s", err.text)) {
+    (void)snprintf(text, sizeof text, format, plan->id, plan->id);
+    if (!EI_TRUEF(einet_workload_parse(text, strlen(text), NULL, &load->workload, &err) == 0, "%s", err.text)) {
         return false;
     }
     int rc = einet_dds_create(load->workload, &bridge, &load->dds, &err);
@@ -299,7 +304,9 @@ static void expect_one_status_each(const struct load *load)
     EI_EQ(f->lost + f->failed_writes, 0);
     EI_TRUEF(f->received <= r->sent, "%lld images were taken of %lld", (long long)f->received, (long long)r->sent);
     EI_EQ(r->statuses, f->statuses);
-    EI_EQ(r->again + r->strange + r->backwards, 0);
+    EI_EQ(r->again, 0);
+    EI_EQ(r->strange, 0);
+    EI_EQ(r->backwards, 0);
     EI_EQ(r->answered, f->classifications);
     EI_EQ(r->classifications, f->classifications);
 }
@@ -349,6 +356,7 @@ EI_TEST(dds_results_survive_lost_datagrams)
 {
     static struct load load;
     const struct plan plan = {.domain = own_domain(),
+                              .id = (int32_t)getpid(),
                               .width_px = 32,
                               .height_px = 32,
                               .images = 400,
@@ -380,6 +388,7 @@ EI_TEST(dds_long_run_needs_no_more_memory)
     const long seconds = wish != NULL ? strtol(wish, NULL, 10) : SOAK_S;
     EI_REQUIRE(seconds > 0);
     const struct plan plan = {.domain = own_domain(),
+                              .id = (int32_t)getpid(),
                               .width_px = 320,
                               .height_px = 240,
                               .images = seconds * (1000000 / CAMERA_PERIOD_US),
