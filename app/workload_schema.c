@@ -19,9 +19,15 @@ static const struct {
     int32_t kind;
 } model_kinds[] = {{"zoo", EI_SPEC_MODEL_ZOO}, {"bundle", EI_SPEC_MODEL_BUNDLE}, {"emulate", EI_SPEC_MODEL_EMULATE}};
 
+/* What a context is called in messages, which is the same for the outputs of the file and those of a task. */
+static const char *definition_name(enum ei_context context)
+{
+    return context == EI_CONTEXT_TOPICS ? "task_outputs" : ei_context_title(context);
+}
+
 static json_t *reference(enum ei_context context)
 {
-    return json_pack("{s:o}", "$ref", json_sprintf("#/definitions/%s", ei_context_title(context)));
+    return json_pack("{s:o}", "$ref", json_sprintf("#/definitions/%s", definition_name(context)));
 }
 
 static json_t *pattern(const char *expression)
@@ -288,7 +294,7 @@ int einet_workload_schema_print(FILE *out)
         return -ENOMEM;
     }
     for (int32_t context = EI_CONTEXT_FILE + 1; context < EI_CONTEXT_COUNT; context++) {
-        json_object_set_new(definitions, ei_context_title((enum ei_context)context),
+        json_object_set_new(definitions, definition_name((enum ei_context)context),
                             context_schema((enum ei_context)context));
     }
     json_object_set_new(schema, "definitions", definitions);

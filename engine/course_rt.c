@@ -199,6 +199,7 @@ bool ei_course_piece_done(struct ei_job_slot *slot, struct ei_course *course)
     }
     course->conv_pieces = is_branch ? course->conv_pieces : 0;
     course->branch_pieces = 0;
+    slot->record.blocks_done++;
     return false;
 }
 

@@ -146,6 +146,10 @@ int einet_workload_task_info(const struct einet_workload *workload, int32_t task
         .width_px = is_handed_in ? task->input.width_px : 0,
         .height_px = is_handed_in ? task->input.height_px : 0,
         .channels = is_handed_in ? task->input.channels : 0,
+        .chain_head_idx = head,
+        .classification_topic = task->topics.classification,
+        .status_topic = task->topics.status,
+        .partial_topic = task->topics.partial,
     };
     return ei_sized_give(&info, sizeof info, out_info);
 }

@@ -92,7 +92,8 @@ struct ei_job_record {
     uint8_t cause;   /* enum ei_job_cause */
     uint8_t slot;    /* of its task: which of its threads ran the job */
     uint8_t reserved;
-    int32_t frame; /* the picture of the release, as the engine counts them; 0 = none */
+    int32_t frame;       /* the picture of the release, as the engine counts them; 0 = none */
+    int32_t blocks_done; /* conv parts and branches that were computed, those of a restart again */
 };
 
 struct ei_preemption_record {

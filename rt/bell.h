@@ -8,6 +8,7 @@
 
 #include <einet/attributes.h>
 #include <stdatomic.h>
+#include <stdint.h>
 
 struct ei_bell {
     atomic_uint rings; /* so far, modulo 2^32; a futex */
@@ -26,5 +27,8 @@ EINET_RT void ei_bell_ring(struct ei_bell *bell);
 
 /* Sleep until the count differs from seen. Thread: any. */
 EINET_RT void ei_bell_wait(struct ei_bell *bell, unsigned seen);
+
+/* The same, at most until a time of CLOCK_MONOTONIC. */
+EINET_RT void ei_bell_wait_until(struct ei_bell *bell, unsigned seen, int64_t until_ns);
 
 #endif

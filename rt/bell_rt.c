@@ -1,10 +1,13 @@
 /* See bell.h. */
 #include "rt/bell.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 void ei_bell_init(struct ei_bell *bell)
@@ -29,12 +32,26 @@ void ei_bell_ring(struct ei_bell *bell)
     }
 }
 
-void ei_bell_wait(struct ei_bell *bell, unsigned seen)
+/* until NULL = for ever. */
+static void wait_for_ring(struct ei_bell *bell, unsigned seen, const struct timespec *until)
 {
     atomic_fetch_add(&bell->sleepers, 1);
-    while (atomic_load(&bell->rings) == seen) {
-        (void)syscall(SYS_futex, &bell->rings, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, seen, NULL, NULL,
-                      FUTEX_BITSET_MATCH_ANY);
+    bool is_over = false;
+    while (!is_over && atomic_load(&bell->rings) == seen) {
+        is_over = syscall(SYS_futex, &bell->rings, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, seen, until, NULL,
+                          FUTEX_BITSET_MATCH_ANY) < 0 &&
+                  errno == ETIMEDOUT;
     }
     atomic_fetch_sub(&bell->sleepers, 1);
+}
+
+void ei_bell_wait(struct ei_bell *bell, unsigned seen)
+{
+    wait_for_ring(bell, seen, NULL);
+}
+
+void ei_bell_wait_until(struct ei_bell *bell, unsigned seen, int64_t until_ns)
+{
+    const struct timespec until = {.tv_sec = until_ns / 1000000000, .tv_nsec = (long)(until_ns % 1000000000)};
+    wait_for_ring(bell, seen, &until);
 }

@@ -135,6 +135,7 @@ const struct ei_word ei_op_words[] = {{"decode", EI_SPEC_OP_DECODE},           {
 #define ARRIVAL_AT(member) .context = EI_CONTEXT_ARRIVAL, .offset = offsetof(struct ei_arrival_spec, member)
 #define LATE_AT(member) .context = EI_CONTEXT_LATE, .offset = offsetof(struct ei_late_spec, member)
 #define INPUT_AT(member) .context = EI_CONTEXT_INPUT, .offset = offsetof(struct ei_input_spec, member)
+#define TOPICS_AT(member) .context = EI_CONTEXT_TOPICS, .offset = offsetof(struct ei_topics_spec, member)
 #define STAGE_AT(member) .context = EI_CONTEXT_STAGE, .offset = offsetof(struct ei_stage_spec, member)
 #define WORK_AT(member) .context = EI_CONTEXT_WORK, .offset = offsetof(struct ei_stage_spec, member)
 #define SLO_AT(member) .context = EI_CONTEXT_SLO, .offset = offsetof(struct ei_slo_spec, member)
@@ -351,6 +352,9 @@ const struct ei_field ei_fields[] = {
      .computed = "the workload's planner", .doc = "Planner settings of this task."},
     {TASK_AT(input), .key = "input", .type = EI_FIELD_MAP, .child = EI_CONTEXT_INPUT, .computed = "none",
      .doc = "Where its pictures come from."},
+    {TASK_AT(topics), .key = "outputs", .type = EI_FIELD_MAP, .child = EI_CONTEXT_TOPICS, .computed = "its defaults",
+     .doc = "Topics of ROS 2 that say what becomes of the images of a topic, through einet-dds: of the task that has them as "
+            "its input, and of those behind it in a chain."},
     {TASK_AT(stages), .key = "stages", .type = EI_FIELD_LIST, .child = EI_CONTEXT_STAGE, .lo = 1, .hi = EI_STAGES_MAX,
      .count_offset = offsetof(struct ei_task_spec, stage_count), .element_bytes = sizeof(struct ei_stage_spec),
      .doc = "What a job does, in order; at most one stage of kind nn."},
@@ -439,6 +443,16 @@ const struct ei_field ei_fields[] = {
     {INPUT_AT(is_loop), .key = "loop", .type = EI_FIELD_BOOL, .default_text = "true",
      .only = BIT(EI_SPEC_INPUT_DATASET) | BIT(EI_SPEC_INPUT_IMAGES) | BIT(EI_SPEC_INPUT_GENERATED),
      .doc = "Start again after the last picture; with false a run with more jobs than pictures is refused."},
+
+    {TOPICS_AT(classification), .key = "classification", .type = EI_FIELD_TEXT, .default_text = "auto",
+     .none_text = "none",
+     .doc = "Topic of the answers (vision_msgs/Classification); auto: /einet/TASK/classification, where what is no letter or "
+            "digit in TASK becomes _, and none without an nn stage."},
+    {TOPICS_AT(status), .key = "status", .type = EI_FIELD_TEXT, .default_text = "auto", .none_text = "none",
+     .doc = "Topic of what became of each image (einet_msgs/InferenceStatus); auto: /einet/TASK/status."},
+    {TOPICS_AT(partial), .key = "partial", .type = EI_FIELD_TEXT, .default_text = "none", .none_text = "none",
+     .doc = "Topic of the answer of each exit as soon as it is there (einet_msgs/InferenceStatus); auto: "
+            "/einet/TASK/partial."},
 
     {STAGE_AT(name), .key = "name", .type = EI_FIELD_NAME, .doc = "Name of the stage, unique in its task."},
     {STAGE_AT(kind), .key = "kind", .type = EI_FIELD_WORD, .words = stage_words, .is_discriminator = true,
@@ -559,6 +573,7 @@ const char *ei_context_title(enum ei_context context)
         [EI_CONTEXT_ARRIVAL] = "arrival",
         [EI_CONTEXT_LATE] = "late_release",
         [EI_CONTEXT_INPUT] = "input",
+        [EI_CONTEXT_TOPICS] = "outputs",
         [EI_CONTEXT_STAGE] = "stage",
         [EI_CONTEXT_WORK] = "work",
         [EI_CONTEXT_SLO] = "slo",

@@ -36,6 +36,7 @@ static const char *title_of(enum ei_context context)
         [EI_CONTEXT_ARRIVAL] = "tasks: each: arrival",
         [EI_CONTEXT_LATE] = "tasks: each: late_release",
         [EI_CONTEXT_INPUT] = "tasks: each: input",
+        [EI_CONTEXT_TOPICS] = "tasks: each: outputs",
         [EI_CONTEXT_STAGE] = "tasks: each: stages: each",
         [EI_CONTEXT_WORK] = "tasks: each: stages: each: work",
         [EI_CONTEXT_SLO] = "tasks: each: slo",
@@ -69,7 +70,7 @@ static const char *type_of(const struct ei_field *field)
     case EI_FIELD_PATH:
         return field->words != NULL ? "path that is read, or one of" : "path that is read";
     case EI_FIELD_TEXT:
-        return "path that is written";
+        return "text";
     case EI_FIELD_CPUS:
         return "CPU list";
     case EI_FIELD_MAP:

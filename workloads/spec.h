@@ -277,6 +277,12 @@ static inline bool ei_input_is_handed_in(const struct ei_input_spec *input)
     return input->kind == EI_SPEC_INPUT_CALLER || input->kind == EI_SPEC_INPUT_TOPIC;
 }
 
+/* Where an adapter says what becomes of the images of a topic: names in ROS 2 from the root, "" = nowhere. All "" of a
+ * task whose chain does not begin with one that takes the images of a topic. */
+struct ei_topics_spec {
+    char classification[EI_SPEC_PATH_MAX], status[EI_SPEC_PATH_MAX], partial[EI_SPEC_PATH_MAX];
+};
+
 enum ei_spec_stage_kind { EI_SPEC_STAGE_CPU, EI_SPEC_STAGE_NN };
 enum ei_spec_op_kind {
     EI_SPEC_OP_DECODE,
@@ -338,6 +344,7 @@ struct ei_task_spec {
     enum ei_spec_on_overrun on_overrun;
     struct ei_planner_spec planner;
     struct ei_input_spec input;
+    struct ei_topics_spec topics;
     int32_t stage_count; /* >= 1 */
     struct ei_stage_spec stages[EI_STAGES_MAX];
     int32_t nn_stage_idx; /* of the one nn stage, EI_NONE_IDX when there is none */

@@ -389,6 +389,7 @@ void ei_spec_check(struct ei_spec_reader *rd)
     for (int32_t i = 0; i < rd->wl->task_count; i++) {
         ei_spec_check_task(rd, i);
     }
+    ei_spec_check_topics(rd);
     check_planner(rd);
     check_priorities(rd);
     if (rd->diag->errors == 0) {

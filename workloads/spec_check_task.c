@@ -250,32 +250,6 @@ static bool has_pre(const struct ei_task_spec *task, enum ei_spec_op_kind kind)
     return false;
 }
 
-/* Names as ROS 2 has them: tokens of letters, digits and _ behind a /, none of which begins with a digit. */
-static bool is_topic(const char *name)
-{
-    bool is_ok = name[0] == '/';
-    for (const char *at = name; is_ok && *at != '\0'; at++) {
-        const bool is_letter = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') || *at == '_';
-        const bool is_digit = *at >= '0' && *at <= '9';
-        is_ok = *at == '/' ? at[1] != '\0' && at[1] != '/' && !(at[1] >= '0' && at[1] <= '9') : is_letter || is_digit;
-    }
-    return is_ok;
-}
-
-static void check_topic(struct subject *s)
-{
-    const struct ei_task_spec *task = s->task;
-    if (!is_topic(task->input.topic) || strlen(task->input.topic) > EI_SPEC_TOPIC_MAX) {
-        ei_spec_error(s->rd, node_of(s, "input", "topic"), "write a name such as /camera/image_raw",
-                      "a topic is /, then letters, digits and _ in parts divided by /, at most %d bytes",
-                      EI_SPEC_TOPIC_MAX);
-    }
-    if (task->input.message == EI_SPEC_MESSAGE_COMPRESSED_IMAGE && !has_pre(task, EI_SPEC_OP_DECODE)) {
-        ei_spec_error(s->rd, node_of(s, "input", "message"), "add it: op: [decode, resize: 32x32, normalize]",
-                      "compressed pictures need op decode in task '%s'", task->name);
-    }
-}
-
 static bool has_any_pre(const struct ei_task_spec *task)
 {
     return has_pre(task, EI_SPEC_OP_DECODE) || has_pre(task, EI_SPEC_OP_RESIZE) || has_pre(task, EI_SPEC_OP_NORMALIZE);
@@ -313,8 +287,9 @@ static void check_input(struct subject *s)
     if (!ei_input_is_handed_in(&task->input)) {
         return;
     }
-    if (task->input.kind == EI_SPEC_INPUT_TOPIC && task->input.topic[0] != '\0') {
-        check_topic(s);
+    if (task->input.message == EI_SPEC_MESSAGE_COMPRESSED_IMAGE && !has_pre(task, EI_SPEC_OP_DECODE)) {
+        ei_spec_error(s->rd, node_of(s, "input", "message"), "add it: op: [decode, resize: 32x32, normalize]",
+                      "compressed pictures need op decode in task '%s'", task->name);
     }
     if (task->arrival.model != EI_ARRIVAL_EXTERNAL) {
         ei_spec_error(s->rd, node, "write arrival: { model: external, min_interarrival: ... }",

@@ -145,11 +145,14 @@ static bool is_left_out(const struct ei_workload *wl, const struct ei_field *fie
                                          strcmp(field->key, "max_preemptions") == 0 ||
                                          strcmp(field->key, "max_blocking") == 0;
         const bool is_about_nn = is_about_preemption || strcmp(field->key, "planner") == 0;
-        const bool is_given = task->class_ == EI_SPEC_CLASS_FIFO && wl->scheduler.policy == EI_SPEC_POLICY_FIXED_PRIORITY;
+        const bool is_given =
+            task->class_ == EI_SPEC_CLASS_FIFO && wl->scheduler.policy == EI_SPEC_POLICY_FIXED_PRIORITY;
         const int32_t lane_idx = task->nn_stage_idx >= 0 ? task->stages[task->nn_stage_idx].lane_idx : EI_NONE_IDX;
         const bool is_kernel = lane_idx >= 0 && wl->lanes[lane_idx].preempt == EI_SPEC_LANE_PREEMPT_KERNEL;
-        if ((is_kernel && is_about_preemption) || (strcmp(field->key, "priority") == 0 && !is_given) ||
-            (is_about_nn && task->nn_stage_idx == EI_NONE_IDX)) {
+        const bool has_topics =
+            wl->tasks[ei_workload_chain_head(wl, (int32_t)(task - wl->tasks))].input.kind == EI_SPEC_INPUT_TOPIC;
+        if ((field->child == EI_CONTEXT_TOPICS && !has_topics) || (is_kernel && is_about_preemption) ||
+            (strcmp(field->key, "priority") == 0 && !is_given) || (is_about_nn && task->nn_stage_idx == EI_NONE_IDX)) {
             return true;
         }
     }

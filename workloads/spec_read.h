@@ -61,6 +61,7 @@ void ei_spec_join_label(enum ei_context child, const char *parent, char out[EI_S
 void ei_spec_check(struct ei_spec_reader *reader);
 void ei_spec_check_task(struct ei_spec_reader *reader, int32_t task_idx);           /* spec_check_task.c */
 void ei_spec_check_deadline_class(struct ei_spec_reader *reader, int32_t task_idx); /* spec_check_deadline.c */
+void ei_spec_check_topics(struct ei_spec_reader *reader); /* spec_check_topic.c; after the tasks */
 void ei_spec_check_lanes(struct ei_spec_reader *reader);  /* spec_check_lane.c: find fallbacks; before the tasks */
 void ei_spec_check_chains(struct ei_spec_reader *reader); /* spec_check_chain.c: find predecessors; before the tasks */
 

@@ -23,7 +23,8 @@ static int32_t slot_of(const struct einet_dds *dds, int32_t task_idx)
 static void on_result(void *context, const struct einet_result *result)
 {
     struct einet_dds *dds = context;
-    const struct ei_dds_record record = {.slot = slot_of(dds, result->task_idx), .result = *result};
+    const struct ei_dds_record record = {
+        .slot = slot_of(dds, result->task_idx), .kind = EI_DDS_RESULT, .result = *result};
     if (record.slot < dds->task_count) {
         ei_dds_write_record(dds, &record);
     }
@@ -46,8 +47,15 @@ static void on_preempt(void *context, const struct einet_preemption *preemption)
 
 static void on_answer(void *context, const struct einet_answer *answer)
 {
-    const struct einet_dds *dds = context;
-    dds->next.on_answer(dds->next.context, answer);
+    struct einet_dds *dds = context;
+    const struct ei_dds_record record = {
+        .slot = slot_of(dds, answer->task_idx), .kind = EI_DDS_PARTIAL, .result = {.answer = *answer}};
+    if (record.slot < dds->task_count && dds->tasks[record.slot].partials > 0) {
+        ei_dds_write_record(dds, &record);
+    }
+    if (dds->next.on_answer != NULL) {
+        dds->next.on_answer(dds->next.context, answer);
+    }
 }
 
 const struct einet_callbacks *einet_dds_callbacks(struct einet_dds *dds)
@@ -85,6 +93,41 @@ static int take_options(struct einet_dds *dds, const struct einet_dds_options *o
     return 0;
 }
 
+/* Tasks whose chain begins with the images of a topic. */
+static bool is_ours(const struct einet_workload *workload, int32_t task_idx, struct einet_task_info *out_info)
+{
+    struct einet_task_info head = {.size_bytes = sizeof head};
+    out_info->size_bytes = sizeof *out_info;
+    return einet_workload_task_info(workload, task_idx, out_info) == 0 &&
+           einet_workload_task_info(workload, out_info->chain_head_idx, &head) == 0 && head.topic[0] != '\0';
+}
+
+static int take_task(struct einet_dds *dds, struct ei_dds_task *task, int32_t task_idx,
+                     const struct einet_task_info *info, struct einet_error *err)
+{
+    task->dds = dds;
+    task->task_idx = task_idx;
+    task->name = info->name;
+    task->topic = info->topic;
+    task->classification_topic = info->classification_topic;
+    task->status_topic = info->status_topic;
+    task->partial_topic = info->partial_topic;
+    task->deadline_ns = info->deadline_ns;
+    task->is_compressed = info->is_compressed != 0;
+    task->head = info->chain_head_idx; /* in the workload, until all slots are known */
+    ei_dds_health_init(&task->health, info->deadline_ns, info->least_interval_ns);
+    if (info->topic[0] == '\0') {
+        return 0;
+    }
+    const int rc = ei_dds_type_hash(task->is_compressed ? "sensor_msgs/msg/CompressedImage" : "sensor_msgs/msg/Image",
+                                    task->type_hash);
+    task->wanted = (struct ei_dds_wanted){info->width_px, info->height_px, info->channels};
+    task->scratch = malloc((size_t)info->width_px * (size_t)info->height_px * (size_t)info->channels);
+    return rc == 0 && task->scratch != NULL
+               ? 0
+               : einet_error_set(err, -ENOMEM, "no memory for the pictures of task '%s'", info->name);
+}
+
 static int take_tasks(struct einet_dds *dds, const struct einet_workload *workload, struct einet_error *err)
 {
     const int32_t count = einet_workload_task_count(workload);
@@ -93,26 +136,32 @@ static int take_tasks(struct einet_dds *dds, const struct einet_workload *worklo
         return einet_error_set(err, -ENOMEM, "no memory for the tasks");
     }
     for (int32_t i = 0; i < count; i++) {
-        struct einet_task_info info = {.size_bytes = sizeof info};
-        if (einet_workload_task_info(workload, i, &info) < 0 || info.topic[0] == '\0') {
-            continue;
-        }
-        struct ei_dds_task *task = &dds->tasks[dds->task_count++];
-        task->dds = dds;
-        task->task_idx = i;
-        task->name = info.name;
-        task->topic = info.topic;
-        task->is_compressed = info.is_compressed != 0;
-        task->wanted = (struct ei_dds_wanted){info.width_px, info.height_px, info.channels};
-        task->scratch = malloc((size_t)info.width_px * (size_t)info.height_px * (size_t)info.channels);
-        if (task->scratch == NULL) {
-            return einet_error_set(err, -ENOMEM, "no memory for the pictures of task '%s'", info.name);
+        struct einet_task_info info;
+        if (is_ours(workload, i, &info)) {
+            const int rc = take_task(dds, &dds->tasks[dds->task_count++], i, &info, err);
+            if (rc < 0) {
+                return rc;
+            }
         }
     }
-    return dds->task_count > 0
-               ? 0
-               : einet_error_set(err, EINET_E_USAGE, "no task of workload '%s' has input: { kind: topic, ... }",
-                                 einet_workload_name(workload));
+    for (int32_t slot = 0; slot < dds->task_count; slot++) {
+        dds->tasks[slot].head = slot_of(dds, dds->tasks[slot].head);
+    }
+    if (dds->task_count == 0) {
+        return einet_error_set(err, EINET_E_USAGE, "no task of workload '%s' has input: { kind: topic, ... }",
+                               einet_workload_name(workload));
+    }
+    dds->diagnoses = ei_dds_make_diagnoses(dds);
+    return dds->diagnoses != NULL ? 0 : einet_error_set(err, -ENOMEM, "no memory for the diagnostics");
+}
+
+static bool wants_partial(const struct einet_dds *dds)
+{
+    bool is_wanted = false;
+    for (int32_t slot = 0; slot < dds->task_count; slot++) {
+        is_wanted = is_wanted || dds->tasks[slot].partial_topic[0] != '\0';
+    }
+    return is_wanted;
 }
 
 static int make_ring(struct einet_dds *dds, struct einet_error *err)
@@ -133,6 +182,7 @@ int einet_dds_create(struct einet_workload *workload, const struct einet_dds_opt
     if (dds == NULL) {
         return einet_error_set(err, -ENOMEM, "no memory for the bridge");
     }
+    pthread_mutex_init(&dds->health_lock, NULL);
     int rc = take_options(dds, options, err);
     rc = rc < 0 ? rc : take_tasks(dds, workload, err);
     rc = rc < 0 ? rc : make_ring(dds, err);
@@ -141,12 +191,13 @@ int einet_dds_create(struct einet_workload *workload, const struct einet_dds_opt
         einet_dds_destroy(dds);
         return rc;
     }
-    dds->callbacks = (struct einet_callbacks){.size_bytes = sizeof dds->callbacks,
-                                              .context = dds,
-                                              .on_result = on_result,
-                                              .on_miss = dds->next.on_miss != NULL ? on_miss : NULL,
-                                              .on_preempt = dds->next.on_preempt != NULL ? on_preempt : NULL,
-                                              .on_answer = dds->next.on_answer != NULL ? on_answer : NULL};
+    dds->callbacks =
+        (struct einet_callbacks){.size_bytes = sizeof dds->callbacks,
+                                 .context = dds,
+                                 .on_result = on_result,
+                                 .on_miss = dds->next.on_miss != NULL ? on_miss : NULL,
+                                 .on_preempt = dds->next.on_preempt != NULL ? on_preempt : NULL,
+                                 .on_answer = wants_partial(dds) || dds->next.on_answer != NULL ? on_answer : NULL};
     *out_dds = dds;
     return 0;
 }
@@ -184,7 +235,9 @@ int einet_dds_start(struct einet_dds *dds, struct einet_run *run, struct einet_e
     }
     atomic_store(&dds->is_taking, true);
     for (int32_t i = 0; i < dds->task_count; i++) {
-        ei_dds_take_images(dds->tasks[i].reader, &dds->tasks[i]); /* what came before */
+        if (dds->tasks[i].reader > 0) {
+            ei_dds_take_images(dds->tasks[i].reader, &dds->tasks[i]); /* what came before */
+        }
     }
     return 0;
 }
@@ -215,6 +268,8 @@ void einet_dds_destroy(struct einet_dds *dds)
         free(dds->tasks[i].scratch);
     }
     free(dds->tasks);
+    ei_dds_free_diagnoses(dds->diagnoses);
+    pthread_mutex_destroy(&dds->health_lock);
     free(dds->storage);
     free(dds);
 }
@@ -224,12 +279,13 @@ void einet_dds_destroy(struct einet_dds *dds)
 int einet_dds_figures(const struct einet_dds *dds, int32_t task_idx, struct einet_dds_figures *out_figures)
 {
     const int32_t slot = slot_of(dds, task_idx);
-    if (slot == dds->task_count || out_figures->size_bytes < sizeof *out_figures) {
+    const size_t asked_bytes = out_figures->size_bytes;
+    if (slot == dds->task_count || asked_bytes < sizeof out_figures->size_bytes) {
         return -EINVAL;
     }
     const struct ei_dds_task *task = &dds->tasks[slot];
-    *out_figures = (struct einet_dds_figures){
-        .size_bytes = sizeof *out_figures,
+    const struct einet_dds_figures figures = {
+        .size_bytes = asked_bytes,
         .received = atomic_load(&task->received),
         .refused = atomic_load(&task->refused),
         .turned_away = atomic_load(&task->turned_away),
@@ -239,7 +295,12 @@ int einet_dds_figures(const struct einet_dds *dds, int32_t task_idx, struct eine
         .statuses = atomic_load(&task->reported),
         .failed_writes = atomic_load(&task->failed_writes),
         .lost = atomic_load(&dds->lost),
+        .partials = atomic_load(&task->partial_count),
+        .undecodable = atomic_load(&dds->undecodable),
     };
+    const size_t known_bytes = asked_bytes < sizeof figures ? asked_bytes : sizeof figures;
+    memset(out_figures, 0, asked_bytes); /* what a newer program asks for, and we do not know */
+    memcpy(out_figures, &figures, known_bytes);
     return 0;
 }
 

@@ -11,7 +11,9 @@
 #ifndef ADAPTERS_DDS_BRIDGE_H
 #define ADAPTERS_DDS_BRIDGE_H
 
+#include "adapters/dds/health.h"
 #include "adapters/dds/image.h"
+#include "adapters/dds/type_hash.h"
 #include "rt/bell.h"
 #include "rt/mpsc_ring.h"
 #include "rt/thread.h"
@@ -23,15 +25,24 @@
 #define EI_DDS_RING_RECORDS 4096
 #define EI_DDS_FRAME_IDS_MAX 4 /* of one task: two bits of the tag */
 #define EI_DDS_FRAME_ID_BYTES 256
-#define EI_DDS_OUTCOME_TURNED_AWAY 4 /* in InferenceStatus, beside enum einet_outcome */
+#define EI_DDS_PUBLISHERS_MAX 16 /* of one topic that are remembered */
+/* Outcomes in InferenceStatus, beside enum einet_outcome. */
+#define EI_DDS_OUTCOME_TURNED_AWAY 4
+#define EI_DDS_OUTCOME_UNDER_WAY 5 /* of a partial answer */
+
+/* Whether the messages of a publisher are of the type that we know. */
+struct ei_dds_publisher {
+    dds_instance_handle_t handle; /* 0 = none */
+    bool is_refused;
+};
 
 struct ei_dds_task {
     int32_t task_idx; /* in the workload */
     bool is_compressed;
     struct ei_dds_wanted wanted;
-    const char *topic, *name; /* of the workload */
+    const char *topic, *name; /* of the workload; topic "" = behind one that has one */
     struct einet_dds *dds;
-    dds_entity_t reader, classifications, statuses;
+    dds_entity_t reader, classifications, statuses; /* 0 = none */
     atomic_uint calls; /* to take images that nobody has answered yet: whoever finds none before it takes them */
     uint8_t *scratch;  /* of who takes, as are the frame_ids; who writes reads those that are counted */
     char frame_ids[EI_DDS_FRAME_IDS_MAX][EI_DDS_FRAME_ID_BYTES];
@@ -39,13 +50,26 @@ struct ei_dds_task {
     atomic_int_least64_t received, refused, turned_away, released, restamped;
     atomic_int_least64_t classified, reported, failed_writes;
     atomic_int last_fault; /* enum ei_dds_fault */
+
+    int32_t head;        /* slot of the first task of its chain, which has the images; its own slot as a rule */
+    int64_t deadline_ns; /* from the stamp of the image; 0 = none */
+    const char *classification_topic, *status_topic, *partial_topic; /* of the workload; "" = none */
+    dds_entity_t partials;                                           /* 0 = none */
+    atomic_int_least64_t partial_count;
+    struct ei_dds_health health;                               /* under health_lock */
+    char type_hash[EI_DDS_TYPE_HASH_MAX];                      /* of its images */
+    struct ei_dds_publisher publishers[EI_DDS_PUBLISHERS_MAX]; /* of who takes */
+    int32_t next_publisher;                                    /* the one that is forgotten next */
 };
+
+enum ei_dds_record_kind { EI_DDS_RESULT, EI_DDS_TURNED_AWAY, EI_DDS_PARTIAL };
 
 /* What dds_out has to say. */
 struct ei_dds_record {
     int32_t slot; /* of tasks */
-    int32_t is_turned_away;
-    struct einet_result result; /* of one turned away: tag and task_idx alone */
+    int32_t kind; /* enum ei_dds_record_kind */
+    /* of one turned away: tag and task_idx alone; of a partial one these and the answer, with when it was released */
+    struct einet_result result;
 };
 
 struct einet_dds {
@@ -62,6 +86,13 @@ struct einet_dds {
     struct ei_thread out;
     bool has_out;
     atomic_bool is_taking, is_out_ending;
+
+    dds_entity_t diagnostics;
+    struct ei_dds_diagnoses *diagnoses; /* of dds_out */
+    int64_t next_look_ns;               /* of dds_out: when diagnostics are due at the latest */
+    pthread_mutex_t health_lock;
+    bool is_level_changed; /* under health_lock */
+    atomic_int_least64_t undecodable;
 };
 
 /* The tag of an image: seconds, nanoseconds (30 bits), number of the frame_id (2 bits). */
@@ -82,6 +113,32 @@ void ei_dds_close_entities(struct einet_dds *dds);
 /* Whether CycloneDDS's threads have the policies that were asked for: those that carry data priority (0 = SCHED_OTHER),
  * those of the background SCHED_OTHER. Returns 0, EINET_E_BACKEND or -errno, with the thread in err. */
 int ei_dds_check_threads(int32_t priority, struct einet_error *err);
+
+/* ---- log.c ---- */
+
+/* CycloneDDS's log is the bridge's from here on: a message that is none is counted, all else goes where it went before,
+ * to standard error. Nothing while another bridge has it. */
+void ei_dds_watch_log(struct einet_dds *dds);
+void ei_dds_leave_log(struct einet_dds *dds);
+
+/* ---- publishers.c ---- */
+
+/* Whether what a publisher sends is of our type: one that announces another hash is not believed, one that announces
+ * none is. Thread: who takes. */
+bool ei_dds_is_trusted(struct ei_dds_task *task, dds_instance_handle_t publisher);
+
+/* ---- diagnostics.c ---- */
+
+/* NULL: no memory. */
+struct ei_dds_diagnoses *ei_dds_make_diagnoses(const struct einet_dds *dds);
+void ei_dds_free_diagnoses(struct ei_dds_diagnoses *diagnoses);
+
+/* What became of a job, or of an image that the run had no place for. Thread: any but a job's. */
+void ei_dds_note_result(struct ei_dds_task *task, const struct einet_result *result);
+void ei_dds_note_turned_away(struct ei_dds_task *task);
+
+/* Write diagnostics when they are due, or when a level has changed. Thread: dds_out. */
+void ei_dds_diagnose(struct einet_dds *dds);
 
 /* ---- input.c ---- */
 

@@ -12,7 +12,9 @@ static const char usage[] =
     "usage: einet-dds [OPTIONS] FILE\n"
     "\n"
     "Run the tasks of a workload file. Tasks with input: { kind: topic, topic: NAME } get the images of that topic of\n"
-    "ROS 2 and answer on /einet/TASK/classification and /einet/TASK/status. SIGINT and SIGTERM drain and end it.\n"
+    "ROS 2 and answer on /einet/TASK/classification and /einet/TASK/status, or as their outputs: say; /diagnostics "
+    "says each\n"
+    "second how they do. SIGINT and SIGTERM drain and end it.\n"
     "\n"
     "  --domain N     as ROS_DOMAIN_ID, which is the default; 0..230\n"
     "  --priority N   of the threads that carry messages: 1..98 = SCHED_FIFO; 0, the default, = SCHED_OTHER\n"
@@ -101,10 +103,12 @@ static int say(int rc, const struct einet_error *err)
 
 static void print_figures(const struct einet_workload *workload, const struct einet_dds *dds)
 {
+    long long undecodable = 0; /* the same for each task */
     for (int32_t i = 0; i < einet_workload_task_count(workload); i++) {
         struct einet_task_info info = {.size_bytes = sizeof info};
         struct einet_dds_figures f = {.size_bytes = sizeof f};
         if (einet_workload_task_info(workload, i, &info) == 0 && einet_dds_figures(dds, i, &f) == 0) {
+            undecodable = f.undecodable;
             fprintf(stdout,
                     "%s: %lld images, %lld refused, %lld turned away, %lld released; %lld classifications, %lld "
                     "statuses%s%s\n",
@@ -112,6 +116,9 @@ static void print_figures(const struct einet_workload *workload, const struct ei
                     (long long)f.released, (long long)f.classifications, (long long)f.statuses,
                     f.refused > 0 ? "; last refusal: " : "", f.refused > 0 ? einet_dds_refusal(dds, i) : "");
         }
+    }
+    if (undecodable > 0) {
+        fprintf(stdout, "%lld messages that could not be decoded\n", undecodable);
     }
 }
 

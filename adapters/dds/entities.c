@@ -4,10 +4,8 @@
  * the configuration does not name: garbage collection and discovery must not be real-time threads by accident.
  */
 #include "adapters/dds/bridge.h"
-#include "adapters/dds/type_hash.h"
 
 #include "ros2.h"
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -87,18 +85,27 @@ static int make_endpoint(struct einet_dds *dds, const dds_topic_descriptor_t *ty
     return *out < 0 ? fail(err, *out, name) : 0;
 }
 
-/* A name of ROS 2 for what a task puts out: what is no letter or digit there becomes _. */
-static void print_output(const struct ei_dds_task *task, const char *what, char out[NAME_BYTES])
+static int make_writer(struct einet_dds *dds, const dds_topic_descriptor_t *type, const char *topic, dds_entity_t *out,
+                       struct einet_error *err)
 {
-    char name[128];
-    (void)snprintf(name, sizeof name, "%s", task->name);
-    for (char *at = name; *at != '\0'; at++) {
-        *at = isalnum((unsigned char)*at) ? *at : '_';
-    }
-    (void)snprintf(out, NAME_BYTES, "rt/einet/%s%s/%s", isdigit((unsigned char)name[0]) ? "_" : "", name, what);
+    char name[NAME_BYTES];
+    (void)snprintf(name, sizeof name, "rt%s", topic);
+    return topic[0] != '\0' ? make_endpoint(dds, type, name, NULL, out, err) : 0;
 }
 
-static int open_task(struct einet_dds *dds, struct ei_dds_task *task, struct einet_error *err)
+static int open_outputs(struct einet_dds *dds, struct ei_dds_task *task, struct einet_error *err)
+{
+    int rc = make_writer(dds, &vision_msgs_msg_dds__Classification__desc, task->classification_topic,
+                         &task->classifications, err);
+    rc = rc < 0
+             ? rc
+             : make_writer(dds, &einet_msgs_msg_dds__InferenceStatus__desc, task->status_topic, &task->statuses, err);
+    return rc < 0 ? rc
+                  : make_writer(dds, &einet_msgs_msg_dds__InferenceStatus__desc, task->partial_topic, &task->partials,
+                                err);
+}
+
+static int open_input(struct einet_dds *dds, struct ei_dds_task *task, struct einet_error *err)
 {
     char name[NAME_BYTES];
     const dds_topic_descriptor_t *type =
@@ -106,18 +113,15 @@ static int open_task(struct einet_dds *dds, struct ei_dds_task *task, struct ein
     (void)snprintf(name, sizeof name, "rt%s", task->topic);
     dds_listener_t *listener = dds_create_listener(task);
     dds_lset_data_available(listener, ei_dds_take_images);
-    int rc = make_endpoint(dds, type, name, listener, &task->reader, err);
+    const int rc = make_endpoint(dds, type, name, listener, &task->reader, err);
     dds_delete_listener(listener);
-    if (rc < 0) {
-        return rc;
-    }
-    print_output(task, "classification", name);
-    rc = make_endpoint(dds, &vision_msgs_msg_dds__Classification__desc, name, NULL, &task->classifications, err);
-    if (rc < 0) {
-        return rc;
-    }
-    print_output(task, "status", name);
-    return make_endpoint(dds, &einet_msgs_msg_dds__InferenceStatus__desc, name, NULL, &task->statuses, err);
+    return rc;
+}
+
+static int open_task(struct einet_dds *dds, struct ei_dds_task *task, struct einet_error *err)
+{
+    const int rc = open_outputs(dds, task, err);
+    return rc < 0 || task->topic[0] == '\0' ? rc : open_input(dds, task, err);
 }
 
 static int open_participant(struct einet_dds *dds, const char *more, struct einet_error *err)
@@ -151,6 +155,7 @@ static int open_all(struct einet_dds *dds, const char *more, struct einet_error 
     if (rc < 0) {
         return rc;
     }
+    rc = make_writer(dds, &diagnostic_msgs_msg_dds__DiagnosticArray__desc, "/diagnostics", &dds->diagnostics, err);
     for (int32_t i = 0; rc == 0 && i < dds->task_count; i++) {
         rc = open_task(dds, &dds->tasks[i], err);
     }
@@ -172,6 +177,7 @@ static void open_on_thread(void *arg)
 
 int ei_dds_open_entities(struct einet_dds *dds, const char *config, struct einet_error *err)
 {
+    ei_dds_watch_log(dds);
     const struct ei_thread_attr attr = {.name = "dds_open", .stack_bytes = OPENER_STACK_BYTES};
     struct opening opening = {.dds = dds, .config = config};
     struct ei_thread thread;
@@ -194,4 +200,5 @@ void ei_dds_close_entities(struct einet_dds *dds)
     if (dds->domain > 0) {
         (void)dds_delete(dds->domain);
     }
+    ei_dds_leave_log(dds);
 }

@@ -21,7 +21,8 @@
     X(ENCODING, "an encoding or a file format that is not known, or not for these channels")                           \
     X(STEP, "rows shorter than their pixels")                                                                          \
     X(DATA, "other bytes than step and height say")                                                                    \
-    X(TASK, "another size than the task takes")
+    X(TASK, "another size than the task takes")                                                                        \
+    X(TYPE, "a message type of another version: its publisher announces another type hash")
 
 enum ei_dds_fault {
 #define EI_X(name, text) EI_DDS_FAULT_##name,

@@ -48,6 +48,7 @@ static void refuse(struct ei_dds_task *task, enum ei_dds_fault fault)
 {
     atomic_store(&task->last_fault, (int)fault);
     atomic_fetch_add(&task->refused, 1);
+    ei_bell_ring(&task->dds->bell); /* diagnostics say so */
 }
 
 /* Returns whether the run has the frame, and with it what it borrowed. */
@@ -71,7 +72,7 @@ static bool release(struct ei_dds_task *task, const struct ei_dds_message *messa
         atomic_fetch_add(&task->restamped, release_ns == EINET_NOW);
     } else if (rc == -ENOBUFS || rc == -EAGAIN || rc == -ESHUTDOWN) {
         const struct ei_dds_record record = {.slot = (int32_t)(task - dds->tasks),
-                                             .is_turned_away = 1,
+                                             .kind = EI_DDS_TURNED_AWAY,
                                              .result = {.tag = tag, .task_idx = task->task_idx}};
         atomic_fetch_add(&task->turned_away, 1);
         ei_dds_post(dds, &record);
@@ -98,10 +99,15 @@ static void lend(const struct ei_dds_image *image, struct ddsi_serdata *received
 }
 
 /* The bytes of what was received stay in their place until the last reference goes. */
-static bool take_one(struct ei_dds_task *task, struct ddsi_serdata *received)
+static bool take_one(struct ei_dds_task *task, struct ddsi_serdata *received, dds_instance_handle_t publisher)
 {
     struct ei_dds_message message;
     struct einet_frame frame;
+    atomic_fetch_add(&task->received, 1);
+    if (!ei_dds_is_trusted(task, publisher)) {
+        refuse(task, EI_DDS_FAULT_TYPE);
+        return false;
+    }
     ddsrt_iovec_t bytes;
     struct ddsi_serdata *seen = ddsi_serdata_to_ser_ref(received, 0, ddsi_serdata_size(received), &bytes);
     enum ei_dds_fault fault =
@@ -115,7 +121,6 @@ static bool take_one(struct ei_dds_task *task, struct ddsi_serdata *received)
             lend(&message.image, received, &frame);
         }
     }
-    atomic_fetch_add(&task->received, 1);
     if (fault != EI_DDS_FAULT_NONE) {
         refuse(task, fault);
         return false;
@@ -131,7 +136,7 @@ static void take_all(struct ei_dds_task *task)
     while (count == TAKEN_AT_ONCE && atomic_load(&task->dds->is_taking)) {
         count = dds_takecdr(task->reader, received, TAKEN_AT_ONCE, infos, DDS_ANY_STATE);
         for (int32_t i = 0; i < count; i++) {
-            if (!infos[i].valid_data || !take_one(task, received[i])) {
+            if (!infos[i].valid_data || !take_one(task, received[i], infos[i].publication_handle)) {
                 ddsi_serdata_unref(received[i]);
             }
         }

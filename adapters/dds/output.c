@@ -35,7 +35,7 @@ static void write_classification(struct ei_dds_task *task, const struct einet_re
             (vision_msgs_msg_dds__ObjectHypothesis_){.class_id = classes[i], .score = (double)answer->top_p[i]};
     }
     const vision_msgs_msg_dds__Classification_ message = {
-        .header = {.stamp = stamp_of(result->tag), .frame_id = task->frame_ids[result->tag & 3]},
+        .header = {.stamp = stamp_of(result->tag), .frame_id = task->dds->tasks[task->head].frame_ids[result->tag & 3]},
         .results = {._maximum = (uint32_t)answer->top_count,
                     ._length = (uint32_t)answer->top_count,
                     ._buffer = hypotheses},
@@ -43,54 +43,114 @@ static void write_classification(struct ei_dds_task *task, const struct einet_re
     count_write(task, dds_write(task->classifications, &message), &task->classified);
 }
 
-static void write_status(struct ei_dds_task *task, const struct ei_dds_record *record)
+/* What is not known, as it is of an image that was not released. */
+static einet_msgs_msg_dds__InferenceStatus_ blank_status(const struct ei_dds_task *task, uint64_t tag)
 {
-    const struct einet_result *result = &record->result;
-    const bool is_answered = (result->flags & EINET_RESULT_ANSWERED) != 0;
-    einet_msgs_msg_dds__InferenceStatus_ message = {
-        .stamp = stamp_of(result->tag),
+    return (einet_msgs_msg_dds__InferenceStatus_){
+        .stamp = stamp_of(tag),
         .job_idx = -1,
         .task_idx = task->task_idx,
         .outcome = EI_DDS_OUTCOME_TURNED_AWAY,
         .cause = EINET_CAUSE_QUEUE,
+        .is_final = true,
         .exit_idx = -1,
         .planned_exit_idx = -1,
         .label = -1,
     };
-    if (!record->is_turned_away) {
-        message = (einet_msgs_msg_dds__InferenceStatus_){
-            .stamp = message.stamp,
-            .job_idx = result->job_idx,
-            .task_idx = task->task_idx,
-            .outcome = (uint8_t)result->outcome,
-            .cause = (uint8_t)result->cause,
-            .answered = is_answered,
-            .deadline_met = (result->flags & EINET_RESULT_DEADLINE_MET) != 0,
-            .preempted = (result->flags & EINET_RESULT_PREEMPTED) != 0,
-            .plan_done = result->outcome == EINET_JOB_COMPLETED && result->cause == EINET_CAUSE_PLAN_DONE,
-            .exit_idx = is_answered ? result->answer.exit_idx : -1,
-            .exits_total = result->answer.exits_total,
-            .planned_exit_idx = result->planned_exit,
-            .label = is_answered ? result->answer.label : -1,
-            .confidence = result->answer.confidence,
-            .preemptions = result->preemptions,
-            .release_ns = result->release_ns,
-            .start_ns = result->start_ns,
-            .finish_ns = result->finish_ns,
-            .deadline_ns = result->deadline_ns,
-            .lane_busy_ns = result->lane_busy_ns,
-        };
-    }
+}
+
+static void write_status(struct ei_dds_task *task, const struct einet_result *result)
+{
+    const bool is_answered = (result->flags & EINET_RESULT_ANSWERED) != 0;
+    const einet_msgs_msg_dds__InferenceStatus_ message = {
+        .stamp = stamp_of(result->tag),
+        .job_idx = result->job_idx,
+        .task_idx = task->task_idx,
+        .outcome = (uint8_t)result->outcome,
+        .cause = (uint8_t)result->cause,
+        .answered = is_answered,
+        .deadline_met = (result->flags & EINET_RESULT_DEADLINE_MET) != 0,
+        .preempted = (result->flags & EINET_RESULT_PREEMPTED) != 0,
+        .plan_done = result->outcome == EINET_JOB_COMPLETED && result->cause == EINET_CAUSE_PLAN_DONE,
+        .is_final = true,
+        .exit_idx = is_answered ? result->answer.exit_idx : -1,
+        .exits_total = result->answer.exits_total,
+        .planned_exit_idx = result->planned_exit,
+        .label = is_answered ? result->answer.label : -1,
+        .confidence = result->answer.confidence,
+        .blocks_done = result->blocks_done,
+        .preemptions = result->preemptions,
+        .release_ns = result->release_ns,
+        .start_ns = result->start_ns,
+        .finish_ns = result->finish_ns,
+        .deadline_ns = result->deadline_ns,
+        .lane_busy_ns = result->lane_busy_ns,
+    };
     count_write(task, dds_write(task->statuses, &message), &task->reported);
+}
+
+/* Of an answer that a job has while it goes on: what will have become of the job is not known. */
+static void write_partial(struct ei_dds_task *task, const struct einet_answer *answer)
+{
+    einet_msgs_msg_dds__InferenceStatus_ message = blank_status(task, answer->tag);
+    const int64_t deadline_ns = task->deadline_ns > 0 ? answer->release_ns + task->deadline_ns : INT64_MAX;
+    message.job_idx = answer->job_idx;
+    message.outcome = EI_DDS_OUTCOME_UNDER_WAY;
+    message.cause = 0;
+    message.answered = true;
+    message.deadline_met = answer->published_ns <= deadline_ns;
+    message.is_final = answer->is_final != 0;
+    message.exit_idx = answer->exit_idx;
+    message.exits_total = answer->exits_total;
+    message.label = answer->label;
+    message.confidence = answer->confidence;
+    message.release_ns = answer->release_ns;
+    message.finish_ns = answer->published_ns;
+    message.deadline_ns = deadline_ns;
+    count_write(task, dds_write(task->partials, &message), &task->partial_count);
+}
+
+/* An image that the run had no place for comes to none of the tasks behind it either. */
+static void tell_turned_away(struct einet_dds *dds, int32_t head, uint64_t tag)
+{
+    for (int32_t slot = 0; slot < dds->task_count; slot++) {
+        struct ei_dds_task *task = &dds->tasks[slot];
+        if (task->head != head) {
+            continue;
+        }
+        if (task->statuses > 0) {
+            const einet_msgs_msg_dds__InferenceStatus_ message = blank_status(task, tag);
+            count_write(task, dds_write(task->statuses, &message), &task->reported);
+        }
+        ei_dds_note_turned_away(task);
+    }
+}
+
+static void tell_result(struct ei_dds_task *task, const struct einet_result *result)
+{
+    if (task->classifications > 0 && (result->flags & EINET_RESULT_ANSWERED) != 0) {
+        write_classification(task, result);
+    }
+    if (task->statuses > 0) {
+        write_status(task, result);
+    }
+    ei_dds_note_result(task, result);
 }
 
 void ei_dds_write_record(struct einet_dds *dds, const struct ei_dds_record *record)
 {
     struct ei_dds_task *task = &dds->tasks[record->slot];
-    if ((record->result.flags & EINET_RESULT_ANSWERED) != 0) {
-        write_classification(task, &record->result);
+    switch ((enum ei_dds_record_kind)record->kind) {
+    case EI_DDS_RESULT:
+        tell_result(task, &record->result);
+        break;
+    case EI_DDS_TURNED_AWAY:
+        tell_turned_away(dds, record->slot, record->result.tag);
+        break;
+    case EI_DDS_PARTIAL:
+        write_partial(task, &record->result.answer);
+        break;
     }
-    write_status(task, record);
 }
 
 static void write_all(struct einet_dds *dds)
@@ -107,9 +167,11 @@ void ei_dds_write_results(void *arg)
     while (!atomic_load(&dds->is_out_ending)) {
         const unsigned seen = ei_bell_count(&dds->bell);
         write_all(dds);
+        ei_dds_diagnose(dds);
         if (!atomic_load(&dds->is_out_ending)) {
-            ei_bell_wait(&dds->bell, seen);
+            ei_bell_wait_until(&dds->bell, seen, dds->next_look_ns);
         }
     }
     write_all(dds); /* what came before the end */
+    ei_dds_diagnose(dds);
 }

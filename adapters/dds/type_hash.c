@@ -19,6 +19,7 @@ enum field_type {
     FLOAT32 = 10,
     FLOAT64 = 11,
     BOOLEAN = 15,
+    BYTE = 16,
     STRING = 17,
     UNBOUNDED = 144 /* added for a sequence without a bound */
 };
@@ -37,19 +38,30 @@ struct type {
 
 #define TIME "builtin_interfaces/msg/Time"
 #define HEADER "std_msgs/msg/Header"
+#define KEY_VALUE "diagnostic_msgs/msg/KeyValue"
+#define DIAGNOSTIC "diagnostic_msgs/msg/DiagnosticStatus"
 #define HYPOTHESIS "vision_msgs/msg/ObjectHypothesis"
 
 /* Sorted by name, as references are listed. */
 static const struct type types[] = {
     {TIME, {{"sec", INT32, ""}, {"nanosec", UINT32, ""}}},
+    {"diagnostic_msgs/msg/DiagnosticArray", {{"header", NESTED, HEADER}, {"status", NESTED + UNBOUNDED, DIAGNOSTIC}}},
+    {DIAGNOSTIC,
+     {{"level", BYTE, ""},
+      {"name", STRING, ""},
+      {"message", STRING, ""},
+      {"hardware_id", STRING, ""},
+      {"values", NESTED + UNBOUNDED, KEY_VALUE}}},
+    {KEY_VALUE, {{"key", STRING, ""}, {"value", STRING, ""}}},
     {"einet_msgs/msg/InferenceStatus",
-     {{"stamp", NESTED, TIME},       {"job_idx", INT64, ""},      {"task_idx", INT32, ""},
-      {"outcome", UINT8, ""},        {"cause", UINT8, ""},        {"answered", BOOLEAN, ""},
-      {"deadline_met", BOOLEAN, ""}, {"preempted", BOOLEAN, ""},  {"plan_done", BOOLEAN, ""},
-      {"exit_idx", INT32, ""},       {"exits_total", INT32, ""},  {"planned_exit_idx", INT32, ""},
-      {"label", INT32, ""},          {"confidence", FLOAT32, ""}, {"preemptions", INT32, ""},
-      {"release_ns", INT64, ""},     {"start_ns", INT64, ""},     {"finish_ns", INT64, ""},
-      {"deadline_ns", INT64, ""},    {"lane_busy_ns", INT64, ""}}},
+     {{"stamp", NESTED, TIME},         {"job_idx", INT64, ""},     {"task_idx", INT32, ""},
+      {"outcome", UINT8, ""},          {"cause", UINT8, ""},       {"answered", BOOLEAN, ""},
+      {"deadline_met", BOOLEAN, ""},   {"preempted", BOOLEAN, ""}, {"plan_done", BOOLEAN, ""},
+      {"is_final", BOOLEAN, ""},       {"exit_idx", INT32, ""},    {"exits_total", INT32, ""},
+      {"planned_exit_idx", INT32, ""}, {"label", INT32, ""},       {"confidence", FLOAT32, ""},
+      {"blocks_done", INT32, ""},      {"preemptions", INT32, ""}, {"release_ns", INT64, ""},
+      {"start_ns", INT64, ""},         {"finish_ns", INT64, ""},   {"deadline_ns", INT64, ""},
+      {"lane_busy_ns", INT64, ""}}},
     {"sensor_msgs/msg/CompressedImage",
      {{"header", NESTED, HEADER}, {"format", STRING, ""}, {"data", UINT8 + UNBOUNDED, ""}}},
     {"sensor_msgs/msg/Image",

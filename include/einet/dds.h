@@ -5,10 +5,12 @@
  *     -> einet_dds_stop -> einet_run_drain, einet_run_wait -> einet_dds_destroy -> einet_run_destroy
  *
  * Tasks with `input: { kind: topic, topic: NAME }` get the images of NAME. Each image that is taken ends in exactly one
- * einet_msgs/InferenceStatus, on /einet/TASK/status, and, when the job brought an answer, one
- * vision_msgs/Classification before it, on /einet/TASK/classification; both bear the stamp of the image. Jobs never
- * wait for the network: images are taken by the thread that receives them, results are written by the callback thread
- * of the run, what the run has no place for by a thread dds_out.
+ * einet_msgs/InferenceStatus for that task and for each one behind it in a chain (`arrival: after`), and, when the job
+ * brought an answer, one vision_msgs/Classification before it; all bear the stamp of the image. `outputs:` of a task
+ * names the topics, /einet/TASK/status and /einet/TASK/classification otherwise, and turns on one for the answers of
+ * all exits. /diagnostics says each second how the tasks do. Jobs never wait for the network: images are taken by the
+ * thread that receives them, results are written by the callback thread of the run, diagnostics and what the run has no
+ * place for by a thread dds_out.
  */
 #ifndef EINET_DDS_H
 #define EINET_DDS_H
@@ -32,6 +34,7 @@ struct einet_dds_options {
 
 /* Make the participant, its readers and its writers; nothing is taken yet. The domain must not be in use in this
  * process by others; they may come later, and must be gone before einet_dds_destroy. options NULL = all defaults.
+ * From here to einet_dds_destroy the bridge has CycloneDDS's log (dds_set_log_sink), to count what cannot be decoded.
  * Returns 0 with *out_dds, which is the caller's; EINET_E_USAGE: no task has a topic, or options that cannot be;
  * EINET_E_PRIVILEGE; EINET_E_BACKEND: CycloneDDS refused; -EINVAL or -E2BIG (size_bytes); -ENOMEM. */
 EINET_API int einet_dds_create(struct einet_workload *workload, const struct einet_dds_options *options,
@@ -47,7 +50,8 @@ EINET_API int einet_dds_start(struct einet_dds *dds, struct einet_run *run, stru
 /* Take no further image; what was taken ends as it would. Nothing when not started. */
 EINET_API void einet_dds_stop(struct einet_dds *dds);
 
-/* What became of the images of a task: received = refused + turned_away + released. */
+/* What became of the images of a task: received = refused + turned_away + released, all 0 of one that is behind another
+ * in a chain. */
 struct einet_dds_figures {
     size_t size_bytes; /* set by the caller */
     int64_t received;
@@ -61,9 +65,11 @@ struct einet_dds_figures {
     int64_t failed_writes;   /* that CycloneDDS refused */
     int64_t lost;            /* statuses of all tasks that dds_out could not take in time; those that the callback
                                 thread could not are events_lost of struct einet_end */
+    int64_t partials;        /* written */
+    int64_t undecodable;     /* messages whose bytes are none of their type, which came to no reader; of all tasks */
 };
 
-/* Returns 0; -EINVAL: no such task, one without a topic, or no size. */
+/* Returns 0; -EINVAL: no such task, one that gets nothing of a topic, or no size. */
 EINET_API int einet_dds_figures(const struct einet_dds *dds, int32_t task_idx, struct einet_dds_figures *out_figures);
 
 /* Why the last image of the task was refused: static text, "" = none was. */

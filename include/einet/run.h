@@ -89,6 +89,8 @@ struct einet_result {
     int32_t planned_exit; /* last exit of the first plan, -1 = no network */
     int32_t preemptions;
     struct einet_answer answer; /* ANSWERED: of the last exit; else all 0 but size_bytes */
+    int32_t blocks_done;        /* conv parts and branches that were computed; of a restart those before it as well */
+    int32_t reserved;           /* 0 */
 };
 
 /* A job lost its lane to a job of higher priority. */

@@ -62,6 +62,12 @@ struct einet_task_info {
     const char *topic;                     /* `kind: topic`; "" = none; lives as long as the workload */
     int32_t is_compressed;                 /* 1: its messages are sensor_msgs/CompressedImage, else Image */
     int32_t width_px, height_px, channels; /* of pictures that are handed in, at most; 0 = none are */
+
+    /* of its chain, and of what becomes of the messages with which that begins */
+    int32_t chain_head_idx;           /* the task whose releases are those of its chain; itself when it is in none */
+    const char *classification_topic; /* where its answers go; "" = nowhere; lives as long as the workload */
+    const char *status_topic;         /* the same for what became of its jobs */
+    const char *partial_topic;        /* the same for the answer of each exit */
 };
 
 /* Returns 0, or -EINVAL: no such task, or no size. */

@@ -12,12 +12,16 @@ MESSAGES = {
     "CompressedImage": "Header header\nstring format\nuint8[] data",
     "ObjectHypothesis": "string class_id\nfloat64 score",
     "Classification": "Header header\nObjectHypothesis[] results",
-    "InferenceStatus": "Time stamp\nint64 job_idx\nint32 task_idx\nuint8 outcome\nuint8 cause\nbool answered\n"
-                       "bool deadline_met\nbool preempted\nbool plan_done\nint32 exit_idx\nint32 exits_total\n"
-                       "int32 planned_exit_idx\nint32 label\nfloat32 confidence\nint32 preemptions\nint64 release_ns\n"
-                       "int64 start_ns\nint64 finish_ns\nint64 deadline_ns\nint64 lane_busy_ns",
+    "KeyValue": "string key\nstring value",
+    "DiagnosticStatus": "byte level\nstring name\nstring message\nstring hardware_id\nKeyValue[] values",
+    "DiagnosticArray": "Header header\nDiagnosticStatus[] status",
 }
-PLAIN = {"bool": "?", "uint8": "B", "int32": "i", "uint32": "I", "int64": "q", "float32": "f", "float64": "d"}
+# Ours, as other programs get it: the text that they build from.
+with open("examples/ros2/einet_msgs/msg/InferenceStatus.msg", encoding="ascii") as text:
+    lines = [line.split("#")[0].split() for line in text]
+MESSAGES["InferenceStatus"] = "\n".join(f"{line[0].split('/')[-1]} {line[1]}" for line in lines
+                                         if len(line) == 2 and "=" not in line[1])
+PLAIN = {"bool": "?", "byte": "B", "uint8": "B", "int32": "i", "uint32": "I", "int64": "q", "float32": "f", "float64": "d"}
 
 
 class Reader:

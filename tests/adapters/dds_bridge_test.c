@@ -217,6 +217,8 @@ static void expect_as_the_run_says(const einet_msgs_msg_dds__InferenceStatus_ *s
     EI_EQ(status->finish_ns, result->finish_ns);
     EI_EQ(status->deadline_ns, result->deadline_ns);
     EI_EQ(status->preemptions, result->preemptions);
+    EI_EQ(status->blocks_done, result->blocks_done);
+    EI_EQ(status->is_final, true);
     EI_EQ(status->exit_idx, status->answered ? result->answer.exit_idx : -1);
     EI_EQ(status->label, status->answered ? result->answer.label : -1);
 }

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 EI_TEST(dds_type_hashes_are_the_published_ones)
@@ -21,6 +22,8 @@ EI_TEST(dds_type_hashes_are_the_published_ones)
         {"sensor_msgs/msg/Image", "RIHS01_d31d41a9a4c4bc8eae9be757b0beed306564f7526c88ea6a4588fb9582527d47"},
         {"sensor_msgs/msg/CompressedImage", "RIHS01_15640771531571185e2efc8a100baf923961a4d15d5569652e6cb6691e8e371a"},
         {"vision_msgs/msg/ObjectHypothesis", "RIHS01_51da43cec11c01957a64d1e05a24acd18aae7745ec30b74348ad5f6d634f7f90"},
+        {"diagnostic_msgs/msg/DiagnosticArray",
+         "RIHS01_5a8a36efb05fb25070fa0fb3810290c0e6cd4862b54a8fb975a1ee8dc55a333e"},
         {"vision_msgs/msg/Classification", "RIHS01_f74db28d0eaef3afb78f48bf2161cd709a1383a0309d3454383b25be11345143"},
     };
     char hash[EI_DDS_TYPE_HASH_MAX];
@@ -44,6 +47,8 @@ EI_TEST(dds_types_have_the_names_of_ros2)
          "sensor_msgs/msg/CompressedImage"},
         {&vision_msgs_msg_dds__Classification__desc, "vision_msgs::msg::dds_::Classification_",
          "vision_msgs/msg/Classification"},
+        {&diagnostic_msgs_msg_dds__DiagnosticArray__desc, "diagnostic_msgs::msg::dds_::DiagnosticArray_",
+         "diagnostic_msgs/msg/DiagnosticArray"},
         {&einet_msgs_msg_dds__InferenceStatus__desc, "einet_msgs::msg::dds_::InferenceStatus_",
          "einet_msgs/msg/InferenceStatus"},
     };
@@ -60,6 +65,28 @@ EI_TEST(dds_types_have_the_names_of_ros2)
 }
 
 #define TEXT_MAX 4096
+
+/* What a program says, without the newline at its end. */
+static void run(const char *command, char out_text[TEXT_MAX])
+{
+    FILE *in = popen(command, "r");
+    EI_REQUIRE(in != NULL);
+    const size_t length = fread(out_text, 1, TEXT_MAX - 1, in);
+    out_text[length] = '\0';
+    out_text[strcspn(out_text, "\n")] = '\0';
+    EI_EQ(pclose(in), 0);
+}
+
+/* The message that others build is the one that we announce; that it is the one that we send, the decoder shows. */
+EI_TEST(dds_message_package_is_ours)
+{
+    char said[TEXT_MAX], hash[EI_DDS_TYPE_HASH_MAX] = "";
+    run("python3 tests/adapters/ros2_package.py hash examples/ros2/einet_msgs/msg/InferenceStatus.msg", said);
+    EI_EQ(ei_dds_type_hash("einet_msgs/msg/InferenceStatus", hash), 0);
+    EI_STREQ(said, hash);
+    run("python3 tests/adapters/ros2_package.py check examples/ros2", said);
+    EI_STREQ(said, "ok");
+}
 
 /* The bytes of a sample as a writer sends it, in hex. */
 static void encode(const dds_topic_descriptor_t *type, const void *sample, char out_hex[TEXT_MAX])
@@ -173,11 +200,13 @@ EI_TEST(dds_bytes_of_a_status)
                                                          .deadline_met = false,
                                                          .preempted = true,
                                                          .plan_done = false,
+                                                         .is_final = true,
                                                          .exit_idx = 6,
                                                          .exits_total = 7,
                                                          .planned_exit_idx = 8,
                                                          .label = 9,
                                                          .confidence = 0.5F,
+                                                         .blocks_done = 16,
                                                          .preemptions = 10,
                                                          .release_ns = 11,
                                                          .start_ns = 12,
@@ -186,11 +215,36 @@ EI_TEST(dds_bytes_of_a_status)
                                                          .lane_busy_ns = 15};
     encode(&einet_msgs_msg_dds__InferenceStatus__desc, &status, hex);
     decode("InferenceStatus", hex, text);
-    EI_STREQ(text,
-             "stamp.sec -1\nstamp.nanosec 2\njob_idx 3\ntask_idx 4\noutcome 1\ncause 5\nanswered True\n"
-             "deadline_met False\npreempted True\nplan_done False\nexit_idx 6\nexits_total 7\nplanned_exit_idx 8\n"
-             "label 9\nconfidence 0.5\npreemptions 10\nrelease_ns 11\nstart_ns 12\nfinish_ns 13\ndeadline_ns 14\n"
-             "lane_busy_ns 15\n");
+    EI_STREQ(text, "stamp.sec -1\nstamp.nanosec 2\njob_idx 3\ntask_idx 4\noutcome 1\ncause 5\nanswered True\n"
+                   "deadline_met False\npreempted True\nplan_done False\nis_final True\nexit_idx 6\nexits_total 7\n"
+                   "planned_exit_idx 8\nlabel 9\nconfidence 0.5\nblocks_done 16\npreemptions 10\nrelease_ns "
+                   "11\nstart_ns 12\nfinish_ns 13\ndeadline_ns 14\n"
+                   "lane_busy_ns 15\n");
+}
+
+EI_TEST(dds_bytes_of_diagnostics)
+{
+    char hex[TEXT_MAX], text[TEXT_MAX];
+    char none[] = "", name[] = "einet: eye", message[] = "OK", host[] = "r2", key[] = "jobs", value[] = "17";
+    diagnostic_msgs_msg_dds__KeyValue_ values[] = {{.key = key, .value = value}, {.key = none, .value = none}};
+    diagnostic_msgs_msg_dds__DiagnosticStatus_ statuses[] = {
+        {.level = 2,
+         .name = name,
+         .message = message,
+         .hardware_id = host,
+         .values = {._length = 2, ._maximum = 2, ._buffer = values}},
+        {.level = 3, .name = host, .message = none, .hardware_id = none},
+    };
+    const diagnostic_msgs_msg_dds__DiagnosticArray_ array = {
+        .header = {.stamp = {.sec = 5, .nanosec = 6}, .frame_id = none},
+        .status = {._length = 2, ._maximum = 2, ._buffer = statuses}};
+    encode(&diagnostic_msgs_msg_dds__DiagnosticArray__desc, &array, hex);
+    decode("DiagnosticArray", hex, text);
+    EI_STREQ(text, "header.stamp.sec 5\nheader.stamp.nanosec 6\nheader.frame_id \nstatus.length 2\n"
+                   "status.0.level 2\nstatus.0.name einet: eye\nstatus.0.message OK\nstatus.0.hardware_id r2\n"
+                   "status.0.values.length 2\nstatus.0.values.0.key jobs\nstatus.0.values.0.value 17\n"
+                   "status.0.values.1.key \nstatus.0.values.1.value \nstatus.1.level 3\nstatus.1.name r2\n"
+                   "status.1.message \nstatus.1.hardware_id \nstatus.1.values.length 0\n");
 }
 
 EI_MAIN()

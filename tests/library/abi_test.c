@@ -29,10 +29,12 @@ static struct einet_workload *parsed(void)
 EI_TEST(abi_structs_have_their_sizes)
 {
     EI_EQ(sizeof(struct einet_error), 12 + EINET_ERROR_FILE_MAX + EINET_ERROR_TEXT_MAX);
-    EI_EQ(sizeof(struct einet_task_info), 80);
+    EI_EQ(sizeof(struct einet_task_info), 112);
+    EI_EQ(offsetof(struct einet_task_info, chain_head_idx), 80);
     EI_EQ(offsetof(struct einet_task_info, deadline_ns), 32);
     EI_EQ(sizeof(struct einet_answer), 112);
-    EI_EQ(sizeof(struct einet_result), 200);
+    EI_EQ(sizeof(struct einet_result), 208);
+    EI_EQ(offsetof(struct einet_result, blocks_done), 200);
     EI_EQ(sizeof(struct einet_preemption), 56);
     EI_EQ(sizeof(struct einet_callbacks), 48);
     EI_EQ(sizeof(struct einet_run_options), 48);

@@ -58,6 +58,36 @@ if [ -n "$(find "$folder" -name '*.csv' -o -name 'run.json')" ]; then
   exit 1
 fi
 
+# The bridge to topics, where it was built: its package, its command, and nothing of it in the core.
+if [ -f "$lib/libeinet_dds.so" ]; then
+  topics=$consumer/../../adapters/consumer
+  "$cmake" -S "$topics" -B "$folder/dds" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" -DCMAKE_C_FLAGS="$warnings" \
+    >/dev/null
+  "$cmake" --build "$folder/dds" >"$folder/log" || { cat "$folder/log"; exit 1; }
+  # shellcheck disable=SC2046,SC2086
+  "$cc" -std=c11 $warnings "$topics/main.c" -o "$folder/pc_dds" $(pkg-config --cflags --libs einet_dds)
+  for program in dds/consumer_dds pc_dds; do
+    said=$(LD_LIBRARY_PATH=$lib "$folder/$program" "$((20 + $$ % 180))")
+    echo "$program: $said"
+    [[ $said == "einet $wanted: with topics, 0 images" ]]
+  done
+  [[ $("$prefix/bin/einet-dds" --version) == "einet-dds $wanted" ]]
+  [ -f "$prefix/share/man/man1/einet-dds.1" ] && [ -f "$prefix/include/einet/dds.h" ]
+  [ -f "$prefix/share/bash-completion/completions/einet-dds" ]
+  if nm -D "$lib/libeinet.so" | grep -qi " U dds"; then
+    echo "libeinet.so wants CycloneDDS"
+    exit 1
+  fi
+else
+  [ ! -e "$prefix/include/einet/dds.h" ]
+  if "$cmake" -S "$consumer/../../adapters/consumer" -B "$folder/dds" -DCMAKE_PREFIX_PATH="$prefix" \
+    -DCMAKE_C_COMPILER="$cc" >"$folder/log" 2>&1 || ! grep -q "without CycloneDDS" "$folder/log"; then
+    echo "COMPONENTS dds is found, or not refused with the reason"
+    cat "$folder/log"
+    exit 1
+  fi
+fi
+
 # The examples, as their README says.
 "$cmake" -S "$consumer/../../../examples/library" -B "$folder/examples" -DCMAKE_PREFIX_PATH="$prefix" \
   -DCMAKE_C_COMPILER="$cc" -DCMAKE_C_FLAGS="$warnings" >/dev/null

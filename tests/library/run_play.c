@@ -67,6 +67,7 @@ static void on_result(void *context, const struct einet_result *result)
     play->results[result->task_idx]++;
     play->outcomes[result->outcome]++;
     play->seen[result->task_idx][result->tag]++;
+    play->blocks[result->task_idx][result->job_idx % TAGS_MAX] = result->blocks_done;
     play->not_met += (result->flags & EINET_RESULT_DEADLINE_MET) == 0;
     if (result->task_idx == PLAY_CAMERA) {
         play->release_ns[result->tag] = result->release_ns;

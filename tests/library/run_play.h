@@ -22,6 +22,7 @@ struct play {
     atomic_int results[PLAY_TASKS], outcomes[4], misses, not_met, preemptions, answers, finals, strange;
     atomic_int seen[PLAY_TASKS][TAGS_MAX]; /* results by task and tag */
     int64_t release_ns[TAGS_MAX];          /* of the camera's, as told */
+    int32_t blocks[PLAY_TASKS][TAGS_MAX];  /* that were computed, by task and number of the job */
     struct einet_result last;              /* of the camera */
     pthread_t thread;
     bool has_thread, was_signal_open;

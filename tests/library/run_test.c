@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -163,6 +164,59 @@ EI_TEST(run_preemptions_are_told_as_counted)
     EI_EQ(play.preemptions, figures.preemptions);
     EI_TRUEF(play.preemptions > 0, "the camera never took the lane from the slow task");
     play_done(&play);
+}
+
+/* Lines of stages.csv that are blocks, by task and job, taken from what the results said of them. */
+static int64_t take_blocks_of_file(const char *path)
+{
+    char line[512], task[32], kind[16];
+    int64_t blocks = 0, job_idx = 0;
+    FILE *file = fopen(path, "r");
+    if (!EI_TRUE(file != NULL)) {
+        return 0;
+    }
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "%31[^,],%" SCNd64 ",%*[^,],%15[^,]", task, &job_idx, kind) != 3 ||
+            (strcmp(kind, "conv") != 0 && strcmp(kind, "branch") != 0)) {
+            continue;
+        }
+        play.blocks[einet_workload_find_task(play.workload, task)][job_idx % TAGS_MAX]--;
+        blocks++;
+    }
+    fclose(file);
+    return blocks;
+}
+
+/* Also of jobs that were preempted, and of those that began again then. */
+EI_TEST(run_results_count_the_blocks_that_were_computed)
+{
+    static const char resume[] = "on_preempt: resume";
+    const char *tasks = with_tasks(HEAD), *at = strstr(tasks, resume);
+    char changed[4096], path[512];
+    EI_REQUIRE(at != NULL);
+    for (int is_restart = 0; is_restart < 2; is_restart++) {
+        (void)snprintf(changed, sizeof changed, "%.*s%s%s", (int)(at - tasks), tasks,
+                       is_restart ? "on_preempt: restart, max_preemptions: 1" : resume, at + strlen(resume));
+        (void)snprintf(path, sizeof path, "%s/blocks%d", ei_test_tmpdir(), is_restart);
+        play_init(&play, changed);
+        play.options.out_dir = path;
+        EI_REQUIRE(play_start(&play));
+        for (int i = 0; i < 8 || (i < 200 && play.preemptions == 0); i++) {
+            (void)release_some(PLAY_SLOW, 1, NULL);
+            (void)release_some(PLAY_CAMERA, 6, NULL);
+        }
+        EI_EQ(einet_run_drain(play.run), 0);
+        EI_EQ(play_wait(&play).events_lost, 0);
+        (void)snprintf(path, sizeof path, "%s/blocks%d/stages.csv", ei_test_tmpdir(), is_restart);
+        EI_TRUE(take_blocks_of_file(path) > 0);
+        for (int32_t task = 0; task < PLAY_TASKS; task++) {
+            for (int job = 0; job < TAGS_MAX; job++) {
+                EI_EQ(play.blocks[task][job], 0);
+            }
+        }
+        EI_TRUEF(play.preemptions > 0, "the camera never took the lane from the slow task");
+        play_done(&play);
+    }
 }
 
 /* One after the other as often as wanted, and no two at once. */

@@ -3,6 +3,7 @@
 #include "tests/harness/harness.h"
 
 #include <pthread.h>
+#include <time.h>
 
 #define ROUNDS 20000
 
@@ -15,6 +16,23 @@ EI_TEST(bell_rung_before_the_wait_does_not_sleep)
     const unsigned seen = ei_bell_count(&there);
     ei_bell_ring(&there);
     ei_bell_wait(&there, seen);
+    EI_TRUE(ei_bell_count(&there) != seen);
+}
+
+/* Returns at the time though nobody rings, and before it when somebody does. */
+EI_TEST(bell_waits_no_longer_than_asked)
+{
+    struct timespec now;
+    ei_bell_init(&there);
+    ei_bell_wait_until(&there, ei_bell_count(&there), 1); /* long ago */
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    const int64_t now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, until_ns = now_ns + 2000000;
+    ei_bell_wait_until(&there, ei_bell_count(&there), until_ns);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    EI_TRUE((int64_t)now.tv_sec * 1000000000 + now.tv_nsec >= until_ns);
+    const unsigned seen = ei_bell_count(&there);
+    ei_bell_ring(&there);
+    ei_bell_wait_until(&there, seen, INT64_MAX);
     EI_TRUE(ei_bell_count(&there) != seen);
 }
 
