@@ -4,6 +4,7 @@
  * the configuration does not name: garbage collection and discovery must not be real-time threads by accident.
  */
 #include "adapters/dds/bridge.h"
+#include "adapters/dds/pool/member.h"
 #include "adapters/dds/type_hash.h"
 
 #include "ros2.h"
@@ -13,7 +14,6 @@
 #include <string.h>
 
 #define CONFIG_BYTES 2048
-#define NAME_BYTES 320
 #define DEPTH_IN 5
 #define DEPTH_OUT 10
 #define OPENER_STACK_BYTES ((size_t)1024 * 1024)
@@ -76,20 +76,25 @@ static int make_endpoint(struct einet_dds *dds, const dds_topic_descriptor_t *ty
     return *out < 0 ? fail(err, *out, name) : 0;
 }
 
-/* A name of ROS 2 for what a task puts out: what is no letter or digit there becomes _. */
-static void print_output(const struct ei_dds_task *task, const char *what, char out[NAME_BYTES])
+int ei_dds_open_writer(struct einet_dds *dds, const dds_topic_descriptor_t *type, const char *name, dds_entity_t *out,
+                       struct einet_error *err)
+{
+    return make_endpoint(dds, type, name, false, out, err);
+}
+
+void ei_dds_print_output(const char *task_name, const char *what, char out[EI_DDS_TOPIC_BYTES])
 {
     char name[128];
-    (void)snprintf(name, sizeof name, "%s", task->name);
+    (void)snprintf(name, sizeof name, "%s", task_name);
     for (char *at = name; *at != '\0'; at++) {
         *at = isalnum((unsigned char)*at) ? *at : '_';
     }
-    (void)snprintf(out, NAME_BYTES, "rt/einet/%s%s/%s", isdigit((unsigned char)name[0]) ? "_" : "", name, what);
+    (void)snprintf(out, EI_DDS_TOPIC_BYTES, "rt/einet/%s%s/%s", isdigit((unsigned char)name[0]) ? "_" : "", name, what);
 }
 
 static int open_task(struct einet_dds *dds, struct ei_dds_task *task, struct einet_error *err)
 {
-    char name[NAME_BYTES];
+    char name[EI_DDS_TOPIC_BYTES];
     const dds_topic_descriptor_t *type =
         task->is_compressed ? &sensor_msgs_msg_dds__CompressedImage__desc : &sensor_msgs_msg_dds__Image__desc;
     (void)snprintf(name, sizeof name, "rt%s", task->topic);
@@ -97,15 +102,17 @@ static int open_task(struct einet_dds *dds, struct ei_dds_task *task, struct ein
     if (rc < 0) {
         return rc;
     }
-    print_output(task, "classification", name);
-    rc = make_endpoint(dds, &vision_msgs_msg_dds__Classification__desc, name, false, &task->classifications, err);
-    if (rc < 0) {
-        return rc;
-    }
-    print_output(task, "status", name);
-    rc = make_endpoint(dds, &einet_msgs_msg_dds__InferenceStatus__desc, name, false, &task->statuses, err);
-    if (rc < 0) {
-        return rc;
+    if (dds->pool == NULL) { /* else the egress of the pool writes them */
+        ei_dds_print_output(task->name, "classification", name);
+        rc = ei_dds_open_writer(dds, &vision_msgs_msg_dds__Classification__desc, name, &task->classifications, err);
+        if (rc < 0) {
+            return rc;
+        }
+        ei_dds_print_output(task->name, "status", name);
+        rc = ei_dds_open_writer(dds, &einet_msgs_msg_dds__InferenceStatus__desc, name, &task->statuses, err);
+        if (rc < 0) {
+            return rc;
+        }
     }
     task->has_data = dds_create_readcondition(task->reader, DDS_ANY_STATE);
     if (task->has_data < 0) {
@@ -153,6 +160,7 @@ static int open_all(struct einet_dds *dds, const char *more, struct einet_error 
     for (int32_t i = 0; rc == 0 && i < dds->task_count; i++) {
         rc = open_task(dds, &dds->tasks[i], err);
     }
+    rc = rc == 0 && dds->pool != NULL ? ei_pool_open(dds->pool, err) : rc;
     return rc < 0 ? rc : ei_dds_check_threads(dds->options.priority, err);
 }
 

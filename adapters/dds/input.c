@@ -1,5 +1,6 @@
 /* dds_in: images from the readers into the run. See bridge.h. */
 #include "adapters/dds/bridge.h"
+#include "adapters/dds/pool/member.h"
 
 #include "ros2.h"
 #include <errno.h>
@@ -98,6 +99,10 @@ static void take_one(struct einet_dds *dds, int32_t slot, const void *sample)
         fault = ei_dds_image_to_frame(&view, &task->wanted, task->scratch, &frame);
     }
     atomic_fetch_add(&task->received, 1);
+    if (fault == EI_DDS_FAULT_NONE && dds->pool != NULL && ei_pool_is_resting(dds->pool, slot)) {
+        atomic_fetch_add(&task->left, 1);
+        return;
+    }
     if (fault != EI_DDS_FAULT_NONE) {
         refuse(task, fault);
         return;

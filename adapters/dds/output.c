@@ -1,7 +1,7 @@
 /* dds_out: what became of the images, to the writers. See bridge.h. */
 #include "adapters/dds/bridge.h"
+#include "adapters/dds/pool/member.h"
 
-#include "ros2.h"
 #include <stdio.h>
 
 void ei_dds_post(struct einet_dds *dds, const struct ei_dds_record *record)
@@ -24,30 +24,31 @@ static builtin_interfaces_msg_dds__Time_ stamp_of(uint64_t tag)
                                                .nanosec = (uint32_t)(tag & UINT32_MAX) >> 2};
 }
 
-static void write_classification(struct ei_dds_task *task, const struct einet_result *result)
+void ei_dds_fill_classification(struct ei_dds_task *task, const struct einet_result *result,
+                                struct ei_dds_hypotheses *hypotheses,
+                                struct vision_msgs_msg_dds__Classification_ *out_message)
 {
-    vision_msgs_msg_dds__ObjectHypothesis_ hypotheses[EINET_TOP_MAX];
-    char classes[EINET_TOP_MAX][16];
     const struct einet_answer *answer = &result->answer;
     for (int32_t i = 0; i < answer->top_count; i++) {
-        (void)snprintf(classes[i], sizeof classes[i], "%d", answer->top_class[i]);
-        hypotheses[i] =
-            (vision_msgs_msg_dds__ObjectHypothesis_){.class_id = classes[i], .score = (double)answer->top_p[i]};
+        char *name = hypotheses->classes[i];
+        (void)snprintf(name, sizeof hypotheses->classes[i], "%d", answer->top_class[i]);
+        hypotheses->list[i] =
+            (vision_msgs_msg_dds__ObjectHypothesis_){.class_id = name, .score = (double)answer->top_p[i]};
     }
-    const vision_msgs_msg_dds__Classification_ message = {
+    *out_message = (vision_msgs_msg_dds__Classification_){
         .header = {.stamp = stamp_of(result->tag), .frame_id = task->frame_ids[result->tag & 3]},
         .results = {._maximum = (uint32_t)answer->top_count,
                     ._length = (uint32_t)answer->top_count,
-                    ._buffer = hypotheses},
+                    ._buffer = hypotheses->list},
     };
-    count_write(task, dds_write(task->classifications, &message), &task->classified);
 }
 
-static void write_status(struct ei_dds_task *task, const struct ei_dds_record *record)
+void ei_dds_fill_status(const struct ei_dds_task *task, const struct ei_dds_record *record,
+                        struct einet_msgs_msg_dds__InferenceStatus_ *out_message)
 {
     const struct einet_result *result = &record->result;
     const bool is_answered = (result->flags & EINET_RESULT_ANSWERED) != 0;
-    einet_msgs_msg_dds__InferenceStatus_ message = {
+    *out_message = (einet_msgs_msg_dds__InferenceStatus_){
         .stamp = stamp_of(result->tag),
         .job_idx = -1,
         .task_idx = task->task_idx,
@@ -58,8 +59,8 @@ static void write_status(struct ei_dds_task *task, const struct ei_dds_record *r
         .label = -1,
     };
     if (!record->is_turned_away) {
-        message = (einet_msgs_msg_dds__InferenceStatus_){
-            .stamp = message.stamp,
+        *out_message = (einet_msgs_msg_dds__InferenceStatus_){
+            .stamp = stamp_of(result->tag),
             .job_idx = result->job_idx,
             .task_idx = task->task_idx,
             .outcome = (uint8_t)result->outcome,
@@ -81,6 +82,20 @@ static void write_status(struct ei_dds_task *task, const struct ei_dds_record *r
             .lane_busy_ns = result->lane_busy_ns,
         };
     }
+}
+
+static void write_classification(struct ei_dds_task *task, const struct einet_result *result)
+{
+    struct ei_dds_hypotheses hypotheses;
+    vision_msgs_msg_dds__Classification_ message;
+    ei_dds_fill_classification(task, result, &hypotheses, &message);
+    count_write(task, dds_write(task->classifications, &message), &task->classified);
+}
+
+static void write_status(struct ei_dds_task *task, const struct ei_dds_record *record)
+{
+    einet_msgs_msg_dds__InferenceStatus_ message;
+    ei_dds_fill_status(task, record, &message);
     count_write(task, dds_write(task->statuses, &message), &task->reported);
 }
 
@@ -89,6 +104,10 @@ static void write_all(struct einet_dds *dds)
     struct ei_dds_record record;
     while (ei_mpsc_ring_pop(&dds->ring, &record)) {
         struct ei_dds_task *task = &dds->tasks[record.slot];
+        if (dds->pool != NULL) {
+            ei_pool_write(dds->pool, &record);
+            continue;
+        }
         if ((record.result.flags & EINET_RESULT_ANSWERED) != 0) {
             write_classification(task, &record.result);
         }
