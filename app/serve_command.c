@@ -9,6 +9,7 @@
 #include "app/control_socket.h"
 #include "app/doctor_command.h"
 #include "app/outcome.h"
+#include "app/pool_command.h"
 #include "app/serve_log.h"
 #include "app/serve_requests.h"
 #include "app/service_manager.h"
@@ -47,7 +48,8 @@ struct serve {
 
 static const char help[] =
     "usage: einet serve --config FILE [--socket PATH] [--socket-mode MODE] [--socket-group GROUP]\n"
-    "                   [--drain-limit D] [--out DIR] [--metrics ADDR]\n\n"
+    "                   [--drain-limit D] [--out DIR] [--metrics ADDR]\n"
+    "       einet serve --config FILE --pool NAME [OPTIONS of einet-dds]\n\n"
     "Run the tasks of a workload file (einet-workload(5)) as a service: without an end, until SIGTERM, SIGINT or "
     "einet\n"
     "ctl ends it. It drains then: what was released runs to its end, until the drain limit; a second signal ends jobs "
@@ -63,7 +65,9 @@ static const char help[] =
     "  --drain-limit D       how long draining may take before the rest is stopped, with a unit (default: 10s)\n"
     "  --out DIR             write the files of einet run into this folder; they grow as long as the service runs\n"
     "  --metrics ADDR        serve live figures at this address and port of this machine (default: outputs.metrics of\n"
-    "                        the file); none = not\n\n"
+    "                        the file); none = not\n"
+    "  --pool NAME           be a node of this pool of machines: einet-dds does it, whose options these are then\n"
+    "                        (einet-dds --help)\n\n"
     "exit status: 0 ok, 1 usage, 2 bad file, 3 privileges, 4 an SLO failed, 5 runtime fault\n\n"
     "example: einet serve --config configs/edge-server.yaml --socket /run/einet/control\n";
 
@@ -405,6 +409,9 @@ int einet_serve_command(int argc, char **argv)
         .drain_limit_ns = DRAIN_LIMIT_NS,
         .stop_at_ns = INT64_MAX,
     };
+    if (einet_is_of_pool(argc, argv)) {
+        return einet_become_dds(argc, argv, NULL);
+    }
     const int stop = parse_arguments(argc, argv, &serve);
     if (stop != 0) {
         return stop - 1;

@@ -205,6 +205,8 @@ EI_TEST(dds_pool_is_shown_and_left)
     EI_CONTAINS(out, "\"node\":\"a\",\"rank\":60,\"state\":\"running\"");
     EI_CONTAINS(out, "\"duty\":\"serving\",\"heard\":true");
     EI_CONTAINS(out, "\"heard\":false");
+    run_of("einet", command, out, sizeof out);
+    EI_CONTAINS(out, "{\"pool\":\"play\",\"nodes\":[{\"node\":\"a\"");
     (void)snprintf(command, sizeof command, "top --pool other --domain %d --once", play.domain);
     run(command, out, sizeof out);
     EI_CONTAINS(out, "no node of pool other");
@@ -235,6 +237,29 @@ EI_TEST(dds_pool_egress_is_a_command)
     EI_TRUEF(strstr(out, "eye: 0 frames taken") == NULL, "%s", out);
     EI_CONTAINS(out, " 0 failed; ");
     pool_play_close(&play);
+}
+
+/* einet itself has no DDS in it: it hands over, or says what is missing. */
+EI_TEST(dds_pool_of_einet_serve_is_einet_dds)
+{
+    static char out[20000];
+    char command[900];
+    run_of("einet", "serve --pool p* --config nowhere.yaml", out, sizeof out);
+    EI_CONTAINS(out, "einet-dds: ");
+    EI_CONTAINS(out, "nowhere.yaml");
+    run_of("einet", "serve --config nowhere.yaml --pool p --rank 101", out, sizeof out);
+    EI_CONTAINS(out, "einet-dds: give a rank of 0..100");
+    run_of("einet", "top --pool", out, sizeof out);
+    EI_CONTAINS(out, "einet-dds");
+    (void)snprintf(command, sizeof command,
+                   "cp %s/einet %s/einet && PATH=/nowhere %s/einet serve --config a.yaml --pool p 2>&1",
+                   ei_test_build_dir(), ei_test_tmpdir(), ei_test_tmpdir());
+    FILE *in = popen(command, "r");
+    EI_REQUIRE(in != NULL);
+    out[fread(out, 1, sizeof out - 1, in)] = '\0';
+    EI_EQ(WEXITSTATUS(pclose(in)), 5);
+    EI_CONTAINS(out, "einet serve: --pool wants einet-dds");
+    EI_CONTAINS(out, "cyclonedds-dev");
 }
 
 EI_TEST(dds_pool_that_cannot_be_is_refused_with_a_reason)
