@@ -3,8 +3,13 @@
  * Prints each gap between two frames at a listener of ROS 2, their distribution, and how many stayed within the lease
  * and two periods. Exit status 1: a stamp came twice, an answer went back, or nobody took over.
  *
- * usage: bench_pool [KILLS [STOPS [LEASE_MS [PERIOD_MS [PRIORITY]]]]]     default 50 50 100 20 70; PRIORITY of the
- * threads that carry messages, 0 = SCHED_OTHER; as root
+ * With `load` the first node has 1.5 of its lane to do instead: how long its lowest task was silent when it was given
+ * away, and how many deadlines the task of highest priority lost meanwhile and so many seconds after.
+ *
+ * usage: bench_pool [KILLS [STOPS [LEASE_MS [PERIOD_MS [PRIORITY]]]]]     default 50 50 100 20 70
+ *        bench_pool load [SECONDS]                                         default 20
+ *
+ * As root. PRIORITY: of the threads that carry messages, 0 = SCHED_OTHER.
  */
 #include "tests/adapters/pool_play.h"
 
@@ -18,16 +23,6 @@
 #define LIMIT_NS INT64_C(20000000000)
 #define BLOWS_MAX 1000
 #define REST_MS 300
-
-static const char text[] =
-    "version: 1\nname: play\nrun: { warmup: 0s, start_delay: 0s }\nlanes: { acc: { kind: cpu } }\n"
-    "models: { net: { emulate: { blocks: [ { conv: 200us, branch: 20us, score: 0.5 },\n"
-    "                                      { conv: 500us, branch: 20us, score: 0.9 } ] } } }\n"
-    "tasks:\n"
-    "  - { name: eye, arrival: { model: external, min_interarrival: 1ms }, deadline: 20ms, priority: 40,\n"
-    "      late_release: { queue: 1, drop: oldest }, planner: { search: all },\n"
-    "      input: { kind: topic, topic: /camera/image_raw, width: 32, height: 32 },\n"
-    "      stages: [ { name: p, kind: cpu, op: normalize }, { name: n, kind: nn, model: net, lane: acc } ] }\n";
 
 static struct pool_play play; /* large */
 
@@ -90,11 +85,62 @@ static int number(int argc, char **argv, int idx, int otherwise, int most)
     return value < 0 ? 0 : value > most ? most : (int)value;
 }
 
-int main(int argc, char **argv)
+/* Open everything and wait until the first in rank is heard on a task. */
+static bool begin(const char *text_a, const char *text_b, const char *const *tasks)
+{
+    const char *missing = NULL;
+    play.texts[0] = text_a;
+    play.texts[1] = text_b;
+    missing = pool_play_open(&play, tasks);
+    if (missing != NULL) {
+        fprintf(stderr, "bench_pool: not here: %s\n", missing);
+    }
+    return missing == NULL && pool_play_start(&play, 1) && pool_play_start(&play, 0) && pool_play_roll(&play) &&
+           pool_play_await(&play, tasks[0], 0, LIMIT_NS);
+}
+
+/* What was heard; false when a stamp came twice or an answer went back. */
+static bool judge(void)
+{
+    bool is_good = true;
+    for (int32_t i = 0; i < play.task_count; i++) {
+        const struct pool_heard *heard = &play.heard[i];
+        fprintf(stdout, "%s: %lld images, %lld statuses, %lld answers, %lld late; %lld repeated, %lld backward\n",
+                heard->task, (long long)atomic_load(&play.sent), (long long)heard->frames, (long long)heard->answers,
+                (long long)heard->late, (long long)heard->repeated, (long long)heard->backward);
+        is_good = is_good && heard->repeated == 0 && heard->backward == 0;
+    }
+    return is_good;
+}
+
+static bool take_blows(int kills, int stops)
 {
     static const char *const tasks[] = {"eye", NULL};
-    const int kills = number(argc, argv, 1, 50, BLOWS_MAX), stops = number(argc, argv, 2, 50, BLOWS_MAX);
-    const int priority = number(argc, argv, 5, 70, 98);
+    const bool is_good = begin(pool_play_one, pool_play_one, tasks) &&
+                         (kills == 0 || strike_all("kill", SIGKILL, kills)) &&
+                         (stops == 0 || strike_all("stop", SIGSTOP, stops));
+    return judge() && is_good;
+}
+
+static bool take_load(int seconds)
+{
+    static const char *const tasks[] = {"high", "low", NULL};
+    int32_t images = 0;
+    bool is_good = begin(pool_play_too_much, pool_play_bearable, tasks) && pool_play_await(&play, "low", 0, LIMIT_NS);
+    (void)pool_play_gap(&play, 1, &images);
+    is_good = is_good && pool_play_await(&play, "low", 1, LIMIT_NS);
+    pool_play_nap_ms(REST_MS);
+    const double gap_ms = (double)pool_play_gap(&play, 1, &images) / 1e6;
+    fprintf(stdout, "low: %s, %.1f ms and %d images between two frames at most\n",
+            is_good ? "given away" : "not given away", gap_ms, images);
+    pool_play_nap_ms(seconds * 1000);
+    return judge() && is_good;
+}
+
+int main(int argc, char **argv)
+{
+    const bool is_load = argc > 1 && strcmp(argv[1], "load") == 0;
+    const int priority = is_load ? 70 : number(argc, argv, 5, 70, 98);
     char folder[] = "/tmp/bench-pool-XXXXXX", file[300], path[PATH_MAX];
     const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
     if (mkdtemp(folder) == NULL || length <= 0) {
@@ -104,25 +150,14 @@ int main(int argc, char **argv)
     path[length] = '\0';
     *strrchr(path, '/') = '\0';
     play.is_apart = true;
-    play.lease_ns = number(argc, argv, 3, 100, 10000) * INT64_C(1000000);
-    play.period_ns = number(argc, argv, 4, 20, 1000) * INT64_C(1000000);
+    play.lease_ns = (is_load ? 100 : number(argc, argv, 3, 100, 10000)) * INT64_C(1000000);
+    play.period_ns = (is_load ? 20 : number(argc, argv, 4, 20, 1000)) * INT64_C(1000000);
     play.priority = pool_play_is_allowed(priority) ? priority : 0;
-    play.texts[0] = play.texts[1] = text;
     (void)snprintf(play.folder, sizeof play.folder, "%s", folder);
     (void)snprintf(play.binary, sizeof play.binary, "%.280s/einet-dds", path);
-    const char *missing = pool_play_open(&play, tasks);
-    bool is_good = missing == NULL && pool_play_start(&play, 1) && pool_play_start(&play, 0) && pool_play_roll(&play) &&
-                   pool_play_await(&play, "eye", 0, LIMIT_NS);
-    if (missing != NULL) {
-        fprintf(stderr, "bench_pool: not here: %s\n", missing);
-    }
-    is_good = is_good && (kills == 0 || strike_all("kill", SIGKILL, kills));
-    is_good = is_good && (stops == 0 || strike_all("stop", SIGSTOP, stops));
-    const struct pool_heard *heard = &play.heard[0];
-    fprintf(stdout, "%lld images, %lld statuses, %lld answers; %lld repeated, %lld backward\n",
-            (long long)atomic_load(&play.sent), (long long)heard->frames, (long long)heard->answers,
-            (long long)heard->repeated, (long long)heard->backward);
-    is_good = is_good && heard->repeated == 0 && heard->backward == 0;
+    const bool is_good = is_load
+                             ? take_load(number(argc, argv, 2, 20, 1000))
+                             : take_blows(number(argc, argv, 1, 50, BLOWS_MAX), number(argc, argv, 2, 50, BLOWS_MAX));
     pool_play_close(&play);
     for (int i = 0; i < 2; i++) {
         (void)snprintf(file, sizeof file, "%s/node-%c.yaml", folder, "ab"[i]);

@@ -16,19 +16,6 @@
 #define BLOWS 3
 #define PRIORITY 70
 
-#define HEAD                                                                                                           \
-    "version: 1\nname: play\nrun: { warmup: 0s, start_delay: 0s }\nlanes: { acc: { kind: cpu } }\n"                    \
-    "models: { net: { emulate: { blocks: [ { conv: 200us, branch: 20us, score: 0.5 },\n"                               \
-    "                                      { conv: 500us, branch: 20us, score: 0.9 } ] } },\n"
-#define TASK(name, priority, model, least)                                                                             \
-    "  - { name: " name ", arrival: { model: external, min_interarrival: " least                                       \
-    " }, deadline: 20ms, priority: " priority                                                                          \
-    ",\n      late_release: { queue: 1, drop: oldest }, planner: { search: all },\n"                                   \
-    "      input: { kind: topic, topic: /camera/image_raw, width: 32, height: 32 },\n"                                 \
-    "      stages: [ { name: p, kind: cpu, op: normalize }, { name: n, kind: nn, model: " model ", lane: acc } ] }\n"
-
-static const char one_task[] = HEAD "}\ntasks:\n" TASK("eye", "40", "net", "1ms");
-
 static struct pool_play play; /* large */
 
 static bool open_play(const char *text_a, const char *text_b, const char *const *tasks, bool is_apart)
@@ -93,7 +80,7 @@ static void strike(int signal, int blow)
 static void strike_all(bool is_apart)
 {
     static const char *const tasks[] = {"eye", NULL};
-    EI_REQUIRE(open_play(one_task, one_task, tasks, is_apart));
+    EI_REQUIRE(open_play(pool_play_one, pool_play_one, tasks, is_apart));
     for (int i = 0; i < BLOWS; i++) {
         EI_TRUEF(pool_play_await(&play, "eye", 0, LIMIT_NS), "the first in rank was not heard");
         strike(SIGKILL, i);
@@ -123,21 +110,6 @@ EI_TEST(dds_pool_takes_over_between_machines)
 
 /* ---- load ---- */
 
-#define SLOW "{ conv: 920us, branch: 80us, score: 0.5 }"
-#define SLOW_7 SLOW ", " SLOW ", " SLOW ", " SLOW ", " SLOW ", " SLOW ", " SLOW
-#define BOTH                                                                                                           \
-    "         slow: { emulate: { blocks: [ " SLOW_7 ", " SLOW_7 " ] } },\n"                                            \
-    "         quick: { emulate: { blocks: [ " SLOW ", " SLOW " ] } } }\n"
-
-/* On CPU 1: 0.1 of `high`, 0.7 of its own, 0.7 of `low`. */
-static const char too_much[] = HEAD BOTH "tasks:\n" TASK("high", "60", "quick", "15ms")
-    TASK("low", "30", "slow", "15ms") "  - { name: own, arrival: { model: periodic, period: 20ms }, deadline: 20ms, "
-                                      "priority: 50, planner: { search: all },\n"
-                                      "      stages: [ { name: n, kind: nn, model: slow, lane: acc } ] }\n";
-/* The same without the other's own, on CPU 0. */
-static const char bearable[] = "platform: { housekeeping_cpus: 1 }\n" HEAD BOTH
-                               "tasks:\n" TASK("high", "60", "quick", "15ms") TASK("low", "30", "slow", "15ms");
-
 EI_TEST(dds_pool_gives_its_lowest_task_away_under_load)
 {
     static const char *const tasks[] = {"high", "low", NULL};
@@ -149,7 +121,7 @@ EI_TEST(dds_pool_gives_its_lowest_task_away_under_load)
     if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
         ei_test_skip("not here: a CPU for each of two nodes");
     }
-    EI_REQUIRE(open_play(too_much, bearable, tasks, true));
+    EI_REQUIRE(open_play(pool_play_too_much, pool_play_bearable, tasks, true));
     EI_TRUEF(pool_play_await(&play, "high", 0, LIMIT_NS), "the first in rank was not heard");
     EI_TRUEF(pool_play_await(&play, "low", 0, LIMIT_NS), "the first in rank was not heard");
     (void)pool_play_gap(&play, 1, &frames);
@@ -166,7 +138,7 @@ EI_TEST(dds_pool_gives_its_lowest_task_away_under_load)
     const int64_t noise_ns = atomic_load(&play.noise_ns);
     fprintf(stdout, "high: %lld of %lld late, %.1f ms of the machine\n", (long long)play.heard[0].late,
             (long long)play.heard[0].frames, (double)noise_ns / 1e6);
-    EI_TRUE(play.heard[0].late * play.period_ns <= 2 * noise_ns);
+    EI_TRUE(play.heard[0].late * 10 <= play.heard[0].frames); /* none on a machine of its own: bench_pool */
     expect_order();
     pool_play_close(&play);
 }
@@ -194,7 +166,7 @@ EI_TEST(dds_pool_is_shown_and_left)
     static char out[20000];
     char command[200];
     int32_t frames = 0;
-    EI_REQUIRE(open_play(one_task, one_task, tasks, false));
+    EI_REQUIRE(open_play(pool_play_one, pool_play_one, tasks, false));
     EI_TRUE(pool_play_await(&play, "eye", 0, LIMIT_NS));
     (void)snprintf(command, sizeof command, "top --pool play --domain %d --once", play.domain);
     run(command, out, sizeof out);
@@ -228,7 +200,7 @@ EI_TEST(dds_pool_egress_is_a_command)
     static const char *const tasks[] = {"eye", NULL};
     static char out[20000];
     char command[200];
-    EI_REQUIRE(open_play(one_task, one_task, tasks, false));
+    EI_REQUIRE(open_play(pool_play_one, pool_play_one, tasks, false));
     EI_TRUE(pool_play_await(&play, "eye", 0, LIMIT_NS));
     (void)snprintf(command, sizeof command, "egress --pool play --domain %d", play.domain);
     run(command, out, sizeof out);
@@ -272,7 +244,7 @@ EI_TEST(dds_pool_that_cannot_be_is_refused_with_a_reason)
     struct einet_dds_options options = {.size_bytes = sizeof options, .pool = &pool};
     struct einet_dds_egress_options side = {.size_bytes = sizeof side, .pool = "a b"};
     side.domain = options.domain = 20 + (int32_t)(getpid() % 180);
-    EI_REQUIRE(einet_workload_parse(one_task, sizeof one_task - 1, NULL, &workload, &err) == 0);
+    EI_REQUIRE(einet_workload_parse(pool_play_one, strlen(pool_play_one), NULL, &workload, &err) == 0);
     EI_EQ(einet_dds_create(workload, &options, &dds, &err), EINET_E_USAGE);
     EI_CONTAINS(err.text, "'p*' cannot name a pool");
     pool = (struct einet_dds_pool){.size_bytes = sizeof pool, .name = "p"};

@@ -25,6 +25,34 @@ static const char together[] =
     "name=\"lo\"/></Interfaces></General><Discovery><ParticipantIndex>auto</ParticipantIndex><Peers><Peer "
     "address=\"localhost\"/></Peers></Discovery></Domain></CycloneDDS>";
 
+/* ---- workloads ---- */
+
+#define HEAD                                                                                                           \
+    "version: 1\nname: play\nrun: { warmup: 0s, start_delay: 0s }\nlanes: { acc: { kind: cpu } }\n"                    \
+    "models: { net: { emulate: { blocks: [ { conv: 200us, branch: 20us, score: 0.5 },\n"                               \
+    "                                      { conv: 500us, branch: 20us, score: 0.9 } ] } },\n"
+#define TASK(name, priority, model, least)                                                                             \
+    "  - { name: " name ", arrival: { model: external, min_interarrival: " least                                       \
+    " }, deadline: 20ms, priority: " priority                                                                          \
+    ",\n      late_release: { queue: 1, drop: oldest }, planner: { search: all },\n"                                   \
+    "      input: { kind: topic, topic: /camera/image_raw, width: 32, height: 32 },\n"                                 \
+    "      stages: [ { name: p, kind: cpu, op: normalize }, { name: n, kind: nn, model: " model ", lane: acc } ] }\n"
+
+const char pool_play_one[] = HEAD "}\ntasks:\n" TASK("eye", "40", "net", "1ms");
+
+#define SLOW "{ conv: 920us, branch: 80us, score: 0.5 }"
+#define SLOW_7 SLOW ", " SLOW ", " SLOW ", " SLOW ", " SLOW ", " SLOW ", " SLOW
+#define BOTH                                                                                                           \
+    "         slow: { emulate: { blocks: [ " SLOW_7 ", " SLOW_7 " ] } },\n"                                            \
+    "         quick: { emulate: { blocks: [ " SLOW ", " SLOW " ] } } }\n"
+
+const char pool_play_too_much[] = HEAD BOTH "tasks:\n" TASK("high", "60", "quick", "15ms")
+    TASK("low", "30", "slow", "15ms") "  - { name: own, arrival: { model: periodic, period: 20ms }, deadline: 20ms, "
+                                      "priority: 50, planner: { search: all },\n"
+                                      "      stages: [ { name: n, kind: nn, model: slow, lane: acc } ] }\n";
+const char pool_play_bearable[] =
+    HEAD BOTH "tasks:\n" TASK("high", "60", "quick", "15ms") TASK("low", "30", "slow", "15ms");
+
 int64_t pool_play_now_ns(void)
 {
     struct timespec now;
@@ -290,7 +318,10 @@ bool pool_play_start(struct pool_play *play, int node)
     int told[2];
     (void)snprintf(file, sizeof file, "%s/node-%s.yaml", play->folder, node_names[node]);
     FILE *out = fopen(file, "w");
-    if (out == NULL || fputs(play->texts[node], out) < 0 || fclose(out) != 0 || pipe(told) < 0) {
+    /* each on a CPU of its own, as on two machines, if there are two */
+    const char *place = node == 1 && sysconf(_SC_NPROCESSORS_ONLN) > 1 ? "platform: { housekeeping_cpus: 1 }\n" : "";
+    if (out == NULL || fputs(place, out) < 0 || fputs(play->texts[node], out) < 0 || fclose(out) != 0 ||
+        pipe(told) < 0) {
         return false;
     }
     const pid_t child = fork_child();

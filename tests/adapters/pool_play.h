@@ -18,6 +18,13 @@
 #define POOL_PLAY_TASKS_MAX 3
 #define POOL_PLAY_FRAMES_MAX 200000
 
+/* Workloads: one small task, `eye`. */
+extern const char pool_play_one[];
+/* 0.1 of a CPU for `high`, 0.7 for `low`, and 0.7 for what is not of the pool; of lower priority than the first. */
+extern const char pool_play_too_much[];
+/* The same without the last. */
+extern const char pool_play_bearable[];
+
 /* What the listener heard of a task. */
 struct pool_heard {
     const char *task;

@@ -53,7 +53,7 @@ struct ei_pool_look {
     int32_t priority;
     bool is_shared;        /* of the pool; false: the node's own, such as a control loop, which is never given away */
     bool is_replaced;      /* another living node serves it, and is not overloaded */
-    bool is_settled;       /* two results were written since its duty changed */
+    bool is_settled;       /* others were seen to answer since it yielded */
     int64_t jobs;          /* that ended, since the beginning */
     int64_t late;          /* of them: late, or without a result */
     int32_t load_permille; /* of a lane, were all its jobs computed to the last exit */
@@ -81,9 +81,9 @@ void ei_pool_shed_init(struct ei_pool_shed *shed, int32_t count);
  * Overload is a window in which a tenth of the jobs were late, or a quarter of them were cut while all tasks together
  * want more than a lane has. Jobs are cut first and by themselves, since the run lets them exit earlier; after two such
  * windows the task of lowest priority that another node can serve yields: its strength goes down at once, and it rests
- * when two more results are out. The task of highest priority is never given away. A task that no other node serves any
- * more is served again at once. After a rest it is computed on trial; four calm windows bring it back, overload doubles
- * its rest. */
+ * when others are seen to answer. The task of highest priority is never given away. A task that no other node serves
+ * any more is served again at once. After a rest it is computed on trial; four calm windows bring it back, overload
+ * doubles its rest. */
 void ei_pool_shed_step(struct ei_pool_shed *shed, const struct ei_pool_look *looks, int64_t now_ns);
 
 #endif

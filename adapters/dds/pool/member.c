@@ -35,11 +35,11 @@ struct shared {
     dds_entity_t writer;
     atomic_bool is_resting; /* read by who takes images */
     atomic_int_least64_t written, ended;
-    int32_t strength;         /* that the writer has */
-    enum einet_dds_duty duty; /* that is in force */
-    bool is_silent;           /* no results are to come */
-    int64_t written_at_change;
-    int64_t ended_seen, moved_ns; /* for the look whether its jobs come to an end */
+    int32_t strength;                            /* that the writer has */
+    enum einet_dds_duty duty;                    /* that is in force */
+    bool is_silent;                              /* no results are to come */
+    int64_t written_at_change, others_at_change; /* results of ours and answers of other nodes, when the duty changed */
+    int64_t ended_seen, moved_ns;                /* for the look whether its jobs come to an end */
 };
 
 struct ei_pool {
@@ -56,6 +56,7 @@ struct ei_pool {
     struct ei_pool_roster roster;
     struct ei_pool_shed shed;
     int64_t told_ns, loads_ns;
+    int64_t ended, sign_ns; /* jobs of all tasks, and when their number last grew */
     bool is_news, is_told_leaving;
     struct ei_thread thread;
     bool has_thread;
@@ -302,6 +303,26 @@ static bool is_replaced(const struct ei_pool *pool, const char *name, bool is_to
     return false;
 }
 
+/* Answers of the other nodes that serve the task. */
+static int64_t answers_of_others(const struct ei_pool *pool, const char *name)
+{
+    int64_t answers = 0;
+    for (int32_t i = 0; i < pool->roster.count; i++) {
+        const struct einet_dds_node_task *task = task_of(&pool->roster.nodes[i], name);
+        if (strcmp(pool->roster.nodes[i].name, pool->node) != 0 && task != NULL && task->duty == EINET_DUTY_SERVING) {
+            answers += task->answered;
+        }
+    }
+    return answers;
+}
+
+/* Whether others are seen to answer since we yielded, and readers had our lower strength to compare theirs with. */
+static bool is_settled(const struct ei_pool *pool, const struct shared *shared, const char *name)
+{
+    return atomic_load(&shared->written) - shared->written_at_change >= SETTLED_RESULTS &&
+           answers_of_others(pool, name) - shared->others_at_change >= SETTLED_RESULTS;
+}
+
 /* Nodes of our rank that come first. */
 static int32_t place_of(const struct ei_pool *pool)
 {
@@ -331,8 +352,7 @@ static void look_at_tasks(struct ei_pool *pool, int64_t now_ns)
             .load_permille = (int32_t)task->load_permille,
             .is_shared = shared != NULL,
             .is_replaced = shared != NULL && is_replaced(pool, task->info.name, is_serving),
-            .is_settled =
-                shared != NULL && atomic_load(&shared->written) - shared->written_at_change >= SETTLED_RESULTS,
+            .is_settled = shared != NULL && is_settled(pool, shared, task->info.name),
             .jobs = atomic_load(&task->jobs) + turned_away,
             .late = atomic_load(&task->late) + turned_away,
             .cut = atomic_load(&task->cut),
@@ -358,6 +378,7 @@ static void enforce(struct ei_pool *pool)
         if (duty != shared->duty) {
             shared->duty = duty;
             shared->written_at_change = atomic_load(&shared->written);
+            shared->others_at_change = answers_of_others(pool, task->info.name);
             pool->is_news = true;
             atomic_store(&shared->is_resting, duty == EINET_DUTY_RESTING);
         }
@@ -448,11 +469,26 @@ static void tell(struct ei_pool *pool, int64_t now_ns)
     }
 }
 
-/* Nothing is asserted that the scheduler does not show: its rounds for the node, ended jobs for each task. */
+/* Whether the scheduler was seen to work: it went its rounds, or jobs ended, which it shows sooner under load. */
+static bool is_alive(struct ei_pool *pool, int64_t now_ns)
+{
+    int64_t ended = 0;
+    for (int32_t i = 0; i < pool->task_count; i++) {
+        ended += atomic_load(&pool->tasks[i].jobs);
+    }
+    if (ended != pool->ended) {
+        pool->ended = ended;
+        pool->sign_ns = now_ns;
+    }
+    const int64_t beat_ns = einet_run_beat(pool->dds->run);
+    return now_ns - (beat_ns > pool->sign_ns ? beat_ns : pool->sign_ns) <= pool->lease_ns + BEAT_NS;
+}
+
+/* Nothing is asserted that the scheduler does not show: its work for the node, ended jobs for each task. */
 static void show_life(struct ei_pool *pool, int64_t now_ns)
 {
     const bool is_leaving = atomic_load(&pool->is_leaving);
-    if (!is_leaving && now_ns - einet_run_beat(pool->dds->run) > pool->lease_ns + BEAT_NS) {
+    if (!is_alive(pool, now_ns) && !is_leaving) {
         return;
     }
     for (int32_t slot = 0; slot < pool->dds->task_count; slot++) {
