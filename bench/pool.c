@@ -6,7 +6,7 @@
  * With `load` the first node has 1.5 of its lane to do instead: how long its lowest task was silent when it was given
  * away, and how many deadlines the task of highest priority lost meanwhile and so many seconds after.
  *
- * usage: bench_pool [KILLS [STOPS [LEASE_MS [PERIOD_MS [PRIORITY]]]]]     default 50 50 100 20 70
+ * usage: bench_pool [KILLS [STOPS [LEASE_MS [PERIOD_MS [PRIORITY]]]]]     default 50 50 100 20 88
  *        bench_pool load [SECONDS]                                         default 20
  *
  * As root. PRIORITY: of the threads that carry messages, 0 = SCHED_OTHER.
@@ -140,7 +140,7 @@ static bool take_load(int seconds)
 int main(int argc, char **argv)
 {
     const bool is_load = argc > 1 && strcmp(argv[1], "load") == 0;
-    const int priority = is_load ? 70 : number(argc, argv, 5, 70, 98);
+    const int priority = is_load ? 88 : number(argc, argv, 5, 88, 98);
     char folder[] = "/tmp/bench-pool-XXXXXX", file[300], path[PATH_MAX];
     const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
     if (mkdtemp(folder) == NULL || length <= 0) {

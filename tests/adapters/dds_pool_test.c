@@ -14,7 +14,7 @@
 #define MS INT64_C(1000000)
 #define LIMIT_NS (20000 * MS)
 #define BLOWS 3
-#define PRIORITY 70
+#define PRIORITY 88
 
 static struct pool_play play; /* large */
 
@@ -24,7 +24,8 @@ static bool open_play(const char *text_a, const char *text_b, const char *const 
                               .lease_ns = 100 * MS,
                               .period_ns = 20 * MS,
                               .priority = pool_play_is_allowed(PRIORITY) ? PRIORITY : 0,
-                              .texts = {text_a, text_b}};
+                              .texts = {text_a, text_b},
+                              .hanging = play.hanging};
     (void)snprintf(play.folder, sizeof play.folder, "%s", ei_test_tmpdir());
     (void)snprintf(play.binary, sizeof play.binary, "%s/einet-dds", ei_test_build_dir());
     const char *missing = pool_play_open(&play, tasks);
@@ -106,6 +107,25 @@ EI_TEST(dds_pool_takes_over_on_one_machine)
 EI_TEST(dds_pool_takes_over_between_machines)
 {
     strike_all(true);
+}
+
+/* A process that lives, asserts and goes its rounds, but whose jobs do not end. */
+EI_TEST(dds_pool_a_node_that_hangs_is_left)
+{
+    static const char *const tasks[] = {"eye", NULL};
+    static char hanging[300];
+    (void)snprintf(hanging, sizeof hanging, "%s/hanging_node", ei_test_build_dir());
+    play.hanging = hanging;
+    EI_REQUIRE(open_play(pool_play_law, pool_play_law, tasks, false));
+    EI_TRUEF(pool_play_await(&play, "eye", 0, LIMIT_NS), "the first in rank was not heard");
+    EI_TRUEF(pool_play_await(&play, "eye", 1, LIMIT_NS), "nobody took over");
+    EI_EQ(kill(play.nodes[0], 0), 0);
+    pool_play_nap_ms(500);
+    struct einet_dds_egress_figures figures;
+    EI_TRUE(pool_play_figures(&play, "eye", &figures));
+    EI_STREQ(figures.node, "b");
+    expect_order();
+    pool_play_close(&play);
 }
 
 /* ---- load ---- */

@@ -38,7 +38,15 @@ static const char together[] =
     "      input: { kind: topic, topic: /camera/image_raw, width: 32, height: 32 },\n"                                 \
     "      stages: [ { name: p, kind: cpu, op: normalize }, { name: n, kind: nn, model: " model ", lane: acc } ] }\n"
 
-const char pool_play_one[] = HEAD "}\ntasks:\n" TASK("eye", "40", "net", "1ms");
+const char pool_play_one[] = HEAD "}\ntasks:\n" TASK("eye", "85", "net", "1ms");
+
+const char pool_play_law[] =
+    HEAD "}\ntasks:\n"
+         "  - { name: eye, arrival: { model: external, min_interarrival: 1ms }, deadline: 20ms, priority: 85,\n"
+         "      late_release: { queue: 1, drop: oldest }, planner: { search: all },\n"
+         "      input: { kind: topic, topic: /camera/image_raw, width: 32, height: 32 },\n"
+         "      stages: [ { name: p, kind: cpu, op: normalize }, { name: n, kind: nn, model: net, lane: acc },\n"
+         "                { name: law, kind: cpu, work: { spin: 100us } } ] }\n";
 
 #define SLOW "{ conv: 920us, branch: 80us, score: 0.5 }"
 #define SLOW_7 SLOW ", " SLOW ", " SLOW ", " SLOW ", " SLOW ", " SLOW ", " SLOW
@@ -46,12 +54,12 @@ const char pool_play_one[] = HEAD "}\ntasks:\n" TASK("eye", "40", "net", "1ms");
     "         slow: { emulate: { blocks: [ " SLOW_7 ", " SLOW_7 " ] } },\n"                                            \
     "         quick: { emulate: { blocks: [ " SLOW ", " SLOW " ] } } }\n"
 
-const char pool_play_too_much[] = HEAD BOTH "tasks:\n" TASK("high", "60", "quick", "15ms")
-    TASK("low", "30", "slow", "15ms") "  - { name: own, arrival: { model: periodic, period: 20ms }, deadline: 20ms, "
-                                      "priority: 50, planner: { search: all },\n"
+const char pool_play_too_much[] = HEAD BOTH "tasks:\n" TASK("high", "80", "quick", "15ms")
+    TASK("low", "78", "slow", "15ms") "  - { name: own, arrival: { model: periodic, period: 20ms }, deadline: 20ms, "
+                                      "priority: 79, planner: { search: all },\n"
                                       "      stages: [ { name: n, kind: nn, model: slow, lane: acc } ] }\n";
 const char pool_play_bearable[] =
-    HEAD BOTH "tasks:\n" TASK("high", "60", "quick", "15ms") TASK("low", "30", "slow", "15ms");
+    HEAD BOTH "tasks:\n" TASK("high", "80", "quick", "15ms") TASK("low", "78", "slow", "15ms");
 
 int64_t pool_play_now_ns(void)
 {
@@ -306,6 +314,10 @@ static void become_node(const struct pool_play *play, int node, const char *file
         if (network < 0 || setns(network, CLONE_NEWNET) < 0) {
             _exit(126);
         }
+    }
+    if (node == 0 && play->hanging != NULL) {
+        (void)execl(play->hanging, play->hanging, domain, file, "50", (char *)NULL);
+        _exit(127);
     }
     (void)execl(play->binary, play->binary, "--domain", domain, "--priority", priority, "--pool", "play", "--node",
                 node_names[node], "--rank", node == 0 ? "60" : "50", "--lease", lease, file, (char *)NULL);

@@ -25,6 +25,9 @@ extern const char pool_play_too_much[];
 /* The same without the last. */
 extern const char pool_play_bearable[];
 
+/* `eye` with a stage, `law`, for a function in place of it. */
+extern const char pool_play_law[];
+
 /* What the listener heard of a task. */
 struct pool_heard {
     const char *task;
@@ -46,6 +49,7 @@ struct pool_play {
     int domain;
     int priority;         /* of all threads that carry messages, and of the camera: 0 = SCHED_OTHER */
     const char *texts[2]; /* workloads of the nodes */
+    const char *hanging;  /* a program for the first node that hangs (hanging_node.c); NULL = as the second */
     pid_t keeper;         /* of the first node's namespace, 0 = none */
     pid_t nodes[2];       /* 0 = does not run */
     FILE *told[2];        /* what it prints */

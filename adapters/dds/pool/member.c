@@ -33,13 +33,14 @@ struct counted {
 struct shared {
     int32_t counted; /* index of it */
     dds_entity_t writer;
-    atomic_bool is_resting; /* read by who takes images */
-    atomic_int_least64_t written, ended;
+    atomic_bool is_resting;                      /* read by who takes images */
+    atomic_bool is_stuck;                        /* its jobs do not come to an end; read by who writes */
+    atomic_int_least64_t written, noted, ran;    /* results; jobs that ended in any way; that were run until then */
     int32_t strength;                            /* that the writer has */
     enum einet_dds_duty duty;                    /* that is in force */
     bool is_silent;                              /* no results are to come */
     int64_t written_at_change, others_at_change; /* results of ours and answers of other nodes, when the duty changed */
-    int64_t ended_seen, moved_ns;                /* for the look whether its jobs come to an end */
+    int64_t ran_seen, moved_ns;                  /* for the look whether its jobs come to an end */
 };
 
 struct ei_pool {
@@ -238,9 +239,6 @@ static void note_cost(struct counted *task, const struct einet_result *result)
 
 void ei_pool_note(struct ei_pool *pool, const struct einet_result *result)
 {
-    if ((result->flags & EINET_RESULT_WARMUP) != 0 || result->task_idx >= pool->task_count) {
-        return;
-    }
     struct counted *task = &pool->tasks[result->task_idx];
     const bool is_cut = result->outcome == EINET_JOB_COMPLETED &&
                         (result->cause == EINET_CAUSE_PREEMPTED || result->cause == EINET_CAUSE_DEADLINE ||
@@ -252,7 +250,9 @@ void ei_pool_note(struct ei_pool *pool, const struct einet_result *result)
     atomic_fetch_add(&task->cut, is_cut && !is_lost);
     atomic_fetch_add(&task->answered, (result->flags & EINET_RESULT_ANSWERED) != 0);
     if (task->slot >= 0) {
-        atomic_fetch_add(&pool->shared[task->slot].ended, 1);
+        const bool has_run = result->outcome == EINET_JOB_COMPLETED || result->outcome == EINET_JOB_ABORTED;
+        atomic_fetch_add(&pool->shared[task->slot].noted, 1);
+        atomic_fetch_add(&pool->shared[task->slot].ran, has_run);
     }
 }
 
@@ -267,6 +267,10 @@ void ei_pool_write(struct ei_pool *pool, const struct ei_dds_record *record)
     struct ei_dds_task *task = &pool->dds->tasks[record->slot];
     struct ei_dds_hypotheses hypotheses;
     einet_pool_Result message = {.incarnation = pool->incarnation};
+    if (atomic_load(&shared->is_stuck)) { /* "dropped" would be a sign of life: let others speak */
+        atomic_fetch_add(&task->failed_writes, 1);
+        return;
+    }
     (void)snprintf(message.node, sizeof message.node, "%s", pool->node);
     ei_dds_fill_classification(task, &record->result, &hypotheses, &message.classification);
     ei_dds_fill_status(task, record, &message.status);
@@ -419,15 +423,16 @@ static void reckon_loads(struct ei_pool *pool, int64_t now_ns)
 
 /* ---- dds_pool: signs of life ---- */
 
-/* Whether jobs that were released come to an end. */
+/* Whether jobs that were released are run to an end. Those that wait behind one that hangs are dropped: that is none.
+ */
 static bool is_moving(struct ei_pool *pool, int32_t slot, int64_t now_ns)
 {
     struct shared *shared = &pool->shared[slot];
     const struct einet_task_info *info = &pool->tasks[shared->counted].info;
-    const int64_t ended = atomic_load(&shared->ended);
-    if (ended != shared->ended_seen || atomic_load(&pool->dds->tasks[slot].released) <= ended ||
+    const int64_t ran = atomic_load(&shared->ran);
+    if (ran != shared->ran_seen || atomic_load(&pool->dds->tasks[slot].released) <= atomic_load(&shared->noted) ||
         shared->moved_ns == 0) {
-        shared->ended_seen = ended;
+        shared->ran_seen = ran;
         shared->moved_ns = now_ns;
     }
     return now_ns - shared->moved_ns <= (info->deadline_ns > 0 ? info->deadline_ns : PATIENCE_NS) + pool->lease_ns;
@@ -492,7 +497,9 @@ static void show_life(struct ei_pool *pool, int64_t now_ns)
         return;
     }
     for (int32_t slot = 0; slot < pool->dds->task_count; slot++) {
-        if (is_moving(pool, slot, now_ns)) {
+        const bool is_stuck = !is_moving(pool, slot, now_ns);
+        atomic_store(&pool->shared[slot].is_stuck, is_stuck);
+        if (!is_stuck) {
             (void)dds_assert_liveliness(pool->shared[slot].writer);
         }
     }
