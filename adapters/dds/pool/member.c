@@ -62,6 +62,7 @@ struct ei_pool {
     struct ei_thread thread;
     bool has_thread;
     atomic_bool is_leaving, is_ending;
+    pthread_mutex_t run_lock; /* who holds it and is not leaving may look at the run, which goes some time after that */
 };
 
 static int64_t now_of(clockid_t clock)
@@ -161,6 +162,7 @@ int ei_pool_create(struct einet_dds *dds, struct einet_workload *workload, const
         return einet_error_set(err, -ENOMEM, "no memory for the pool");
     }
     pool->dds = dds;
+    (void)pthread_mutex_init(&pool->run_lock, NULL);
     int rc = take_options(pool, options, err);
     rc = rc < 0 ? rc : take_tasks(pool, workload, err);
     if (rc < 0) {
@@ -176,6 +178,7 @@ void ei_pool_destroy(struct ei_pool *pool)
     if (pool != NULL) {
         free(pool->tasks);
         free(pool->shared);
+        (void)pthread_mutex_destroy(&pool->run_lock);
         free(pool);
     }
 }
@@ -485,17 +488,19 @@ static bool is_alive(struct ei_pool *pool, int64_t now_ns)
         pool->ended = ended;
         pool->sign_ns = now_ns;
     }
-    const int64_t beat_ns = einet_run_beat(pool->dds->run);
+    (void)pthread_mutex_lock(&pool->run_lock);
+    const int64_t beat_ns = atomic_load(&pool->is_leaving) ? now_ns : einet_run_beat(pool->dds->run);
+    (void)pthread_mutex_unlock(&pool->run_lock);
     return now_ns - (beat_ns > pool->sign_ns ? beat_ns : pool->sign_ns) <= pool->lease_ns + BEAT_NS;
 }
 
 /* Nothing is asserted that the scheduler does not show: its work for the node, ended jobs for each task. */
 static void show_life(struct ei_pool *pool, int64_t now_ns)
 {
-    const bool is_leaving = atomic_load(&pool->is_leaving);
-    if (!is_alive(pool, now_ns) && !is_leaving) {
+    if (!is_alive(pool, now_ns)) {
         return;
     }
+    const bool is_leaving = atomic_load(&pool->is_leaving);
     for (int32_t slot = 0; slot < pool->dds->task_count; slot++) {
         const bool is_stuck = !is_moving(pool, slot, now_ns);
         atomic_store(&pool->shared[slot].is_stuck, is_stuck);
@@ -534,7 +539,10 @@ int ei_pool_start(struct ei_pool *pool, struct einet_error *err)
 
 void ei_pool_leave(struct ei_pool *pool)
 {
-    if (pool->has_thread && !atomic_exchange(&pool->is_leaving, true)) {
+    (void)pthread_mutex_lock(&pool->run_lock);
+    const bool is_first = !atomic_exchange(&pool->is_leaving, true);
+    (void)pthread_mutex_unlock(&pool->run_lock);
+    if (pool->has_thread && is_first) {
         (void)dds_set_guardcondition(pool->is_waking, true);
     }
 }
