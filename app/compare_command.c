@@ -1,70 +1,61 @@
 /* einet compare: two runs side by side, with intervals. */
 #include "app/commands.h"
+#include "app/options.h"
+#include "app/report_command.h"
 #include "app/terminal.h"
 #include "report/plot.h"
 
-#include <getopt.h>
 #include <stdio.h>
-#include <string.h>
 
 struct arguments {
     const char *folders[2];
-    bool is_plot, is_json;
+    bool is_plot, is_json, is_quiet;
 };
 
-static const char help[] =
-    "usage: einet compare A B [--json | --plot]\n\n"
-    "Two runs side by side: for every task that both have, deadlines not met, response times, coverage, accuracy and\n"
-    "exits, each with its interval at 95 %, their difference with its interval, and which run is better: A, B, or no\n"
-    "difference shown. A and B are folders that einet run or einet simulate --out wrote, with their jobs.csv.\n\n"
-    "  --json   the same as JSON, all exits included\n"
-    "  --plot   plots of both in the terminal; plain ASCII with NO_COLOR or outside UTF-8\n\n"
-    "exit status: 0 ok, whichever is better, 1 usage, 2 a file is missing or damaged or the runs have no task in\n"
-    "common\n\n"
-    "example: einet compare out/exact out/static\n";
+#define FIELD(field) EINET_FIELD(struct arguments, field)
 
-static int usage_error(const char *text, const char *argument)
-{
-    fprintf(stderr, "einet compare: %s%s; einet compare --help\n", text, argument);
-    return EINET_EXIT_USAGE;
-}
+static const struct einet_option rows[] = {
+    {.name = "json", FIELD(is_json), .help = "the same as JSON, all exits included"},
+    {.name = "plot",
+     FIELD(is_plot),
+     .help = "plots of both in the terminal; plain ASCII with NO_COLOR or outside UTF-8"},
+    {.name = "quiet", FIELD(is_quiet), .help = "no progress"},
+};
 
-/* Returns 0 to go on, else the exit status + 1. */
+static const struct einet_usage usage = {
+    .command = "compare",
+    .head =
+        "usage: einet compare A B [--json | --plot] [--quiet]\n\n"
+        "Two runs side by side: for every task that both have, deadlines not met, response times, coverage, accuracy "
+        "and\n"
+        "exits, each with its interval at 95 %, their difference with its interval, and which run is better: A, B, or "
+        "no\n"
+        "difference shown. A and B are folders that einet run or einet simulate --out wrote, with their jobs.csv.\n",
+    .tables = {EINET_OPTION_TABLE(rows, 0)},
+    .foot =
+        "exit status: 0 ok, whichever is better, 1 usage, 2 a file is missing or damaged or the runs have no task in\n"
+        "common\n\n"
+        "example: einet compare out/exact out/static\n",
+    .operands_min = 2,
+    .operands_max = 2,
+    .too_few = "the folders of two runs are wanted",
+    .too_many = "the folders of two runs are wanted, not also ",
+};
+
+/* Returns -1 to go on, else the exit status. */
 static int parse_arguments(int argc, char **argv, struct arguments *out)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'},
-        {"plot", no_argument, NULL, 'p'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-    opterr = 0;
-    optind = 1;
-    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        switch (option) {
-        case 'j':
-            out->is_json = true;
-            break;
-        case 'p':
-            out->is_plot = true;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return 1 + EINET_EXIT_OK;
-        default:
-            return 1 + usage_error("unknown option ", argv[optind - 1]);
-        }
-    }
-    if (argc - optind != 2) {
-        return 1 + usage_error("the folders of two runs are wanted", "");
+    struct einet_arguments given;
+    const int status = einet_options_read(&usage, argc, argv, out, &given);
+    if (status >= 0) {
+        return status;
     }
     if (out->is_json && out->is_plot) {
-        return 1 + usage_error("--json or --plot, not both", "");
+        return einet_options_refuse(&usage, "--json or --plot, not both");
     }
-    out->folders[0] = argv[optind];
-    out->folders[1] = argv[optind + 1];
-    return 0;
+    out->folders[0] = given.operands[0];
+    out->folders[1] = given.operands[1];
+    return -1;
 }
 
 static int compare(const struct arguments *arguments, const struct ei_report_run *runs, struct einet_error *err)
@@ -93,17 +84,23 @@ static int compare(const struct arguments *arguments, const struct ei_report_run
 int einet_compare_command(int argc, char **argv)
 {
     struct arguments arguments = {0};
-    const int stop = parse_arguments(argc, argv, &arguments);
-    if (stop != 0) {
-        return stop - 1;
+    const int status = parse_arguments(argc, argv, &arguments);
+    if (status >= 0) {
+        return status;
     }
     struct ei_report_run runs[2];
     struct einet_error err = {0};
     int loaded = 0, rc = 0;
+    struct einet_progress progress;
+    struct ei_csv_watch watch = {.tell = einet_report_tell, .context = &progress};
+    einet_progress_begin_later(&progress, arguments.is_quiet);
     while (rc == 0 && loaded < 2) {
-        rc = ei_report_run_load(&runs[loaded], arguments.folders[loaded], false, &err);
+        einet_progress_restart(&progress);
+        snprintf(progress.detail, sizeof progress.detail, "(run %c)", "AB"[loaded]);
+        rc = ei_report_run_load_watched(&runs[loaded], arguments.folders[loaded], false, &watch, &err);
         loaded += rc == 0;
     }
+    einet_progress_end(&progress);
     rc = rc < 0 ? rc : compare(&arguments, runs, &err);
     for (int i = 0; i < loaded; i++) {
         ei_report_run_fini(&runs[i]);

@@ -2,41 +2,60 @@
 #include "app/doctor_command.h"
 
 #include "app/commands.h"
+#include "app/json_output.h"
+#include "app/options.h"
 #include "app/outcome.h"
+#include "app/progress.h"
 #include "app/terminal.h"
 #include "metrics/run_json.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define SCHEMA 1
 #define WORST_SHOWN 2 /* by einet run */
 
-static const char help[] =
-    "usage: einet doctor [FILE] [--only ID[,ID...]] [--json]\n\n"
-    "Try on this machine, as this user, what a run needs: real-time threads, locked memory, CPUs, the output folder, "
-    "data\n"
-    "sets, weights, libraries and a GPU; and look for what makes a run late. One line per probe: ok, warn (a run "
-    "works,\n"
-    "but later, or its figures say less) or fail (it is refused, DEGRADED, or cannot meet its shortest deadline), "
-    "with\n"
-    "what is wanted and the one command that fixes it. With FILE (einet-workload(5)) for that workload, else for any.\n"
-    "Takes a few seconds; for a second of them threads spin or wake at real-time priorities. Nothing is changed.\n"
-    "docs/doctor.md says what each probe does.\n\n"
-    "  --only IDS   these probes only, separated by commas: to look again after a fix\n"
-    "  --json       {\"schema\": 1, \"probes\": [{\"id\", \"verdict\", \"found\", \"wanted\", \"fix\"}, ...]}\n\n"
-    "exit status: 0 no failure (warnings allowed), 1 usage, 2 the first failure is of a file (data, weights,\n"
-    "CPUs, output), 3 of privileges, 5 of anything else\n\n"
-    "example: einet doctor configs/edge-server.yaml\n";
+struct doctor_arguments {
+    const char *file; /* NULL = none */
+    const char *only;
+    bool is_json, is_quiet;
+};
 
-static int usage_error(const char *text, const char *argument)
-{
-    fprintf(stderr, "einet doctor: %s%s; einet doctor --help\n", text, argument);
-    return EINET_EXIT_USAGE;
-}
+#define FIELD(field) EINET_FIELD(struct doctor_arguments, field)
+
+static const struct einet_option rows[] = {
+    {.name = "only",
+     .argument = "IDS",
+     FIELD(only),
+     .help = "these probes only, separated by commas: to look again after a fix"},
+    {.name = "json",
+     FIELD(is_json),
+     .help = "print one JSON object (docs/command-json.md): schema, command, file, verdict, took_ns, and probes, each "
+             "with id, verdict, found, wanted and fix"},
+    {.name = "quiet", FIELD(is_quiet), .help = "no progress"},
+};
+
+static const struct einet_usage usage = {
+    .command = "doctor",
+    .head =
+        "usage: einet doctor [FILE] [--only ID[,ID...]] [--json] [--quiet]\n\n"
+        "Try on this machine, as this user, what a run needs: real-time threads, locked memory, CPUs, the output "
+        "folder,\n"
+        "data sets, weights, libraries and a GPU; and look for what makes a run late. One line per probe: ok, warn (a "
+        "run\n"
+        "works, but later, or its figures say less) or fail (it is refused, DEGRADED, or cannot meet its shortest\n"
+        "deadline), with what is wanted and the one command that fixes it. With FILE (einet-workload(5)) for that\n"
+        "workload, else for any. Takes a few seconds; for a second of them threads spin or wake at real-time "
+        "priorities.\n"
+        "Nothing is changed. docs/doctor.md says what each probe does.\n",
+    .tables = {EINET_OPTION_TABLE(rows, 0)},
+    .foot = "exit status: 0 no failure (warnings allowed), 1 usage, 2 the first failure is of a file (data, weights,\n"
+            "CPUs, output), 3 of privileges, 5 of anything else\n\n"
+            "example: einet doctor configs/edge-server.yaml\n",
+    .operands_max = 1,
+    .too_many = "one workload file only, not also ",
+};
 
 /* ---- output ---- */
 
@@ -58,10 +77,9 @@ static void print_text(const struct ei_doctor_report *report, FILE *out)
             counts[EI_DOCTOR_FAIL], (double)report->took_ns / 1e9);
 }
 
-/* Returns 0 or -1. */
-static int print_json(const struct ei_doctor_report *report, const char *file, FILE *out)
+static int print_json(const struct ei_doctor_report *report, const char *file, int status)
 {
-    json_t *probes = json_array();
+    json_t *probes = json_array(), *answer = einet_json_begin("doctor");
     for (int32_t i = 0; i < report->count; i++) {
         const struct ei_finding *f = &report->findings[i];
         (void)json_array_append_new(probes,
@@ -69,13 +87,11 @@ static int print_json(const struct ei_doctor_report *report, const char *file, F
                                               ei_doctor_verdict_name(f->verdict), "found", ei_json_text(f->found),
                                               "wanted", ei_json_text(f->wanted), "fix", ei_json_text(f->fix)));
     }
-    json_t *all = json_pack("{s:i, s:o, s:s, s:I, s:o}", "schema", SCHEMA, "file",
-                            file != NULL ? ei_json_text(file) : json_null(), "verdict",
-                            ei_doctor_verdict_name(ei_doctor_worst(report)), "took_ns", (json_int_t)report->took_ns,
-                            "probes", probes);
-    const int rc = all != NULL ? json_dumpf(all, out, JSON_INDENT(2)) : -1;
-    json_decref(all);
-    return rc == 0 && fputc('\n', out) != EOF && fflush(out) == 0 ? 0 : -1;
+    einet_json_set(&answer, "file", ei_json_text(file));
+    einet_json_set(&answer, "verdict", json_string(ei_doctor_verdict_name(ei_doctor_worst(report))));
+    einet_json_set(&answer, "took_ns", json_integer(report->took_ns));
+    einet_json_set(&answer, "probes", probes);
+    return einet_json_print("doctor", answer, status);
 }
 
 /* Of the first failure; the upper ones explain those below. */
@@ -93,40 +109,6 @@ static int status_of(const struct ei_doctor_report *report)
 
 /* ---- the command ---- */
 
-struct doctor_arguments {
-    const char *file; /* NULL = none */
-    const char *only;
-    bool is_json;
-};
-
-/* Returns 0 to go on, else the exit status + 1. */
-static int parse_arguments(int argc, char **argv, struct doctor_arguments *out)
-{
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            fputs(help, stdout);
-            return 1 + EINET_EXIT_OK;
-        }
-        if (strcmp(argv[i], "--json") == 0) {
-            out->is_json = true;
-        } else if (strncmp(argv[i], "--only=", 7) == 0) {
-            out->only = argv[i] + 7;
-        } else if (strcmp(argv[i], "--only") == 0) {
-            if (i + 1 == argc) {
-                return 1 + usage_error("missing value of ", argv[i]);
-            }
-            out->only = argv[++i];
-        } else if (argv[i][0] == '-' && argv[i][1] != '\0') {
-            return 1 + usage_error("unknown option ", argv[i]);
-        } else if (out->file != NULL) {
-            return 1 + usage_error("one workload file only, not also ", argv[i]);
-        } else {
-            out->file = argv[i];
-        }
-    }
-    return 0;
-}
-
 /* The path of this program, for commands that change its rights. */
 static const char *own_path(char *out, size_t size_bytes)
 {
@@ -138,36 +120,61 @@ static const char *own_path(char *out, size_t size_bytes)
     return out;
 }
 
-int einet_doctor_command(int argc, char **argv)
+struct told {
+    struct einet_progress progress;
+    const char *unit; /* of the part that goes on */
+};
+
+static void on_progress(void *context, const char *unit, double done, double whole)
+{
+    struct told *told = context;
+    if (told->unit != NULL && strcmp(told->unit, unit) != 0) {
+        einet_progress_restart(&told->progress);
+    }
+    told->unit = unit;
+    einet_progress_show(&told->progress, unit, done, whole);
+}
+
+static int examine(const struct doctor_arguments *arguments, const struct ei_workload *wl)
 {
     static struct ei_doctor_report report; /* large */
-    struct doctor_arguments arguments = {0};
-    struct ei_workload *wl = NULL;
     struct einet_error err = {0};
+    struct told told = {.unit = NULL};
     char program[512];
-    const int stop = parse_arguments(argc, argv, &arguments);
-    if (stop != 0) {
-        return stop - 1;
+    const struct ei_doctor_options options = {.program = own_path(program, sizeof program),
+                                              .only = arguments->only,
+                                              .on_progress = on_progress,
+                                              .context = &told};
+    einet_progress_begin(&told.progress, arguments->is_quiet);
+    const int rc = ei_doctor_examine(wl, &options, &report, &err);
+    einet_progress_end(&told.progress);
+    if (rc < 0) {
+        return einet_report_error("doctor", &err);
     }
+    if (arguments->is_json) {
+        return print_json(&report, arguments->file, status_of(&report));
+    }
+    print_text(&report, stdout);
+    return status_of(&report);
+}
+
+int einet_doctor_command(int argc, char **argv)
+{
+    struct doctor_arguments arguments = {0};
+    struct einet_arguments given;
+    struct ei_workload *wl = NULL;
+    int status = einet_options_read(&usage, argc, argv, &arguments, &given);
+    if (status >= 0) {
+        return status;
+    }
+    arguments.file = given.operand_count > 0 ? given.operands[0] : NULL;
     if (arguments.file != NULL) {
-        const int status = einet_load_workload("doctor", arguments.file, &wl);
+        status = einet_load_workload("doctor", arguments.file, &wl);
         if (status != EINET_EXIT_OK) {
             return status;
         }
     }
-    const struct ei_doctor_options options = {.program = own_path(program, sizeof program), .only = arguments.only};
-    int status = EINET_EXIT_OK;
-    if (ei_doctor_examine(wl, &options, &report, &err) < 0) {
-        status = einet_report_error("doctor", &err);
-    } else if (!arguments.is_json) {
-        print_text(&report, stdout);
-        status = status_of(&report);
-    } else if (print_json(&report, arguments.file, stdout) == 0) {
-        status = status_of(&report);
-    } else {
-        fputs("einet doctor: cannot write the findings\n", stderr);
-        status = EINET_EXIT_FAULT;
-    }
+    status = examine(&arguments, wl);
     ei_workload_destroy(wl);
     return status;
 }

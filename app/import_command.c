@@ -1,5 +1,8 @@
 /* einet import: a workload file of another scheduler as one of ours. */
 #include "app/commands.h"
+#include "app/json_output.h"
+#include "app/options.h"
+#include "metrics/run_json.h"
 #include "workloads/import.h"
 #include "workloads/spec.h"
 
@@ -13,82 +16,76 @@
 
 #define PATH_MAX_BYTES 512
 
-static const char help[] =
-    "usage: einet import FILE [--from FORMAT] [--out FILE.yaml] [--lossy] [--time MODEL=DURATION]...\n\n"
-    "Turn a workload of another scheduler into a workload file (einet-workload(5)), on standard output or in a file.\n"
-    "What it cannot say faithfully is an error that names the line and what to do. docs/import.md has the tables.\n\n"
-    "  --from FORMAT           rt-app (JSON), disb (JSON) or rtspin (a script); by content when left out\n"
-    "  --out FILE.yaml         write there; release traces go beside it, as FILE.1.csv, FILE.2.csv, ...\n"
-    "  --lossy                 what cannot be said becomes a warning, and a comment of the output\n"
-    "  --time MODEL=DURATION   how long one inference of a model of a DISB file takes: the file does not say\n\n"
-    "exit status: 0 ok (warnings allowed), 1 usage, 2 bad file\n\n"
-    "example: einet import tests/workloads/import/audio.rt-app.json --out audio.yaml && einet check audio.yaml\n";
-
 struct arguments {
     const char *file, *out;
     struct ei_import_options options;
+    bool is_json;
 };
 
-static int usage_error(const char *text, const char *argument)
-{
-    fprintf(stderr, "einet import: %s%s; einet import --help\n", text, argument);
-    return EINET_EXIT_USAGE;
-}
-
 /* MODEL=DURATION; splits the argument in place. */
-static int take_time(struct arguments *args, char *text)
+static int take_time(void *request, const char *value, struct einet_error *err)
 {
+    struct ei_import_options *options = &((struct arguments *)request)->options;
+    char *text = (char *)(uintptr_t)value; /* of argv */
     char *equals = strrchr(text, '=');
     int64_t time_ns = 0;
     if (equals == NULL || equals == text || ei_duration_parse(equals + 1, &time_ns) != 0 || time_ns <= 0) {
-        return usage_error("--time takes MODEL=DURATION with a unit, such as resnet=5ms, not ", text);
+        return -EINVAL;
     }
-    if (args->options.time_count == EI_IMPORT_TIMES_MAX) {
-        return usage_error("too many --time at ", text);
+    if (options->time_count == EI_IMPORT_TIMES_MAX) {
+        return einet_error_set(err, EINET_E_USAGE, "too many of them at %s", text);
     }
     *equals = '\0';
-    args->options.times[args->options.time_count++] = (struct ei_import_time){text, time_ns};
-    return EINET_EXIT_OK;
+    options->times[options->time_count++] = (struct ei_import_time){text, time_ns};
+    return 0;
 }
 
-/* Returns an exit status; EINET_EXIT_OK with a NULL file after --help. */
-static int parse_arguments(int argc, char **argv, struct arguments *args)
-{
-    for (int i = 1; i < argc; i++) {
-        const char *option = argv[i];
-        const bool takes_value =
-            strcmp(option, "--from") == 0 || strcmp(option, "--out") == 0 || strcmp(option, "--time") == 0;
-        if (strcmp(option, "--help") == 0 || strcmp(option, "-h") == 0) {
-            fputs(help, stdout);
-            args->file = NULL;
-            return EINET_EXIT_OK;
-        }
-        if (takes_value && i + 1 == argc) {
-            return usage_error("a value is missing behind ", option);
-        }
-        if (strcmp(option, "--lossy") == 0) {
-            args->options.is_lossy = true;
-        } else if (strcmp(option, "--from") == 0) {
-            if (!ei_import_format_find(argv[++i], &args->options.format)) {
-                return usage_error("--from takes rt-app, disb or rtspin, not ", argv[i]);
-            }
-        } else if (strcmp(option, "--out") == 0) {
-            args->out = argv[++i];
-        } else if (strcmp(option, "--time") == 0) {
-            const int status = take_time(args, argv[++i]);
-            if (status != EINET_EXIT_OK) {
-                return status;
-            }
-        } else if (option[0] == '-') {
-            return usage_error("unknown option ", option);
-        } else if (args->file != NULL) {
-            return usage_error("one file only, not also ", option);
-        } else {
-            args->file = option;
-        }
-    }
-    return args->file != NULL ? EINET_EXIT_OK : usage_error("which file?", "");
-}
+#define FIELD(field) EINET_FIELD(struct arguments, field)
+
+static const struct einet_option rows[] = {
+    {.name = "from",
+     .argument = "FORMAT",
+     FIELD(options.format),
+     .words = {[EI_IMPORT_AUTO] = "auto",
+               [EI_IMPORT_RT_APP] = "rt-app",
+               [EI_IMPORT_DISB] = "disb",
+               [EI_IMPORT_RTSPIN] = "rtspin"},
+     .help = "rt-app (JSON), disb (JSON) or rtspin (a script); by content when left out, or auto"},
+    {.name = "out",
+     .argument = "FILE.yaml",
+     FIELD(out),
+     .help = "write there; release traces go beside it, as FILE.1.csv, FILE.2.csv, ..."},
+    {.name = "lossy",
+     FIELD(options.is_lossy),
+     .help = "what cannot be said becomes a warning, and a comment of the output"},
+    {.name = "time",
+     .argument = "MODEL=DURATION",
+     .take = take_time,
+     .expected = "MODEL=DURATION with a unit, such as resnet=5ms",
+     .help = "how long one inference of a model of a DISB file takes: the file does not say"},
+    {.name = "json",
+     FIELD(is_json),
+     .help = "print what was found and written as one JSON object (docs/command-json.md); without --out it holds the "
+             "workload file"},
+};
+
+static const struct einet_usage usage = {
+    .command = "import",
+    .head =
+        "usage: einet import FILE [--from FORMAT] [--out FILE.yaml] [--lossy] [--time MODEL=DURATION]... [--json]\n\n"
+        "Turn a workload of another scheduler into a workload file (einet-workload(5)), on standard output or in a "
+        "file.\n"
+        "What it cannot say faithfully is an error that names the line and what to do. docs/import.md has the "
+        "tables.\n",
+    .tables = {EINET_OPTION_TABLE(rows, 0)},
+    .foot = "exit status: 0 ok (warnings allowed), 1 usage, 2 bad file\n\n"
+            "example: einet import tests/workloads/import/audio.rt-app.json --out audio.yaml && einet check "
+            "audio.yaml\n",
+    .operands_min = 1,
+    .operands_max = 1,
+    .too_few = "which file?",
+    .too_many = "one file only, not also ",
+};
 
 /* File name without folder and suffix. */
 static void find_stem(const char *path, char *out, size_t size_bytes)
@@ -154,7 +151,7 @@ static int write_output(const struct arguments *args, const struct ei_imported *
     int status = EINET_EXIT_OK;
     int32_t written = 0;
     if (imported->side_count > 0 && args->out == NULL) {
-        return usage_error("release traces need files beside the workload file: give --out FILE.yaml", "");
+        return einet_options_refuse(&usage, "release traces need files beside the workload file: give --out FILE.yaml");
     }
     for (; written < imported->side_count && status == EINET_EXIT_OK; written++) {
         side_path(args, &imported->sides[written], path, sizeof path);
@@ -165,7 +162,8 @@ static int write_output(const struct arguments *args, const struct ei_imported *
     }
     if (status == EINET_EXIT_OK && args->out != NULL) {
         status = write_file(args->out, imported->yaml);
-    } else if (status == EINET_EXIT_OK && (fputs(imported->yaml, stdout) < 0 || fflush(stdout) != 0)) {
+    } else if (status == EINET_EXIT_OK && !args->is_json &&
+               (fputs(imported->yaml, stdout) < 0 || fflush(stdout) != 0)) {
         fprintf(stderr, "einet import: cannot write: %s\n", strerror(errno));
         status = EINET_EXIT_FAULT;
     }
@@ -176,38 +174,71 @@ static int write_output(const struct arguments *args, const struct ei_imported *
     return status;
 }
 
-int einet_import_command(int argc, char **argv)
+/* imported NULL = it could not be. */
+static json_t *answer_json(const struct arguments *args, const struct ei_imported *imported,
+                           const struct ei_diagnostics *diag)
 {
-    struct arguments args = {.file = NULL};
+    json_t *answer = einet_json_begin("import"), *files = json_array();
+    char path[PATH_MAX_BYTES];
+    if (imported != NULL && args->out != NULL) {
+        (void)json_array_append_new(files, ei_json_text(args->out));
+        for (int32_t i = 0; i < imported->side_count; i++) {
+            side_path(args, &imported->sides[i], path, sizeof path);
+            (void)json_array_append_new(files, ei_json_text(path));
+        }
+    }
+    einet_json_set(&answer, "file", ei_json_text(args->file));
+    einet_json_set(&answer, "ok", json_boolean(imported != NULL));
+    einet_json_set(&answer, "format",
+                   imported != NULL ? json_string(ei_import_format_name(imported->format)) : json_null());
+    einet_json_set(&answer, "tasks", imported != NULL ? json_integer(imported->task_count) : json_null());
+    einet_json_set(&answer, "workload",
+                   imported != NULL && args->out == NULL ? ei_json_text(imported->yaml) : json_null());
+    einet_json_set(&answer, "files", files);
+    einet_json_set(&answer, "errors", json_integer(diag->errors));
+    einet_json_set(&answer, "warnings", json_integer(diag->warnings));
+    einet_json_set(&answer, "diagnostics", einet_json_diagnostics(diag));
+    return answer;
+}
+
+static int import(const struct arguments *args)
+{
     struct ei_diagnostics diag;
     struct ei_imported imported = {.yaml = NULL};
     char stem[PATH_MAX_BYTES];
-    int status = parse_arguments(argc, argv, &args);
-    if (status != EINET_EXIT_OK || args.file == NULL) {
-        return status;
-    }
-    if (args.out != NULL && strlen(args.out) > PATH_MAX_BYTES - 80) {
-        return usage_error("too long: ", args.out);
-    }
-    if (args.out != NULL && is_same_file(args.file, args.out)) {
-        return usage_error("--out would overwrite the file to import: ", args.out);
-    }
-    find_stem(args.out != NULL ? args.out : args.file, stem, sizeof stem);
-    const int rc = ei_import_load(args.file, stem, &args.options, &imported, &diag);
+    find_stem(args->out != NULL ? args->out : args->file, stem, sizeof stem);
+    const int rc = ei_import_load(args->file, stem, &args->options, &imported, &diag);
     if (rc == -ENOMEM) {
         fprintf(stderr, "einet import: out of memory\n");
         return EINET_EXIT_FAULT;
     }
     ei_diagnostics_print(&diag, stderr);
+    int status = rc == 0 ? write_output(args, &imported) : EINET_EXIT_BAD_FILE;
+    if (args->is_json && (status == EINET_EXIT_OK || rc != 0)) {
+        status = einet_json_print("import", answer_json(args, rc == 0 ? &imported : NULL, &diag), status);
+    } else if (status == EINET_EXIT_OK && args->out != NULL) {
+        printf("%s: %d task%s, from %s (%s)\n", args->out, imported.task_count, imported.task_count == 1 ? "" : "s",
+               args->file, ei_import_format_name(imported.format));
+    }
     ei_diagnostics_fini(&diag);
-    if (rc != 0) {
-        return EINET_EXIT_BAD_FILE;
-    }
-    status = write_output(&args, &imported);
-    if (status == EINET_EXIT_OK && args.out != NULL) {
-        printf("%s: %d task%s, from %s (%s)\n", args.out, imported.task_count, imported.task_count == 1 ? "" : "s",
-               args.file, ei_import_format_name(imported.format));
-    }
     ei_imported_fini(&imported);
     return status;
+}
+
+int einet_import_command(int argc, char **argv)
+{
+    struct arguments args = {.file = NULL};
+    struct einet_arguments given;
+    const int status = einet_options_read(&usage, argc, argv, &args, &given);
+    if (status >= 0) {
+        return status;
+    }
+    args.file = given.operands[0];
+    if (args.out != NULL && strlen(args.out) > PATH_MAX_BYTES - 80) {
+        return einet_options_refuse(&usage, "too long: %s", args.out);
+    }
+    if (args.out != NULL && is_same_file(args.file, args.out)) {
+        return einet_options_refuse(&usage, "--out would overwrite the file to import: %s", args.out);
+    }
+    return import(&args);
 }

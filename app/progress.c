@@ -15,6 +15,12 @@ void einet_progress_begin(struct einet_progress *progress, bool is_quiet)
                                         .shown_ns = now_ns - SHOW_EVERY_NS};
 }
 
+void einet_progress_begin_later(struct einet_progress *progress, bool is_quiet)
+{
+    einet_progress_begin(progress, is_quiet);
+    progress->shown_ns += EI_NS_PER_S;
+}
+
 void einet_progress_restart(struct einet_progress *progress)
 {
     progress->began_ns = ei_mono_now().ns;

@@ -16,6 +16,9 @@ struct einet_progress {
 /* On standard error, unless it is no terminal or is_quiet. */
 void einet_progress_begin(struct einet_progress *progress, bool is_quiet);
 
+/* The same, for work that may be over at once: nothing is shown in its first second. */
+void einet_progress_begin_later(struct einet_progress *progress, bool is_quiet);
+
 /* Another part of the work begins: its time left is reckoned from now on. */
 void einet_progress_restart(struct einet_progress *progress);
 

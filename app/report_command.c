@@ -1,100 +1,133 @@
 /* einet report: the folder of a finished run as a page to look at, or as plots for the terminal. */
+#include "app/report_command.h"
 #include "app/commands.h"
+#include "app/json_output.h"
+#include "app/options.h"
 #include "app/terminal.h"
+#include "metrics/run_json.h"
 #include "report/page.h"
 #include "report/plot.h"
 
-#include <getopt.h>
 #include <stdio.h>
-#include <string.h>
+#include <sys/stat.h>
 
 struct arguments {
     const char *folder, *out;
-    bool is_plot;
+    bool is_plot, is_json, is_quiet;
 };
 
-static const char help[] =
-    "usage: einet report DIR [--out FILE]\n"
-    "       einet report DIR --plot\n\n"
-    "Make one self-contained page of a run: what was met, response times, the schedule around the worst job, exits,\n"
-    "accuracy by time, misses by time, preemption, delays and noise. It asks the network for nothing, so it can be "
-    "mailed.\n"
-    "DIR is the folder that einet run or einet simulate --out wrote.\n\n"
-    "  --out FILE   where to write the page (default: DIR/report.html)\n"
-    "  --plot       plots in the terminal in place of the page; plain ASCII with NO_COLOR or outside UTF-8\n\n"
-    "exit status: 0 ok, 1 usage, 2 a file of DIR is missing or damaged, 5 the page could not be written\n\n"
-    "examples: einet report out/edge-server-20261121-120000\n"
-    "          einet report out/first --plot | less -R\n"
-    "          einet report out/first --out first.html && xdg-open first.html\n";
+#define FIELD(field) EINET_FIELD(struct arguments, field)
 
-static int usage_error(const char *text, const char *argument)
-{
-    fprintf(stderr, "einet report: %s%s; einet report --help\n", text, argument);
-    return EINET_EXIT_USAGE;
-}
+static const struct einet_option rows[] = {
+    {.name = "out", .argument = "FILE", FIELD(out), .help = "where to write the page (default: DIR/report.html)"},
+    {.name = "plot",
+     FIELD(is_plot),
+     .help = "plots in the terminal in place of the page; plain ASCII with NO_COLOR or outside UTF-8"},
+    {.name = "json",
+     FIELD(is_json),
+     .help = "print where the page is, and what is to be known of the run, as one JSON object (docs/command-json.md)"},
+    {.name = "quiet", FIELD(is_quiet), .help = "no progress"},
+};
 
-/* Returns 0 to go on, else the exit status + 1. */
+static const struct einet_usage usage = {
+    .command = "report",
+    .head =
+        "usage: einet report DIR [--out FILE] [--json]\n"
+        "       einet report DIR --plot\n\n"
+        "Make one self-contained page of a run: what was met, response times, the schedule around the worst job, "
+        "exits,\n"
+        "accuracy by time, misses by time, preemption, delays and noise. It asks the network for nothing, so it can "
+        "be\n"
+        "mailed. DIR is the folder that einet run or einet simulate --out wrote.\n",
+    .tables = {EINET_OPTION_TABLE(rows, 0)},
+    .foot = "exit status: 0 ok, 1 usage, 2 a file of DIR is missing or damaged, 5 the page could not be written\n\n"
+            "examples: einet report out/edge-server-20261121-120000\n"
+            "          einet report out/first --plot | less -R\n"
+            "          einet report out/first --out first.html && xdg-open first.html\n",
+    .operands_min = 1,
+    .operands_max = 1,
+    .too_few = "the folder of which run?",
+    .too_many = "one folder only, not also ",
+};
+
+/* Returns -1 to go on, else the exit status. */
 static int parse_arguments(int argc, char **argv, struct arguments *out)
 {
-    static const struct option options[] = {
-        {"out", required_argument, NULL, 'o'},
-        {"plot", no_argument, NULL, 'p'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-    opterr = 0;
-    optind = 1;
-    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        switch (option) {
-        case 'o':
-            out->out = optarg;
-            break;
-        case 'p':
-            out->is_plot = true;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return 1 + EINET_EXIT_OK;
-        case ':':
-            return 1 + usage_error("missing value of ", argv[optind - 1]);
-        default:
-            return 1 + usage_error("unknown option ", argv[optind - 1]);
-        }
+    struct einet_arguments given;
+    const int status = einet_options_read(&usage, argc, argv, out, &given);
+    if (status >= 0) {
+        return status;
     }
-    if (optind + 1 != argc) {
-        return 1 + usage_error(optind == argc ? "the folder of which run?" : "one folder only, not also ",
-                               optind == argc ? "" : argv[optind + 1]);
+    if (out->is_plot && (out->out != NULL || out->is_json)) {
+        return einet_options_refuse(&usage, "--plot writes no page, so --%s has no meaning with it",
+                                    out->out != NULL ? "out" : "json");
     }
-    if (out->is_plot && out->out != NULL) {
-        return 1 + usage_error("--plot writes no page, so --out has no meaning with it", "");
-    }
-    out->folder = argv[optind];
-    return 0;
+    out->folder = given.operands[0];
+    return -1;
 }
 
-static int write_page(const struct arguments *arguments, const struct ei_report_run *run, struct einet_error *err)
+static int print_json(const struct arguments *arguments, const struct ei_report_run *run, const char *page)
+{
+    json_t *answer = einet_json_begin("report"), *tasks = json_array();
+    struct stat written;
+    for (int32_t i = 0; i < run->task_count; i++) {
+        const struct ei_report_task *task = &run->tasks[i];
+        int64_t missed, releases;
+        ei_report_misses(task, run->has_jobs, &missed, &releases);
+        (void)json_array_append_new(tasks, json_pack("{s:o, s:I, s:I, s:I}", "name", ei_json_text(task->name),
+                                                     "releases", (json_int_t)releases, "not_met", (json_int_t)missed,
+                                                     "jobs_missing", (json_int_t)ei_report_missing_jobs(task)));
+    }
+    json_t *name = json_object_get(run->summary, "name");
+    json_t *noise = json_object_get(json_object_get(run->summary, "noise"), "is_probe_fifo");
+    einet_json_set(&answer, "folder", ei_json_text(arguments->folder));
+    einet_json_set(&answer, "name", name != NULL ? json_incref(name) : json_null());
+    einet_json_set(&answer, "duration_ns", json_integer(run->duration_ns));
+    einet_json_set(&answer, "degraded", json_incref(ei_report_degraded(run)));
+    einet_json_set(&answer, "is_probe_fifo", noise != NULL ? json_incref(noise) : json_null());
+    einet_json_set(&answer, "has_jobs", json_boolean(run->has_jobs));
+    einet_json_set(&answer, "tasks", tasks);
+    einet_json_set(&answer, "files", einet_json_texts(&page, 1));
+    einet_json_set(&answer, "bytes", stat(page, &written) == 0 ? json_integer(written.st_size) : json_null());
+    return einet_json_print("report", answer, EINET_EXIT_OK);
+}
+
+void einet_report_tell(void *context, int64_t done_bytes, int64_t whole_bytes)
+{
+    einet_progress_show(context, "MB read", (double)done_bytes / 1e6, (double)whole_bytes / 1e6);
+}
+
+/* Returns the exit status. */
+static int write_page(const struct arguments *arguments, const struct ei_report_run *run)
 {
     char beside[4096];
+    struct einet_error err = {0};
     snprintf(beside, sizeof beside, "%s/report.html", arguments->folder);
     const char *path = arguments->out != NULL ? arguments->out : beside;
-    const int rc = ei_report_page_write(run, path, err);
-    if (rc == 0) {
-        printf("%s\n", path);
+    if (ei_report_page_write(run, path, &err) < 0) {
+        return einet_report_error("report", &err);
     }
-    return rc;
+    if (arguments->is_json) {
+        return print_json(arguments, run, path);
+    }
+    printf("%s\n", path);
+    return EINET_EXIT_OK;
 }
 
 int einet_report_command(int argc, char **argv)
 {
     struct arguments arguments = {0};
-    const int stop = parse_arguments(argc, argv, &arguments);
-    if (stop != 0) {
-        return stop - 1;
+    int status = parse_arguments(argc, argv, &arguments);
+    if (status >= 0) {
+        return status;
     }
     struct ei_report_run run;
     struct einet_error err = {0};
-    int rc = ei_report_run_load(&run, arguments.folder, !arguments.is_plot, &err);
+    struct einet_progress progress;
+    struct ei_csv_watch watch = {.tell = einet_report_tell, .context = &progress};
+    einet_progress_begin_later(&progress, arguments.is_quiet);
+    const int rc = ei_report_run_load_watched(&run, arguments.folder, !arguments.is_plot, &watch, &err);
+    einet_progress_end(&progress);
     if (rc < 0) {
         return einet_report_error("report", &err);
     }
@@ -102,9 +135,10 @@ int einet_report_command(int argc, char **argv)
         const struct ei_plot_style style = {.is_ascii = !einet_terminal_has_unicode(),
                                             .is_coloured = einet_terminal_wants_colour(stdout)};
         ei_plot_run(&run, stdout, style);
+        status = EINET_EXIT_OK;
     } else {
-        rc = write_page(&arguments, &run, &err);
+        status = write_page(&arguments, &run);
     }
     ei_report_run_fini(&run);
-    return rc < 0 ? einet_report_error("report", &err) : EINET_EXIT_OK;
+    return status;
 }

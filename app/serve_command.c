@@ -8,17 +8,19 @@
 #include "app/commands.h"
 #include "app/control_socket.h"
 #include "app/doctor_command.h"
+#include "app/json_output.h"
+#include "app/options.h"
 #include "app/outcome.h"
 #include "app/pool_command.h"
 #include "app/serve_log.h"
 #include "app/serve_requests.h"
 #include "app/service_manager.h"
+#include "metrics/run_json.h"
 #include "rt/clock.h"
 #include "rt/loopback.h"
 #include "rt/memory.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <grp.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -44,139 +46,137 @@ struct serve {
     int64_t beat_ns, stop_at_ns; /* the last one that was passed on; INT64_MAX = no limit runs */
     int64_t next_status_ns, next_losses_ns;
     struct einet_figures told; /* of the last line about lost jobs */
+    const char *ended_by;      /* what made it drain or stop first; NULL = nothing yet */
+    bool is_json;
 };
-
-static const char help[] =
-    "usage: einet serve --config FILE [--socket PATH] [--socket-mode MODE] [--socket-group GROUP]\n"
-    "                   [--drain-limit D] [--out DIR] [--metrics ADDR]\n"
-    "       einet serve --config FILE --pool NAME [OPTIONS of einet-dds]\n\n"
-    "Run the tasks of a workload file (einet-workload(5)) as a service: without an end, until SIGTERM, SIGINT or "
-    "einet\n"
-    "ctl ends it. It drains then: what was released runs to its end, until the drain limit; a second signal ends jobs "
-    "at\n"
-    "their next block boundary. Under systemd it says when it is ready and what it does, and feeds the watchdog only "
-    "while\n"
-    "the scheduler goes its rounds; lines for the journal bear their level. No files are written but with --out.\n\n"
-    "  --config FILE         the workload file\n"
-    "  --socket PATH         where einet ctl reaches it (default: control in $RUNTIME_DIRECTORY, which systemd sets;\n"
-    "                        without that none); none = no socket\n"
-    "  --socket-mode MODE    permissions of the socket, octal (default: 600, with --socket-group 660)\n"
-    "  --socket-group GROUP  group of the socket, whose members may use it besides root and the user of the service\n"
-    "  --drain-limit D       how long draining may take before the rest is stopped, with a unit (default: 10s)\n"
-    "  --out DIR             write the files of einet run into this folder; they grow as long as the service runs\n"
-    "  --metrics ADDR        serve live figures at this address and port of this machine (default: outputs.metrics of\n"
-    "                        the file); none = not\n"
-    "  --pool NAME           be a node of this pool of machines: einet-dds does it, whose options these are then\n"
-    "                        (einet-dds --help)\n\n"
-    "exit status: 0 ok, 1 usage, 2 bad file, 3 privileges, 4 an SLO failed, 5 runtime fault\n\n"
-    "example: einet serve --config configs/edge-server.yaml --socket /run/einet/control\n";
-
-static int usage_error(const char *text, const char *argument)
-{
-    fprintf(stderr, "einet serve: %s%s; einet serve --help\n", text, argument);
-    return EINET_EXIT_USAGE;
-}
 
 /* ---- options ---- */
 
-/* Returns 0, or the exit status of a value that is none. */
-static int take_socket_option(struct serve *serve, int option, const char *value)
+static int take_socket(void *request, const char *value, struct einet_error *err)
+{
+    (void)err;
+    ((struct serve *)request)->socket.path = strcmp(value, "none") == 0 ? NULL : value;
+    return 0;
+}
+
+static int take_socket_mode(void *request, const char *value, struct einet_error *err)
 {
     char *end = NULL;
-    if (option == 's') {
-        serve->socket.path = strcmp(value, "none") == 0 ? NULL : value;
-        return 0;
+    (void)err;
+    const unsigned long mode = strtoul(value, &end, 8);
+    if (value[0] < '0' || value[0] > '7' || *end != '\0' || mode > 0777) {
+        return -EINVAL;
     }
-    if (option == 'p') {
-        const unsigned long mode = strtoul(value, &end, 8);
-        if (value[0] < '0' || value[0] > '7' || *end != '\0' || mode > 0777) {
-            return usage_error("--socket-mode wants octal permissions, such as 660, not ", value);
-        }
-        serve->socket.mode = (mode_t)mode;
-        return 0;
-    }
+    ((struct serve *)request)->socket.mode = (mode_t)mode;
+    return 0;
+}
+
+static int take_socket_group(void *request, const char *value, struct einet_error *err)
+{
+    struct serve *serve = request;
     const struct group *group = getgrnam(value);
     if (group == NULL) {
-        return usage_error("--socket-group: there is no group ", value);
+        return einet_error_set(err, EINET_E_USAGE, "there is no group %s", value);
     }
     serve->socket.has_group = true;
     serve->socket.group = group->gr_gid;
     return 0;
 }
 
-/* Returns 0, or the exit status of a value that is none. */
-static int take_option(struct serve *serve, int option, const char *value)
+static int take_metrics(void *request, const char *value, struct einet_error *err)
 {
-    struct einet_error err = {0};
-    switch (option) {
-    case 'c':
-        serve->file = value;
-        return 0;
-    case 'd':
-        return ei_duration_parse(value, &serve->drain_limit_ns) < 0 || serve->drain_limit_ns < 0
-                   ? usage_error("--drain-limit wants a time with a unit, such as 10s, not ", value)
-                   : 0;
-    case 'o':
-        serve->options.out_dir = value;
-        return 0;
-    case 'm':
-        serve->options.metrics = strcmp(value, "none") == 0 ? NULL : value;
-        return serve->options.metrics != NULL && ei_loopback_check(value, &err) < 0
-                   ? usage_error("--metrics: ", err.text)
-                   : 0;
-    default:
-        return take_socket_option(serve, option, value);
-    }
+    struct serve *serve = request;
+    serve->options.metrics = strcmp(value, "none") == 0 ? NULL : value;
+    return serve->options.metrics != NULL ? ei_loopback_check(value, err) : 0;
 }
 
-/* Returns 0 to go on, else the exit status + 1 (so that 0 can mean "go on"). */
+/* Nobody comes here who wrote it in full: einet-dds has taken over then. */
+static int take_pool(void *request, const char *value, struct einet_error *err)
+{
+    (void)request;
+    return einet_error_set(err, EINET_E_USAGE, "write --pool %s in full", value);
+}
+
+#define FIELD(field) EINET_FIELD(struct serve, field)
+
+static const struct einet_option rows[] = {
+    {.name = "config", .argument = "FILE", FIELD(file), .help = "the workload file"},
+    {.name = "socket",
+     .argument = "PATH",
+     .take = take_socket,
+     .help = "where einet ctl reaches it (default: control in $RUNTIME_DIRECTORY, which systemd sets; without that "
+             "none); none = no socket"},
+    {.name = "socket-mode",
+     .argument = "MODE",
+     .take = take_socket_mode,
+     .expected = "octal permissions, such as 660",
+     .help = "permissions of the socket, octal (default: 600, with --socket-group 660)"},
+    {.name = "socket-group",
+     .argument = "GROUP",
+     .take = take_socket_group,
+     .help = "group of the socket, whose members may use it besides root and the user of the service"},
+    {.name = "drain-limit",
+     .argument = "D",
+     FIELD(drain_limit_ns),
+     .help = "how long draining may take before the rest is stopped, with a unit (default: 10s)"},
+    {.name = "out",
+     .argument = "DIR",
+     FIELD(options.out_dir),
+     .help = "write the files of einet run into this folder; they grow as long as the service runs"},
+    {.name = "metrics",
+     .argument = "ADDR",
+     .take = take_metrics,
+     .help = "serve live figures at this address and port of this machine (default: outputs.metrics of the file); "
+             "none = not"},
+    {.name = "json",
+     FIELD(is_json),
+     .help = "print how it ended, with summary.json, as one JSON object when it has ended (docs/command-json.md)"},
+    {.name = "pool",
+     .argument = "NAME",
+     .take = take_pool,
+     .help = "be a node of this pool of machines: einet-dds does it, whose options these are then (einet-dds --help)"},
+};
+
+static const struct einet_usage usage = {
+    .command = "serve",
+    .head =
+        "usage: einet serve --config FILE [--socket PATH] [--socket-mode MODE] [--socket-group GROUP]\n"
+        "                   [--drain-limit D] [--out DIR] [--metrics ADDR] [--json]\n"
+        "       einet serve --config FILE --pool NAME [OPTIONS of einet-dds]\n\n"
+        "Run the tasks of a workload file (einet-workload(5)) as a service: without an end, until SIGTERM, SIGINT or "
+        "einet\n"
+        "ctl ends it. It drains then: what was released runs to its end, until the drain limit; a second signal ends "
+        "jobs at\n"
+        "their next block boundary. Under systemd it says when it is ready and what it does, and feeds the watchdog "
+        "only while\n"
+        "the scheduler goes its rounds; lines for the journal bear their level. No files are written but with "
+        "--out.\n",
+    .tables = {EINET_OPTION_TABLE(rows, 0)},
+    .foot = "exit status: 0 ok, 1 usage, 2 bad file, 3 privileges, 4 an SLO failed, 5 runtime fault\n\n"
+            "example: einet serve --config configs/edge-server.yaml --socket /run/einet/control\n",
+    .too_many = "an argument too many: ",
+};
+
+/* Returns -1 to go on, else the exit status. */
 static int parse_arguments(int argc, char **argv, struct serve *serve)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"socket", required_argument, NULL, 's'},
-        {"socket-mode", required_argument, NULL, 'p'},
-        {"socket-group", required_argument, NULL, 'g'},
-        {"drain-limit", required_argument, NULL, 'd'},
-        {"out", required_argument, NULL, 'o'},
-        {"metrics", required_argument, NULL, 'm'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
+    struct einet_arguments given;
     const char *folder = getenv("RUNTIME_DIRECTORY");
     if (folder != NULL && folder[0] == '/' && strchr(folder, ':') == NULL && strlen(folder) < 200) {
         snprintf(serve->default_path, sizeof serve->default_path, "%s/control", folder);
         serve->socket.path = serve->default_path;
     }
-    int option;
-    opterr = 0;
-    optind = 1;
-    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        if (option == 'h') {
-            fputs(help, stdout);
-            return 1 + EINET_EXIT_OK;
-        }
-        if (option == ':') {
-            return 1 + usage_error("missing value of ", argv[optind - 1]);
-        }
-        if (option == '?') {
-            return 1 + usage_error("unknown option ", argv[optind - 1]);
-        }
-        const int status = take_option(serve, option, optarg);
-        if (status != 0) {
-            return 1 + status;
-        }
-    }
-    if (optind != argc) {
-        return 1 + usage_error("an argument too many: ", argv[optind]);
+    const int status = einet_options_read(&usage, argc, argv, serve, &given);
+    if (status >= 0) {
+        return status;
     }
     if (serve->file == NULL) {
-        return 1 + usage_error("which workload file? Give --config FILE", "");
+        return einet_options_refuse(&usage, "which workload file? Give --config FILE");
     }
     if (serve->socket.mode == 0) {
         serve->socket.mode = serve->socket.has_group ? 0660 : 0600;
     }
-    return 0;
+    return -1;
 }
 
 /* ---- starting ---- */
@@ -281,6 +281,7 @@ static void pass_beat_on(struct serve *serve)
 
 static void begin_drain(struct serve *serve, const char *why)
 {
+    serve->ended_by = serve->ended_by != NULL ? serve->ended_by : why;
     if (einet_run_drain(serve->service.run) == 0 && serve->stop_at_ns == INT64_MAX) {
         einet_manager_tell(&serve->manager, "STOPPING=1\nSTATUS=draining\n");
         einet_serve_log(EINET_LOG_NOTICE, "%s: draining, for %.3g s at most", why, (double)serve->drain_limit_ns / 1e9);
@@ -290,6 +291,7 @@ static void begin_drain(struct serve *serve, const char *why)
 
 static void begin_stop(struct serve *serve, const char *why)
 {
+    serve->ended_by = serve->ended_by != NULL ? serve->ended_by : why;
     if (einet_run_stop(serve->service.run) == 0) {
         einet_manager_tell(&serve->manager, "STOPPING=1\nSTATUS=stopping\n");
         einet_serve_log(EINET_LOG_NOTICE, "%s: stopping, jobs end at their next boundary", why);
@@ -353,6 +355,21 @@ static void serve_until_ended(struct serve *serve)
 
 /* ---- ending ---- */
 
+static int print_json(const struct serve *serve, const struct einet_end *end, int status)
+{
+    json_t *answer = einet_json_begin("serve");
+    json_t *summary = end->summary != NULL ? json_loads(end->summary, 0, NULL) : NULL;
+    einet_json_set(&answer, "name", ei_json_text(einet_workload_name(serve->service.workload)));
+    einet_json_set(&answer, "ended_by", ei_json_text(serve->ended_by));
+    einet_json_set(&answer, "demoted_tasks", json_integer(end->demoted_tasks));
+    einet_json_set(&answer, "moved_tasks", json_integer(end->moved_tasks));
+    einet_json_set(&answer, "faulty_jobs", json_integer(end->faulty_jobs));
+    einet_json_set(&answer, "fault", end->faulty_jobs > 0 ? ei_json_text(end->fault_text) : json_null());
+    einet_json_set(&answer, "out", end->out_dir[0] != '\0' ? ei_json_text(end->out_dir) : json_null());
+    einet_json_set(&answer, "summary", summary != NULL ? summary : json_null());
+    return einet_json_print("serve", answer, status);
+}
+
 static int finish(struct serve *serve, struct einet_error *err)
 {
     struct einet_end end = {.size_bytes = sizeof end};
@@ -387,7 +404,7 @@ static int finish(struct serve *serve, struct einet_error *err)
         EINET_LOG_INFO, "ended: %lld jobs completed, %lld late, %lld aborted, %lld skipped, %lld dropped%s%s",
         (long long)total.completed, (long long)total.misses, (long long)total.aborted, (long long)total.skipped,
         (long long)total.dropped, end.out_dir[0] != '\0' ? "; files in " : "", end.out_dir);
-    return status;
+    return serve->is_json ? print_json(serve, &end, status) : status;
 }
 
 /* Signals wait from here on until they are read, also in threads that are made later. */
@@ -412,16 +429,15 @@ int einet_serve_command(int argc, char **argv)
     if (einet_is_of_pool(argc, argv)) {
         return einet_become_dds(argc, argv, NULL);
     }
-    const int stop = parse_arguments(argc, argv, &serve);
-    if (stop != 0) {
-        return stop - 1;
+    int status = parse_arguments(argc, argv, &serve);
+    if (status >= 0) {
+        return status;
     }
     einet_serve_log_init();
     serve.signal_fd = open_signals();
     (void)ei_memory_tune_malloc();
     einet_manager_open(&serve.manager);
     struct einet_error err = {0};
-    int status;
     if (start_run(&serve, &err) < 0) {
         status = einet_serve_log_error(&err);
         einet_manager_tell(&serve.manager, "STATUS=%s\n", err.text);

@@ -227,6 +227,10 @@ static void print_machine(FILE *out, bool is_coloured, const struct ei_board_vie
         ei_text_coloured(out, is_coloured, EI_COLOUR_BAD, text);
     }
     fputc('\n', out);
+    if (run->is_probe_outranked) {
+        ei_text_coloured(out, is_coloured, EI_COLOUR_WARN, "  " EI_METRICS_OUTRANKED_TEXT);
+        fputc('\n', out);
+    }
 }
 
 void einet_top_print(FILE *out, bool is_coloured, const struct ei_board_view *view, const struct einet_top_news *news)
@@ -297,16 +301,17 @@ static json_t *view_json(const struct ei_board_view *view, const struct einet_to
                            ? json_null()
                            : json_pack("{s:i, s:o, s:o}", "reasons", run->degraded_count, "first",
                                        ei_json_text(run->degraded_reason), "fix", ei_json_text(run->degraded_fix));
+    json_t *is_fifo = run->wakeups > 0 ? json_boolean(!run->is_probe_outranked) : json_null();
     return json_pack(
-        "{s:i, s:o, s:I, s:o, s:s, s:i, s:I, s:o, s:I, s:I, s:o, s:o, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I}, s:I, "
+        "{s:i, s:o, s:I, s:o, s:s, s:i, s:I, s:o, s:I, s:I, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:o}, s:{s:I, s:I}, s:I, "
         "s:o, s:o, s:o}",
         "schema", 1, "name", ei_json_text(run->name), "pid", run->pid, "version", ei_json_text(run->version), "state",
         einet_top_state(view, news), "end_signal", run->end_signal, "elapsed_ns", run->elapsed_ns, "duration_ns",
         time_json(run->duration_ns), "warmup_ns", run->warmup_ns, "silent_ns", news->silent_ns, "degraded", degraded,
         "metrics", run->metrics[0] != '\0' ? ei_json_text(run->metrics) : json_null(), "noise", "wakeups", run->wakeups,
-        "gaps", run->gaps, "p99_ns", run->noise_p99_ns, "max_ns", run->noise_max_ns, "records_lost", "job",
-        run->job_records_lost, "gap", run->gap_records_lost, "lines_lost", run->lines_lost, "tasks", tasks, "lanes",
-        lanes, "cpus", cpus);
+        "gaps", run->gaps, "p99_ns", run->noise_p99_ns, "max_ns", run->noise_max_ns, "is_probe_fifo", is_fifo,
+        "records_lost", "job", run->job_records_lost, "gap", run->gap_records_lost, "lines_lost", run->lines_lost,
+        "tasks", tasks, "lanes", lanes, "cpus", cpus);
 }
 
 int einet_top_print_json(FILE *out, const struct ei_board_view *view, const struct einet_top_news *news)

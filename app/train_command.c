@@ -1,11 +1,11 @@
 /* einet train: train a multi-exit network and write its weights. */
 #include "app/commands.h"
+#include "app/json_output.h"
 #include "app/train_options.h"
 #include "app/train_progress.h"
+#include "metrics/run_json.h"
 
 #include <signal.h>
-#include <stdio.h>
-#include <unistd.h>
 
 static volatile sig_atomic_t stop_requested;
 
@@ -15,11 +15,15 @@ static void on_signal(int number)
     stop_requested = 1;
 }
 
-static void on_note(void *context, const char *text)
+static int print_json(const struct train_request *r, const struct ei_train_result *result)
 {
-    (void)context;
-    puts(text);
-    fflush(stdout);
+    json_t *answer = einet_json_begin("train");
+    einet_json_set(&answer, "network", ei_json_text(r->config.zoo));
+    einet_json_set(&answer, "dataset", ei_json_text(r->dataset));
+    einet_json_set(&answer, "seed", einet_json_whole(r->config.seed));
+    einet_train_result_json(&answer, result);
+    einet_json_set(&answer, "files", einet_train_files_json(&r->config, result->finished));
+    return einet_json_print("train", answer, EINET_EXIT_OK);
 }
 
 int einet_train_command(int argc, char **argv)
@@ -29,11 +33,11 @@ int einet_train_command(int argc, char **argv)
     if (status >= 0) {
         return status;
     }
-    bool is_terminal = isatty(STDOUT_FILENO) == 1;
+    struct einet_train_shown shown = einet_train_show_on(r.is_json);
     r.config.stop = &stop_requested;
-    r.config.on_progress = r.quiet ? NULL : einet_train_show;
-    r.config.on_note = r.quiet ? NULL : on_note;
-    r.config.context = &is_terminal;
+    r.config.on_progress = r.is_quiet ? NULL : einet_train_show;
+    r.config.on_note = r.is_quiet ? NULL : einet_train_note;
+    r.config.context = &shown;
     const struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
@@ -43,19 +47,15 @@ int einet_train_command(int argc, char **argv)
     struct ei_train_result result;
     struct einet_error err = {0};
     if (ei_train_run_named(&r.config, r.dataset, r.data_root, &result, &err) != 0) {
-        if (is_terminal) {
-            putchar('\n');
-        }
+        einet_train_show_end(&shown);
         return einet_report_error("train", &err);
     }
     if (!result.finished) {
-        printf("%sstopped after step %lld; --resume continues\n", is_terminal ? "\n" : "", (long long)result.steps);
-        return EINET_EXIT_OK;
+        einet_train_show_end(&shown);
     }
-    printf("%s: accuracy by exit", r.config.out_path);
-    for (int32_t i = 0; i < result.exits; i++) {
-        printf(" %.2f%%", (double)result.accuracy[i] * 100.0);
+    if (r.is_json) {
+        return print_json(&r, &result);
     }
-    putchar('\n');
+    einet_train_print_result(&r.config, &result, "--resume continues");
     return EINET_EXIT_OK;
 }

@@ -1,6 +1,6 @@
 /* The lane hand-off on one CPU beside a bare futex wake-up, alternating in one run.
  *
- * Lane: a FIFO 20 holder, boosted to 40 by its waiter, grants, unlocks and steps down (rt/handoff.h); measured from
+ * Lane: a FIFO 20 holder, boosted to 40 by its waiter, grants, unlocks and yields (rt/handoff.h); measured from
  * before the grant to the waiter running. Futex: the same two threads, one FUTEX_WAKE from 20 to 40; measured likewise.
  *
  * usage: bench_handoff [CPU [ROUNDS]]

@@ -4,7 +4,8 @@
  * Pushes are timed in batches that fit the ring, with and without the clock readings that a stage or block takes; the
  * ring is emptied in between, so that its memory comes from another's cache as in a run. For the rate a thread pushes
  * jobs of nine records each (an activity, three stages, four blocks, the job) in even portions, and the main thread
- * drains every 40 ms into a collector that writes jobs.csv and stages.csv, as the housekeeper of a run does.
+ * looks every 40 ms whether it is time to drain into a collector that writes jobs.csv and stages.csv, as the
+ * housekeeper of a run does.
  *
  * usage: bench_records [SECONDS [EVENTS_PER_SECOND [FOLDER]]]      default 10 s of 20000, into bench-records.out
  */
@@ -21,7 +22,7 @@
 #define RING_RECORDS 8192
 #define BATCH 2048
 #define BATCHES 400
-#define CYCLE_NS (40 * EI_NS_PER_MS)
+#define ROUND_NS (40 * EI_NS_PER_MS)
 #define PORTION_NS (2 * EI_NS_PER_MS)
 #define RECORDS_PER_JOB 9
 #define PERIOD_NS (10 * EI_NS_PER_MS)
@@ -150,14 +151,14 @@ static int64_t process_used_ns(void)
     return (int64_t)used.tv_sec * EI_NS_PER_S + used.tv_nsec;
 }
 
-/* Drain every 40 ms for so long. Returns the processor time that it took. */
+/* Rounds for so long. Returns the processor time that they took. */
 static int64_t keep_house(struct ei_drain *drain, int64_t length_ns, int64_t *out_records)
 {
     const int64_t used_ns = ei_thread_used_ns(), start_ns = ei_mono_now().ns;
     *out_records = 0;
-    for (int64_t at_ns = start_ns; at_ns < start_ns + length_ns; at_ns += CYCLE_NS) {
+    for (int64_t at_ns = start_ns; at_ns < start_ns + length_ns; at_ns += ROUND_NS) {
         ei_mono_sleep_until((struct ei_mono){at_ns});
-        *out_records += ei_drain_cycle(drain);
+        *out_records += ei_drain_round(drain, ei_mono_now().ns);
     }
     return ei_thread_used_ns() - used_ns;
 }

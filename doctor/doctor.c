@@ -108,17 +108,27 @@ int ei_doctor_examine(const struct ei_workload *wl, const struct ei_doctor_optio
         .root = options->root != NULL ? options->root : "",
         .program = options->program != NULL ? options->program : PROGRAM_DEFAULT,
         .is_quick = options->is_quick,
+        .on_progress = options->on_progress,
+        .context = options->context,
     };
+    int32_t chosen = 0;
     for (int32_t i = 0; i < ROWS; i++) {
         needs |= is_chosen(&rows[i], options, wl != NULL) ? rows[i].needs : 0;
+        chosen += is_chosen(&rows[i], options, wl != NULL);
     }
     ei_doctor_measure(&in, needs);
+    if (in.on_progress != NULL) {
+        in.on_progress(in.context, "probes", 0.0, (double)chosen);
+    }
     out->count = 0;
     for (int32_t i = 0; i < ROWS; i++) {
         if (is_chosen(&rows[i], options, wl != NULL)) {
             struct ei_finding *f = &out->findings[out->count++];
             *f = (struct ei_finding){.id = rows[i].id, .code = rows[i].code};
             rows[i].probe(&in, f);
+            if (in.on_progress != NULL && !rows[i].is_quick) {
+                in.on_progress(in.context, "probes", (double)out->count, (double)chosen);
+            }
         }
     }
     out->took_ns = ei_mono_now().ns - before_ns;

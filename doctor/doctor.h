@@ -36,6 +36,10 @@ struct ei_doctor_options {
     const char *root;    /* /proc, /sys and /dev are read below this folder; NULL = "", the machine itself */
     const char *only;    /* ids, separated by commas; NULL = all */
     bool is_quick;       /* only what takes no time to speak of: no scans, no libraries, no data sets */
+    /* Told now and then while it takes time, on the caller's thread: done of whole, first in ms that are measured, then
+     * in probes, from 0. NULL = nobody is. */
+    void (*on_progress)(void *context, const char *unit, double done, double whole);
+    void *context;
 };
 
 struct ei_doctor_report {

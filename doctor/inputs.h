@@ -76,6 +76,8 @@ struct ei_doctor_inputs {
     const char *root;             /* "" = the machine */
     const char *program;
     bool is_quick;
+    void (*on_progress)(void *context, const char *unit, double done, double whole); /* NULL = nobody is told */
+    void *context;
     struct ei_doctor_wants wants;
     struct ei_doctor_measured measured;
 };

@@ -59,17 +59,31 @@ static void scan_thread(void *arg)
     }
 }
 
-static void scan_gaps(struct ei_doctor_inputs *in)
+/* How long all scans together take. */
+static int64_t scans_ns(const struct ei_doctor_inputs *in)
+{
+    const int32_t cpu_count = ei_cpuset_count(&in->wants.task_cpus);
+    const int64_t each_ns = GAP_SCANS_NS / (cpu_count > 0 ? cpu_count : 1);
+    return cpu_count * (each_ns < GAP_SCAN_NS ? each_ns : GAP_SCAN_NS);
+}
+
+static void tell(const struct ei_doctor_inputs *in, int64_t done_ns, int64_t whole_ns)
+{
+    if (in->on_progress != NULL) {
+        in->on_progress(in->context, "ms measured", (double)done_ns / 1e6, (double)whole_ns / 1e6);
+    }
+}
+
+static void scan_gaps(struct ei_doctor_inputs *in, int64_t whole_ns)
 {
     static struct scan scan;
     static int64_t all_ns[GAPS_MAX];
     struct ei_doctor_measured *m = &in->measured;
     const struct ei_cpuset *cpus = &in->wants.task_cpus;
     const int32_t cpu_count = ei_cpuset_count(cpus);
-    const int64_t each_ns = GAP_SCANS_NS / (cpu_count > 0 ? cpu_count : 1);
     int32_t count = 0;
-    int64_t longest_ns = 0;
-    m->gap_scan_ns = each_ns < GAP_SCAN_NS ? each_ns : GAP_SCAN_NS;
+    int64_t longest_ns = 0, done_ns = 0;
+    m->gap_scan_ns = cpu_count > 0 ? scans_ns(in) / cpu_count : 0;
     for (int cpu = ei_cpuset_next(cpus, 0); cpu >= 0; cpu = ei_cpuset_next(cpus, cpu + 1)) {
         struct ei_thread_attr attr = {.name = "doctor", .policy = EI_THREAD_OTHER};
         struct ei_thread thread;
@@ -87,6 +101,8 @@ static void scan_gaps(struct ei_doctor_inputs *in)
                 m->gaps.max_cpu = cpu;
             }
         }
+        done_ns += m->gap_scan_ns;
+        tell(in, done_ns, whole_ns);
     }
     summarise(all_ns, count, &m->gaps);
 }
@@ -166,10 +182,14 @@ static void probe_releases(struct ei_doctor_inputs *in)
 
 void ei_doctor_measure_times(struct ei_doctor_inputs *in, int needs)
 {
-    if ((needs & EI_DOCTOR_NEEDS_GAPS) != 0) {
-        scan_gaps(in);
+    const bool has_gaps = (needs & EI_DOCTOR_NEEDS_GAPS) != 0, has_releases = (needs & EI_DOCTOR_NEEDS_RELEASE) != 0;
+    const int64_t gaps_ns = has_gaps ? scans_ns(in) : 0;
+    const int64_t whole_ns = gaps_ns + (has_releases ? RELEASES * RELEASE_PERIOD_NS : 0);
+    if (has_gaps) {
+        scan_gaps(in, whole_ns);
     }
-    if ((needs & EI_DOCTOR_NEEDS_RELEASE) != 0) {
+    if (has_releases) {
         probe_releases(in);
+        tell(in, whole_ns, whole_ns);
     }
 }

@@ -295,8 +295,8 @@ static int keep_house(struct ei_run *run, struct ei_drain *drain)
         }
         ei_watchdog_beat(run, run->options->messages);
         ei_run_say_moves(run, run->options->messages);
-        ei_drain_cycle(drain);
         const int64_t now_ns = ei_mono_now().ns;
+        ei_drain_round(drain, now_ns);
         if (now_ns > run->t0_ns) {
             ei_cpu_loads_sample(&run->loads);
         }

@@ -325,7 +325,7 @@ int ei_run_create_collector(struct ei_run *run, struct ei_collector **out, struc
         .has_activities = true,
         .degraded = degraded,
         .degraded_count = list_degraded(run, degraded, texts),
-        .is_probe_outranked = !run->privileges.results[EI_PRIVILEGE_FIFO].got,
+        .is_probe_outranked = ei_run_is_probe_outranked(run),
         .machine =
             {
                 .hostname = host,

@@ -39,10 +39,15 @@ static void probe_thread(void *arg)
     }
 }
 
+bool ei_run_is_probe_outranked(const struct ei_run *run)
+{
+    return run->probe_count > 0 && !run->privileges.results[EI_PRIVILEGE_FIFO].got;
+}
+
 int ei_probes_start(struct ei_run *run, struct einet_error *err)
 {
     atomic_store(&run->is_probing, true);
-    const bool is_fifo = run->privileges.results[EI_PRIVILEGE_FIFO].got;
+    const bool is_fifo = !ei_run_is_probe_outranked(run);
     for (int32_t i = 0; i < run->probe_count; i++) {
         struct ei_probe *probe = &run->probes[i];
         struct ei_thread_attr attr = {

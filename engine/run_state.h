@@ -399,6 +399,8 @@ void ei_task_settle_on_spare(struct ei_job_slot *slot);
 
 int ei_probes_start(struct ei_run *run, struct einet_error *err);
 void ei_probes_stop(struct ei_run *run);
+/* There are some, and SCHED_FIFO was refused to them. */
+bool ei_run_is_probe_outranked(const struct ei_run *run);
 
 /* ---- output.c ---- */
 

@@ -57,6 +57,7 @@ int ei_run_attach_trace(const struct ei_run *run, const char *out_dir, bool is_l
         .task_count = run->wl->task_count,
         .tasks = tasks,
         .lane_count = run->wl->lane_count,
+        .is_probe_outranked = is_live && ei_run_is_probe_outranked(run),
     };
     snprintf(setup.process, sizeof setup.process, "einet %s%s", run->wl->name, is_live ? "" : " (virtual time)");
     for (int32_t i = 0; i < setup.task_count; i++) {

@@ -212,4 +212,5 @@ void ei_board_take_run(struct ei_board_run *out, const struct ei_collector *coll
     out->gaps = collector->gap_count;
     out->noise_p99_ns = ei_histogram_quantile_ns(&collector->lateness, 0.99);
     out->noise_max_ns = ei_histogram_max_ns(&collector->lateness);
+    out->is_probe_outranked = collector->is_probe_outranked;
 }

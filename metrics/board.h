@@ -19,7 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define EI_BOARD_VERSION 1
+#define EI_BOARD_VERSION 2
 #define EI_BOARD_PREFIX "einet" /* segments are called /einet-PID */
 #define EI_BOARD_TASKS_MAX 64
 #define EI_BOARD_LANES_MAX 16
@@ -48,6 +48,8 @@ struct ei_board_run {
     int32_t end_signal;                         /* that ended it, 0 = none */
     int32_t degraded_count;
     int32_t task_count, lane_count, cpu_count;
+    int32_t is_probe_outranked; /* the noise probes are no real-time threads, see struct ei_metrics_run */
+    int32_t reserved;
 };
 
 enum ei_board_task_state {

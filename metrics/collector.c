@@ -192,6 +192,10 @@ static int open_lines(const struct ei_collector *collector, const struct ei_metr
         ei_csv_degraded(&line, &run->degraded[i]);
         rc = ei_line_file_head(file, line.text, line.length, err);
     }
+    if (rc == 0 && run->is_probe_outranked && head == ei_jobs_csv_head) { /* the file with columns about gaps */
+        ei_csv_outranked(&line);
+        rc = ei_line_file_head(file, line.text, line.length, err);
+    }
     if (rc == 0) {
         rc = ei_line_file_head(file, head, strlen(head), err);
     }

@@ -28,6 +28,9 @@
 #define EI_METRICS_GAP_MIN_NS INT64_C(100000)
 /* A gap of at least this is long: what the kernel's default real-time throttling (50 ms) looks like. */
 #define EI_METRICS_LONG_GAP_MIN_NS INT64_C(40000000)
+/* What is said of noise that was measured without SCHED_FIFO. */
+#define EI_METRICS_OUTRANKED_TEXT "the probe is no real-time thread: tasks of this run may be what it calls the machine"
+
 /* Gaps remembered per CPU for explaining misses, the newest ones: at one gap per probe period (250 us), one second. An
  * older gap explains nothing, so a miss is then counted as unexplained, never the other way round. */
 #define EI_METRICS_GAPS_KEPT 4096
@@ -95,7 +98,7 @@ struct ei_metrics_run {
     int64_t warmup_ns;       /* from t0; preemptions and probe wake-ups before its end are not counted */
     bool has_activities;     /* EI_RECORD_ACTIVITY will come; without them jobs are EI_JOB_SPLIT or stay unexplained */
     bool is_probe_outranked; /* the noise probes are no real-time threads: tasks of the run keep them from their CPUs,
-                                too */
+                                too, and every output that tells of noise says EI_METRICS_OUTRANKED_TEXT */
     const struct ei_metrics_degraded *degraded;
     int32_t degraded_count;
     struct ei_metrics_machine machine;

@@ -123,6 +123,24 @@ int64_t ei_drain_cycle(struct ei_drain *drain)
     return taken;
 }
 
+static bool is_due(const struct ei_drain *drain, int64_t now_ns)
+{
+    size_t waiting = 0;
+    for (int32_t i = 0; now_ns < drain->due_ns && waiting < EI_DRAIN_DUE && i < drain->job_ring_count; i++) {
+        waiting += ei_spsc_ring_count(drain->job_rings[i]);
+    }
+    return now_ns >= drain->due_ns || waiting >= EI_DRAIN_DUE;
+}
+
+int64_t ei_drain_round(struct ei_drain *drain, int64_t now_ns)
+{
+    if (!is_due(drain, now_ns)) {
+        return 0;
+    }
+    drain->due_ns = now_ns + EI_DRAIN_PERIOD_NS;
+    return ei_drain_cycle(drain);
+}
+
 void ei_drain_finish(struct ei_drain *drain)
 {
     while (ei_drain_cycle(drain) > 0) {

@@ -1,6 +1,8 @@
 /* See jobs_csv.h. */
 #include "metrics/jobs_csv.h"
 
+#include "metrics/collector.h"
+
 const char ei_jobs_csv_head[] =
     "task,job_idx,release_ns,outcome,cause,is_warmup,is_missed,is_overrun,awake_ns,start_ns,finish_ns,deadline_ns,"
     "answer_ns,"
@@ -53,6 +55,12 @@ void ei_csv_degraded(struct ei_csv_line *line, const struct ei_metrics_degraded 
         ei_csv_char(line, ')');
     }
     ei_csv_char(line, '\n');
+}
+
+void ei_csv_outranked(struct ei_csv_line *line)
+{
+    line->length = 0;
+    ei_csv_raw(line, "# gaps: " EI_METRICS_OUTRANKED_TEXT "\n");
 }
 
 /* What the network did, and what it answered. */

@@ -27,6 +27,9 @@ extern const char ei_jobs_csv_head[]; /* the line of column names */
 /* A "# DEGRADED: reason (fix)" line, which comes before it. */
 void ei_csv_degraded(struct ei_csv_line *line, const struct ei_metrics_degraded *degraded);
 
+/* A "# gaps: ..." line, which comes before it, too: the noise probe is no real-time thread. */
+void ei_csv_outranked(struct ei_csv_line *line);
+
 /* The columns in front, "task,job_idx,release_ns", by which all lines of a job name it, in stages.csv, too. A line that
  * is cut back to the length it has then is begun anew. */
 void ei_jobs_csv_begin(struct ei_csv_line *line, const char *task, const struct ei_job_record *job, int64_t t0_ns);

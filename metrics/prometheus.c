@@ -66,6 +66,9 @@ static void print_run(const struct ei_board_run *run, FILE *out)
     print_single_seconds(out, "einet_noise_max_seconds", "Largest lateness of a noise probe so far.",
                          run->noise_max_ns);
     print_single(out, "einet_noise_gaps_total", "counter", "Wake-ups of noise probes later than 100 us.", run->gaps);
+    print_single(out, "einet_noise_probe_fifo", "gauge",
+                 "0 when the noise probes are no real-time threads: tasks of the run may be what they call noise.",
+                 !run->is_probe_outranked);
     print_head(out, "einet_records_lost_total", "counter", "Records that full rings threw away.");
     fprintf(out, "einet_records_lost_total{kind=\"job\"} %" PRId64 "\n", run->job_records_lost);
     fprintf(out, "einet_records_lost_total{kind=\"gap\"} %" PRId64 "\n", run->gap_records_lost);

@@ -31,8 +31,11 @@ static int write_preemptions(const struct ei_collector *collector, FILE *out, st
 }
 
 /* Comments, which every reader of such logs passes over. */
-static int write_degraded(const struct ei_collector *collector, FILE *out)
+static int write_remarks(const struct ei_collector *collector, FILE *out)
 {
+    if (collector->is_probe_outranked && fputs("#[noise: " EI_METRICS_OUTRANKED_TEXT "]\n", out) < 0) {
+        return -EIO;
+    }
     for (size_t i = 0; i < json_array_size(collector->degraded); i++) {
         const json_t *entry = json_array_get(collector->degraded, i);
         const char *reason = json_string_value(json_object_get(entry, "reason"));
@@ -50,7 +53,7 @@ int ei_metrics_write_hlog(const struct ei_collector *collector, FILE *out)
     char tag[EI_HLOG_TAG_MAX];
     struct ei_histogram *all = malloc(sizeof *all);
     int rc = all != NULL ? ei_hlog_write_head(out, collector->started_s) : -ENOMEM;
-    rc = rc == 0 ? write_degraded(collector, out) : rc;
+    rc = rc == 0 ? write_remarks(collector, out) : rc;
     for (int32_t i = 0; rc == 0 && i < collector->task_count; i++) {
         const struct ei_metrics_task_state *task = &collector->tasks[i];
         snprintf(tag, sizeof tag, "%.120s/response", task->spec.name);

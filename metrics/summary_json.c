@@ -299,6 +299,7 @@ static json_t *noise(const struct ei_collector *collector, int *rc)
     set(object, "gap_total_ns", json_integer(collector->gap_total_ns), rc);
     set(object, "long_gap_min_ns", json_integer(EI_METRICS_LONG_GAP_MIN_NS), rc);
     set(object, "long_gaps", json_integer(collector->long_gap_count), rc);
+    set(object, "is_probe_fifo", is_known ? boolean(!collector->is_probe_outranked) : json_null(), rc);
     return object;
 }
 

@@ -253,8 +253,7 @@ static void print_noise(const struct ei_collector *collector, struct paragraph *
         paragraph_item(paragraph, EI_COLOUR_NONE, "%" PRId64 " gaps over 100 us, %s in all", collector->gap_count,
                        ei_text_duration(total, sizeof total, collector->gap_total_ns));
         if (collector->is_probe_outranked) {
-            paragraph_item(paragraph, EI_COLOUR_WARN,
-                           "the probe is no real-time thread: tasks of this run may be what it calls the machine");
+            paragraph_item(paragraph, EI_COLOUR_WARN, EI_METRICS_OUTRANKED_TEXT);
         }
     }
     for (int32_t i = 0; i < collector->totals.load_count; i++) {

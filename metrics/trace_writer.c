@@ -81,8 +81,9 @@ void ei_trace_put_row(struct ei_trace_writer *writer, int32_t task_idx, int32_t 
 
 static void put_cpu(struct ei_trace_writer *writer, int32_t cpu)
 {
-    char name[32];
-    snprintf(name, sizeof name, "gaps of cpu %d", (int)cpu);
+    char name[64];
+    snprintf(name, sizeof name, "gaps of cpu %d%s", (int)cpu,
+             writer->setup->is_probe_outranked ? " (probe not real-time)" : "");
     ei_trace_put_plain_track(writer, (uint64_t)EI_TRACE_UUID_NOISE + (uint64_t)cpu, EI_TRACE_UUID_PROCESS,
                              EI_TRACE_TRACK_PLAIN, name);
 }

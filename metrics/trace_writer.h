@@ -36,7 +36,8 @@ struct ei_trace_setup {
     const struct ei_trace_task *tasks; /* [task_count] */
     int32_t lane_count;                /* 0..EI_TRACE_LANES_MAX */
     char lanes[EI_TRACE_LANES_MAX][EI_TRACE_NAME_MAX];
-    uint64_t flow_scope; /* mixed into flow ids, so that traces of several processes can be put together */
+    bool is_probe_outranked; /* see struct ei_metrics_run: gaps may be of the run's own tasks */
+    uint64_t flow_scope;     /* mixed into flow ids, so that traces of several processes can be put together */
     /* The clocks at one moment; boottime_ns 0 = the run has a clock of its own, and no other trace lines up with it. */
     int64_t monotonic_ns, boottime_ns, realtime_ns;
 };

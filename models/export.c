@@ -151,21 +151,28 @@ static int add_recipe(const struct ei_trainer *t, json_t *record)
     return sizes != NULL ? failed | json_object_set_new(record, "sizes", sizes) : failed;
 }
 
-/* The record's path: out_path with its ending replaced by .json. */
+int ei_train_record_path(const struct ei_train_config *config, char out[EI_TRAIN_PATH_MAX], struct einet_error *err)
+{
+    size_t stem = strlen(config->out_path);
+    const char *ending = strrchr(config->out_path, '.');
+    if (ending != NULL && strchr(ending, '/') == NULL) {
+        stem = (size_t)(ending - config->out_path);
+    }
+    const int needed = snprintf(out, EI_TRAIN_PATH_MAX, "%.*s.json", (int)stem, config->out_path);
+    return needed < 0 || needed >= EI_TRAIN_PATH_MAX
+               ? einet_error_set(err, EINET_E_USAGE, "the path of the training record is too long")
+               : 0;
+}
+
 static int write_record(const struct ei_trainer *t, double spent_s, const struct ei_train_result *result,
                         struct einet_error *err)
 {
     const struct ei_train_config *c = t->config;
     const struct ei_dataset_info *info = ei_dataset_info(t->train);
-    char path[4096], part[4096 + 8];
-    size_t stem = strlen(c->out_path);
-    const char *ending = strrchr(c->out_path, '.');
-    if (ending != NULL && strchr(ending, '/') == NULL) {
-        stem = (size_t)(ending - c->out_path);
-    }
-    const int needed = snprintf(path, sizeof path, "%.*s.json", (int)stem, c->out_path);
-    if (needed < 0 || (size_t)needed >= sizeof path) {
-        return einet_error_set(err, EINET_E_USAGE, "the path of the training record is too long");
+    char path[EI_TRAIN_PATH_MAX], part[EI_TRAIN_PATH_MAX + 8];
+    const int told = ei_train_record_path(c, path, err);
+    if (told != 0) {
+        return told;
     }
     snprintf(part, sizeof part, "%s.part", path);
     float weights[EI_TRAIN_EXITS_MAX];

@@ -82,16 +82,22 @@ static int check_folder(const char *path, struct einet_error *err)
     return 0;
 }
 
+int ei_train_checkpoint_path(const struct ei_train_config *config, char out[EI_TRAIN_PATH_MAX],
+                             struct einet_error *err)
+{
+    const int needed = config->checkpoint_path != NULL
+                           ? snprintf(out, EI_TRAIN_PATH_MAX, "%s", config->checkpoint_path)
+                           : snprintf(out, EI_TRAIN_PATH_MAX, "%s.checkpoint", config->out_path);
+    return needed < 0 || needed >= EI_TRAIN_PATH_MAX
+               ? einet_error_set(err, EINET_E_USAGE, "the path of the checkpoint is too long")
+               : 0;
+}
+
 static int find_paths(struct ei_trainer *t, struct einet_error *err)
 {
     const struct ei_train_config *c = t->config;
-    const int needed = c->checkpoint_path != NULL
-                           ? snprintf(t->checkpoint_path, sizeof t->checkpoint_path, "%s", c->checkpoint_path)
-                           : snprintf(t->checkpoint_path, sizeof t->checkpoint_path, "%s.checkpoint", c->out_path);
-    if (needed < 0 || (size_t)needed >= sizeof t->checkpoint_path) {
-        return einet_error_set(err, EINET_E_USAGE, "the path of the checkpoint is too long");
-    }
-    const int rc = check_folder(c->out_path, err);
+    int rc = ei_train_checkpoint_path(c, t->checkpoint_path, err);
+    rc = rc == 0 ? check_folder(c->out_path, err) : rc;
     return rc == 0 ? check_folder(t->checkpoint_path, err) : rc;
 }
 

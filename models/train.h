@@ -134,6 +134,14 @@ int ei_train_run(const struct ei_train_config *config, const struct ei_dataset *
 int ei_train_run_named(const struct ei_train_config *config, const char *dataset, const char *data_root,
                        struct ei_train_result *out_result, struct einet_error *err);
 
+#define EI_TRAIN_PATH_MAX 4096
+
+/* Where the record of the run goes (out_path with its ending replaced by .json), and the checkpoint. Returns 0, or
+ * EINET_E_USAGE: the path is too long. */
+int ei_train_record_path(const struct ei_train_config *config, char out[EI_TRAIN_PATH_MAX], struct einet_error *err);
+int ei_train_checkpoint_path(const struct ei_train_config *config, char out[EI_TRAIN_PATH_MAX],
+                             struct einet_error *err);
+
 /* Learning rate of a step (from 0) of `steps` under the configuration's schedule. */
 float ei_train_lr(const struct ei_train_config *config, int64_t step, int64_t steps);
 

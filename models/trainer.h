@@ -65,7 +65,7 @@ struct ei_trainer {
     struct ei_mono epoch_began; /* its first step of this call */
     int64_t epoch_first_step;
     float accuracy[EI_TRAIN_EXITS_MAX]; /* as last measured; -1 = not yet */
-    char checkpoint_path[4096];
+    char checkpoint_path[EI_TRAIN_PATH_MAX];
 };
 
 /* ---- train_check.c ---- */

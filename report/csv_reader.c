@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LINES_PER_NEWS 4096
 #define REFUSE(csv, err, ...) einet_error_set_at(err, EINET_E_FILE, (csv)->path, (csv)->line, 0, __VA_ARGS__)
 
 /* Append one physical line to text[0..*length). 1 = done, 0 = end of file. */
@@ -19,6 +20,12 @@ static int append_line(struct ei_csv_reader *csv, size_t *length, struct einet_e
                    : 0;
     }
     csv->last_line++;
+    if (csv->watch != NULL) {
+        csv->watch->done_bytes += got;
+        if (csv->last_line % LINES_PER_NEWS == 0) {
+            csv->watch->tell(csv->watch->context, csv->watch->done_bytes, csv->watch->whole_bytes);
+        }
+    }
     if (memchr(csv->more, '\0', (size_t)got) != NULL) {
         csv->line = csv->last_line;
         return REFUSE(csv, err, "the line holds a zero byte, so the file is damaged or no CSV file");

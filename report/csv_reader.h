@@ -15,10 +15,18 @@
 #define EI_CSV_COLUMNS_MAX 128
 #define EI_CSV_LINE_BYTES_MAX (INT64_C(1024) * 1024)
 
+/* Told now and then how far the reading of several files is. whole_bytes: of all of them. */
+struct ei_csv_watch {
+    void (*tell)(void *context, int64_t done_bytes, int64_t whole_bytes);
+    void *context;
+    int64_t done_bytes, whole_bytes;
+};
+
 struct ei_csv_reader {
-    FILE *in;         /* owned */
-    const char *path; /* borrowed until close */
-    char *text;       /* owned: the line, cut into cells in place */
+    FILE *in;                   /* owned */
+    const char *path;           /* borrowed until close */
+    struct ei_csv_watch *watch; /* borrowed; NULL = nobody is told. Set after open */
+    char *text;                 /* owned: the line, cut into cells in place */
     size_t text_bytes;
     char *more; /* owned: what getline reads */
     size_t more_bytes;

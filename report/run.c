@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* ---- summary.json and run.json ---- */
 
@@ -190,6 +191,7 @@ static int read_jobs(struct ei_report_run *run, struct einet_error *err)
     if (rc < 0) {
         return rc == -ENOENT ? 0 : rc;
     }
+    jobs.csv.watch = run->timeline.watch;
     while ((rc = ei_report_jobs_next(&jobs, &job, err)) > 0) {
         add_job(run, &job);
     }
@@ -253,15 +255,32 @@ static int read_hlog(struct ei_report_run *run, struct einet_error *err)
     return check_hlog(run, err);
 }
 
+static int64_t file_bytes(const char *path)
+{
+    struct stat file;
+    return stat(path, &file) == 0 ? (int64_t)file.st_size : 0;
+}
+
 int ei_report_run_load(struct ei_report_run *run, const char *folder, bool is_whole, struct einet_error *err)
 {
-    *run = (struct ei_report_run){.folder = folder};
+    return ei_report_run_load_watched(run, folder, is_whole, NULL, err);
+}
+
+int ei_report_run_load_watched(struct ei_report_run *run, const char *folder, bool is_whole, struct ei_csv_watch *watch,
+                               struct einet_error *err)
+{
+    *run = (struct ei_report_run){.folder = folder, .timeline.watch = watch};
     if (strlen(folder) + sizeof "/latency.hlog" > sizeof run->jobs_path) {
         return einet_error_set(err, EINET_E_USAGE, "the name of the folder is too long");
     }
     snprintf(run->jobs_path, sizeof run->jobs_path, "%s/jobs.csv", folder);
     snprintf(run->stages_path, sizeof run->stages_path, "%s/stages.csv", folder);
     snprintf(run->hlog_path, sizeof run->hlog_path, "%s/latency.hlog", folder);
+    if (watch != NULL) {
+        watch->done_bytes = 0;
+        watch->whole_bytes =
+            is_whole ? 2 * file_bytes(run->jobs_path) + file_bytes(run->stages_path) : file_bytes(run->jobs_path);
+    }
     int rc = read_summary(run, err);
     rc = rc < 0 ? rc : read_json(folder, "run.json", &run->run, err);
     rc = rc < 0 ? rc : read_jobs(run, err);

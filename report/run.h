@@ -63,6 +63,9 @@ struct ei_report_run {
  * result is owned by the caller; nothing is held on error: a folder without summary.json, damaged files, files of
  * different runs. */
 int ei_report_run_load(struct ei_report_run *run, const char *folder, bool is_whole, struct einet_error *err);
+/* The same; watch (borrowed until it returns, NULL = nobody) is told of the reading of jobs.csv and stages.csv. */
+int ei_report_run_load_watched(struct ei_report_run *run, const char *folder, bool is_whole, struct ei_csv_watch *watch,
+                               struct einet_error *err);
 void ei_report_run_fini(struct ei_report_run *run);
 
 /* summary.json's list of reasons why the run is degraded; never NULL, empty = it is not. Borrowed. */

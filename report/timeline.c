@@ -94,6 +94,7 @@ static int read_jobs(struct ei_timeline *timeline, const char *path, const char 
     if (rc < 0) {
         return rc;
     }
+    jobs.csv.watch = timeline->watch;
     while ((rc = ei_report_jobs_next(&jobs, &job, err)) > 0) {
         add_job(timeline, &job);
     }
@@ -206,6 +207,7 @@ static int read_stages(struct ei_timeline *timeline, const char *path, const cha
     if (rc < 0) {
         return rc;
     }
+    csv.watch = timeline->watch;
     rc = find_columns(&csv, &columns, err);
     while (rc >= 0 && (rc = ei_csv_reader_next(&csv, err)) > 0) {
         struct ei_span span;

@@ -27,6 +27,7 @@ struct ei_span {
 };
 
 struct ei_timeline {
+    struct ei_csv_watch *watch; /* borrowed; NULL = nobody is told how far the reading is */
     bool has_worst, has_stages;
     struct ei_report_job worst;
     int64_t from_ns, to_ns;     /* the stretch, from time 0 of the run */

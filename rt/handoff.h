@@ -16,8 +16,13 @@
  *                                              guard_lock; arbiter: the lane is W's now
  *                  <--------------------------  waiter_grant(W): W is runnable at 40, but H is too and was first
  *                                              guard_unlock: nobody waits for it
- *   runs  <- - - - one switch - - - - - - - -  unboost(H): back to 20, here the kernel switches to W
- *   its first block                            ... goes on at 20 when W sleeps
+ *   runs  <- - - - one switch - - - - - - - -  sched_yield: behind W in the queue of 40
+ *   its first block, ... sleeps                  .
+ *                                              unboost(H): back to 20, at which it goes on
+ *
+ * H steps down after the switch, since to change a priority costs the kernel several times what a sched_yield does, and
+ * W would wait for it. What that may delay is a thread between the two that is ready when W sleeps: by this one system
+ * call, as it would have been before the switch.
  *
  * Who may boost: whoever holds the guard. Who may unboost: the thread itself. H may be queued again and even be granted
  * and boosted again before its unguarded step down: it then sees the new priority after the step and takes it. A thread
@@ -97,7 +102,8 @@ EINET_RT int ei_thread_unboost(struct ei_boost *boost);
  * Returns 0 or -errno. Thread: any; not real-time safe for the thread that it hits. */
 int ei_thread_demote(pid_t tid, struct ei_boost *boost);
 
-/* The hand-off's last three steps in their order: grant (NULL = nobody waits), unlock the guard, unboost the caller.
+/* The hand-off's last steps in their order: grant (NULL = nobody waits), unlock the guard, let the granted thread run
+ * when it is of this CPU, unboost the caller.
  * The caller holds the guard, has already made the granted waiter the lane's holder, and may have queued itself again.
  * Returns unboost's result. */
 EINET_RT int ei_handoff_release(struct ei_handoff_guard *guard, struct ei_waiter *granted, struct ei_boost *self);

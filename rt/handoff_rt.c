@@ -117,12 +117,18 @@ int ei_thread_unboost(struct ei_boost *boost)
 
 int ei_handoff_release(struct ei_handoff_guard *guard, struct ei_waiter *granted, struct ei_boost *self)
 {
-    /* Under the guard the wish becomes the base priority; outside it the kernel is told, since that call is where it
-     * switches to the granted thread, which had better not find the guard locked. */
+    /* Under the guard the wish becomes the base priority; outside it the kernel switches to the granted thread, which
+     * had better not find the guard locked. */
     const bool is_raised = atomic_exchange(&self->priority, self->base_priority) != self->base_priority;
     if (granted != NULL) {
         ei_waiter_grant(granted);
     }
     ei_handoff_guard_unlock(guard);
-    return is_raised ? settle(self) : 0;
+    if (!is_raised) {
+        return 0;
+    }
+    if (granted != NULL) {
+        (void)sched_yield(); /* behind the granted thread, which is as high as this one still is: half the way to it */
+    }
+    return settle(self);
 }

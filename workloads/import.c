@@ -15,17 +15,6 @@ const char *ei_import_format_name(enum ei_import_format format)
     return format_names[format];
 }
 
-bool ei_import_format_find(const char *name, enum ei_import_format *out_format)
-{
-    for (size_t i = 0; i < sizeof format_names / sizeof format_names[0]; i++) {
-        if (strcmp(name, format_names[i]) == 0) {
-            *out_format = (enum ei_import_format)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 /* ---- which format? ---- */
 
 /* Whether the first thing behind blanks and comments of C is a brace or bracket. */

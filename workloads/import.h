@@ -65,7 +65,4 @@ void ei_imported_fini(struct ei_imported *imported);
 /* "rt-app", "disb", "rtspin", "auto". */
 const char *ei_import_format_name(enum ei_import_format format);
 
-/* The format of that name. Returns false when there is none. */
-bool ei_import_format_find(const char *name, enum ei_import_format *out_format);
-
 #endif

@@ -29,7 +29,7 @@ static void on_result(void *context, const struct einet_result *result)
         ei_pool_note(dds->pool, result);
     }
     if (record.slot < dds->task_count) {
-        ei_dds_post(dds, &record);
+        ei_dds_write_record(dds, &record);
     }
     if (dds->next.on_result != NULL) {
         dds->next.on_result(dds->next.context, result);
@@ -103,6 +103,7 @@ static int take_tasks(struct einet_dds *dds, const struct einet_workload *worklo
             continue;
         }
         struct ei_dds_task *task = &dds->tasks[dds->task_count++];
+        task->dds = dds;
         task->task_idx = i;
         task->name = info.name;
         task->topic = info.topic;
@@ -187,16 +188,23 @@ int einet_dds_start(struct einet_dds *dds, struct einet_run *run, struct einet_e
     const int32_t priority = dds->options.priority;
     int rc = ei_dds_start_thread(priority, "dds_out", ei_dds_write_results, dds, &dds->out, &dds->has_out, err);
     rc = rc == 0 && dds->pool != NULL ? ei_pool_start(dds->pool, err) : rc;
-    return rc < 0 ? rc : ei_dds_start_thread(priority, "dds_in", ei_dds_take_images, dds, &dds->in, &dds->has_in, err);
+    if (rc < 0) {
+        return rc;
+    }
+    atomic_store(&dds->is_taking, true);
+    for (int32_t i = 0; i < dds->task_count; i++) {
+        ei_dds_take_images(dds->tasks[i].reader, &dds->tasks[i]); /* what came before */
+    }
+    return 0;
 }
 
 void einet_dds_stop(struct einet_dds *dds)
 {
-    if (dds->has_in) {
-        atomic_store(&dds->is_in_ending, true);
-        (void)dds_set_guardcondition(dds->is_stopping, true);
-        (void)ei_thread_join(&dds->in);
-        dds->has_in = false;
+    atomic_store(&dds->is_taking, false);
+    for (int32_t i = 0; i < dds->task_count; i++) {
+        if (dds->tasks[i].reader > 0) {
+            (void)dds_set_listener(dds->tasks[i].reader, NULL); /* waits for one that is being called */
+        }
     }
     if (dds->pool != NULL) {
         ei_pool_leave(dds->pool);

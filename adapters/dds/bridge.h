@@ -1,9 +1,9 @@
 /* Inside of the bridge.
  *
- *   CycloneDDS --> dds_in: take, check, convert --> einet_run_release_frame
- *                     | what the run has no place for
- *                     v
- *   callback thread: ring of many producers, bell --> dds_out: write --> CycloneDDS
+ *   CycloneDDS's receiving thread: take, check, convert --> einet_run_release_frame --> a job thread
+ *                     | what the run has no place for                                       |
+ *                     v                                                                     v
+ *   ring of many producers, bell --> dds_out: write --> CycloneDDS <-- write: the callback thread of the run
  *
  * The stamp of an image travels in the tag of its release, with the number of its frame_id, so nothing has to be kept
  * for a job that is under way. Entities and tables are made before the threads and freed after them.
@@ -31,10 +31,12 @@ struct ei_dds_task {
     int32_t task_idx; /* in the workload */
     bool is_compressed;
     struct ei_dds_wanted wanted;
-    const char *topic, *name;                                    /* of the workload */
-    dds_entity_t reader, has_data, classifications, statuses;    /* has_data: a condition of the reader */
-    uint8_t *scratch;                                            /* of dds_in */
-    char frame_ids[EI_DDS_FRAME_IDS_MAX][EI_DDS_FRAME_ID_BYTES]; /* dds_in writes, dds_out reads those counted */
+    const char *topic, *name; /* of the workload */
+    struct einet_dds *dds;
+    dds_entity_t reader, classifications, statuses;
+    atomic_uint calls; /* to take images that nobody has answered yet: whoever finds none before it takes them */
+    uint8_t *scratch;  /* of who takes, as are the frame_ids; who writes reads those that are counted */
+    char frame_ids[EI_DDS_FRAME_IDS_MAX][EI_DDS_FRAME_ID_BYTES];
     atomic_int frame_id_count;
     atomic_int_least64_t received, refused, turned_away, left, released, restamped;
     atomic_int_least64_t classified, reported, failed_writes;
@@ -53,16 +55,16 @@ struct einet_dds {
     struct einet_callbacks callbacks, next;
     int32_t task_count;
     struct ei_dds_task *tasks;
-    dds_entity_t domain, participant, waitset, is_stopping; /* is_stopping: a condition */
+    dds_entity_t domain, participant;
     struct ei_mpsc_ring ring;
     void *storage;
     struct ei_bell bell;
     atomic_int_least64_t lost;
     struct einet_run *run;
     struct ei_pool *pool; /* NULL = none */
-    struct ei_thread in, out;
-    bool has_in, has_out;
-    atomic_bool is_in_ending, is_out_ending;
+    struct ei_thread out;
+    bool has_out;
+    atomic_bool is_taking, is_out_ending;
 };
 
 /* The tag of an image: seconds, nanoseconds (30 bits), number of the frame_id (2 bits). */
@@ -97,7 +99,13 @@ void ei_dds_print_output(const char *task_name, const char *what, char out[EI_DD
  * those of the background SCHED_OTHER. Returns 0, EINET_E_BACKEND or -errno, with the thread in err. */
 int ei_dds_check_threads(int32_t priority, struct einet_error *err);
 
-/* ---- output.c: messages ---- */
+/* ---- input.c ---- */
+
+/* Take what a task's reader has; nothing before the bridge was started and after it was stopped. A listener of the
+ * reader: CycloneDDS calls it on the thread that has received, or on that of a writer in this process. Thread: any. */
+void ei_dds_take_images(dds_entity_t reader, void *task);
+
+/* ---- output.c ---- */
 
 /* What a classification points to. */
 struct ei_dds_hypotheses {
@@ -111,10 +119,10 @@ void ei_dds_fill_classification(struct ei_dds_task *task, const struct einet_res
 void ei_dds_fill_status(const struct ei_dds_task *task, const struct ei_dds_record *record,
                         struct einet_msgs_msg_dds__InferenceStatus_ *out_message);
 
-/* ---- input.c, output.c: the bodies of the threads ---- */
-
-void ei_dds_take_images(void *dds);
+/* The body of dds_out. */
 void ei_dds_write_results(void *dds);
+/* Write what became of one image. Thread: any but a job's, and but CycloneDDS's, which a full writer waits for. */
+void ei_dds_write_record(struct einet_dds *dds, const struct ei_dds_record *record);
 /* Hand a record to dds_out. Thread: any. */
 void ei_dds_post(struct einet_dds *dds, const struct ei_dds_record *record);
 

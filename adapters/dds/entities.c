@@ -13,14 +13,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CONFIG_BYTES 2048
+#define CONFIG_BYTES 8192
 #define DEPTH_IN 5
 #define DEPTH_OUT 10
 #define OPENER_STACK_BYTES ((size_t)1024 * 1024)
 
-/* One receive thread: with several, data arrives on one whose name the configuration does not take. Lost datagrams are
- * asked for after 1 ms instead of 100. */
-static void print_config(const struct einet_dds *dds, const char *more, char out[CONFIG_BYTES])
+/* Lost datagrams are asked for after 1 ms instead of 100. Of a thread that is named twice CycloneDDS believes the first
+ * settings, of other things the last: so what the bridge needs stands round what others want. With several receiving
+ * threads data arrives on one whose name the configuration does not take, so there is one. */
+static int print_config(const struct einet_dds *dds, const char *more, char out[CONFIG_BYTES], struct einet_error *err)
 {
     char threads[512] = "";
     if (dds->options.priority > 0) {
@@ -30,11 +31,17 @@ static void print_config(const struct einet_dds *dds, const char *more, char out
                        "</Priority></Scheduling></Thread></Threads>",
                        dds->options.priority, dds->options.priority);
     }
-    (void)snprintf(out, CONFIG_BYTES,
-                   "<CycloneDDS><Domain id=\"any\"><Internal><MultipleReceiveThreads>false</MultipleReceiveThreads>"
-                   "<HeartbeatInterval>5 ms</HeartbeatInterval><NackDelay>1 ms</NackDelay></Internal>%s</Domain>"
-                   "</CycloneDDS>%s%s",
-                   threads, more != NULL ? "," : "", more != NULL ? more : "");
+    const int length =
+        snprintf(out, CONFIG_BYTES,
+                 "<CycloneDDS><Domain id=\"any\"><Internal><HeartbeatInterval>5 ms</HeartbeatInterval><NackDelay>1 ms"
+                 "</NackDelay></Internal>%s</Domain></CycloneDDS>%s%s,<CycloneDDS><Domain id=\"any\"><Internal>"
+                 "<MultipleReceiveThreads>false</MultipleReceiveThreads></Internal></Domain></CycloneDDS>",
+                 threads, more != NULL ? "," : "", more != NULL ? more : "");
+    return length < CONFIG_BYTES ? 0
+                                 : einet_error_set(err, EINET_E_USAGE,
+                                                   "more settings of CycloneDDS than the %d bytes that they and the "
+                                                   "bridge's have: put them into a file and give its name",
+                                                   CONFIG_BYTES);
 }
 
 static int fail(struct einet_error *err, dds_return_t rc, const char *what)
@@ -61,16 +68,18 @@ static dds_qos_t *make_qos(const dds_topic_descriptor_t *type, dds_reliability_k
     return qos;
 }
 
-static int make_endpoint(struct einet_dds *dds, const dds_topic_descriptor_t *type, const char *name, bool is_reader,
-                         dds_entity_t *out, struct einet_error *err)
+/* A reader that calls listener, or, without one, a writer. */
+static int make_endpoint(struct einet_dds *dds, const dds_topic_descriptor_t *type, const char *name,
+                         const dds_listener_t *listener, dds_entity_t *out, struct einet_error *err)
 {
+    const bool is_reader = listener != NULL;
     const dds_entity_t topic = dds_create_topic(dds->participant, type, name, NULL, NULL);
     if (topic < 0) {
         return fail(err, topic, name);
     }
     dds_qos_t *qos = make_qos(type, is_reader ? DDS_RELIABILITY_BEST_EFFORT : DDS_RELIABILITY_RELIABLE,
                               is_reader ? DEPTH_IN : DEPTH_OUT);
-    *out = is_reader ? dds_create_reader(dds->participant, topic, qos, NULL)
+    *out = is_reader ? dds_create_reader(dds->participant, topic, qos, listener)
                      : dds_create_writer(dds->participant, topic, qos, NULL);
     dds_delete_qos(qos);
     return *out < 0 ? fail(err, *out, name) : 0;
@@ -79,7 +88,7 @@ static int make_endpoint(struct einet_dds *dds, const dds_topic_descriptor_t *ty
 int ei_dds_open_writer(struct einet_dds *dds, const dds_topic_descriptor_t *type, const char *name, dds_entity_t *out,
                        struct einet_error *err)
 {
-    return make_endpoint(dds, type, name, false, out, err);
+    return make_endpoint(dds, type, name, NULL, out, err);
 }
 
 void ei_dds_print_output(const char *task_name, const char *what, char out[EI_DDS_TOPIC_BYTES])
@@ -98,34 +107,32 @@ static int open_task(struct einet_dds *dds, struct ei_dds_task *task, struct ein
     const dds_topic_descriptor_t *type =
         task->is_compressed ? &sensor_msgs_msg_dds__CompressedImage__desc : &sensor_msgs_msg_dds__Image__desc;
     (void)snprintf(name, sizeof name, "rt%s", task->topic);
-    int rc = make_endpoint(dds, type, name, true, &task->reader, err);
+    dds_listener_t *listener = dds_create_listener(task);
+    dds_lset_data_available(listener, ei_dds_take_images);
+    int rc = make_endpoint(dds, type, name, listener, &task->reader, err);
+    dds_delete_listener(listener);
     if (rc < 0) {
         return rc;
     }
-    if (dds->pool == NULL) { /* else the egress of the pool writes them */
-        ei_dds_print_output(task->name, "classification", name);
-        rc = ei_dds_open_writer(dds, &vision_msgs_msg_dds__Classification__desc, name, &task->classifications, err);
-        if (rc < 0) {
-            return rc;
-        }
-        ei_dds_print_output(task->name, "status", name);
-        rc = ei_dds_open_writer(dds, &einet_msgs_msg_dds__InferenceStatus__desc, name, &task->statuses, err);
-        if (rc < 0) {
-            return rc;
-        }
+    if (dds->pool != NULL) {
+        return 0; /* the egress of the pool has them */
     }
-    task->has_data = dds_create_readcondition(task->reader, DDS_ANY_STATE);
-    if (task->has_data < 0) {
-        return fail(err, task->has_data, "condition");
+    ei_dds_print_output(task->name, "classification", name);
+    rc = ei_dds_open_writer(dds, &vision_msgs_msg_dds__Classification__desc, name, &task->classifications, err);
+    if (rc < 0) {
+        return rc;
     }
-    const dds_return_t attached = dds_waitset_attach(dds->waitset, task->has_data, 0);
-    return attached < 0 ? fail(err, attached, "waitset") : 0;
+    ei_dds_print_output(task->name, "status", name);
+    return ei_dds_open_writer(dds, &einet_msgs_msg_dds__InferenceStatus__desc, name, &task->statuses, err);
 }
 
 static int open_participant(struct einet_dds *dds, const char *more, struct einet_error *err)
 {
     char config[CONFIG_BYTES];
-    print_config(dds, more, config);
+    const int rc = print_config(dds, more, config, err);
+    if (rc < 0) {
+        return rc;
+    }
     dds->domain = dds_create_domain((dds_domainid_t)dds->options.domain, config);
     if (dds->domain == DDS_RETCODE_PRECONDITION_NOT_MET) {
         return einet_error_set(err, EINET_E_USAGE, "domain %d is in use in this process: make the bridge before others",
@@ -150,13 +157,6 @@ static int open_all(struct einet_dds *dds, const char *more, struct einet_error 
     if (rc < 0) {
         return rc;
     }
-    dds->waitset = dds_create_waitset(dds->participant);
-    dds->is_stopping = dds_create_guardcondition(dds->participant);
-    if (dds->waitset < 0 || dds->is_stopping < 0) {
-        return fail(err, DDS_RETCODE_OUT_OF_RESOURCES, "waitset");
-    }
-    const dds_return_t attached = dds_waitset_attach(dds->waitset, dds->is_stopping, 0);
-    rc = attached < 0 ? fail(err, attached, "waitset") : 0;
     for (int32_t i = 0; rc == 0 && i < dds->task_count; i++) {
         rc = open_task(dds, &dds->tasks[i], err);
     }

@@ -13,6 +13,7 @@
 /* Why a message was refused: name, text. */
 #define EI_DDS_FAULT_MAP(X)                                                                                            \
     X(NONE, "taken")                                                                                                   \
+    X(BYTES, "bytes that are no message of its type")                                                                  \
     X(STAMP, "the nanoseconds of the stamp are no fraction of a second")                                               \
     X(FRAME_ID, "a fifth frame_id, or one that is too long")                                                           \
     X(SIZE, "no width or no height")                                                                                   \

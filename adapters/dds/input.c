@@ -1,13 +1,16 @@
-/* dds_in: images from the readers into the run. See bridge.h. */
+/* Images from the readers into the run, on the thread that receives them. See bridge.h. */
 #include "adapters/dds/bridge.h"
+#include "adapters/dds/cdr.h"
 #include "adapters/dds/pool/member.h"
 
-#include "ros2.h"
+#include <dds/ddsi/ddsi_serdata.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 
 #define TAKEN_AT_ONCE 5
+#define LENT_BYTES ((size_t)64 * 1024)
 #define STAMP_AGE_MAX_NS INT64_C(10000000000)
 
 static int64_t read_clock_ns(clockid_t clock)
@@ -31,14 +34,14 @@ static int32_t find_frame_id(struct ei_dds_task *task, const char *frame_id)
         return -1;
     }
     memcpy(task->frame_ids[count], frame_id, length + 1);
-    atomic_store(&task->frame_id_count, count + 1); /* dds_out reads it only behind a release that is yet to come */
+    atomic_store(&task->frame_id_count, count + 1); /* it is read only behind a release that is yet to come */
     return count;
 }
 
 /* When the image was made, on the clock of the run; EINET_NOW when its stamp cannot be of this machine's time. */
-static int64_t to_release_ns(const builtin_interfaces_msg_dds__Time_ *stamp)
+static int64_t to_release_ns(const struct ei_dds_message *message)
 {
-    const int64_t age_ns = read_clock_ns(CLOCK_REALTIME) - ((int64_t)stamp->sec * 1000000000 + (int64_t)stamp->nanosec);
+    const int64_t age_ns = read_clock_ns(CLOCK_REALTIME) - ((int64_t)message->sec * 1000000000 + message->nanosec);
     return age_ns < 0 || age_ns > STAMP_AGE_MAX_NS ? EINET_NOW : read_clock_ns(CLOCK_MONOTONIC) - age_ns;
 }
 
@@ -48,95 +51,109 @@ static void refuse(struct ei_dds_task *task, enum ei_dds_fault fault)
     atomic_fetch_add(&task->refused, 1);
 }
 
-static void release(struct einet_dds *dds, int32_t slot, const std_msgs_msg_dds__Header_ *header,
-                    const struct einet_frame *frame)
+/* Returns whether the run has the frame, and with it what it borrowed. */
+static bool release(struct ei_dds_task *task, const struct ei_dds_message *message, const struct einet_frame *frame)
 {
-    struct ei_dds_task *task = &dds->tasks[slot];
-    if (header->stamp.nanosec >= 1000000000) {
+    struct einet_dds *dds = task->dds;
+    if (message->nanosec >= 1000000000) {
         refuse(task, EI_DDS_FAULT_STAMP);
-        return;
+        return false;
     }
-    const int32_t frame_id = find_frame_id(task, header->frame_id != NULL ? header->frame_id : "");
+    const int32_t frame_id = find_frame_id(task, message->frame_id);
     if (frame_id < 0) {
         refuse(task, EI_DDS_FAULT_FRAME_ID);
-        return;
+        return false;
     }
-    const uint64_t tag = ei_dds_tag(header->stamp.sec, header->stamp.nanosec, frame_id);
-    const int64_t release_ns = to_release_ns(&header->stamp);
+    const uint64_t tag = ei_dds_tag(message->sec, message->nanosec, frame_id);
+    const int64_t release_ns = to_release_ns(message);
     const int rc = einet_run_release_frame(dds->run, task->task_idx, release_ns, tag, frame);
     if (rc == 0) {
         atomic_fetch_add(&task->released, 1);
         atomic_fetch_add(&task->restamped, release_ns == EINET_NOW);
     } else if (rc == -ENOBUFS || rc == -EAGAIN || rc == -ESHUTDOWN) {
-        const struct ei_dds_record record = {
-            .slot = slot, .is_turned_away = 1, .result = {.tag = tag, .task_idx = task->task_idx}};
+        const struct ei_dds_record record = {.slot = (int32_t)(task - dds->tasks),
+                                             .is_turned_away = 1,
+                                             .result = {.tag = tag, .task_idx = task->task_idx}};
         atomic_fetch_add(&task->turned_away, 1);
         ei_dds_post(dds, &record);
     } else {
         refuse(task, EI_DDS_FAULT_TASK);
     }
+    return rc == 0;
 }
 
-static void take_one(struct einet_dds *dds, int32_t slot, const void *sample)
+static void give_back(void *received, const void *data)
 {
-    struct ei_dds_task *task = &dds->tasks[slot];
+    (void)data;
+    ddsi_serdata_unref(received);
+}
+
+/* Lend the run a picture of which a copy would take longer than its way back, and which lies as the run wants it. */
+static void lend(const struct ei_dds_image *image, struct ddsi_serdata *received, struct einet_frame *frame)
+{
+    const size_t row = (size_t)frame->width_px * (size_t)frame->channels;
+    if (frame->data == image->data && frame->row_bytes == row && frame->data_bytes >= LENT_BYTES) {
+        frame->release = give_back;
+        frame->context = received;
+    }
+}
+
+/* The bytes of what was received stay in their place until the last reference goes. */
+static bool take_one(struct ei_dds_task *task, struct ddsi_serdata *received)
+{
+    struct ei_dds_message message;
     struct einet_frame frame;
-    enum ei_dds_fault fault;
-    const std_msgs_msg_dds__Header_ *header;
-    if (task->is_compressed) {
-        const sensor_msgs_msg_dds__CompressedImage_ *file = sample;
-        header = &file->header;
-        fault = ei_dds_file_to_frame(file->data._buffer, file->data._length, &frame);
-    } else {
-        const sensor_msgs_msg_dds__Image_ *image = sample;
-        header = &image->header;
-        const struct ei_dds_image view = {.width = image->width,
-                                          .height = image->height,
-                                          .step = image->step,
-                                          .encoding = image->encoding,
-                                          .data = image->data._buffer,
-                                          .data_bytes = image->data._length};
-        fault = ei_dds_image_to_frame(&view, &task->wanted, task->scratch, &frame);
+    ddsrt_iovec_t bytes;
+    struct ddsi_serdata *seen = ddsi_serdata_to_ser_ref(received, 0, ddsi_serdata_size(received), &bytes);
+    enum ei_dds_fault fault =
+        (task->is_compressed ? ei_dds_read_file : ei_dds_read_image)(bytes.iov_base, bytes.iov_len, &message);
+    ddsi_serdata_to_ser_unref(seen, &bytes);
+    if (fault == EI_DDS_FAULT_NONE && task->is_compressed) {
+        fault = ei_dds_file_to_frame(message.image.data, message.image.data_bytes, &frame);
+    } else if (fault == EI_DDS_FAULT_NONE) {
+        fault = ei_dds_image_to_frame(&message.image, &task->wanted, task->scratch, &frame);
+        if (fault == EI_DDS_FAULT_NONE) {
+            lend(&message.image, received, &frame);
+        }
     }
     atomic_fetch_add(&task->received, 1);
-    if (fault == EI_DDS_FAULT_NONE && dds->pool != NULL && ei_pool_is_resting(dds->pool, slot)) {
+    const struct einet_dds *dds = task->dds;
+    if (fault == EI_DDS_FAULT_NONE && dds->pool != NULL &&
+        ei_pool_is_resting(dds->pool, (int32_t)(task - dds->tasks))) {
         atomic_fetch_add(&task->left, 1);
-        return;
+        return false;
     }
     if (fault != EI_DDS_FAULT_NONE) {
         refuse(task, fault);
-        return;
+        return false;
     }
-    release(dds, slot, header, &frame);
+    return release(task, &message, &frame) && frame.release != NULL;
 }
 
-static void take_all(struct einet_dds *dds, int32_t slot)
+static void take_all(struct ei_dds_task *task)
 {
-    void *samples[TAKEN_AT_ONCE] = {NULL};
+    struct ddsi_serdata *received[TAKEN_AT_ONCE];
     dds_sample_info_t infos[TAKEN_AT_ONCE];
-    const dds_entity_t reader = dds->tasks[slot].reader;
     int32_t count = TAKEN_AT_ONCE;
-    while (count == TAKEN_AT_ONCE && !atomic_load(&dds->is_in_ending)) {
-        samples[0] = NULL; /* lend them */
-        count = dds_take(reader, samples, infos, TAKEN_AT_ONCE, TAKEN_AT_ONCE);
+    while (count == TAKEN_AT_ONCE && atomic_load(&task->dds->is_taking)) {
+        count = dds_takecdr(task->reader, received, TAKEN_AT_ONCE, infos, DDS_ANY_STATE);
         for (int32_t i = 0; i < count; i++) {
-            if (infos[i].valid_data) {
-                take_one(dds, slot, samples[i]);
+            if (!infos[i].valid_data || !take_one(task, received[i])) {
+                ddsi_serdata_unref(received[i]);
             }
         }
-        if (count > 0) {
-            (void)dds_return_loan(reader, samples, count);
-        }
     }
 }
 
-void ei_dds_take_images(void *arg)
+void ei_dds_take_images(dds_entity_t reader, void *arg)
 {
-    struct einet_dds *dds = arg;
-    while (!atomic_load(&dds->is_in_ending)) {
-        (void)dds_waitset_wait(dds->waitset, NULL, 0, DDS_INFINITY);
-        for (int32_t slot = 0; slot < dds->task_count; slot++) {
-            take_all(dds, slot);
-        }
+    struct ei_dds_task *task = arg;
+    (void)reader;
+    if (!atomic_load(&task->dds->is_taking) || atomic_fetch_add(&task->calls, 1) != 0) {
+        return; /* it is called again at the start, or whoever takes looks again */
+    }
+    for (unsigned answered = 0, calls = 1; calls > 0; calls = atomic_fetch_sub(&task->calls, answered) - answered) {
+        answered = atomic_load(&task->calls);
+        take_all(task);
     }
 }

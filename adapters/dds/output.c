@@ -99,19 +99,24 @@ static void write_status(struct ei_dds_task *task, const struct ei_dds_record *r
     count_write(task, dds_write(task->statuses, &message), &task->reported);
 }
 
+void ei_dds_write_record(struct einet_dds *dds, const struct ei_dds_record *record)
+{
+    struct ei_dds_task *task = &dds->tasks[record->slot];
+    if (dds->pool != NULL) {
+        ei_pool_write(dds->pool, record);
+        return;
+    }
+    if ((record->result.flags & EINET_RESULT_ANSWERED) != 0) {
+        write_classification(task, &record->result);
+    }
+    write_status(task, record);
+}
+
 static void write_all(struct einet_dds *dds)
 {
     struct ei_dds_record record;
     while (ei_mpsc_ring_pop(&dds->ring, &record)) {
-        struct ei_dds_task *task = &dds->tasks[record.slot];
-        if (dds->pool != NULL) {
-            ei_pool_write(dds->pool, &record);
-            continue;
-        }
-        if ((record.result.flags & EINET_RESULT_ANSWERED) != 0) {
-            write_classification(task, &record.result);
-        }
-        write_status(task, &record);
+        ei_dds_write_record(dds, &record);
     }
 }
 

@@ -7,7 +7,8 @@
  * Tasks with `input: { kind: topic, topic: NAME }` get the images of NAME. Each image that is taken ends in exactly one
  * einet_msgs/InferenceStatus, on /einet/TASK/status, and, when the job brought an answer, one
  * vision_msgs/Classification before it, on /einet/TASK/classification; both bear the stamp of the image. Jobs never
- * wait for the network: one thread, dds_in, takes images, another, dds_out, writes.
+ * wait for the network: images are taken by the thread that receives them, results are written by the callback thread
+ * of the run, what the run has no place for by a thread dds_out.
  */
 #ifndef EINET_DDS_H
 #define EINET_DDS_H
@@ -24,7 +25,7 @@ struct einet_dds;
 struct einet_dds_options {
     size_t size_bytes;
     int32_t domain; /* as ROS_DOMAIN_ID, 0..230 */
-    /* of dds_in, dds_out and of CycloneDDS's threads that carry data: 1..98 = SCHED_FIFO, 0 = SCHED_OTHER */
+    /* of dds_out and of CycloneDDS's threads that carry data: 1..98 = SCHED_FIFO, 0 = SCHED_OTHER */
     int32_t priority;
     const char *config;                      /* more settings of CycloneDDS, as CYCLONEDDS_URI has them; NULL = none */
     const struct einet_callbacks *callbacks; /* called after those of the bridge; copied; NULL = none */
@@ -63,7 +64,8 @@ struct einet_dds_figures {
     int64_t classifications; /* written */
     int64_t statuses;        /* written */
     int64_t failed_writes;   /* that CycloneDDS refused */
-    int64_t lost;            /* statuses of all tasks that dds_out could not take in time */
+    int64_t lost;            /* statuses of all tasks that dds_out could not take in time; those that the callback
+                                thread could not are events_lost of struct einet_end */
 };
 
 /* Returns 0; -EINVAL: no such task, one without a topic, or no size. */

@@ -224,7 +224,7 @@ EINET_API EINET_RT int einet_run_release_frame(struct einet_run *run, int32_t ta
  * -EAGAIN: its writer was interrupted in mid-write, try again. Real-time safe, never waits. */
 EINET_API EINET_RT int einet_run_answer(const struct einet_run *run, int32_t task_idx, struct einet_answer *out_answer);
 
-/* Figures of a task so far, as of a quarter of a second ago, and complete once the run has ended. Jobs of the warm-up
+/* Figures of a task so far, as of less than a second ago, and complete once the run has ended. Jobs of the warm-up
  * are in none of them. */
 struct einet_figures {
     size_t size_bytes; /* set by the caller */

@@ -31,6 +31,7 @@ function head(data) {
   const notes = [];
   if (s.ended_early) notes.push('It was ended before its time' + (s.end_signal ? ' by signal ' + s.end_signal : '') + '.');
   if (s.identity_ok === false) notes.push('Released, skipped and dropped jobs do not add up to the releases that were due.');
+  if (isOutranked(s.noise)) notes.push(OUTRANKED + ' Misses that the machine explains may be explained by them.');
   if (s.machine && s.machine.warnings) notes.push(s.machine.warnings);
   const lost = Object.entries(s.records_lost || {}).filter(([, n]) => n > 0).map(([kind, n]) => count(n) + ' ' + kind);
   if (lost.length > 0) notes.push('Records were lost: ' + lost.join(', ') + '.');
@@ -40,6 +41,10 @@ function head(data) {
   }
   if (notes.length > 0) box.append(el('div', { class: 'banner note', id: 'notes', role: 'note' }, el('b', {}, 'Note'), el('ul', {}, notes.map(n => el('li', {}, n)))));
 }
+
+/* Without SCHED_FIFO the probe waits for the tasks of the run like anybody else. Runs of older versions do not say. */
+const isOutranked = noise => noise && noise.is_probe_fifo === false;
+const OUTRANKED = 'The noise probe is no real-time thread, so tasks of this run may be what it calls the machine.';
 
 const notMet = t => t.misses + t.aborted + t.skipped + t.dropped;
 const releases = t => t.released + t.skipped + t.dropped;
@@ -51,12 +56,12 @@ function tiles(data) {
   const judged = slos.filter(o => o.pass !== null).length;
   const tile = (label, value, more, cls) => el('div', { class: 'tile ' + (cls || '') }, el('div', { class: 'label' }, label), el('div', { class: 'value' }, value), el('div', { class: 'more' }, more));
   const noise = s.noise && s.noise.p99 !== null && s.noise.wakeups > 0;
-  return el('div', { class: 'tiles' },
+  return el('div', { class: 'tiles', id: 'summary-tiles' },
     tile('Jobs', count(sum(releases)), tasks.length + (tasks.length > 1 ? ' tasks' : ' task') + ', without ' + count(sum(t => t.warmup)) + ' of the warm-up'),
     tile('Deadlines not met', count(missed), missed > 0 ? count(sum(t => t.misses_machine_explained + t.not_run_machine_explained)) + ' explained by the machine' : 'none late, dropped or skipped', missed > 0 ? 'bad' : 'good'),
     tile('Objectives', judged > 0 ? (judged - failed) + ' of ' + judged : 'none', judged > 0 ? (failed > 0 ? failed + ' failed' : 'all passed') : 'the workload sets none', failed > 0 ? 'bad' : judged > 0 ? 'good' : ''),
     tile('Preemptions', count(sum(t => t.preemptions)), sum(t => t.preempted_jobs) > 0 ? count(sum(t => t.answered_preempted)) + ' of ' + count(sum(t => t.preempted_jobs)) + ' preempted jobs answered' : 'no job lost its lane'),
-    tile('Machine noise', noise ? duration(s.noise.p99) : 'unknown', noise ? 'p99; largest ' + duration(s.noise.max) : 'virtual time, or no probe'));
+    tile('Machine noise', noise ? duration(s.noise.p99) : 'unknown', noise ? 'p99; largest ' + duration(s.noise.max) + (isOutranked(s.noise) ? '; the probe is no real-time thread' : '') : 'virtual time, or no probe'));
 }
 
 function summaryTable(data) {
@@ -238,7 +243,7 @@ function noiseFigure(data) {
   const rows = isMeasured(noise) ? [{ group: 'machine', label: 'noise', values: noise, colour: 'var(--c7)' }] : [];
   rows.push(...data.tasks.flatMap(({ summary: t }, i) => isMeasured(t.jitter_ns) && t.jitter_ns.max > 0 ? [{ group: t.name, label: 'jitter', values: t.jitter_ns, colour: colourOf(i) }] : []));
   if (!isMeasured(noise)) what = 'No probe ran (virtual time, or no CPU for it), so only the release jitter of the tasks is known. ' + RANGE_KEY;
-  else what += ` ${count(noise.gaps)} gaps over ${duration(noise.gap_min_ns)}, ${duration(noise.gap_total_ns)} in all.`;
+  else what += ` ${count(noise.gaps)} gaps over ${duration(noise.gap_min_ns)}, ${duration(noise.gap_total_ns)} in all.` + (isOutranked(noise) ? ' ' + OUTRANKED : '');
   if (rows.length === 0) return figure({ id, title, what, none: 'Neither noise nor jitter was measured.' });
   return figure({ id, title, what, body: [drawing(title, (root, width) => rangeChart(root, width, rows))], table: rangeTable(rows) });
 }

@@ -410,6 +410,46 @@ EI_TEST(dds_threads_have_the_policies_that_were_asked_for)
     einet_workload_destroy(workload);
 }
 
+/* What makes late answers: a thread that takes images and is no real-time one, or another than the one that the bridge
+ * knows. The environment cannot bring that about. bench_dds shows what it would cost. */
+EI_TEST(dds_receiving_thread_stays_in_real_time)
+{
+    static const char config[] =
+        "<CycloneDDS><Domain "
+        "id=\"any\"><Internal><MultipleReceiveThreads>true</MultipleReceiveThreads></Internal><Threads><Thread "
+        "name=\"recv\"><Scheduling><Class>timeshare</Class><Priority>0"
+        "</Priority></Scheduling></Thread><Thread "
+        "name=\"tev\"><Scheduling><Class>realtime</Class><Priority>40</Priority>"
+        "</Scheduling></Thread></Threads></Domain></CycloneDDS>";
+    struct einet_error err = {0};
+    struct einet_workload *workload = NULL;
+    struct einet_dds *dds = NULL;
+    struct einet_dds_options options = {.size_bytes = sizeof options, .priority = 41, .config = config};
+    int priority = 0;
+    options.domain = 20 + (int32_t)(getpid() % 180);
+    EI_REQUIRE(einet_workload_parse(text, sizeof text - 1, NULL, &workload, &err) == 0);
+    const int rc = einet_dds_create(workload, &options, &dds, &err);
+    if (rc == EINET_E_PRIVILEGE) {
+        einet_workload_destroy(workload);
+        ei_test_skip("no right to real-time threads: %s", err.text);
+    }
+    EI_TRUEF(rc == 0, "%s", err.text);
+    EI_EQ(policy_of("recv", &priority), SCHED_FIFO);
+    EI_EQ(priority, 41);
+    EI_EQ(policy_of("tev", &priority), SCHED_FIFO);
+    EI_EQ(priority, 41);
+    EI_EQ(policy_of("recvMC", &priority), -1);
+    einet_dds_destroy(dds);
+    dds = NULL;
+    static char long_config[16384]; /* whose end, and what the bridge puts behind it, would be cut off */
+    memset(long_config, ' ', sizeof long_config - 1);
+    options.config = long_config;
+    EI_EQ(einet_dds_create(workload, &options, &dds, &err), EINET_E_USAGE);
+    EI_CONTAINS(err.text, "put them into a file");
+    EI_TRUE(dds == NULL);
+    einet_workload_destroy(workload);
+}
+
 EI_TEST(dds_bridge_that_cannot_be_is_refused_with_a_reason)
 {
     static const char other[] = "version: 1\nname: deaf\ntasks:\n"

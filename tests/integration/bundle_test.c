@@ -153,7 +153,7 @@ EI_TEST(convert_says_what_it_needs)
         {{"convert", "--script", "s", "--out", "o", NULL}, "--script needs --input, --classes and --dataset"},
         {{"convert", "--script", "s", "--out", "o", "--to", "x", NULL}, "--to goes with --weights only"},
         {{"convert", "--weights=w", "--to=x", "--out=o", "--cut=pool", NULL}, "--cut goes with --script only"},
-        {{"convert", "--out", NULL}, "--out needs a value"},
+        {{"convert", "--out", NULL}, "missing value of --out, which wants PATH"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const struct finished *f = einet_run(cases[i].args);
@@ -163,12 +163,12 @@ EI_TEST(convert_says_what_it_needs)
     static const struct {
         const char *option, *value, *text;
     } values[] = {
-        {"--input", "32x32", "--input is CHANNELSxHEIGHTxWIDTH"},
-        {"--classes", "ten", "--classes is a whole number"},
-        {"--cut", "relu", "--cut is conv, pool or numbers"},
-        {"--head", "64", "--head is CHANNELS,HIDDEN"},
+        {"--input", "32x32", "--input wants CHANNELSxHEIGHTxWIDTH"},
+        {"--classes", "ten", "--classes wants a whole number"},
+        {"--cut", "relu", "--cut wants conv, pool or numbers"},
+        {"--head", "64", "--head wants CHANNELS,HIDDEN"},
         {"--mean", "1,2,3", "--mean and --std go together"},
-        {"--epochs", "many", "'many' is no value for --epochs"},
+        {"--epochs", "many", "--epochs wants a whole number of at least 0, not 'many'"},
     };
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         const struct finished *f =

@@ -125,6 +125,22 @@ EI_TEST(every_command_helps_and_refuses_alike)
     EI_CONTAINS(f->output, "unknown command 'nonsense'");
 }
 
+/* The overview is written by hand: it lists each command, and how to be told more of it. */
+EI_TEST(the_overview_names_every_command)
+{
+    static char page[TEXT_MAX_BYTES];
+    read_commands();
+    read_shell("cat man/einet.1", page);
+    EI_CONTAINS(page, ".BI \"einet help\" \" COMMAND\"");
+    for (int i = 0; i < command_count; i++) {
+        char form[40], entry[40];
+        snprintf(form, sizeof form, "\n.B einet %.23s", commands[i]);
+        snprintf(entry, sizeof entry, "\n.TP\n.B %.23s\n", commands[i]);
+        EI_CONTAINS(page, form);
+        EI_CONTAINS(page, entry);
+    }
+}
+
 EI_TEST(every_command_has_a_page)
 {
     static char said[TEXT_MAX_BYTES], command[1024];

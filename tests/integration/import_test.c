@@ -97,7 +97,7 @@ EI_TEST(import_names_file_line_and_column)
 
 EI_TEST(import_bad_files_and_usage)
 {
-    expect(einet_run((const char *[]){"import", NULL}), 1, "--help");
+    expect(einet_run((const char *[]){"import", NULL}), 1, "einet help import");
     expect(einet_run((const char *[]){"import", "a", "b", NULL}), 1, "b");
     expect(einet_run((const char *[]){"import", "a", "--from", "xml", NULL}), 1, "xml");
     expect(einet_run((const char *[]){"import", "a", "--from", NULL}), 1, "--from");

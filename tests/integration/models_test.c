@@ -257,13 +257,13 @@ EI_TEST(profile_refuses_what_does_not_fit)
                    "32x32x3 pictures in 10 classes, b-alexnet takes 32x32x3 in 100");
     expect_refused(profile(weights_of(1, 10), "--only", "et"), 2, "takes 32x32x1 in 10");
     const char *weights = SHIPPED ".safetensors";
-    expect_refused(profile(weights, "--priority", "99"), 1, "'99' is no value for --priority");
+    expect_refused(profile(weights, "--priority", "99"), 1, "--priority wants a number from 1 to 98, not '99'");
     expect_refused(profile(weights, "--priority", "0"), 1, "--priority");
     expect_refused(profile(weights, "--cpu", "1023"), 1, "CPU 1023 is none that this process may use; allowed: ");
     expect_refused(profile(weights, "--cpu", "-1"), 1, "--cpu");
-    expect_refused(profile(weights, "--backend", "gpu"), 1, "'gpu' is no value for --backend");
-    expect_refused(profile(weights, "--device", "16"), 1, "'16' is no value for --device");
-    expect_refused(profile(weights, "--wait", "sleep"), 1, "'sleep' is no value for --wait");
+    expect_refused(profile(weights, "--backend", "gpu"), 1, "--backend wants aten, dnnl, auto or cuda, not 'gpu'");
+    expect_refused(profile(weights, "--device", "16"), 1, "--device wants a number from 0 to 15, not '16'");
+    expect_refused(profile(weights, "--wait", "sleep"), 1, "--wait wants block, poll or spin, not 'sleep'");
     expect_refused(profile(weights, "--precision", "int8"), 1, "--precision");
     expect_refused(profile(weights, "--model", "vgg-16"), 2, "holds weights of b-alexnet, not of vgg-16");
     expect_refused(profile(weights, "--model", "b-alex"), 1, "unknown network");

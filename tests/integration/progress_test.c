@@ -5,6 +5,7 @@
 #include "tests/harness/harness.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -66,6 +67,47 @@ EI_TEST(profile_tells_its_progress)
              "--runs 20 --out '%.500s'",
              in_tmpdir("profile"));
     check_progress(arguments, " of 10 runs to warm up  ");
+}
+
+EI_TEST(doctor_tells_its_progress)
+{
+    check_progress("doctor configs/edge-server.yaml", " ms measured  ");
+}
+
+/* What takes less than a second says nothing, so the reading is halted for longer than that. */
+static void check_halted(const char *command, const char *folder)
+{
+    for (int i = 0; i < 3; i++) {
+        char line[2048], files[1200];
+        snprintf(files, sizeof files, "'%.500s' '%.500s'", folder, command[0] == 'c' ? folder : "--json");
+        snprintf(line, sizeof line,
+                 "'%.500s/einet' %s %s %s >/dev/null & pid=$!; sleep 0.2; kill -STOP $pid; sleep 1.2; kill -CONT $pid; "
+                 "wait $pid",
+                 ei_test_build_dir(), command, files, i == 1 ? "--quiet" : "");
+        einet_read_said(line, i < 2, said, sizeof said);
+        const bool is_told = strstr(said, " MB read  ") != NULL && strstr(said, " left") != NULL;
+        EI_TRUEF(is_told == (i == 0), "%s, %d: %s", command, i, said);
+    }
+}
+
+EI_TEST(reports_and_comparisons_tell_their_progress)
+{
+    char line[1600], folder[600];
+    if (system("command -v python3 >/dev/null") != 0) {
+        ei_test_skip("no python3");
+    }
+    snprintf(folder, sizeof folder, "%s", in_tmpdir("many"));
+    EI_TRUE(
+        einet_run((const char *[]){"simulate", "configs/edge-server.yaml", "--duration", "2s", "--out", folder, NULL})
+            ->status != 1);
+    snprintf(line, sizeof line, "'%.500s/einet' report '%s'", ei_test_build_dir(), folder);
+    einet_read_said(line, true, said, sizeof said); /* a short one */
+    EI_TRUEF(strstr(said, "read") == NULL, "%s", said);
+    snprintf(line, sizeof line, "python3 tests/report/write_many.py '%s' 1000000", folder);
+    EI_EQ(system(line), 0);
+    EI_EQ(unlink(in_tmpdir("many/latency.hlog")), 0);
+    check_halted("report", folder);
+    check_halted("compare", folder);
 }
 
 EI_MAIN()

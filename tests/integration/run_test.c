@@ -367,6 +367,7 @@ static bool has_word(const char *folder, const char *name, const char *word)
 EI_TEST(run_without_privileges_says_degraded_everywhere)
 {
     static const char *const files[] = {"jobs.csv", "stages.csv", "summary.txt", "latency.hlog", "trace.pftrace"};
+    static const char *const with_noise[] = {"jobs.csv", "summary.txt", "latency.hlog"};
     char text[8192] = "", page[700], out[700];
     snprintf(out, sizeof out, "%s", in_tmpdir("out"));
     FILE *workload = fopen(WORKLOADS "preempt.yaml", "re");
@@ -394,16 +395,42 @@ EI_TEST(run_without_privileges_says_degraded_everywhere)
     EI_TRUE(for_each_job(out, visit_degraded, &not_marked) > 0);
     EI_EQ(not_marked, 0);
     EI_EQ(json_array_size(json_object_get(summary, "rt_load")), 0); /* nothing is real-time, so nothing is capped */
+    EI_TRUE(json_is_false(json_object_get(json_object_get(summary, "noise"), "is_probe_fifo")));
     json_decref(summary);
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         EI_TRUEF(has_word(out, files[i], "DEGRADED"), "%s does not say so", files[i]);
+    }
+    for (size_t i = 0; i < sizeof with_noise / sizeof with_noise[0]; i++) {
+        EI_TRUEF(has_word(out, with_noise[i], "the probe is no real-time thread"), "%s has no such remark",
+                 with_noise[i]);
     }
     EI_TRUE(has_word(out, "run.json", "\"reason\": \""));
     snprintf(page, sizeof page, "%s", in_tmpdir("page.html"));
     EI_EQ(einet_run((const char *[]){"report", out, "--out", page, NULL})->status, 0);
     EI_TRUE(has_word(ei_test_tmpdir(), "page.html", "DEGRADED"));
+    EI_TRUE(
+        has_word(ei_test_tmpdir(), "page.html", "\"is_probe_fifo\":false")); /* tests/report looks at it in a browser */
     EI_CONTAINS(einet_run((const char *[]){"report", out, "--plot", NULL})->output, "DEGRADED");
     EI_CONTAINS(einet_run((const char *[]){"compare", out, out, NULL})->output, "DEGRADED");
+}
+
+/* Where no task is real-time there is no probe, and nothing to be said of it. */
+EI_TEST(run_of_ordinary_tasks_says_nothing_of_a_probe)
+{
+    static const char workload[] = "version: 1\nname: ordinary\nrun: { duration: 300ms }\ntasks:\n"
+                                   "  - name: tick\n    class: other\n    arrival: { model: periodic, period: 10ms }\n"
+                                   "    stages: [ { name: work, kind: cpu, work: { spin: 1ms } } ]\n";
+    char out[700];
+    snprintf(out, sizeof out, "%s", in_tmpdir("out"));
+    const struct finished *f =
+        einet_run((const char *[]){"run", write_file("ordinary.yaml", workload), "--out", out, "--quiet", NULL});
+    EI_EQ(f->status, 0);
+    EI_CONTAINS(f->output, "machine noise not measured");
+    json_t *summary = read_summary(out);
+    EI_REQUIRE(summary != NULL);
+    EI_TRUE(json_is_null(json_object_get(json_object_get(summary, "noise"), "is_probe_fifo")));
+    EI_TRUE(!has_word(out, "jobs.csv", "real-time thread") && !has_word(out, "latency.hlog", "real-time thread"));
+    json_decref(summary);
 }
 
 /* ---- the cap on real-time load ---- */

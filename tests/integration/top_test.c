@@ -343,6 +343,8 @@ EI_TEST(top_shows_that_a_run_is_degraded)
     EI_TRUE(json_is_object(json_object_get(figures, "degraded")));
     const struct finished *f = einet_run((const char *[]){"top", text_of(pid), "--once", NULL});
     EI_CONTAINS(f->output, "DEGRADED: asked for SCHED_FIFO");
+    EI_CONTAINS(f->output, "the probe is no real-time thread");
+    EI_TRUE(json_is_false(json_object_get(json_object_get(figures, "noise"), "is_probe_fifo")));
     (void)live_end(pid);
     json_decref(figures);
 }

@@ -225,4 +225,38 @@ EI_TEST(the_recorder_of_a_live_run_loses_no_miss)
     EI_EQ(missed, counts.missed);
 }
 
+/* Where the trace says that a thread begins or ends a stage, the kernel says that it runs. */
+EI_TEST(a_live_trace_lies_on_the_switches_that_the_kernel_recorded)
+{
+    char command[2400];
+    int64_t stages = 0, outside = 0, outside_if_shifted = 0;
+    const char *file = write_workload("trace: perfetto");
+    snprintf(command, sizeof command,
+             "cd '%s' && perf record -q -k CLOCK_MONOTONIC -e dummy --switch-events -o probe true", ei_test_tmpdir());
+    if (system(command) != 0) {
+        ei_test_skip("perf cannot record switches here (apt-get install linux-perf; kernel.perf_event_paranoid)");
+    }
+    snprintf(
+        command, sizeof command,
+        "perf record -q -k CLOCK_MONOTONIC -e dummy --switch-events -o '%s' '%s/einet' run '%s' --out '%s' --quiet",
+        in_tmpdir("switches"), ei_test_build_dir(), file, in_tmpdir("out"));
+    EI_EQ(system(command), 0);
+    json_t *trace = decode_trace(in_tmpdir("out/trace.pftrace")); /* into decoded.json */
+    EI_REQUIRE(trace != NULL);
+    json_decref(trace);
+    snprintf(command, sizeof command,
+             "perf script -i '%s' --show-switch-events --ns -F tid,time | "
+             "/usr/bin/python3 tests/integration/kernel_switches.py '%s' > '%s'",
+             in_tmpdir("switches"), in_tmpdir("decoded.json"), in_tmpdir("compared.json"));
+    EI_EQ(system(command), 0);
+    json_t *compared = json_load_file(in_tmpdir("compared.json"), 0, NULL);
+    EI_EQ(json_unpack(compared, "{s:I, s:I, s:I}", "stages", &stages, "outside", &outside, "outside_if_shifted",
+                      &outside_if_shifted),
+          0);
+    json_decref(compared);
+    EI_TRUEF(stages > 50, "%lld stages", (long long)stages);
+    EI_EQ(outside, 0);
+    EI_TRUEF(outside_if_shifted > stages / 10, "%lld of %lld", (long long)outside_if_shifted, (long long)stages);
+}
+
 EI_MAIN()

@@ -288,6 +288,11 @@ EI_TEST(prometheus_lines_are_well_formed_and_buckets_cumulative)
     EI_CONTAINS(text, "einet_response_seconds_count{task=\"task0\"} 7\n");
     EI_CONTAINS(text, "einet_jobs_total{task=\"task1\",outcome=\"missed\"} 6\n");
     EI_CONTAINS(text, "einet_degraded 0\n");
+    EI_CONTAINS(text, "einet_noise_probe_fifo 1\n");
+    free(text);
+    view.run.is_probe_outranked = 1;
+    text = print_view();
+    EI_CONTAINS(text, "einet_noise_probe_fifo 0\n");
     free(text);
 }
 

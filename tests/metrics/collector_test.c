@@ -366,7 +366,26 @@ EI_TEST(noise_counts_wakeups_after_the_warmup)
     EI_EQ(whole(noise, "gaps"), 1);
     EI_EQ(whole(noise, "gap_total_ns"), 50 * SAMPLE_MS);
     EI_EQ(whole(noise, "long_gaps"), 1);
+    EI_TRUE(json_is_true(json_object_get(noise, "is_probe_fifo")));
     json_decref(root);
+}
+
+/* Without SCHED_FIFO a probe waits for our own tasks: the figures say so, unless there was no probe to speak of. */
+EI_TEST(noise_of_an_outranked_probe_says_so)
+{
+    for (int wakeups = 0; wakeups < 2; wakeups++) {
+        struct ei_metrics_run run = sample_run(false);
+        struct ei_collector *collector = NULL;
+        run.is_probe_outranked = true;
+        EI_REQUIRE(ei_collector_create(&run, sample_tasks, SAMPLE_TASKS, NULL, true, &collector, NULL) == 0);
+        if (wakeups > 0) {
+            add(collector, sample_gap(0, SAMPLE_T0_NS + 20 * SAMPLE_MS, 100));
+        }
+        json_t *root = finish(collector, NULL);
+        const json_t *said = json_object_get(json_object_get(root, "noise"), "is_probe_fifo");
+        EI_TRUE(wakeups > 0 ? json_is_false(said) : json_is_null(said));
+        json_decref(root);
+    }
 }
 
 EI_TEST(records_of_nobody_are_counted_and_ignored)

@@ -116,10 +116,36 @@ EI_TEST(gaps_of_the_same_and_the_next_cycle_explain_a_job)
     tear_down(&f);
 }
 
+static void push_jobs(struct fixture *f, int ring, int64_t first, int64_t count)
+{
+    for (int64_t i = first; i < first + count; i++) {
+        const struct ei_record record = late_job(ring, i);
+        EI_TRUE(ei_spsc_ring_push(&f->jobs[ring], &record));
+    }
+}
+
+EI_TEST(rounds_drain_after_a_period_or_when_much_has_come)
+{
+    struct fixture f = {0};
+    set_up(&f, 8192);
+    push_jobs(&f, 0, 0, 3);
+    EI_EQ(ei_drain_round(&f.drain, T0_NS), 3); /* the first one */
+    push_jobs(&f, 0, 3, 5);
+    EI_EQ(ei_drain_round(&f.drain, T0_NS + EI_DRAIN_PERIOD_NS - 1), 0);
+    EI_EQ(ei_drain_round(&f.drain, T0_NS + EI_DRAIN_PERIOD_NS), 5);
+    push_jobs(&f, 0, 8, EI_DRAIN_DUE / 2);
+    push_jobs(&f, 1, 0, EI_DRAIN_DUE / 2 - 1);
+    EI_EQ(ei_drain_round(&f.drain, T0_NS + EI_DRAIN_PERIOD_NS + 1), 0);
+    push_jobs(&f, 1, EI_DRAIN_DUE / 2 - 1, 1); /* of all rings together */
+    EI_EQ(ei_drain_round(&f.drain, T0_NS + EI_DRAIN_PERIOD_NS + 2), EI_DRAIN_DUE);
+    EI_EQ(ei_drain_round(&f.drain, T0_NS + 2 * EI_DRAIN_PERIOD_NS + 1), 0);
+    tear_down(&f);
+}
+
 EI_TEST(finish_empties_rings_and_what_is_held_back)
 {
     struct fixture f = {0};
-    set_up(&f, 16384);
+    set_up(&f, 32768);
     const int64_t count = 3 * EI_DRAIN_BATCH_MAX + 17; /* more than one batch */
     for (int64_t i = 0; i < count; i++) {
         const struct ei_record record = late_job(1, i);

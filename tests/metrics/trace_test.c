@@ -138,6 +138,22 @@ EI_TEST(misses_skips_preemptions_and_gaps_are_marked)
     json_decref(decoded);
 }
 
+EI_TEST(gaps_of_an_outranked_probe_are_called_so)
+{
+    struct ei_trace_setup setup = trace_setup();
+    const struct ei_record record = {.kind = EI_RECORD_GAP,
+                                     .u.gap = {.cpu = 1, .expected_ns = T0_NS, .actual_ns = T0_NS + MS}};
+    struct ei_trace *trace = NULL;
+    setup.is_probe_outranked = true;
+    EI_REQUIRE(ei_trace_create(&setup, &(struct ei_trace_options){0}, ei_test_tmpdir(), &trace, NULL) == 0);
+    ei_trace_add(trace, &record);
+    end_trace(trace);
+    json_t *decoded = decode_trace(trace_path("trace.pftrace"));
+    EI_REQUIRE(decoded != NULL);
+    EI_EQ(trace_count(decoded, "einet demo/gaps of cpu 1 (probe not real-time)", "slices"), 1);
+    json_decref(decoded);
+}
+
 /* Two jobs in flight lie on rows of their own, stages on the thread that the job's record names. */
 EI_TEST(jobs_in_flight_have_rows_and_threads_of_their_own)
 {

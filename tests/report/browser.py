@@ -1,6 +1,6 @@
 """Open a page in Debian's Chromium through the DevTools pipe, as a person would, and look at what comes of it.
 
-usage: browser.py PAGE SHOTS_PREFIX [--not-drawn ID,...] [--degraded] [--with-s]
+usage: browser.py PAGE SHOTS_PREFIX [--not-drawn ID,...] [--degraded] [--outranked] [--with-s]
 
 Fails when the console or an exception says anything, when a figure is missing or empty (but for those of --not-drawn,
 which must say why), when hovering or the keyboard shows no tooltip, when the page asks for anything from elsewhere, or
@@ -192,6 +192,9 @@ def visit(browser):
     print(f"{os.path.getsize(page)} bytes, loaded after {timing} ms")
     check(browser.evaluate("document.title").startswith("DEGRADED") == ("--degraded" in sys.argv), "the title does not say whether the run is degraded")
     check(browser.evaluate("document.getElementById('degraded') !== null") == ("--degraded" in sys.argv), "the banner does not say whether the run is degraded")
+    for place in ("notes", "noise", "summary-tiles"):
+        says = browser.evaluate(f"((document.getElementById('{place}') || {{}}).textContent || '').includes('probe is no real-time thread')")
+        check(says == ("--outranked" in sys.argv), f"#{place} does not tell an outranked probe from a real-time one")
     for width in (1280, 360):
         size(browser, width)
         settle(browser)

@@ -16,8 +16,8 @@ mkdir -p "$shots"
 options=()
 case $case in
 full) # all files, misses, a degraded run
-  python3 "$here/write_records.py" "$dir" --late --degrade
-  options=(--degraded --with-s)
+  python3 "$here/write_records.py" "$dir" --late --degrade --outrank
+  options=(--degraded --outranked --with-s)
   ;;
 plain) # as older versions wrote it: no run.json, no stages.csv, no latency.hlog
   rm -f "$dir/stages.csv" "$dir/run.json" "$dir/latency.hlog"

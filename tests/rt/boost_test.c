@@ -114,6 +114,7 @@ static void play_high(void *arg)
     atomic_store(&play->is_asked, true);
     ei_handoff_guard_unlock(&play->guard);
     ei_waiter_wait(&play->high_waiter, EI_MONO_NEVER);
+    EI_EQ(kernel_priority(play->low_boost.tid), 40); /* it has not kept this thread waiting with its step down */
     note(play, 'H');
 }
 
