@@ -1,5 +1,6 @@
 /* einet top: the figures of a run that goes on, from another terminal. */
 #include "app/commands.h"
+#include "app/pool_command.h"
 #include "app/terminal.h"
 #include "app/top_screen.h"
 #include "app/top_view.h"
@@ -41,7 +42,8 @@ struct watch {
 };
 
 static const char help[] =
-    "usage: einet top [PID|NAME] [--once] [--interval D] [--json]\n\n"
+    "usage: einet top [PID|NAME] [--once] [--interval D] [--json]\n"
+    "       einet top --pool NAME [--once] [--interval D] [--json] [--domain N]\n\n"
     "Show what a run of einet run does, while it runs: per task releases, misses, responses, exits and accuracy, per\n"
     "lane who holds it and who waits, real-time load per CPU, the machine's noise. Without PID or NAME (of the "
     "workload)\n"
@@ -50,7 +52,9 @@ static const char help[] =
     "and with TERM=dumb, it prints plain lines. It ends with the run, after its last figures.\n\n"
     "  --once        show the figures of now and end\n"
     "  --interval D  between two looks, at least 100ms (default: 1s; a run publishes four times a second)\n"
-    "  --json        one JSON object per look, each in a line of its own\n\n"
+    "  --json        one JSON object per look, each in a line of its own\n"
+    "  --pool NAME   instead the nodes of a pool of machines and what each does about its tasks; einet-dds shows them\n"
+    "                (einet-dds top --help)\n\n"
     "exit status: 0 the run ended or goes on, 1 usage, no run or several, 2 figures of another version or malformed,\n"
     "             5 the run died or failed\n\n"
     "example: einet top --interval 500ms\n";
@@ -334,6 +338,9 @@ int einet_top_command(int argc, char **argv)
     static struct found found[RUNS_MAX];
     static struct watch w;
     int status = EINET_EXIT_OK;
+    if (einet_is_of_pool(argc, argv)) {
+        return einet_become_dds(argc, argv, "top");
+    }
     const int stop = parse_arguments(argc, argv, &arguments);
     if (stop != 0) {
         return stop - 1;
