@@ -11,6 +11,7 @@
 #include "app/json_output.h"
 #include "app/options.h"
 #include "app/outcome.h"
+#include "app/pool_command.h"
 #include "app/serve_log.h"
 #include "app/serve_requests.h"
 #include "app/service_manager.h"
@@ -89,6 +90,13 @@ static int take_metrics(void *request, const char *value, struct einet_error *er
     return serve->options.metrics != NULL ? ei_loopback_check(value, err) : 0;
 }
 
+/* Nobody comes here who wrote it in full: einet-dds has taken over then. */
+static int take_pool(void *request, const char *value, struct einet_error *err)
+{
+    (void)request;
+    return einet_error_set(err, EINET_E_USAGE, "write --pool %s in full", value);
+}
+
 #define FIELD(field) EINET_FIELD(struct serve, field)
 
 static const struct einet_option rows[] = {
@@ -123,13 +131,18 @@ static const struct einet_option rows[] = {
     {.name = "json",
      FIELD(is_json),
      .help = "print how it ended, with summary.json, as one JSON object when it has ended (docs/command-json.md)"},
+    {.name = "pool",
+     .argument = "NAME",
+     .take = take_pool,
+     .help = "be a node of this pool of machines: einet-dds does it, whose options these are then (einet-dds --help)"},
 };
 
 static const struct einet_usage usage = {
     .command = "serve",
     .head =
         "usage: einet serve --config FILE [--socket PATH] [--socket-mode MODE] [--socket-group GROUP]\n"
-        "                   [--drain-limit D] [--out DIR] [--metrics ADDR] [--json]\n\n"
+        "                   [--drain-limit D] [--out DIR] [--metrics ADDR] [--json]\n"
+        "       einet serve --config FILE --pool NAME [OPTIONS of einet-dds]\n\n"
         "Run the tasks of a workload file (einet-workload(5)) as a service: without an end, until SIGTERM, SIGINT or "
         "einet\n"
         "ctl ends it. It drains then: what was released runs to its end, until the drain limit; a second signal ends "
@@ -413,6 +426,9 @@ int einet_serve_command(int argc, char **argv)
         .drain_limit_ns = DRAIN_LIMIT_NS,
         .stop_at_ns = INT64_MAX,
     };
+    if (einet_is_of_pool(argc, argv)) {
+        return einet_become_dds(argc, argv, NULL);
+    }
     int status = parse_arguments(argc, argv, &serve);
     if (status >= 0) {
         return status;

@@ -1,6 +1,7 @@
 /* einet top: the figures of a run that goes on, from another terminal. */
 #include "app/commands.h"
 #include "app/options.h"
+#include "app/pool_command.h"
 #include "app/terminal.h"
 #include "app/top_screen.h"
 #include "app/top_view.h"
@@ -41,6 +42,13 @@ struct watch {
 
 #define FIELD(field) EINET_FIELD(struct arguments, field)
 
+/* Nobody comes here who wrote it in full: einet-dds has taken over then. */
+static int take_pool(void *request, const char *value, struct einet_error *err)
+{
+    (void)request;
+    return einet_error_set(err, EINET_E_USAGE, "write --pool %s in full", value);
+}
+
 static const struct einet_option rows[] = {
     {.name = "once", FIELD(is_once), .help = "show the figures of now and end"},
     {.name = "interval",
@@ -50,12 +58,18 @@ static const struct einet_option rows[] = {
      .expected = "a time of at least 100ms, such as 1s",
      .help = "between two looks, at least 100ms (default: 1s; a run publishes four times a second)"},
     {.name = "json", FIELD(is_json), .help = "one JSON object per look, each in a line of its own"},
+    {.name = "pool",
+     .argument = "NAME",
+     .take = take_pool,
+     .help = "instead the nodes of a pool of machines and what each does about its tasks; einet-dds shows them "
+             "(einet-dds top --help)"},
 };
 
 static const struct einet_usage usage = {
     .command = "top",
     .head =
-        "usage: einet top [PID|NAME] [--once] [--interval D] [--json]\n\n"
+        "usage: einet top [PID|NAME] [--once] [--interval D] [--json]\n"
+        "       einet top --pool NAME [--once] [--interval D] [--json] [--domain N]\n\n"
         "Show what a run of einet run does, while it runs: per task releases, misses, responses, exits and accuracy, "
         "per\n"
         "lane who holds it and who waits, real-time load per CPU, the machine's noise. Without PID or NAME (of the\n"
@@ -302,6 +316,9 @@ int einet_top_command(int argc, char **argv)
     static struct found found[RUNS_MAX];
     static struct watch w;
     struct einet_arguments given;
+    if (einet_is_of_pool(argc, argv)) {
+        return einet_become_dds(argc, argv, "top");
+    }
     int status = einet_options_read(&usage, argc, argv, &arguments, &given);
     if (status >= 0) {
         return status;

@@ -1,5 +1,6 @@
 /* The life of a bridge. See einet/dds.h and bridge.h. */
 #include "adapters/dds/bridge.h"
+#include "adapters/dds/pool/member.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -25,6 +26,9 @@ static void on_result(void *context, const struct einet_result *result)
     struct einet_dds *dds = context;
     const struct ei_dds_record record = {
         .slot = slot_of(dds, result->task_idx), .kind = EI_DDS_RESULT, .result = *result};
+    if (dds->pool != NULL) {
+        ei_pool_note(dds->pool, result);
+    }
     if (record.slot < dds->task_count) {
         ei_dds_write_record(dds, &record);
     }
@@ -87,6 +91,7 @@ static int take_options(struct einet_dds *dds, const struct einet_dds_options *o
     dds->options = *options;
     dds->options.config = NULL;
     dds->options.callbacks = NULL;
+    dds->options.pool = NULL;
     if (options->callbacks != NULL) {
         dds->next = *options->callbacks;
     }
@@ -186,6 +191,9 @@ int einet_dds_create(struct einet_workload *workload, const struct einet_dds_opt
     int rc = take_options(dds, options, err);
     rc = rc < 0 ? rc : take_tasks(dds, workload, err);
     rc = rc < 0 ? rc : make_ring(dds, err);
+    if (rc == 0 && options != NULL && options->pool != NULL) {
+        rc = ei_pool_create(dds, workload, options->pool, &dds->pool, err);
+    }
     rc = rc < 0 ? rc : ei_dds_open_entities(dds, options != NULL ? options->config : NULL, err);
     if (rc < 0) {
         einet_dds_destroy(dds);
@@ -204,20 +212,19 @@ int einet_dds_create(struct einet_workload *workload, const struct einet_dds_opt
 
 /* ---- its threads ---- */
 
-/* They take no signal. */
-static int start_thread(struct einet_dds *dds, const char *name, ei_thread_fn body, struct ei_thread *thread,
+int ei_dds_start_thread(int32_t priority, const char *name, ei_thread_fn body, void *arg, struct ei_thread *thread,
                         bool *has_thread, struct einet_error *err)
 {
     const struct ei_thread_attr attr = {
         .name = name,
-        .policy = dds->options.priority > 0 ? EI_THREAD_FIFO : EI_THREAD_OTHER,
-        .priority = dds->options.priority,
+        .policy = priority > 0 ? EI_THREAD_FIFO : EI_THREAD_OTHER,
+        .priority = priority,
         .stack_bytes = STACK_BYTES,
     };
     sigset_t all, kept;
     sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &kept);
-    const int rc = ei_thread_create(thread, &attr, body, dds, err);
+    const int rc = ei_thread_create(thread, &attr, body, arg, err);
     (void)pthread_sigmask(SIG_SETMASK, &kept, NULL);
     *has_thread = rc == 0;
     return rc;
@@ -229,7 +236,9 @@ int einet_dds_start(struct einet_dds *dds, struct einet_run *run, struct einet_e
         return einet_error_set(err, -EALREADY, "the bridge was started before: create another one");
     }
     dds->run = run;
-    const int rc = start_thread(dds, "dds_out", ei_dds_write_results, &dds->out, &dds->has_out, err);
+    int rc =
+        ei_dds_start_thread(dds->options.priority, "dds_out", ei_dds_write_results, dds, &dds->out, &dds->has_out, err);
+    rc = rc == 0 && dds->pool != NULL ? ei_pool_start(dds->pool, err) : rc;
     if (rc < 0) {
         return rc;
     }
@@ -250,6 +259,9 @@ void einet_dds_stop(struct einet_dds *dds)
             (void)dds_set_listener(dds->tasks[i].reader, NULL); /* waits for one that is being called */
         }
     }
+    if (dds->pool != NULL) {
+        ei_pool_leave(dds->pool);
+    }
 }
 
 void einet_dds_destroy(struct einet_dds *dds)
@@ -258,12 +270,16 @@ void einet_dds_destroy(struct einet_dds *dds)
         return;
     }
     einet_dds_stop(dds);
+    if (dds->pool != NULL) {
+        ei_pool_stop(dds->pool);
+    }
     if (dds->has_out) {
         atomic_store(&dds->is_out_ending, true);
         ei_bell_ring(&dds->bell);
         (void)ei_thread_join(&dds->out);
     }
     ei_dds_close_entities(dds);
+    ei_pool_destroy(dds->pool);
     for (int32_t i = 0; i < dds->task_count; i++) {
         free(dds->tasks[i].scratch);
     }
@@ -289,6 +305,7 @@ int einet_dds_figures(const struct einet_dds *dds, int32_t task_idx, struct eine
         .received = atomic_load(&task->received),
         .refused = atomic_load(&task->refused),
         .turned_away = atomic_load(&task->turned_away),
+        .left = atomic_load(&task->left),
         .released = atomic_load(&task->released),
         .restamped = atomic_load(&task->restamped),
         .classifications = atomic_load(&task->classified),

@@ -18,6 +18,7 @@
 #include "rt/mpsc_ring.h"
 #include "rt/thread.h"
 
+#include "ros2.h"
 #include <dds/dds.h>
 #include <einet/dds.h>
 #include <stdatomic.h>
@@ -25,6 +26,7 @@
 #define EI_DDS_RING_RECORDS 4096
 #define EI_DDS_FRAME_IDS_MAX 4 /* of one task: two bits of the tag */
 #define EI_DDS_FRAME_ID_BYTES 256
+#define EI_DDS_TOPIC_BYTES 320
 #define EI_DDS_PUBLISHERS_MAX 16 /* of one topic that are remembered */
 /* Outcomes in InferenceStatus, beside enum einet_outcome. */
 #define EI_DDS_OUTCOME_TURNED_AWAY 4
@@ -47,7 +49,7 @@ struct ei_dds_task {
     uint8_t *scratch;  /* of who takes, as are the frame_ids; who writes reads those that are counted */
     char frame_ids[EI_DDS_FRAME_IDS_MAX][EI_DDS_FRAME_ID_BYTES];
     atomic_int frame_id_count;
-    atomic_int_least64_t received, refused, turned_away, released, restamped;
+    atomic_int_least64_t received, refused, turned_away, left, released, restamped;
     atomic_int_least64_t classified, reported, failed_writes;
     atomic_int last_fault; /* enum ei_dds_fault */
 
@@ -83,6 +85,7 @@ struct einet_dds {
     struct ei_bell bell;
     atomic_int_least64_t lost;
     struct einet_run *run;
+    struct ei_pool *pool; /* NULL = none */
     struct ei_thread out;
     bool has_out;
     atomic_bool is_taking, is_out_ending;
@@ -101,6 +104,12 @@ static inline uint64_t ei_dds_tag(int32_t sec, uint32_t nanosec, int32_t frame_i
     return (uint64_t)(uint32_t)sec << 32 | (uint64_t)nanosec << 2 | (uint64_t)frame_id;
 }
 
+/* ---- bridge.c ---- */
+
+/* A thread that takes no signal: SCHED_FIFO at priority, or SCHED_OTHER when that is 0. Returns as ei_thread_create. */
+int ei_dds_start_thread(int32_t priority, const char *name, ei_thread_fn body, void *arg, struct ei_thread *thread,
+                        bool *has_thread, struct einet_error *err);
+
 /* ---- entities.c ---- */
 
 /* Domain, participant, readers, writers and conditions of all tasks. On error what was made stays for
@@ -108,11 +117,32 @@ static inline uint64_t ei_dds_tag(int32_t sec, uint32_t nanosec, int32_t frame_i
 int ei_dds_open_entities(struct einet_dds *dds, const char *config, struct einet_error *err);
 void ei_dds_close_entities(struct einet_dds *dds);
 
+/* A writer for ROS 2. Returns 0 or EINET_E_BACKEND. */
+int ei_dds_open_writer(struct einet_dds *dds, const dds_topic_descriptor_t *type, const char *name, dds_entity_t *out,
+                       struct einet_error *err);
+
+/* The topic for what a task puts out: what is no letter or digit in its name becomes _. */
+void ei_dds_print_output(const char *task_name, const char *what, char out[EI_DDS_TOPIC_BYTES]);
+
 /* ---- threads.c ---- */
 
 /* Whether CycloneDDS's threads have the policies that were asked for: those that carry data priority (0 = SCHED_OTHER),
  * those of the background SCHED_OTHER. Returns 0, EINET_E_BACKEND or -errno, with the thread in err. */
 int ei_dds_check_threads(int32_t priority, struct einet_error *err);
+
+/* ---- output.c: messages ---- */
+
+/* What a classification points to. */
+struct ei_dds_hypotheses {
+    struct vision_msgs_msg_dds__ObjectHypothesis_ list[EINET_TOP_MAX];
+    char classes[EINET_TOP_MAX][16];
+};
+
+void ei_dds_fill_classification(struct ei_dds_task *task, const struct einet_result *result,
+                                struct ei_dds_hypotheses *hypotheses,
+                                struct vision_msgs_msg_dds__Classification_ *out_message);
+void ei_dds_fill_status(const struct ei_dds_task *task, const struct ei_dds_record *record,
+                        struct einet_msgs_msg_dds__InferenceStatus_ *out_message);
 
 /* ---- log.c ---- */
 

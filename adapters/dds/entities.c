@@ -4,14 +4,15 @@
  * the configuration does not name: garbage collection and discovery must not be real-time threads by accident.
  */
 #include "adapters/dds/bridge.h"
+#include "adapters/dds/pool/member.h"
 
 #include "ros2.h"
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #define CONFIG_BYTES 8192
-#define NAME_BYTES 320
 #define DEPTH_IN 5
 #define DEPTH_OUT 10
 #define OPENER_STACK_BYTES ((size_t)1024 * 1024)
@@ -85,10 +86,27 @@ static int make_endpoint(struct einet_dds *dds, const dds_topic_descriptor_t *ty
     return *out < 0 ? fail(err, *out, name) : 0;
 }
 
+int ei_dds_open_writer(struct einet_dds *dds, const dds_topic_descriptor_t *type, const char *name, dds_entity_t *out,
+                       struct einet_error *err)
+{
+    return make_endpoint(dds, type, name, NULL, out, err);
+}
+
+void ei_dds_print_output(const char *task_name, const char *what, char out[EI_DDS_TOPIC_BYTES])
+{
+    char name[128];
+    (void)snprintf(name, sizeof name, "%s", task_name);
+    for (char *at = name; *at != '\0'; at++) {
+        *at = isalnum((unsigned char)*at) ? *at : '_';
+    }
+    (void)snprintf(out, EI_DDS_TOPIC_BYTES, "rt/einet/%s%s/%s", isdigit((unsigned char)name[0]) ? "_" : "", name, what);
+}
+
+/* topic "" = none. */
 static int make_writer(struct einet_dds *dds, const dds_topic_descriptor_t *type, const char *topic, dds_entity_t *out,
                        struct einet_error *err)
 {
-    char name[NAME_BYTES];
+    char name[EI_DDS_TOPIC_BYTES];
     (void)snprintf(name, sizeof name, "rt%s", topic);
     return topic[0] != '\0' ? make_endpoint(dds, type, name, NULL, out, err) : 0;
 }
@@ -107,7 +125,7 @@ static int open_outputs(struct einet_dds *dds, struct ei_dds_task *task, struct 
 
 static int open_input(struct einet_dds *dds, struct ei_dds_task *task, struct einet_error *err)
 {
-    char name[NAME_BYTES];
+    char name[EI_DDS_TOPIC_BYTES];
     const dds_topic_descriptor_t *type =
         task->is_compressed ? &sensor_msgs_msg_dds__CompressedImage__desc : &sensor_msgs_msg_dds__Image__desc;
     (void)snprintf(name, sizeof name, "rt%s", task->topic);
@@ -120,7 +138,7 @@ static int open_input(struct einet_dds *dds, struct ei_dds_task *task, struct ei
 
 static int open_task(struct einet_dds *dds, struct ei_dds_task *task, struct einet_error *err)
 {
-    const int rc = open_outputs(dds, task, err);
+    const int rc = dds->pool == NULL ? open_outputs(dds, task, err) : 0; /* else the egress of the pool writes them */
     return rc < 0 || task->topic[0] == '\0' ? rc : open_input(dds, task, err);
 }
 
@@ -155,10 +173,13 @@ static int open_all(struct einet_dds *dds, const char *more, struct einet_error 
     if (rc < 0) {
         return rc;
     }
-    rc = make_writer(dds, &diagnostic_msgs_msg_dds__DiagnosticArray__desc, "/diagnostics", &dds->diagnostics, err);
+    rc = dds->task_count > 0
+             ? make_writer(dds, &diagnostic_msgs_msg_dds__DiagnosticArray__desc, "/diagnostics", &dds->diagnostics, err)
+             : 0;
     for (int32_t i = 0; rc == 0 && i < dds->task_count; i++) {
         rc = open_task(dds, &dds->tasks[i], err);
     }
+    rc = rc == 0 && dds->pool != NULL ? ei_pool_open(dds->pool, err) : rc;
     return rc < 0 ? rc : ei_dds_check_threads(dds->options.priority, err);
 }
 

@@ -1,6 +1,7 @@
 /* Images from the readers into the run, on the thread that receives them. See bridge.h. */
 #include "adapters/dds/bridge.h"
 #include "adapters/dds/cdr.h"
+#include "adapters/dds/pool/member.h"
 
 #include <dds/ddsi/ddsi_serdata.h>
 #include <errno.h>
@@ -120,6 +121,11 @@ static bool take_one(struct ei_dds_task *task, struct ddsi_serdata *received, dd
         if (fault == EI_DDS_FAULT_NONE) {
             lend(&message.image, received, &frame);
         }
+    }
+    if (fault == EI_DDS_FAULT_NONE && task->dds->pool != NULL &&
+        ei_pool_is_resting(task->dds->pool, (int32_t)(task - task->dds->tasks))) {
+        atomic_fetch_add(&task->left, 1);
+        return false;
     }
     if (fault != EI_DDS_FAULT_NONE) {
         refuse(task, fault);

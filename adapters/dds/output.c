@@ -1,7 +1,7 @@
 /* dds_out: what became of the images, to the writers. See bridge.h. */
 #include "adapters/dds/bridge.h"
+#include "adapters/dds/pool/member.h"
 
-#include "ros2.h"
 #include <stdio.h>
 
 void ei_dds_post(struct einet_dds *dds, const struct ei_dds_record *record)
@@ -24,23 +24,23 @@ static builtin_interfaces_msg_dds__Time_ stamp_of(uint64_t tag)
                                                .nanosec = (uint32_t)(tag & UINT32_MAX) >> 2};
 }
 
-static void write_classification(struct ei_dds_task *task, const struct einet_result *result)
+void ei_dds_fill_classification(struct ei_dds_task *task, const struct einet_result *result,
+                                struct ei_dds_hypotheses *hypotheses,
+                                struct vision_msgs_msg_dds__Classification_ *out_message)
 {
-    vision_msgs_msg_dds__ObjectHypothesis_ hypotheses[EINET_TOP_MAX];
-    char classes[EINET_TOP_MAX][16];
     const struct einet_answer *answer = &result->answer;
     for (int32_t i = 0; i < answer->top_count; i++) {
-        (void)snprintf(classes[i], sizeof classes[i], "%d", answer->top_class[i]);
-        hypotheses[i] =
-            (vision_msgs_msg_dds__ObjectHypothesis_){.class_id = classes[i], .score = (double)answer->top_p[i]};
+        char *name = hypotheses->classes[i];
+        (void)snprintf(name, sizeof hypotheses->classes[i], "%d", answer->top_class[i]);
+        hypotheses->list[i] =
+            (vision_msgs_msg_dds__ObjectHypothesis_){.class_id = name, .score = (double)answer->top_p[i]};
     }
-    const vision_msgs_msg_dds__Classification_ message = {
+    *out_message = (vision_msgs_msg_dds__Classification_){
         .header = {.stamp = stamp_of(result->tag), .frame_id = task->dds->tasks[task->head].frame_ids[result->tag & 3]},
         .results = {._maximum = (uint32_t)answer->top_count,
                     ._length = (uint32_t)answer->top_count,
-                    ._buffer = hypotheses},
+                    ._buffer = hypotheses->list},
     };
-    count_write(task, dds_write(task->classifications, &message), &task->classified);
 }
 
 /* What is not known, as it is of an image that was not released. */
@@ -59,10 +59,11 @@ static einet_msgs_msg_dds__InferenceStatus_ blank_status(const struct ei_dds_tas
     };
 }
 
-static void write_status(struct ei_dds_task *task, const struct einet_result *result)
+static void fill_result(const struct ei_dds_task *task, const struct einet_result *result,
+                        einet_msgs_msg_dds__InferenceStatus_ *out_message)
 {
     const bool is_answered = (result->flags & EINET_RESULT_ANSWERED) != 0;
-    const einet_msgs_msg_dds__InferenceStatus_ message = {
+    *out_message = (einet_msgs_msg_dds__InferenceStatus_){
         .stamp = stamp_of(result->tag),
         .job_idx = result->job_idx,
         .task_idx = task->task_idx,
@@ -86,6 +87,30 @@ static void write_status(struct ei_dds_task *task, const struct einet_result *re
         .deadline_ns = result->deadline_ns,
         .lane_busy_ns = result->lane_busy_ns,
     };
+}
+
+void ei_dds_fill_status(const struct ei_dds_task *task, const struct ei_dds_record *record,
+                        struct einet_msgs_msg_dds__InferenceStatus_ *out_message)
+{
+    if (record->kind == EI_DDS_TURNED_AWAY) {
+        *out_message = blank_status(task, record->result.tag);
+    } else {
+        fill_result(task, &record->result, out_message);
+    }
+}
+
+static void write_classification(struct ei_dds_task *task, const struct einet_result *result)
+{
+    struct ei_dds_hypotheses hypotheses;
+    vision_msgs_msg_dds__Classification_ message;
+    ei_dds_fill_classification(task, result, &hypotheses, &message);
+    count_write(task, dds_write(task->classifications, &message), &task->classified);
+}
+
+static void write_status(struct ei_dds_task *task, const struct ei_dds_record *record)
+{
+    einet_msgs_msg_dds__InferenceStatus_ message;
+    ei_dds_fill_status(task, record, &message);
     count_write(task, dds_write(task->statuses, &message), &task->reported);
 }
 
@@ -110,31 +135,33 @@ static void write_partial(struct ei_dds_task *task, const struct einet_answer *a
     count_write(task, dds_write(task->partials, &message), &task->partial_count);
 }
 
-/* An image that the run had no place for comes to none of the tasks behind it either. */
-static void tell_turned_away(struct einet_dds *dds, int32_t head, uint64_t tag)
+/* What became of an image in one task, to the robot, or to the pool that answers it. */
+static void tell(struct ei_dds_task *task, const struct ei_dds_record *record)
 {
-    for (int32_t slot = 0; slot < dds->task_count; slot++) {
-        struct ei_dds_task *task = &dds->tasks[slot];
-        if (task->head != head) {
-            continue;
-        }
-        if (task->statuses > 0) {
-            const einet_msgs_msg_dds__InferenceStatus_ message = blank_status(task, tag);
-            count_write(task, dds_write(task->statuses, &message), &task->reported);
-        }
-        ei_dds_note_turned_away(task);
+    if (task->dds->pool != NULL) {
+        ei_pool_write(task->dds->pool, record);
+        return;
+    }
+    if (task->classifications > 0 && (record->result.flags & EINET_RESULT_ANSWERED) != 0) {
+        write_classification(task, &record->result);
+    }
+    if (task->statuses > 0) {
+        write_status(task, record);
     }
 }
 
-static void tell_result(struct ei_dds_task *task, const struct einet_result *result)
+/* An image that the run had no place for comes to none of the tasks behind it either. */
+static void tell_turned_away(struct einet_dds *dds, const struct ei_dds_record *record)
 {
-    if (task->classifications > 0 && (result->flags & EINET_RESULT_ANSWERED) != 0) {
-        write_classification(task, result);
+    for (int32_t slot = 0; slot < dds->task_count; slot++) {
+        struct ei_dds_record told = *record;
+        told.slot = slot;
+        told.result.task_idx = dds->tasks[slot].task_idx;
+        if (dds->tasks[slot].head == record->slot) {
+            tell(&dds->tasks[slot], &told);
+            ei_dds_note_turned_away(&dds->tasks[slot]);
+        }
     }
-    if (task->statuses > 0) {
-        write_status(task, result);
-    }
-    ei_dds_note_result(task, result);
 }
 
 void ei_dds_write_record(struct einet_dds *dds, const struct ei_dds_record *record)
@@ -142,10 +169,11 @@ void ei_dds_write_record(struct einet_dds *dds, const struct ei_dds_record *reco
     struct ei_dds_task *task = &dds->tasks[record->slot];
     switch ((enum ei_dds_record_kind)record->kind) {
     case EI_DDS_RESULT:
-        tell_result(task, &record->result);
+        tell(task, record);
+        ei_dds_note_result(task, &record->result);
         break;
     case EI_DDS_TURNED_AWAY:
-        tell_turned_away(dds, record->slot, record->result.tag);
+        tell_turned_away(dds, record);
         break;
     case EI_DDS_PARTIAL:
         write_partial(task, &record->result.answer);

@@ -15,6 +15,7 @@
 #ifndef EINET_DDS_H
 #define EINET_DDS_H
 
+#include <einet/pool.h>
 #include <einet/run.h>
 
 #ifdef __cplusplus
@@ -30,6 +31,9 @@ struct einet_dds_options {
     int32_t priority;
     const char *config;                      /* more settings of CycloneDDS, as CYCLONEDDS_URI has them; NULL = none */
     const struct einet_callbacks *callbacks; /* called after those of the bridge; copied; NULL = none */
+    /* Answer as a node of a pool: results go to the egress of that, not to the topics of ROS 2 (einet/pool.h). Copied;
+     * NULL = alone. */
+    const struct einet_dds_pool *pool;
 };
 
 /* Make the participant, its readers and its writers; nothing is taken yet. The domain must not be in use in this
@@ -50,13 +54,14 @@ EINET_API int einet_dds_start(struct einet_dds *dds, struct einet_run *run, stru
 /* Take no further image; what was taken ends as it would. Nothing when not started. */
 EINET_API void einet_dds_stop(struct einet_dds *dds);
 
-/* What became of the images of a task: received = refused + turned_away + released, all 0 of one that is behind another
- * in a chain. */
+/* What became of the images of a task: received = refused + turned_away + left + released, all 0 of one that is behind
+ * another in a chain. */
 struct einet_dds_figures {
     size_t size_bytes; /* set by the caller */
     int64_t received;
     int64_t refused;     /* malformed, or not for this task: no status is written */
     int64_t turned_away; /* the run had no place or was not running: a status says so */
+    int64_t left;        /* to other nodes of the pool, because this one was overloaded */
     int64_t released;
     int64_t restamped; /* of those released: the stamp was in the future or over 10 s old, so they count from their
                           coming */

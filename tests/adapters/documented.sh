@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Each option that einet-dds names is in its manual page and in both completions, and nothing else is; bash proposes
+# Each option that einet-dds and its commands name is in its manual page and in both completions, and nothing else is; bash proposes
 # workload files.
 #
 # usage: documented.sh EINET_DDS
 set -euo pipefail
 command=$1
-named=$("$command" --help | grep -oE -- '--[a-z]+' | sort -u)
+named=$({ "$command" --help; "$command" egress --help; "$command" top --help; } | grep -oE -- '--[a-z]+' | sort -u)
 [ "$(wc -l <<<"$named")" -ge 5 ]
 diff <(echo "$named") <(grep -oE '\\-\\-[a-z]+' man/einet-dds.1 | tr -d '\\' | sort -u)
 diff <(echo "$named") <(grep -oE -- "'--[a-z]+\[" completions/_einet-dds | tr -d "'[" | sort -u)

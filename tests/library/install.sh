@@ -73,13 +73,14 @@ if [ -f "$lib/libeinet_dds.so" ]; then
   done
   [[ $("$prefix/bin/einet-dds" --version) == "einet-dds $wanted" ]]
   [ -f "$prefix/share/man/man1/einet-dds.1" ] && [ -f "$prefix/include/einet/dds.h" ]
+  [ -f "$prefix/include/einet/pool.h" ]
   [ -f "$prefix/share/bash-completion/completions/einet-dds" ]
   if nm -D "$lib/libeinet.so" | grep -qi " U dds"; then
     echo "libeinet.so wants CycloneDDS"
     exit 1
   fi
 else
-  [ ! -e "$prefix/include/einet/dds.h" ]
+  [ ! -e "$prefix/include/einet/dds.h" ] && [ ! -e "$prefix/include/einet/pool.h" ]
   if "$cmake" -S "$consumer/../../adapters/consumer" -B "$folder/dds" -DCMAKE_PREFIX_PATH="$prefix" \
     -DCMAKE_C_COMPILER="$cc" >"$folder/log" 2>&1 || ! grep -q "without CycloneDDS" "$folder/log"; then
     echo "COMPONENTS dds is found, or not refused with the reason"

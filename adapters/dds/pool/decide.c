@@ -1,0 +1,186 @@
+/* See decide.h. */
+#include "adapters/dds/pool/decide.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#define PLACES 64
+#define GIVEN_AWAY 1000 /* ranks end at EINET_POOL_RANK_MAX */
+#define LOAD_TENTHS_MAX 100
+#define LANE_PERMILLE 1000
+
+bool ei_pool_is_name(const char *name)
+{
+    const size_t length = strlen(name);
+    for (size_t i = 0; i < length; i++) {
+        if (!isalnum((unsigned char)name[i]) && strchr("_-.", name[i]) == NULL) {
+            return false;
+        }
+    }
+    return length > 0 && length < EINET_POOL_NAME_MAX;
+}
+
+int ei_pool_compare(int32_t rank_a, const char *name_a, int32_t rank_b, const char *name_b)
+{
+    return rank_a != rank_b ? (rank_a > rank_b ? -1 : 1) : strcmp(name_a, name_b);
+}
+
+int32_t ei_pool_strength(int32_t rank, int32_t load_permille, int32_t place, bool is_given)
+{
+    const int32_t tenths = load_permille / 100 < LOAD_TENTHS_MAX ? load_permille / 100 : LOAD_TENTHS_MAX;
+    const int32_t level = rank - (is_given ? GIVEN_AWAY + tenths : 0);
+    return level * PLACES + (place < PLACES ? PLACES - 1 - place : 0);
+}
+
+enum ei_pool_pass ei_pool_gate_pass(struct ei_pool_gate *gate, int32_t sec, uint32_t nanosec, bool is_answered)
+{
+    const int64_t stamp = (int64_t)sec * 1000000000 + (int64_t)nanosec;
+    for (int32_t i = 0; i < gate->count; i++) {
+        if (gate->passed[i] == stamp) {
+            return EI_POOL_REPEATED;
+        }
+    }
+    if (gate->has_answer && stamp < gate->answered) {
+        return EI_POOL_BACKWARD;
+    }
+    gate->passed[gate->next] = stamp;
+    gate->next = (gate->next + 1) % EI_POOL_GATE_STAMPS;
+    gate->count += gate->count < EI_POOL_GATE_STAMPS;
+    if (is_answered) {
+        gate->has_answer = true;
+        gate->answered = stamp;
+    }
+    return EI_POOL_PASS;
+}
+
+/* ---- shedding ---- */
+
+void ei_pool_shed_init(struct ei_pool_shed *shed, int32_t count)
+{
+    *shed = (struct ei_pool_shed){.count = count};
+    for (int32_t i = 0; i < count; i++) {
+        shed->tasks[i] = (struct ei_pool_shed_task){.duty = EINET_DUTY_SERVING, .rest_ns = EI_POOL_REST_NS};
+    }
+}
+
+static void change(struct ei_pool_shed_task *task, enum einet_dds_duty duty, int64_t now_ns)
+{
+    task->duty = duty;
+    task->since_ns = now_ns;
+}
+
+/* Whether another task of the node comes before it; of two alike the first in the file does. */
+static bool is_lower_than_another(const struct ei_pool_look *looks, int32_t count, int32_t idx)
+{
+    for (int32_t i = 0; i < count; i++) {
+        if (looks[i].priority > looks[idx].priority || (looks[i].priority == looks[idx].priority && i < idx)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void give_away_lowest(struct ei_pool_shed *shed, const struct ei_pool_look *looks, int64_t now_ns)
+{
+    int32_t lowest = -1;
+    for (int32_t i = 0; i < shed->count; i++) {
+        if (looks[i].is_shared && looks[i].is_replaced && shed->tasks[i].duty == EINET_DUTY_SERVING &&
+            is_lower_than_another(looks, shed->count, i) &&
+            (lowest < 0 || looks[i].priority <= looks[lowest].priority)) {
+            lowest = i;
+        }
+    }
+    if (lowest >= 0) {
+        change(&shed->tasks[lowest], EINET_DUTY_YIELDING, now_ns);
+        shed->overloaded = 0; /* what this gives is seen in the windows to come */
+    }
+}
+
+/* One at a time, the highest first. */
+static void try_highest(struct ei_pool_shed *shed, const struct ei_pool_look *looks, int64_t now_ns)
+{
+    int32_t highest = -1;
+    for (int32_t i = 0; i < shed->count; i++) {
+        const struct ei_pool_shed_task *task = &shed->tasks[i];
+        if (task->duty == EINET_DUTY_TRYING) {
+            return;
+        }
+        if (task->duty == EINET_DUTY_RESTING && now_ns - task->since_ns >= task->rest_ns &&
+            (highest < 0 || looks[i].priority > looks[highest].priority)) {
+            highest = i;
+        }
+    }
+    if (highest >= 0) {
+        change(&shed->tasks[highest], EINET_DUTY_TRYING, now_ns);
+        shed->calm = 0;
+    }
+}
+
+static void end_trials(struct ei_pool_shed *shed, int64_t now_ns)
+{
+    for (int32_t i = 0; i < shed->count; i++) {
+        struct ei_pool_shed_task *task = &shed->tasks[i];
+        if (task->duty != EINET_DUTY_TRYING) {
+            continue;
+        }
+        if (shed->overloaded > 0) {
+            change(task, EINET_DUTY_RESTING, now_ns);
+            task->rest_ns = task->rest_ns * 2 < EI_POOL_REST_MAX_NS ? task->rest_ns * 2 : EI_POOL_REST_MAX_NS;
+            shed->overloaded = 0;
+        } else if (shed->calm >= EI_POOL_CALM) {
+            change(task, EINET_DUTY_SERVING, now_ns);
+            task->rest_ns = EI_POOL_REST_NS;
+        }
+    }
+}
+
+static void begin_window(struct ei_pool_shed *shed, const struct ei_pool_look *looks, int64_t now_ns)
+{
+    shed->window_ns = now_ns;
+    for (int32_t i = 0; i < shed->count; i++) {
+        shed->tasks[i].jobs = looks[i].jobs;
+        shed->tasks[i].late = looks[i].late;
+        shed->tasks[i].cut = looks[i].cut;
+    }
+}
+
+static void end_window(struct ei_pool_shed *shed, const struct ei_pool_look *looks, int64_t now_ns)
+{
+    int64_t jobs = 0, late = 0, cut = 0, load_permille = 0;
+    for (int32_t i = 0; i < shed->count; i++) {
+        jobs += looks[i].jobs - shed->tasks[i].jobs;
+        late += looks[i].late - shed->tasks[i].late;
+        cut += looks[i].cut - shed->tasks[i].cut;
+        load_permille += shed->tasks[i].duty != EINET_DUTY_RESTING ? looks[i].load_permille : 0;
+    }
+    begin_window(shed, looks, now_ns);
+    if (jobs < EI_POOL_JOBS_MIN) {
+        return;
+    }
+    const bool is_overloaded = late * 10 >= jobs || (cut * 4 >= jobs && load_permille > LANE_PERMILLE);
+    shed->overloaded = is_overloaded ? shed->overloaded + 1 : 0;
+    shed->calm = is_overloaded ? 0 : shed->calm + 1;
+    end_trials(shed, now_ns);
+    if (shed->overloaded >= EI_POOL_PATIENCE) {
+        give_away_lowest(shed, looks, now_ns);
+    } else if (!is_overloaded) {
+        try_highest(shed, looks, now_ns);
+    }
+}
+
+void ei_pool_shed_step(struct ei_pool_shed *shed, const struct ei_pool_look *looks, int64_t now_ns)
+{
+    for (int32_t i = 0; i < shed->count; i++) {
+        struct ei_pool_shed_task *task = &shed->tasks[i];
+        if (task->duty != EINET_DUTY_SERVING && !looks[i].is_replaced) {
+            change(task, EINET_DUTY_SERVING, now_ns);
+        } else if (task->duty == EINET_DUTY_YIELDING && looks[i].is_settled) {
+            change(task, EINET_DUTY_RESTING, now_ns);
+        }
+    }
+    if (shed->window_ns == 0) {
+        begin_window(shed, looks, now_ns);
+    } else if (now_ns - shed->window_ns >= EI_POOL_WINDOW_NS) {
+        end_window(shed, looks, now_ns);
+    }
+}

@@ -1,0 +1,89 @@
+/* What a pool decides, without a network and without a clock: who comes before whom, which tasks a node gives away, and
+ * which answers the egress lets through. See docs/pool.md.
+ */
+#ifndef ADAPTERS_DDS_POOL_DECIDE_H
+#define ADAPTERS_DDS_POOL_DECIDE_H
+
+#include <einet/pool.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* ---- ranking ---- */
+
+/* Whether a pool or a node may be called so: 1..63 letters, digits, '_', '-', '.', because DDS reads '*' and '?' in the
+ * name of a partition as patterns. */
+bool ei_pool_is_name(const char *name);
+
+/* The order of nodes: the higher rank first, then by name. < 0: a before b; 0: the same. */
+int ei_pool_compare(int32_t rank_a, const char *name_a, int32_t rank_b, const char *name_b);
+
+/* Ownership strength of the results of one task: rank minus load, where load counts for a task that is given away, and
+ * counts then for more than any rank. place: nodes of the same rank whose name comes first; it makes strengths of
+ * different nodes different. */
+int32_t ei_pool_strength(int32_t rank, int32_t load_permille, int32_t place, bool is_given);
+
+/* ---- the gate of the egress: each stamp of a task once, and answers only forward ---- */
+
+enum ei_pool_pass { EI_POOL_PASS, EI_POOL_REPEATED, EI_POOL_BACKWARD };
+
+/* A run drops a frame that waits while an older one is still computed, so that "dropped" is said before the answer of
+ * the older: what has no answer passes without shutting the gate behind it. */
+#define EI_POOL_GATE_STAMPS 32
+
+struct ei_pool_gate {
+    int64_t passed[EI_POOL_GATE_STAMPS]; /* the last ones, in ns */
+    int32_t count, next;
+    bool has_answer;
+    int64_t answered; /* the last one */
+};
+
+enum ei_pool_pass ei_pool_gate_pass(struct ei_pool_gate *gate, int32_t sec, uint32_t nanosec, bool is_answered);
+
+/* ---- shedding: which tasks to give away ---- */
+
+#define EI_POOL_WINDOW_NS INT64_C(500000000)
+#define EI_POOL_PATIENCE 2 /* overloaded windows in a row before a task is given away */
+#define EI_POOL_CALM 4     /* calm ones in a row before a task that is tried is taken back */
+#define EI_POOL_JOBS_MIN 8 /* a window with fewer says nothing */
+#define EI_POOL_REST_NS INT64_C(5000000000)
+#define EI_POOL_REST_MAX_NS INT64_C(60000000000)
+
+/* What is known of a task. */
+struct ei_pool_look {
+    int32_t priority;
+    bool is_shared;        /* of the pool; false: the node's own, such as a control loop, which is never given away */
+    bool is_replaced;      /* another living node serves it, and is not overloaded */
+    bool is_settled;       /* others were seen to answer since it yielded */
+    int64_t jobs;          /* that ended, since the beginning */
+    int64_t late;          /* of them: late, or without a result */
+    int32_t load_permille; /* of a lane, were all its jobs computed to the last exit */
+    int64_t cut;           /* of them: in time, at an earlier exit than planned */
+};
+
+struct ei_pool_shed_task {
+    enum einet_dds_duty duty;
+    int64_t since_ns, rest_ns; /* duty; how long it rests until it is tried */
+    int64_t jobs, late, cut;   /* at the begin of the window */
+};
+
+struct ei_pool_shed {
+    int32_t count;
+    int64_t window_ns;        /* begin of the window, 0 = none yet */
+    int32_t overloaded, calm; /* windows in a row */
+    struct ei_pool_shed_task tasks[EINET_POOL_TASKS_MAX];
+};
+
+/* Serve all of count <= EINET_POOL_TASKS_MAX tasks. */
+void ei_pool_shed_init(struct ei_pool_shed *shed, int32_t count);
+
+/* Look at all tasks (count of them, in the order of the workload) and change duties, as often as wanted.
+ *
+ * Overload is a window in which a tenth of the jobs were late, or a quarter of them were cut while all tasks together
+ * want more than a lane has. Jobs are cut first and by themselves, since the run lets them exit earlier; after two such
+ * windows the task of lowest priority that another node can serve yields: its strength goes down at once, and it rests
+ * when others are seen to answer. The task of highest priority is never given away. A task that no other node serves
+ * any more is served again at once. After a rest it is computed on trial; four calm windows bring it back, overload
+ * doubles its rest. */
+void ei_pool_shed_step(struct ei_pool_shed *shed, const struct ei_pool_look *looks, int64_t now_ns);
+
+#endif

@@ -1,0 +1,206 @@
+/* See roster.h. */
+#include "adapters/dds/pool/roster.h"
+#include "adapters/dds/pool/decide.h"
+
+#include "pool/pool.h"
+#include <stdio.h>
+#include <string.h>
+
+#define DEPTH_RESULTS 10
+#define TAKEN_AT_ONCE 16
+
+static const char state_topic[] = "rt/einet/pool_state";
+
+static int fail(struct einet_error *err, dds_return_t rc, const char *what)
+{
+    return einet_error_set(err, EINET_E_BACKEND, "CycloneDDS made no %s: %s", what, dds_strretcode(-rc));
+}
+
+int ei_pool_open_ends(dds_entity_t participant, const char *pool, struct ei_pool_ends *ends, struct einet_error *err)
+{
+    const char *partitions[] = {pool};
+    if (pool == NULL || !ei_pool_is_name(pool)) {
+        return einet_error_set(err, EINET_E_USAGE,
+                               "'%s' cannot name a pool: give 1..63 letters, digits, '_', '-' and '.'",
+                               pool != NULL ? pool : "");
+    }
+    dds_qos_t *qos = dds_create_qos();
+    dds_qset_partition(qos, 1, partitions);
+    ends->publisher = dds_create_publisher(participant, qos, NULL);
+    ends->subscriber = dds_create_subscriber(participant, qos, NULL);
+    dds_delete_qos(qos);
+    return ends->publisher < 0    ? fail(err, ends->publisher, "publisher")
+           : ends->subscriber < 0 ? fail(err, ends->subscriber, "subscriber")
+                                  : 0;
+}
+
+/* Liveliness is asserted by us, so that a node which hangs is as dead as one that was killed. */
+static dds_qos_t *make_qos(const struct ei_pool_ends *ends, bool is_writer)
+{
+    dds_qos_t *qos = dds_create_qos();
+    dds_qset_reliability(qos, DDS_RELIABILITY_RELIABLE, DDS_MSECS(100));
+    if (is_writer) {
+        dds_qset_liveliness(qos, DDS_LIVELINESS_MANUAL_BY_TOPIC, ends->lease_ns);
+        dds_qset_writer_data_lifecycle(qos, false);
+    }
+    return qos;
+}
+
+static int open_end(const struct ei_pool_ends *ends, dds_entity_t participant, const dds_topic_descriptor_t *type,
+                    const char *name, const dds_qos_t *qos, bool is_writer, dds_entity_t *out, struct einet_error *err)
+{
+    const dds_entity_t topic = dds_create_topic(participant, type, name, NULL, NULL);
+    if (topic < 0) {
+        return fail(err, topic, name);
+    }
+    *out = is_writer ? dds_create_writer(ends->publisher, topic, qos, NULL)
+                     : dds_create_reader(ends->subscriber, topic, qos, NULL);
+    return *out < 0 ? fail(err, *out, name) : 0;
+}
+
+static int open_state(const struct ei_pool_ends *ends, dds_entity_t participant, bool is_writer, dds_entity_t *out,
+                      struct einet_error *err)
+{
+    dds_qos_t *qos = make_qos(ends, is_writer);
+    dds_qset_durability(qos, DDS_DURABILITY_TRANSIENT_LOCAL);
+    dds_qset_history(qos, DDS_HISTORY_KEEP_LAST, 1);
+    const int rc = open_end(ends, participant, &einet_pool_RuntimeState_desc, state_topic, qos, is_writer, out, err);
+    dds_delete_qos(qos);
+    return rc;
+}
+
+int ei_pool_open_state_reader(const struct ei_pool_ends *ends, dds_entity_t participant, dds_entity_t *out_reader,
+                              struct einet_error *err)
+{
+    return open_state(ends, participant, false, out_reader, err);
+}
+
+int ei_pool_open_state_writer(const struct ei_pool_ends *ends, dds_entity_t participant, dds_entity_t *out_writer,
+                              struct einet_error *err)
+{
+    return open_state(ends, participant, true, out_writer, err);
+}
+
+static int open_result(const struct ei_pool_ends *ends, dds_entity_t participant, const char *task, int64_t lifespan_ns,
+                       dds_entity_t *out, struct einet_error *err)
+{
+    char name[EI_DDS_TOPIC_BYTES];
+    const bool is_writer = lifespan_ns > 0;
+    ei_dds_print_output(task, "pool_result", name);
+    dds_qos_t *qos = make_qos(ends, is_writer);
+    dds_qset_history(qos, DDS_HISTORY_KEEP_LAST, DEPTH_RESULTS);
+    dds_qset_ownership(qos, DDS_OWNERSHIP_EXCLUSIVE);
+    if (is_writer) {
+        dds_qset_lifespan(qos, lifespan_ns);
+    }
+    const int rc = open_end(ends, participant, &einet_pool_Result_desc, name, qos, is_writer, out, err);
+    dds_delete_qos(qos);
+    return rc;
+}
+
+int ei_pool_open_result_reader(const struct ei_pool_ends *ends, dds_entity_t participant, const char *task,
+                               dds_entity_t *out_reader, struct einet_error *err)
+{
+    return open_result(ends, participant, task, 0, out_reader, err);
+}
+
+int ei_pool_open_result_writer(const struct ei_pool_ends *ends, dds_entity_t participant, const char *task,
+                               int64_t lifespan_ns, dds_entity_t *out_writer, struct einet_error *err)
+{
+    return open_result(ends, participant, task, lifespan_ns, out_writer, err);
+}
+
+/* ---- the roster ---- */
+
+static int32_t find(const struct ei_pool_roster *roster, const char *node)
+{
+    int32_t i = 0;
+    while (i < roster->count && strcmp(roster->nodes[i].name, node) != 0) {
+        i++;
+    }
+    return i;
+}
+
+static bool drop(struct ei_pool_roster *roster, const char *node)
+{
+    const int32_t at = find(roster, node);
+    if (at == roster->count) {
+        return false;
+    }
+    roster->count--;
+    memmove(&roster->nodes[at], &roster->nodes[at + 1], (size_t)(roster->count - at) * sizeof roster->nodes[0]);
+    return true;
+}
+
+static void read_node(struct einet_dds_node *node, const einet_pool_RuntimeState *state)
+{
+    *node = (struct einet_dds_node){.state = state->state,
+                                    .rank = state->rank,
+                                    .load_permille = state->load_permille,
+                                    .incarnation = state->incarnation,
+                                    .workload_hash = state->workload_hash};
+    (void)snprintf(node->name, sizeof node->name, "%s", state->node);
+    (void)snprintf(node->workload, sizeof node->workload, "%s", state->workload);
+    for (uint32_t i = 0; i < state->tasks._length && i < EINET_POOL_TASKS_MAX; i++) {
+        const einet_pool_TaskState *from = &state->tasks._buffer[i];
+        struct einet_dds_node_task *to = &node->tasks[node->task_count++];
+        *to = (struct einet_dds_node_task){.priority = from->priority,
+                                           .duty = from->duty,
+                                           .load_permille = from->load_permille,
+                                           .strength = from->strength,
+                                           .answered = from->answered,
+                                           .late = from->late};
+        (void)snprintf(to->name, sizeof to->name, "%s", from->name);
+    }
+}
+
+/* Names of others end in topics and on terminals. */
+static bool has_names(const einet_pool_RuntimeState *state)
+{
+    bool is_good = ei_pool_is_name(state->node) && ei_pool_is_name(state->workload);
+    for (uint32_t i = 0; is_good && i < state->tasks._length; i++) {
+        is_good = ei_pool_is_name(state->tasks._buffer[i].name);
+    }
+    return is_good;
+}
+
+static bool put(struct ei_pool_roster *roster, const einet_pool_RuntimeState *state)
+{
+    if (!has_names(state)) {
+        return false;
+    }
+    (void)drop(roster, state->node);
+    if (roster->count == EINET_POOL_NODES_MAX) {
+        return false;
+    }
+    int32_t at = 0;
+    while (at < roster->count &&
+           ei_pool_compare(roster->nodes[at].rank, roster->nodes[at].name, state->rank, state->node) < 0) {
+        at++;
+    }
+    memmove(&roster->nodes[at + 1], &roster->nodes[at], (size_t)(roster->count - at) * sizeof roster->nodes[0]);
+    roster->count++;
+    read_node(&roster->nodes[at], state);
+    return true;
+}
+
+bool ei_pool_roster_take(struct ei_pool_roster *roster, dds_entity_t reader)
+{
+    void *samples[TAKEN_AT_ONCE] = {NULL};
+    dds_sample_info_t infos[TAKEN_AT_ONCE];
+    bool is_changed = false;
+    int32_t count = TAKEN_AT_ONCE;
+    while (count == TAKEN_AT_ONCE) {
+        samples[0] = NULL; /* lend them */
+        count = dds_take(reader, samples, infos, TAKEN_AT_ONCE, TAKEN_AT_ONCE);
+        for (int32_t i = 0; i < count; i++) {
+            const einet_pool_RuntimeState *state = samples[i];
+            const bool is_gone = infos[i].instance_state != DDS_IST_ALIVE; /* only the key is valid then */
+            is_changed |= is_gone || !infos[i].valid_data ? is_gone && drop(roster, state->node) : put(roster, state);
+        }
+        if (count > 0) {
+            (void)dds_return_loan(reader, samples, count);
+        }
+    }
+    return is_changed;
+}

@@ -1,0 +1,39 @@
+/* The nodes of a pool as they say of themselves, and the endpoints by which pools speak (docs/pool.md). All of them lie
+ * in a partition with the pool's name, out of the sight of ROS 2. */
+#ifndef ADAPTERS_DDS_POOL_ROSTER_H
+#define ADAPTERS_DDS_POOL_ROSTER_H
+
+#include "adapters/dds/bridge.h"
+#include <einet/pool.h>
+
+struct ei_pool_ends {
+    dds_entity_t publisher, subscriber;
+    int64_t lease_ns; /* of the writers; 0 = there are none */
+};
+
+/* Publisher and subscriber in the partition of the pool; they go with the participant. Returns 0, EINET_E_USAGE (no
+ * name of a pool) or EINET_E_BACKEND. */
+int ei_pool_open_ends(dds_entity_t participant, const char *pool, struct ei_pool_ends *ends, struct einet_error *err);
+
+/* The topic of what nodes say of themselves. */
+int ei_pool_open_state_reader(const struct ei_pool_ends *ends, dds_entity_t participant, dds_entity_t *out_reader,
+                              struct einet_error *err);
+int ei_pool_open_state_writer(const struct ei_pool_ends *ends, dds_entity_t participant, dds_entity_t *out_writer,
+                              struct einet_error *err);
+
+/* The results of a task: of all writers only the strongest living one is heard. lifespan_ns: how long one is of use. */
+int ei_pool_open_result_reader(const struct ei_pool_ends *ends, dds_entity_t participant, const char *task,
+                               dds_entity_t *out_reader, struct einet_error *err);
+int ei_pool_open_result_writer(const struct ei_pool_ends *ends, dds_entity_t participant, const char *task,
+                               int64_t lifespan_ns, dds_entity_t *out_writer, struct einet_error *err);
+
+/* Living nodes, the first by rank and name first. */
+struct ei_pool_roster {
+    int32_t count;
+    struct einet_dds_node nodes[EINET_POOL_NODES_MAX]; /* one too many is not seen */
+};
+
+/* Take what the reader has. True when a node came, went or said something. */
+bool ei_pool_roster_take(struct ei_pool_roster *roster, dds_entity_t reader);
+
+#endif

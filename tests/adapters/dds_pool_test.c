@@ -1,0 +1,300 @@
+/* A pool on the network: nodes that are killed and stopped, one that gives its load away. What is checked is what must
+ * hold however slow the machine is; the times are printed, and bench_pool counts them. */
+#include "tests/adapters/pool_play.h"
+#include "tests/harness/harness.h"
+
+#include <einet/dds.h>
+#include <einet/einet.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MS INT64_C(1000000)
+#define LIMIT_NS (20000 * MS)
+#define BLOWS 3
+#define PRIORITY 88
+
+static struct pool_play play; /* large */
+
+static bool open_play(const char *text_a, const char *text_b, const char *const *tasks, bool is_apart)
+{
+    play = (struct pool_play){.is_apart = is_apart,
+                              .lease_ns = 100 * MS,
+                              .period_ns = 20 * MS,
+                              .priority = pool_play_is_allowed(PRIORITY) ? PRIORITY : 0,
+                              .texts = {text_a, text_b},
+                              .hanging = play.hanging};
+    (void)snprintf(play.folder, sizeof play.folder, "%s", ei_test_tmpdir());
+    (void)snprintf(play.binary, sizeof play.binary, "%s/einet-dds", ei_test_build_dir());
+    const char *missing = pool_play_open(&play, tasks);
+    if (missing != NULL) {
+        pool_play_close(&play);
+        if (is_apart) {
+            ei_test_skip("not here: %s", missing);
+        }
+    }
+    return EI_TRUEF(missing == NULL, "not here: %s", missing) && EI_TRUE(pool_play_start(&play, 1)) &&
+           EI_TRUE(pool_play_start(&play, 0)) && EI_TRUE(pool_play_roll(&play));
+}
+
+/* Nothing twice, nothing backwards, each answer with its status. */
+static void expect_order(void)
+{
+    for (int32_t i = 0; i < play.task_count; i++) {
+        const struct pool_heard *heard = &play.heard[i];
+        struct einet_dds_egress_figures figures;
+        EI_TRUEF(heard->frames > 0, "nothing was heard of %s", heard->task);
+        EI_EQ(heard->repeated, 0);
+        EI_EQ(heard->backward, 0);
+        EI_TRUE(pool_play_figures(&play, heard->task, &figures));
+        EI_EQ(figures.taken, figures.passed + figures.repeated + figures.backward + figures.failed);
+        EI_EQ(figures.failed, 0);
+        EI_TRUEF(heard->answers - heard->answered >= 0 && heard->answers - heard->answered <= 1,
+                 "%s: %lld classifications for %lld statuses with an answer", heard->task, (long long)heard->answers,
+                 (long long)heard->answered);
+    }
+}
+
+/* Strike node a, wait for b, and print what was between them. */
+static void strike(int signal, int blow)
+{
+    const int64_t noise_ns = atomic_load(&play.noise_ns);
+    int32_t frames = 0;
+    (void)pool_play_gap(&play, 0, &frames);
+    EI_EQ(kill(play.nodes[0], signal), 0);
+    if (!EI_TRUEF(pool_play_await(&play, "eye", 1, LIMIT_NS), "nobody took over")) {
+        return;
+    }
+    pool_play_nap_ms(50); /* the last of the egress's frames is on its way */
+    const int64_t gap_ns = pool_play_gap(&play, 0, &frames);
+    const int64_t taken_ns = atomic_load(&play.noise_ns) - noise_ns;
+    fprintf(stdout, "%s %d: %.1f ms, %d images on, %.1f ms of the machine\n", strsignal(signal), blow,
+            (double)gap_ns / 1e6, frames, (double)taken_ns / 1e6);
+    /* lease + 2 periods; where the machine took time from the camera, it took it from the nodes as well */
+    const int64_t most = (play.lease_ns + 2 * play.period_ns + 2 * taken_ns) / play.period_ns + 1;
+    EI_TRUEF(frames <= most, "the next frame that was answered came %d images on, at most %lld were to pass", frames,
+             (long long)most);
+}
+
+static void strike_all(bool is_apart)
+{
+    static const char *const tasks[] = {"eye", NULL};
+    EI_REQUIRE(open_play(pool_play_one, pool_play_one, tasks, is_apart));
+    for (int i = 0; i < BLOWS; i++) {
+        EI_TRUEF(pool_play_await(&play, "eye", 0, LIMIT_NS), "the first in rank was not heard");
+        strike(SIGKILL, i);
+        pool_play_kill(&play, 0);
+        EI_REQUIRE(pool_play_start(&play, 0));
+    }
+    for (int i = 0; i < BLOWS; i++) {
+        EI_TRUEF(pool_play_await(&play, "eye", 0, LIMIT_NS), "the first in rank was not heard");
+        strike(SIGSTOP, i);
+        EI_EQ(kill(play.nodes[0], SIGCONT), 0);
+    }
+    EI_TRUEF(pool_play_await(&play, "eye", 0, LIMIT_NS), "the first in rank was not heard");
+    pool_play_nap_ms(100);
+    expect_order();
+    pool_play_close(&play);
+}
+
+EI_TEST(dds_pool_takes_over_on_one_machine)
+{
+    strike_all(false);
+}
+
+EI_TEST(dds_pool_takes_over_between_machines)
+{
+    strike_all(true);
+}
+
+/* A process that lives, asserts and goes its rounds, but whose jobs do not end. */
+EI_TEST(dds_pool_a_node_that_hangs_is_left)
+{
+    static const char *const tasks[] = {"eye", NULL};
+    static char hanging[300];
+    (void)snprintf(hanging, sizeof hanging, "%s/hanging_node", ei_test_build_dir());
+    play.hanging = hanging;
+    EI_REQUIRE(open_play(pool_play_law, pool_play_law, tasks, false));
+    EI_TRUEF(pool_play_await(&play, "eye", 0, LIMIT_NS), "the first in rank was not heard");
+    EI_TRUEF(pool_play_await(&play, "eye", 1, LIMIT_NS), "nobody took over");
+    EI_EQ(kill(play.nodes[0], 0), 0);
+    pool_play_nap_ms(500);
+    struct einet_dds_egress_figures figures;
+    EI_TRUE(pool_play_figures(&play, "eye", &figures));
+    EI_STREQ(figures.node, "b");
+    expect_order();
+    pool_play_close(&play);
+}
+
+/* ---- load ---- */
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_SANITIZER 1
+#else
+#define HAS_SANITIZER 0
+#endif
+
+EI_TEST(dds_pool_gives_its_lowest_task_away_under_load)
+{
+    static const char *const tasks[] = {"high", "low", NULL};
+    struct einet_dds_egress_figures high, low;
+    int32_t frames = 0;
+    if (HAS_SANITIZER) {
+        ei_test_skip("a sanitized node has more to do than its workload says");
+    }
+    if (!pool_play_is_allowed(PRIORITY)) {
+        ei_test_skip("not here: real-time threads");
+    }
+    if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
+        ei_test_skip("not here: a CPU for each of two nodes");
+    }
+    EI_REQUIRE(open_play(pool_play_too_much, pool_play_bearable, tasks, true));
+    EI_TRUEF(pool_play_await(&play, "high", 0, LIMIT_NS), "the first in rank was not heard");
+    EI_TRUEF(pool_play_await(&play, "low", 0, LIMIT_NS), "the first in rank was not heard");
+    (void)pool_play_gap(&play, 1, &frames);
+    EI_TRUEF(pool_play_await(&play, "low", 1, LIMIT_NS), "the task of lowest priority stayed");
+    pool_play_nap_ms(50);
+    (void)pool_play_gap(&play, 1, &frames);
+    fprintf(stdout, "handed over: %d images on\n", frames);
+    EI_TRUEF(frames <= 2 + (int32_t)(2 * atomic_load(&play.noise_ns) / play.period_ns),
+             "%d images passed until the other was heard", frames);
+    pool_play_nap_ms(2000);
+    EI_TRUE(pool_play_figures(&play, "high", &high) && pool_play_figures(&play, "low", &low));
+    EI_STREQ(high.node, "a");
+    EI_STREQ(low.node, "b");
+    const int64_t noise_ns = atomic_load(&play.noise_ns);
+    fprintf(stdout, "high: %lld of %lld late, %.1f ms of the machine\n", (long long)play.heard[0].late,
+            (long long)play.heard[0].frames, (double)noise_ns / 1e6);
+    EI_TRUE(play.heard[0].late * 10 <= play.heard[0].frames); /* none on a machine of its own: bench_pool */
+    expect_order();
+    pool_play_close(&play);
+}
+
+/* ---- the commands ---- */
+
+static void run_of(const char *program, const char *arguments, char *out, size_t size)
+{
+    char command[600];
+    (void)snprintf(command, sizeof command, "timeout 3 %s/%s %s 2>&1", ei_test_build_dir(), program, arguments);
+    FILE *in = popen(command, "r");
+    const size_t count = in != NULL ? fread(out, 1, size - 1, in) : 0;
+    out[count] = '\0';
+    EI_TRUE(in != NULL && pclose(in) != -1);
+}
+
+static void run(const char *arguments, char *out, size_t size)
+{
+    run_of("einet-dds", arguments, out, size);
+}
+
+EI_TEST(dds_pool_is_shown_and_left)
+{
+    static const char *const tasks[] = {"eye", NULL};
+    static char out[20000];
+    char command[200];
+    int32_t frames = 0;
+    EI_REQUIRE(open_play(pool_play_one, pool_play_one, tasks, false));
+    EI_TRUE(pool_play_await(&play, "eye", 0, LIMIT_NS));
+    (void)snprintf(command, sizeof command, "top --pool play --domain %d --once", play.domain);
+    run(command, out, sizeof out);
+    EI_CONTAINS(out, "pool play: 2 nodes");
+    EI_CONTAINS(out, "* eye");
+    (void)snprintf(command, sizeof command, "top --pool play --domain %d --once --json", play.domain);
+    run(command, out, sizeof out);
+    EI_CONTAINS(out, "\"node\":\"a\",\"rank\":60,\"state\":\"running\"");
+    EI_CONTAINS(out, "\"duty\":\"serving\",\"heard\":true");
+    EI_CONTAINS(out, "\"heard\":false");
+    run_of("einet", command, out, sizeof out);
+    EI_CONTAINS(out, "{\"pool\":\"play\",\"nodes\":[{\"node\":\"a\"");
+    (void)snprintf(command, sizeof command, "top --pool other --domain %d --once", play.domain);
+    run(command, out, sizeof out);
+    EI_CONTAINS(out, "no node of pool other");
+    /* one that goes by itself does not wait for its lease to end */
+    (void)pool_play_gap(&play, 0, &frames);
+    EI_EQ(pool_play_end(&play, 0), 0);
+    EI_TRUE(pool_play_await(&play, "eye", 1, LIMIT_NS));
+    pool_play_nap_ms(50);
+    const int64_t gap_ns = pool_play_gap(&play, 0, &frames);
+    fprintf(stdout, "left: %.1f ms, %d images on\n", (double)gap_ns / 1e6, frames);
+    EI_TRUEF(frames <= 2 + 2 * atomic_load(&play.noise_ns) / play.period_ns, "%d images passed", frames);
+    expect_order();
+    pool_play_close(&play);
+}
+
+/* One more egress, as a process, passes the same frames on. */
+EI_TEST(dds_pool_egress_is_a_command)
+{
+    static const char *const tasks[] = {"eye", NULL};
+    static char out[20000];
+    char command[200];
+    EI_REQUIRE(open_play(pool_play_one, pool_play_one, tasks, false));
+    EI_TRUE(pool_play_await(&play, "eye", 0, LIMIT_NS));
+    (void)snprintf(command, sizeof command, "egress --pool play --domain %d", play.domain);
+    run(command, out, sizeof out);
+    EI_CONTAINS(out, "running\n");
+    EI_CONTAINS(out, " passed, ");
+    EI_TRUEF(strstr(out, "eye: 0 frames taken") == NULL, "%s", out);
+    EI_CONTAINS(out, " 0 failed; ");
+    pool_play_close(&play);
+}
+
+/* einet itself has no DDS in it: it hands over, or says what is missing. */
+EI_TEST(dds_pool_of_einet_serve_is_einet_dds)
+{
+    static char out[20000];
+    char command[900];
+    run_of("einet", "serve --pool p* --config nowhere.yaml", out, sizeof out);
+    EI_CONTAINS(out, "einet-dds: ");
+    EI_CONTAINS(out, "nowhere.yaml");
+    run_of("einet", "serve --config nowhere.yaml --pool p --rank 101", out, sizeof out);
+    EI_CONTAINS(out, "einet-dds: give a rank of 0..100");
+    run_of("einet", "top --pool", out, sizeof out);
+    EI_CONTAINS(out, "einet-dds");
+    (void)snprintf(command, sizeof command,
+                   "cp %s/einet %s/einet && PATH=/nowhere %s/einet serve --config a.yaml --pool p 2>&1",
+                   ei_test_build_dir(), ei_test_tmpdir(), ei_test_tmpdir());
+    FILE *in = popen(command, "r");
+    EI_REQUIRE(in != NULL);
+    out[fread(out, 1, sizeof out - 1, in)] = '\0';
+    EI_EQ(WEXITSTATUS(pclose(in)), 5);
+    EI_CONTAINS(out, "einet serve: --pool wants einet-dds");
+    EI_CONTAINS(out, "cyclonedds-dev");
+}
+
+EI_TEST(dds_pool_that_cannot_be_is_refused_with_a_reason)
+{
+    struct einet_error err = {0};
+    struct einet_workload *workload = NULL;
+    struct einet_dds *dds = NULL;
+    struct einet_dds_egress *egress = NULL;
+    struct einet_dds_pool pool = {.size_bytes = sizeof pool, .name = "p*", .node = "a"};
+    struct einet_dds_options options = {.size_bytes = sizeof options, .pool = &pool};
+    struct einet_dds_egress_options side = {.size_bytes = sizeof side, .pool = "a b"};
+    side.domain = options.domain = 20 + (int32_t)(getpid() % 180);
+    EI_REQUIRE(einet_workload_parse(pool_play_one, strlen(pool_play_one), NULL, &workload, &err) == 0);
+    EI_EQ(einet_dds_create(workload, &options, &dds, &err), EINET_E_USAGE);
+    EI_CONTAINS(err.text, "'p*' cannot name a pool");
+    pool = (struct einet_dds_pool){.size_bytes = sizeof pool, .name = "p"};
+    EI_EQ(einet_dds_create(workload, &options, &dds, &err), EINET_E_USAGE);
+    EI_CONTAINS(err.text, "cannot name a node");
+    pool = (struct einet_dds_pool){.size_bytes = sizeof pool, .name = "p", .node = "a", .rank = 101};
+    EI_EQ(einet_dds_create(workload, &options, &dds, &err), EINET_E_USAGE);
+    EI_CONTAINS(err.text, "0..100");
+    pool = (struct einet_dds_pool){.size_bytes = sizeof pool, .name = "p", .node = "a", .lease_ns = MS};
+    EI_EQ(einet_dds_create(workload, &options, &dds, &err), EINET_E_USAGE);
+    EI_CONTAINS(err.text, "20ms..10s");
+    pool.size_bytes = 0;
+    EI_EQ(einet_dds_create(workload, &options, &dds, &err), -EINVAL);
+    pool.size_bytes = sizeof pool + 8;
+    EI_EQ(einet_dds_create(workload, &options, &dds, &err), -E2BIG);
+    EI_TRUE(dds == NULL);
+    EI_EQ(einet_dds_egress_create(&side, &egress, &err), EINET_E_USAGE);
+    EI_CONTAINS(err.text, "'a b' cannot name a pool");
+    EI_EQ(einet_dds_egress_create(NULL, &egress, &err), -EINVAL);
+    EI_TRUE(egress == NULL);
+    einet_workload_destroy(workload);
+}
+
+EI_MAIN()
