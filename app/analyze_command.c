@@ -1,9 +1,9 @@
 /* einet analyze: response-time bounds of a workload file. */
 #include "app/commands.h"
+#include "app/options.h"
 #include "engine/analyze.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,122 +17,63 @@ struct arguments {
     bool is_json;
 };
 
-static const char *const policies[] = {
-    [EI_ANALYSIS_FIXED_PRIORITY] = "fixed_priority",
-    [EI_ANALYSIS_RATE_MONOTONIC] = "rate_monotonic",
-    [EI_ANALYSIS_DEADLINE_MONOTONIC] = "deadline_monotonic",
-    [EI_ANALYSIS_AUDSLEY] = "audsley",
-    [EI_ANALYSIS_EDF] = "edf",
+#define POLICIES                                                                                                       \
+    [EI_ANALYSIS_FIXED_PRIORITY] = "fixed_priority", [EI_ANALYSIS_RATE_MONOTONIC] = "rate_monotonic",                  \
+    [EI_ANALYSIS_DEADLINE_MONOTONIC] = "deadline_monotonic", [EI_ANALYSIS_AUDSLEY] = "audsley",                        \
+    [EI_ANALYSIS_EDF] = "edf"
+static const char *const policies[] = {POLICIES};
+
+#define FIELD(field) EINET_FIELD(struct arguments, field)
+
+static const struct einet_option rows[] = {
+    {.name = "policy",
+     .argument = "P",
+     FIELD(options.policy),
+     .words = {POLICIES},
+     .help = "fixed_priority (default: as the file says, also when it says edf), rate_monotonic, deadline_monotonic, "
+             "audsley (search for an order that holds), edf (lanes by absolute deadline, CPUs deadline monotonic)"},
+    {.name = "times",
+     .argument = "Q",
+     FIELD(options.quantile),
+     .words = {[EI_TIME_P99] = "p99", [EI_TIME_MAX] = "max"},
+     .help = "quantile of measured and emulated times: p99 (default) or max; emulated ones have p99 only"},
+    {.name = "ops-time",
+     .argument = "D",
+     FIELD(options.ops_ns),
+     .expected = "a time with a unit, such as 200us",
+     .help = "time of a stage of operations that has no budget, such as 200us"},
+    {.name = "cpus",
+     .argument = "N",
+     FIELD(options.cpus),
+     .low = 1,
+     .high = CPUS_MAX,
+     .help = "CPUs of the machine (default: as many as the file names, at least 2)"},
+    {.name = "json", FIELD(is_json), .help = "print the result as JSON"},
 };
 
-static const char help[] =
-    "usage: einet analyze FILE [--policy P] [--times p99|max] [--ops-time D] [--cpus N] [--json]\n\n"
-    "Bound the response time of every task of a workload file (einet-workload(5)) before it runs: blocking by lower\n"
-    "blocks, interference, jitter, lane waits. For a multi-exit network also the bound of its first exit, and how "
-    "many\n"
-    "exits to expect. Then load per CPU and lane against the cap, and how far each task is from its limit. Execution\n"
-    "times come from `work: {spin}`, budgets, `emulate`, or the profile beside a model's weights. docs/analysis.md "
-    "has\n"
-    "the model and its sources.\n\n"
-    "  --policy P     fixed_priority (default: as the file says, also when it says edf), rate_monotonic,\n"
-    "                 deadline_monotonic, audsley (search for an order that holds), edf (lanes by absolute deadline,\n"
-    "                 CPUs deadline monotonic)\n"
-    "  --times Q      quantile of measured and emulated times: p99 (default) or max; emulated ones have p99 only\n"
-    "  --ops-time D   time of a stage of operations that has no budget, such as 200us\n"
-    "  --cpus N       CPUs of the machine (default: as many as the file names, at least 2)\n"
-    "  --json         print the result as JSON\n\n"
-    "exit status: 0 every deadline is guaranteed, 1 usage, 2 bad file or times missing, 4 some deadline is not, 5 "
-    "fault\n\n"
-    "example: einet analyze configs/exit-times.yaml\n";
-
-static int usage_error(const char *text, const char *argument)
-{
-    fprintf(stderr, "einet analyze: %s%s; einet analyze --help\n", text, argument);
-    return EINET_EXIT_USAGE;
-}
-
-static bool parse_policy(const char *text, enum ei_analysis_policy *out)
-{
-    for (size_t i = 0; i < sizeof policies / sizeof policies[0]; i++) {
-        if (strcmp(text, policies[i]) == 0) {
-            *out = (enum ei_analysis_policy)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool parse_times(const char *text, enum ei_time_quantile *out)
-{
-    *out = strcmp(text, "max") == 0 ? EI_TIME_MAX : EI_TIME_P99;
-    return *out == EI_TIME_MAX || strcmp(text, "p99") == 0;
-}
-
-static bool parse_cpus(const char *text, int32_t *out)
-{
-    char *end;
-    errno = 0;
-    const long value = strtol(text, &end, 10);
-    *out = (int32_t)value;
-    return errno == 0 && end != text && *end == '\0' && value >= 1 && value <= CPUS_MAX;
-}
-
-/* Returns 0 to go on, else the exit status + 1. */
-static int parse_arguments(int argc, char **argv, struct arguments *out)
-{
-    static const struct option options[] = {
-        {"policy", required_argument, NULL, 'p'},
-        {"times", required_argument, NULL, 't'},
-        {"ops-time", required_argument, NULL, 'o'},
-        {"cpus", required_argument, NULL, 'c'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-    opterr = 0;
-    optind = 1;
-    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        switch (option) {
-        case 'p':
-            if (!parse_policy(optarg, &out->options.policy)) {
-                return 1 + usage_error("no policy is called ", optarg);
-            }
-            break;
-        case 't':
-            if (!parse_times(optarg, &out->options.quantile)) {
-                return 1 + usage_error("--times wants p99 or max, not ", optarg);
-            }
-            break;
-        case 'o':
-            if (ei_duration_parse(optarg, &out->options.ops_ns) < 0) {
-                return 1 + usage_error("--ops-time wants a time with a unit, such as 200us, not ", optarg);
-            }
-            break;
-        case 'c':
-            if (!parse_cpus(optarg, &out->options.cpus)) {
-                return 1 + usage_error("--cpus wants a number from 1 to 1024, not ", optarg);
-            }
-            break;
-        case 'j':
-            out->is_json = true;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return 1 + EINET_EXIT_OK;
-        case ':':
-            return 1 + usage_error("missing value of ", argv[optind - 1]);
-        default:
-            return 1 + usage_error("unknown option ", argv[optind - 1]);
-        }
-    }
-    if (optind + 1 != argc) {
-        return 1 + usage_error(optind == argc ? "which workload file?" : "one workload file only, not also ",
-                               optind == argc ? "" : argv[optind + 1]);
-    }
-    out->file = argv[optind];
-    return 0;
-}
+static const struct einet_usage usage = {
+    .command = "analyze",
+    .head =
+        "usage: einet analyze FILE [--policy P] [--times p99|max] [--ops-time D] [--cpus N] [--json]\n\n"
+        "Bound the response time of every task of a workload file (einet-workload(5)) before it runs: blocking by "
+        "lower\n"
+        "blocks, interference, jitter, lane waits. For a multi-exit network also the bound of its first exit, and how "
+        "many\n"
+        "exits to expect. Then load per CPU and lane against the cap, and how far each task is from its limit. "
+        "Execution\n"
+        "times come from `work: {spin}`, budgets, `emulate`, or the profile beside a model's weights. docs/analysis.md "
+        "has\n"
+        "the model and its sources.\n",
+    .tables = {EINET_OPTION_TABLE(rows, 0)},
+    .foot =
+        "exit status: 0 every deadline is guaranteed, 1 usage, 2 bad file or times missing, 4 some deadline is not, "
+        "5 fault\n\n"
+        "example: einet analyze configs/exit-times.yaml\n",
+    .operands_min = 1,
+    .operands_max = 1,
+    .too_few = "which workload file?",
+    .too_many = "one workload file only, not also ",
+};
 
 /* ---- JSON ---- */
 
@@ -316,10 +257,12 @@ static void print_table(const struct ei_analysis *analysis)
 int einet_analyze_command(int argc, char **argv)
 {
     struct arguments arguments = {.options = {.quantile = EI_TIME_P99, .ops_ns = EI_NONE_NS, .has_sensitivity = true}};
-    const int stop = parse_arguments(argc, argv, &arguments);
-    if (stop != 0) {
-        return stop - 1;
+    struct einet_arguments given;
+    const int read = einet_options_read(&usage, argc, argv, &arguments, &given);
+    if (read >= 0) {
+        return read;
     }
+    arguments.file = given.operands[0];
     struct ei_workload *wl = NULL;
     struct ei_diagnostics diag;
     struct ei_analysis *analysis = NULL;

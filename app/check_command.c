@@ -1,37 +1,44 @@
 /* einet check: is a workload file right, and what does it say in full? */
 #include "app/commands.h"
+#include "app/json_output.h"
+#include "app/options.h"
 #include "app/outcome.h"
 #include "app/workload_schema.h"
 #include "metrics/run_json.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
-static const char help[] =
-    "usage: einet check FILE [--print | --json]\n"
-    "       einet check --schema\n\n"
-    "Check a workload file (einet-workload(5)) and print every error and warning with its line, column and remedy.\n\n"
-    "  --print    print the file with every default filled in\n"
-    "  --json     print errors and warnings as one JSON object: schema, file, ok, errors, warnings, diagnostics[] "
-    "with\n"
-    "             severity, line, column, length (characters), text and hint; of a right file also tasks, lanes, "
-    "models\n"
-    "  --schema   print the grammar as a JSON Schema, for editors\n\n"
-    "exit status: 0 ok (warnings allowed), 1 usage, 2 bad file\n\n"
-    "example: einet check configs/edge-server.yaml --print\n";
-
 struct check_arguments {
     const char *file;
-    bool is_print, is_json;
+    bool is_print, is_json, is_schema;
 };
 
-static int usage_error(const char *text, const char *argument)
-{
-    fprintf(stderr, "einet check: %s%s; einet check --help\n", text, argument);
-    return EINET_EXIT_USAGE;
-}
+#define FIELD(field) EINET_FIELD(struct check_arguments, field)
+
+static const struct einet_option rows[] = {
+    {.name = "print", FIELD(is_print), .help = "print the file with every default filled in"},
+    {.name = "json",
+     FIELD(is_json),
+     .help = "print errors and warnings as one JSON object (docs/command-json.md): schema, command, file, ok, errors, "
+             "warnings, diagnostics[] with severity, line, column, length (characters), text and hint; tasks, lanes, "
+             "models"},
+    {.name = "schema", FIELD(is_schema), .help = "print the grammar as a JSON Schema, for editors"},
+};
+
+static const struct einet_usage usage = {
+    .command = "check",
+    .head = "usage: einet check FILE [--print | --json]\n"
+            "       einet check --schema\n\n"
+            "Check a workload file (einet-workload(5)) and print every error and warning with its line, column and "
+            "remedy.\n",
+    .tables = {EINET_OPTION_TABLE(rows, 0)},
+    .foot = "exit status: 0 ok (warnings allowed), 1 usage, 2 bad file\n\n"
+            "example: einet check configs/edge-server.yaml --print\n",
+    .operands_max = 1,
+    .too_many = "one workload file only, not also ",
+};
 
 static int print_schema(void)
 {
@@ -43,30 +50,19 @@ static int print_schema(void)
     return EINET_EXIT_OK;
 }
 
-static json_t *diagnostic_json(const struct ei_diagnostic *item)
+/* wl NULL = the file is wrong. */
+static json_t *answer_json(const char *file, const struct ei_diagnostics *diag, const struct ei_workload *wl)
 {
-    return json_pack("{s:s, s:i, s:i, s:i, s:o, s:o}", "severity",
-                     item->severity == EI_SEVERITY_ERROR ? "error" : "warning", "line", item->place.line, "column",
-                     item->place.column, "length", item->length, "text", ei_json_text(item->text), "hint",
-                     ei_json_text(item->hint));
-}
-
-static int print_json(const char *file, const struct ei_diagnostics *diag, const struct ei_workload *wl)
-{
-    json_t *list = json_array();
-    for (int32_t i = 0; i < diag->count; i++) {
-        json_array_append_new(list, diagnostic_json(&diag->items[i]));
-    }
-    json_t *root = json_pack("{s:i, s:o, s:b, s:i, s:i, s:o}", "schema", 1, "file", ei_json_text(file), "ok",
-                             wl != NULL, "errors", diag->errors, "warnings", diag->warnings, "diagnostics", list);
-    if (wl != NULL) {
-        json_object_set_new(root, "tasks", json_integer(wl->task_count));
-        json_object_set_new(root, "lanes", json_integer(wl->lane_count));
-        json_object_set_new(root, "models", json_integer(wl->model_count));
-    }
-    const bool is_written = root != NULL && json_dumpf(root, stdout, JSON_INDENT(2)) == 0 && putchar('\n') != EOF;
-    json_decref(root);
-    return is_written ? 0 : -1;
+    json_t *answer = einet_json_begin("check");
+    einet_json_set(&answer, "file", ei_json_text(file));
+    einet_json_set(&answer, "ok", json_boolean(wl != NULL));
+    einet_json_set(&answer, "errors", json_integer(diag->errors));
+    einet_json_set(&answer, "warnings", json_integer(diag->warnings));
+    einet_json_set(&answer, "diagnostics", einet_json_diagnostics(diag));
+    einet_json_set(&answer, "tasks", wl != NULL ? json_integer(wl->task_count) : json_null());
+    einet_json_set(&answer, "lanes", wl != NULL ? json_integer(wl->lane_count) : json_null());
+    einet_json_set(&answer, "models", wl != NULL ? json_integer(wl->model_count) : json_null());
+    return answer;
 }
 
 static int check_as_json(const char *file)
@@ -74,15 +70,15 @@ static int check_as_json(const char *file)
     struct ei_workload *wl = NULL;
     struct ei_diagnostics diag;
     const int rc = ei_workload_load(file, &wl, &diag);
-    if (rc == -ENOMEM || print_json(file, &diag, wl) < 0) {
-        fprintf(stderr, "einet check: cannot print what was found in %s\n", file);
-        ei_diagnostics_fini(&diag);
-        ei_workload_destroy(wl);
+    if (rc == -ENOMEM) {
+        fprintf(stderr, "einet check: no memory to read %s\n", file);
         return EINET_EXIT_FAULT;
     }
+    const int status =
+        einet_json_print("check", answer_json(file, &diag, wl), rc < 0 ? EINET_EXIT_BAD_FILE : EINET_EXIT_OK);
     ei_diagnostics_fini(&diag);
     ei_workload_destroy(wl);
-    return rc < 0 ? EINET_EXIT_BAD_FILE : EINET_EXIT_OK;
+    return status;
 }
 
 static int check(const struct check_arguments *arguments)
@@ -105,31 +101,20 @@ static int check(const struct check_arguments *arguments)
 int einet_check_command(int argc, char **argv)
 {
     struct check_arguments arguments = {0};
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            fputs(help, stdout);
-            return EINET_EXIT_OK;
-        }
-        if (strcmp(argv[i], "--schema") == 0) {
-            return print_schema();
-        }
-        if (strcmp(argv[i], "--print") == 0) {
-            arguments.is_print = true;
-        } else if (strcmp(argv[i], "--json") == 0) {
-            arguments.is_json = true;
-        } else if (argv[i][0] == '-' && argv[i][1] != '\0') {
-            return usage_error("unknown option ", argv[i]);
-        } else if (arguments.file != NULL) {
-            return usage_error("one workload file only, not also ", argv[i]);
-        } else {
-            arguments.file = argv[i];
-        }
+    struct einet_arguments given;
+    const int status = einet_options_read(&usage, argc, argv, &arguments, &given);
+    if (status >= 0) {
+        return status;
     }
-    if (arguments.file == NULL) {
-        return usage_error("which workload file?", "");
+    if (arguments.is_schema) {
+        return print_schema();
+    }
+    if (given.operand_count == 0) {
+        return einet_options_refuse(&usage, "which workload file?");
     }
     if (arguments.is_print && arguments.is_json) {
-        return usage_error("either --print or --json", "");
+        return einet_options_refuse(&usage, "either --print or --json");
     }
+    arguments.file = given.operands[0];
     return arguments.is_json ? check_as_json(arguments.file) : check(&arguments);
 }

@@ -1,9 +1,9 @@
 /* einet ctl: one request to a service, over its control socket, and its reply for people or as it came. */
 #include "app/commands.h"
 #include "app/control_socket.h"
+#include "app/options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,22 +15,6 @@
 #define DEFAULT_PATH "/run/einet/control"
 #define REPLY_MAX_BYTES ((size_t)1024 * 1024)
 #define PATIENCE_S 10
-
-static const char help[] =
-    "usage: einet ctl [--socket PATH] [--json] list\n"
-    "       einet ctl [--socket PATH] [--json] answer TASK\n"
-    "       einet ctl [--socket PATH] [--json] release TASK [--tag N]\n"
-    "       einet ctl [--socket PATH] [--json] drain | stop\n\n"
-    "Ask a service (einet serve). list: its tasks and their figures. answer: the answer that a task has published "
-    "last,\n"
-    "also while its job goes on. release: the next job of a task with arrival external. drain: no new releases, what "
-    "was\n"
-    "released runs, then the service ends. stop: jobs end at their next block boundary.\n\n"
-    "  --socket PATH  where the service listens (default: $EINET_SOCKET, else " DEFAULT_PATH ")\n"
-    "  --tag N        a number that comes back with the answers of the job\n"
-    "  --json         print the reply as it came, one JSON object\n\n"
-    "exit status: 0 ok, 1 usage, or the service refused, 5 no service there\n\n"
-    "example: einet ctl --socket /run/einet/control answer camera\n";
 
 struct ctl_arguments {
     const char *socket, *command, *task;
@@ -45,73 +29,68 @@ static const struct {
     {"list", false}, {"answer", true}, {"release", true}, {"drain", false}, {"stop", false},
 };
 
-static int usage_error(const char *text, const char *argument)
+static int take_tag(void *request, const char *value, struct einet_error *err)
 {
-    fprintf(stderr, "einet ctl: %s%s; einet ctl --help\n", text, argument);
-    return EINET_EXIT_USAGE;
+    (void)err;
+    ((struct ctl_arguments *)request)->tag = value;
+    return value[0] != '\0' && strspn(value, "0123456789") == strlen(value) && strlen(value) <= 18 ? 0 : -EINVAL;
 }
 
-static int take_words(int argc, char **argv, struct ctl_arguments *out)
+#define FIELD(field) EINET_FIELD(struct ctl_arguments, field)
+
+static const struct einet_option rows[] = {
+    {.name = "socket",
+     .argument = "PATH",
+     FIELD(socket),
+     .help = "where the service listens (default: $EINET_SOCKET, else " DEFAULT_PATH ")"},
+    {.name = "tag",
+     .argument = "N",
+     .take = take_tag,
+     .expected = "a whole number of at most 18 digits",
+     .help = "a number that comes back with the answers of the job"},
+    {.name = "json", FIELD(is_json), .help = "print the reply as it came, one JSON object"},
+};
+
+static const struct einet_usage usage = {
+    .command = "ctl",
+    .head =
+        "usage: einet ctl [--socket PATH] [--json] list\n"
+        "       einet ctl [--socket PATH] [--json] answer TASK\n"
+        "       einet ctl [--socket PATH] [--json] release TASK [--tag N]\n"
+        "       einet ctl [--socket PATH] [--json] drain | stop\n\n"
+        "Ask a service (einet serve). list: its tasks and their figures. answer: the answer that a task has published\n"
+        "last, also while its job goes on. release: the next job of a task with arrival external. drain: no new "
+        "releases,\n"
+        "what was released runs, then the service ends. stop: jobs end at their next block boundary.\n",
+    .tables = {EINET_OPTION_TABLE(rows, 0)},
+    .foot = "exit status: 0 ok, 1 usage, or the service refused, 5 no service there\n\n"
+            "example: einet ctl --socket /run/einet/control answer camera\n",
+    .operands_min = 1,
+    .operands_max = 2,
+    .too_few = "which command?",
+    .too_many = "an argument too many: ",
+};
+
+/* Returns -1 to go on, else the exit status. */
+static int take_words(const struct einet_arguments *given, struct ctl_arguments *out)
 {
-    if (optind == argc) {
-        return usage_error("which command?", "");
-    }
-    out->command = argv[optind++];
+    out->command = given->operands[0];
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (strcmp(commands[i].name, out->command) != 0) {
             continue;
         }
-        if (commands[i].wants_task && optind == argc) {
-            return usage_error("which task? It follows ", out->command);
+        if (commands[i].wants_task && given->operand_count == 1) {
+            return einet_options_refuse(&usage, "which task? It follows %s", out->command);
         }
-        out->task = commands[i].wants_task ? argv[optind++] : NULL;
-        if (optind < argc) {
-            return usage_error("an argument too many: ", argv[optind]);
+        if (!commands[i].wants_task && given->operand_count > 1) {
+            return einet_options_refuse(&usage, "an argument too many: %s", given->operands[1]);
         }
-        return out->tag != NULL && strcmp(out->command, "release") != 0 ? usage_error("--tag belongs to release", "")
-                                                                        : 0;
+        out->task = commands[i].wants_task ? given->operands[1] : NULL;
+        return out->tag != NULL && strcmp(out->command, "release") != 0
+                   ? einet_options_refuse(&usage, "--tag belongs to release")
+                   : -1;
     }
-    return usage_error("there is no command ", out->command);
-}
-
-/* Returns 0 to go on, else the exit status + 1 (so that 0 can mean "go on"). */
-static int parse_arguments(int argc, char **argv, struct ctl_arguments *out)
-{
-    static const struct option options[] = {
-        {"socket", required_argument, NULL, 's'},
-        {"tag", required_argument, NULL, 't'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-    opterr = 0;
-    optind = 1;
-    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        switch (option) {
-        case 's':
-            out->socket = optarg;
-            break;
-        case 't':
-            if (optarg[0] == '\0' || strspn(optarg, "0123456789") != strlen(optarg) || strlen(optarg) > 18) {
-                return 1 + usage_error("--tag wants a whole number of at most 18 digits, not ", optarg);
-            }
-            out->tag = optarg;
-            break;
-        case 'j':
-            out->is_json = true;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return 1 + EINET_EXIT_OK;
-        case ':':
-            return 1 + usage_error("missing value of ", argv[optind - 1]);
-        default:
-            return 1 + usage_error("unknown option ", argv[optind - 1]);
-        }
-    }
-    const int status = take_words(argc, argv, out);
-    return status != 0 ? 1 + status : 0;
+    return einet_options_refuse(&usage, "there is no command %s", out->command);
 }
 
 /* ---- talking ---- */
@@ -245,9 +224,11 @@ static int show(const struct ctl_arguments *arguments, const char *path, const c
 int einet_ctl_command(int argc, char **argv)
 {
     struct ctl_arguments arguments = {.socket = getenv("EINET_SOCKET")};
-    const int stop = parse_arguments(argc, argv, &arguments);
-    if (stop != 0) {
-        return stop - 1;
+    struct einet_arguments given;
+    int status = einet_options_read(&usage, argc, argv, &arguments, &given);
+    status = status < 0 ? take_words(&given, &arguments) : status;
+    if (status >= 0) {
+        return status;
     }
     const char *path = arguments.socket != NULL && arguments.socket[0] != '\0' ? arguments.socket : DEFAULT_PATH;
     json_t *request = json_pack("{s:s}", "command", arguments.command);
@@ -262,7 +243,7 @@ int einet_ctl_command(int argc, char **argv)
     json_decref(request);
     if (text == NULL || strlen(text) + 2 > sizeof line) {
         free(text);
-        return usage_error("the name of a task is too long, or is no UTF-8", "");
+        return einet_options_refuse(&usage, "the name of a task is too long, or is no UTF-8");
     }
     snprintf(line, sizeof line, "%s\n", text);
     free(text);
@@ -270,7 +251,7 @@ int einet_ctl_command(int argc, char **argv)
     if (reply == NULL) {
         return no_service(path);
     }
-    const int status = show(&arguments, path, reply);
+    status = show(&arguments, path, reply);
     free(reply);
     return status;
 }

@@ -2,119 +2,21 @@
  * with --paper for all that there are, in the tables of the EINet paper.
  */
 #include "app/commands.h"
+#include "app/options.h"
 #include "app/progress.h"
 #include "models/paper_evaluate.h"
 #include "planner/predictor_file.h"
 #include "planner/profile_file.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char help[] =
-    "usage: einet evaluate --et FILE --cs FILE [options]\n"
-    "       einet evaluate --paper [DIR..] [options]\n"
-    "\n"
-    "Walk one job per sample of the CS-profile through each method of choosing exits, with the block times of the\n"
-    "ET-profile, and print how often the answer held at the forced exit time T is right, integrated over T exactly.\n"
-    "\n"
-    "  --et FILE                  block times (.et.csv of einet profile)\n"
-    "  --cs FILE                  answers (.cs of einet profile)\n"
-    "  --predictor FILE           CS-predictor; then only the samples that it did not learn from are evaluated\n"
-    "  --exit-time T              distribution of the forced exit time, from the job's start:\n"
-    "                               uniform            in [0, all block times] (default)\n"
-    "                               uniform:TIME       in [0, TIME]\n"
-    "                               exponential:RATE   RATE stops per second\n"
-    "                               step:TIME          exactly at TIME\n"
-    "                               trace:FILE         one recorded time a line, 'censored' behind it if never "
-    "stopped\n"
-    "                             with times such as 2ms or 800us\n"
-    "  --assume T                 what the planner takes the distribution for (default: what it is)\n"
-    "  --methods A,B,..           of exact, hybrid:DEPTH, greedy, random:DRAWS, static:PERCENT, statistics,\n"
-    "                             confidence:SCORE, noskip, all, classic (last exit only), compressed, oracle; with\n"
-    "                             a predictor exact@means and the like do without it (default: a set of each)\n"
-    "  --classic-et FILE          profiles of a real network with one exit, for classic (default: the conv chain and\n"
-    "  --classic-cs FILE          the last exit of the network itself)\n"
-    "  --compressed-et FILE       profiles of a pruned or quantised network with one exit, for compressed\n"
-    "  --compressed-cs FILE\n"
-    "  --no-output-score X        what no answer is worth to the planner, default 0\n"
-    "  --resamples N              of the intervals, default 2000; 0 = no intervals (--bootstrap is the same)\n"
-    "  --seed N                   of random search and bootstrap, default 1\n"
-    "  --threads N                that share the samples, default one per processor; the result is the same\n"
-    "  --json                     print one JSON object instead of the table (docs/evaluation.md)\n"
-    "  --quiet                    no progress\n"
-    "\n"
-    "  --paper                    the tables of the EINet paper beside ours, for every network and data set whose\n"
-    "                             profiles are in the folders (default models/pretrained), told by what the files say\n"
-    "                             of themselves; what is missing is listed with the command that makes it\n"
-    "  --pairs NET/DATASET,..     only these\n"
-    "  --lane NAME                block times of lanes whose name begins so, default cpu\n"
-    "  --no-predictor             plan with mean scores even where there are predictors\n"
-    "  --markdown                 for a document\n"
-    "                             besides: --resamples, --seed, --threads, --json\n"
-    "\n"
-    "exit status: 0 ok, 1 usage, 2 bad file, 5 anything else\n\n"
-    "example: einet evaluate --et b-alexnet-cifar10.et.csv --cs b-alexnet-cifar10.cs --exit-time exponential:800\n";
-
 #define THREADS_MAX 64
 
 static const char *const default_folders[] = {"models/pretrained"};
-
-enum option_id {
-    OPT_ET = 256,
-    OPT_CS,
-    OPT_PREDICTOR,
-    OPT_EXIT_TIME,
-    OPT_ASSUME,
-    OPT_METHODS,
-    OPT_CLASSIC_ET,
-    OPT_CLASSIC_CS,
-    OPT_COMPRESSED_ET,
-    OPT_COMPRESSED_CS,
-    OPT_NO_OUTPUT_SCORE,
-    OPT_BOOTSTRAP,
-    OPT_RESAMPLES,
-    OPT_SEED,
-    OPT_THREADS,
-    OPT_JSON,
-    OPT_QUIET,
-    OPT_PAPER,
-    OPT_PAIRS,
-    OPT_LANE,
-    OPT_NO_PREDICTOR,
-    OPT_MARKDOWN,
-    OPT_HELP
-};
-
-static const struct option options[] = {
-    {"et", required_argument, NULL, OPT_ET},
-    {"cs", required_argument, NULL, OPT_CS},
-    {"predictor", required_argument, NULL, OPT_PREDICTOR},
-    {"exit-time", required_argument, NULL, OPT_EXIT_TIME},
-    {"assume", required_argument, NULL, OPT_ASSUME},
-    {"methods", required_argument, NULL, OPT_METHODS},
-    {"classic-et", required_argument, NULL, OPT_CLASSIC_ET},
-    {"classic-cs", required_argument, NULL, OPT_CLASSIC_CS},
-    {"compressed-et", required_argument, NULL, OPT_COMPRESSED_ET},
-    {"compressed-cs", required_argument, NULL, OPT_COMPRESSED_CS},
-    {"no-output-score", required_argument, NULL, OPT_NO_OUTPUT_SCORE},
-    {"bootstrap", required_argument, NULL, OPT_BOOTSTRAP},
-    {"resamples", required_argument, NULL, OPT_RESAMPLES},
-    {"seed", required_argument, NULL, OPT_SEED},
-    {"threads", required_argument, NULL, OPT_THREADS},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"quiet", no_argument, NULL, OPT_QUIET},
-    {"paper", no_argument, NULL, OPT_PAPER},
-    {"pairs", required_argument, NULL, OPT_PAIRS},
-    {"lane", required_argument, NULL, OPT_LANE},
-    {"no-predictor", no_argument, NULL, OPT_NO_PREDICTOR},
-    {"markdown", no_argument, NULL, OPT_MARKDOWN},
-    {"help", no_argument, NULL, OPT_HELP},
-    {NULL, 0, NULL, 0},
-};
 
 struct pair_paths {
     const char *et, *cs;
@@ -122,7 +24,7 @@ struct pair_paths {
 
 struct request {
     struct pair_paths network, classic, compressed;
-    const char *predictor, *exit_time, *assume, *methods, *no_output;
+    const char *predictor, *exit_time, *assume, *methods;
     double no_output_score;
     int32_t resamples, threads;
     uint64_t seed;
@@ -143,134 +45,127 @@ struct inputs {
     struct ei_plan_method methods[EI_PLAN_METHODS_MAX];
 };
 
-static bool parse_number(const char *text, double *out)
-{
-    char *end;
-    errno = 0;
-    *out = strtod(text, &end);
-    return errno == 0 && end != text && *end == '\0' && isfinite(*out);
-}
+#define FIELD(field) EINET_FIELD(struct request, field)
 
-static bool parse_whole(const char *text, uint64_t max, uint64_t *out)
-{
-    char *end;
-    errno = 0;
-    *out = strtoull(text, &end, 10);
-    return errno == 0 && text[0] >= '0' && text[0] <= '9' && *end == '\0' && *out <= max;
-}
+static const struct einet_option rows[] = {
+    {.name = "et", .argument = "FILE", FIELD(network.et), .help = "block times (.et.csv of einet profile)"},
+    {.name = "cs", .argument = "FILE", FIELD(network.cs), .help = "answers (.cs of einet profile)"},
+    {.name = "predictor",
+     .argument = "FILE",
+     FIELD(predictor),
+     .help = "CS-predictor; then only the samples that it did not learn from are evaluated"},
+    {.name = "exit-time",
+     .argument = "T",
+     FIELD(exit_time),
+     .help = "distribution of the forced exit time, from the job's start:\n"
+             "  uniform            in [0, all block times] (default)\n"
+             "  uniform:TIME       in [0, TIME]\n"
+             "  exponential:RATE   RATE stops per second\n"
+             "  step:TIME          exactly at TIME\n"
+             "  trace:FILE         one recorded time a line, 'censored' behind it if never stopped\n"
+             "with times such as 2ms or 800us"},
+    {.name = "assume",
+     .argument = "T",
+     FIELD(assume),
+     .help = "what the planner takes the distribution for (default: what it is)"},
+    {.name = "methods",
+     .argument = "A,B,..",
+     FIELD(methods),
+     .help = "of exact, hybrid:DEPTH, greedy, random:DRAWS, static:PERCENT, statistics, confidence:SCORE, noskip, all, "
+             "classic (last exit only), compressed, oracle; with a predictor exact@means and the like do without it "
+             "(default: a set of each)"},
+    {.name = "classic-et",
+     .argument = "FILE",
+     FIELD(classic.et),
+     .help =
+         "with --classic-cs: profiles of a real network with one exit, for classic (default: the conv chain and the "
+         "last exit of the network itself)"},
+    {.name = "classic-cs", .argument = "FILE", FIELD(classic.cs), .help = "likewise"},
+    {.name = "compressed-et",
+     .argument = "FILE",
+     FIELD(compressed.et),
+     .help = "with --compressed-cs: profiles of a pruned or quantised network with one exit, for compressed"},
+    {.name = "compressed-cs", .argument = "FILE", FIELD(compressed.cs), .help = "likewise"},
+    {.name = "no-output-score",
+     .argument = "X",
+     FIELD(no_output_score),
+     .low = -1e300,
+     .high = 1e300,
+     .expected = "a number",
+     .help = "what no answer is worth to the planner, default 0"},
+    {.name = "resamples",
+     .argument = "N",
+     FIELD(resamples),
+     .high = EI_PLAN_RESAMPLES_MAX,
+     .help = "of the intervals, default 2000; 0 = no intervals (--bootstrap is the same)"},
+    {.name = "bootstrap", .argument = "N", FIELD(resamples), .high = EI_PLAN_RESAMPLES_MAX},
+    {.name = "seed", .argument = "N", FIELD(seed), .help = "of random search and bootstrap, default 1"},
+    {.name = "threads",
+     .argument = "N",
+     FIELD(threads),
+     .low = 1,
+     .high = THREADS_MAX,
+     .help = "that share the samples, default one per processor; the result is the same"},
+    {.name = "json", FIELD(is_json), .help = "print one JSON object instead of the table (docs/evaluation.md)"},
+    {.name = "quiet", FIELD(is_quiet), .help = "no progress"},
+    {.help = ""},
+    {.name = "paper",
+     FIELD(is_paper),
+     .help = "the tables of the EINet paper beside ours, for every network and data set whose profiles are in the "
+             "folders (default models/pretrained), told by what the files say of themselves; what is missing is listed "
+             "with the command that makes it"},
+    {.name = "pairs", .argument = "NET/DATASET,..", FIELD(pairs), .help = "only these"},
+    {.name = "lane", .argument = "NAME", FIELD(lane), .help = "block times of lanes whose name begins so, default cpu"},
+    {.name = "no-predictor",
+     FIELD(is_without_predictor),
+     .help = "plan with mean scores even where there are predictors"},
+    {.name = "markdown",
+     FIELD(is_markdown),
+     .help = "for a document\nbesides: --resamples, --seed, --threads, --json, --quiet"},
+};
 
-static bool parse_count(const char *text, int32_t min, int32_t max, int32_t *out)
-{
-    uint64_t count;
-    if (!parse_whole(text, (uint64_t)max, &count) || count < (uint64_t)min) {
-        return false;
-    }
-    *out = (int32_t)count;
-    return true;
-}
-
-static const char **text_option(struct request *r, int id)
-{
-    switch (id) {
-    case OPT_ET:
-        return &r->network.et;
-    case OPT_CS:
-        return &r->network.cs;
-    case OPT_PREDICTOR:
-        return &r->predictor;
-    case OPT_EXIT_TIME:
-        return &r->exit_time;
-    case OPT_ASSUME:
-        return &r->assume;
-    case OPT_METHODS:
-        return &r->methods;
-    case OPT_CLASSIC_ET:
-        return &r->classic.et;
-    case OPT_CLASSIC_CS:
-        return &r->classic.cs;
-    case OPT_COMPRESSED_ET:
-        return &r->compressed.et;
-    case OPT_COMPRESSED_CS:
-        return &r->compressed.cs;
-    case OPT_PAIRS:
-        return &r->pairs;
-    case OPT_LANE:
-        return &r->lane;
-    default:
-        return NULL;
-    }
-}
-
-static bool apply_option(struct request *r, int id, const char *value)
-{
-    const char **to = text_option(r, id);
-    if (to != NULL) {
-        *to = value;
-        return true;
-    }
-    switch (id) {
-    case OPT_NO_OUTPUT_SCORE:
-        r->no_output = value;
-        return parse_number(value, &r->no_output_score);
-    case OPT_BOOTSTRAP:
-    case OPT_RESAMPLES:
-        return parse_count(value, 0, EI_PLAN_RESAMPLES_MAX, &r->resamples);
-    case OPT_THREADS:
-        return parse_count(value, 1, THREADS_MAX, &r->threads);
-    case OPT_SEED:
-        return parse_whole(value, UINT64_MAX, &r->seed);
-    case OPT_QUIET:
-        r->is_quiet = true;
-        return true;
-    case OPT_JSON:
-        r->is_json = true;
-        return true;
-    case OPT_PAPER:
-        r->is_paper = true;
-        return true;
-    case OPT_NO_PREDICTOR:
-        r->is_without_predictor = true;
-        return true;
-    case OPT_MARKDOWN:
-        r->is_markdown = true;
-        return true;
-    default:
-        return false;
-    }
-}
-
-static int complain(const char *text)
-{
-    fprintf(stderr, "einet evaluate: %s; einet evaluate --help\n", text);
-    return EINET_EXIT_USAGE;
-}
+static const struct einet_usage usage = {
+    .command = "evaluate",
+    .head =
+        "usage: einet evaluate --et FILE --cs FILE [options]\n"
+        "       einet evaluate --paper [DIR..] [options]\n"
+        "\n"
+        "Walk one job per sample of the CS-profile through each method of choosing exits, with the block times of the\n"
+        "ET-profile, and print how often the answer held at the forced exit time T is right, integrated over T "
+        "exactly.\n",
+    .tables = {EINET_OPTION_TABLE(rows, 0)},
+    .foot = "exit status: 0 ok, 1 usage, 2 bad file, 5 anything else\n\n"
+            "example: einet evaluate --et b-alexnet-cifar10.et.csv --cs b-alexnet-cifar10.cs --exit-time "
+            "exponential:800\n",
+    .operands_max = INT32_MAX,
+};
 
 /* What the two forms of the command do not share. */
-static int check_request(const struct request *r)
+static int check_request(const struct request *r, bool has_score)
 {
     const bool is_single = r->network.et || r->network.cs || r->classic.et || r->classic.cs || r->compressed.et ||
-                           r->compressed.cs || r->predictor || r->exit_time || r->assume || r->methods || r->no_output;
+                           r->compressed.cs || r->predictor || r->exit_time || r->assume || r->methods || has_score;
     if (r->is_paper) {
-        return is_single ? complain("--paper finds its profiles itself: of the options for one network it "
-                                    "takes --resamples, --seed, --threads and --json")
-               : r->is_json && r->is_markdown ? complain("--json and --markdown exclude each other")
+        return is_single                      ? einet_options_refuse(&usage,
+                                                                     "--paper finds its profiles itself: of the options for one network it "
+                                                                                          "takes --resamples, --seed, --threads and --json")
+               : r->is_json && r->is_markdown ? einet_options_refuse(&usage, "--json and --markdown exclude each other")
                                               : -1;
     }
     if (r->pairs || r->lane || r->is_without_predictor || r->is_markdown) {
-        return complain("--pairs, --lane, --no-predictor and --markdown go with --paper");
+        return einet_options_refuse(&usage, "--pairs, --lane, --no-predictor and --markdown go with --paper");
     }
     if (r->folder_count > 0) {
-        fprintf(stderr, "einet evaluate: '%s' is not an option; einet evaluate --help\n", r->folders[0]);
-        return EINET_EXIT_USAGE;
+        return einet_options_refuse(&usage, "nothing without a name, so not '%s'", r->folders[0]);
     }
     if (r->network.et == NULL || r->network.cs == NULL) {
-        return complain("--et and --cs are needed");
+        return einet_options_refuse(&usage, "--et and --cs are needed");
     }
     if ((r->classic.et == NULL) != (r->classic.cs == NULL)) {
-        return complain("--classic-et and --classic-cs are needed together");
+        return einet_options_refuse(&usage, "--classic-et and --classic-cs are needed together");
     }
     if ((r->compressed.et == NULL) != (r->compressed.cs == NULL)) {
-        return complain("--compressed-et and --compressed-cs are needed together");
+        return einet_options_refuse(&usage, "--compressed-et and --compressed-cs are needed together");
     }
     return -1;
 }
@@ -278,25 +173,14 @@ static int check_request(const struct request *r)
 /* Returns -1 to go on, else the exit status. */
 static int parse_arguments(int argc, char **argv, struct request *r)
 {
-    optind = 1;
-    for (int id; (id = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-        if (id == 'h' || id == OPT_HELP) {
-            fputs(help, stdout);
-            return EINET_EXIT_OK;
-        }
-        if (id == '?') {
-            fputs("einet evaluate --help lists the options\n", stderr);
-            return EINET_EXIT_USAGE;
-        }
-        if (!apply_option(r, id, optarg)) {
-            fprintf(stderr, "einet evaluate: '%s' is no value for --%s; einet evaluate --help\n", optarg,
-                    options[id - OPT_ET].name);
-            return EINET_EXIT_USAGE;
-        }
+    struct einet_arguments given;
+    const int status = einet_options_read(&usage, argc, argv, r, &given);
+    if (status >= 0) {
+        return status;
     }
-    r->folders = (const char *const *)argv + optind;
-    r->folder_count = argc - optind;
-    return check_request(r);
+    r->folders = (const char *const *)given.operands;
+    r->folder_count = given.operand_count;
+    return check_request(r, einet_options_has(&given, "no-output-score"));
 }
 
 static int read_pair(const struct pair_paths *paths, struct inputs *in, int which, struct ei_plan_profiles *out,

@@ -1,7 +1,9 @@
 /* einet: dispatch to a sub-command. */
 #include "app/commands.h"
+#include "app/options.h"
 #include "stages/environment.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -94,6 +96,21 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
+static int refuse_unknown(const char *name)
+{
+    const char *nearest = NULL;
+    int least = INT_MAX;
+    for (int i = 0; i < command_count; i++) {
+        const int distance = einet_options_distance(name, commands[i].name);
+        nearest = distance < least ? commands[i].name : nearest;
+        least = distance < least ? distance : least;
+    }
+    const bool is_told = einet_options_is_near(name, least);
+    fprintf(stderr, "einet: unknown command '%s'%s%s; einet help lists them\n", name, is_told ? ", did you mean " : "",
+            is_told ? nearest : "");
+    return EINET_EXIT_USAGE;
+}
+
 int main(int argc, char **argv)
 {
     /* OpenBLAS and OpenMP read these while they are loaded. Failing to set them costs speed, not correctness. */
@@ -107,7 +124,7 @@ int main(int argc, char **argv)
     if (command != NULL) {
         static char name[32], help[] = "--help", *help_of_one[] = {name, help, NULL};
         snprintf(name, sizeof name, "einet %s", command->name);
-        argv[1] = name; /* getopt_long begins its errors with it */
+        argv[1] = name; /* as a training's record says how it was called */
         return is_help_of_one ? command->run(2, help_of_one) : command->run(argc - 1, argv + 1);
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
@@ -119,6 +136,5 @@ int main(int argc, char **argv)
         puts("einet " EINET_VERSION);
         return EINET_EXIT_OK;
     }
-    fprintf(stderr, "einet: unknown command '%s'; einet --help lists them\n", argv[is_help_of_one ? 2 : 1]);
-    return EINET_EXIT_USAGE;
+    return refuse_unknown(argv[is_help_of_one ? 2 : 1]);
 }

@@ -1,13 +1,13 @@
 /* einet models: the networks of the zoo with their exits, parameters and multiply-accumulates, as a table or as JSON.
  */
 #include "app/commands.h"
+#include "app/json_output.h"
+#include "app/options.h"
 #include "stages/nn/weights_map.h"
 #include "stages/nn/zoo.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,28 +16,10 @@
 #define BYTES_PER_NUMBER 2 /* weights are stored in half precision */
 #define MEGA 1e6
 
-static const char help[] =
-    "usage: einet models [--json] [--classes K] [--channels C] [NAME]\n"
-    "\n"
-    "List the networks of the zoo, each followed by its classic: the single-exit network of all conv parts and the\n"
-    "last exit. With NAME, one network block by block.\n"
-    "\n"
-    "  --classes K    2 to 1024, default 10\n"
-    "  --channels C   of the 32x32 input, 1 or 3, default 3\n"
-    "  --json         exact numbers for programs: schema, classes, channels, networks[] with name, exits,\n"
-    "                 conv_params, conv_macs, branch_params, branch_macs, half_precision_bytes; with NAME also\n"
-    "                 blocks[] with the first four\n"
-    "\n"
-    "Parameters are what training changes. MACs are multiply-accumulates of convolutions and linear layers for one\n"
-    "picture. The size is that of weights in half precision, running statistics included.\n"
-    "\n"
-    "exit status: 0 ok, 1 usage, 2 bad file, 5 anything else\n\n"
-    "example: einet models --classes 100 msdnet-21\n";
-
 struct request {
     const char *name; /* NULL = all */
     int32_t classes, channels;
-    bool json;
+    bool is_json;
 };
 
 /* One network's sums. */
@@ -46,50 +28,36 @@ struct figures {
     int64_t half_bytes;
 };
 
-static bool parse_count(const char *text, int32_t *out)
-{
-    char *end;
-    errno = 0;
-    const long value = strtol(text, &end, 10);
-    *out = (int32_t)value;
-    return errno == 0 && end != text && *end == '\0' && value >= 1 && value <= INT32_MAX;
-}
+#define FIELD(field) EINET_FIELD(struct request, field)
 
-/* Returns -1 to go on, else the exit status. */
-static int parse_arguments(int argc, char **argv, struct request *r)
-{
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'},
-        {"classes", required_argument, NULL, 'k'},
-        {"channels", required_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    optind = 1;
-    for (int id; (id = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-        const bool is_fine = id == 'j' || id == 'h' || (id == 'k' && parse_count(optarg, &r->classes)) ||
-                             (id == 'c' && parse_count(optarg, &r->channels));
-        if (id == 'h') {
-            fputs(help, stdout);
-            return EINET_EXIT_OK;
-        }
-        if (!is_fine) {
-            if (id != '?') {
-                fprintf(stderr, "einet models: '%s' is no value for --%s\n", optarg,
-                        id == 'k' ? "classes" : "channels");
-            }
-            fputs("einet models --help lists the options\n", stderr);
-            return EINET_EXIT_USAGE;
-        }
-        r->json = r->json || id == 'j';
-    }
-    if (argc - optind > 1) {
-        fputs("einet models: one NAME at most; einet models --help\n", stderr);
-        return EINET_EXIT_USAGE;
-    }
-    r->name = argv[optind];
-    return -1;
-}
+static const struct einet_option rows[] = {
+    {.name = "classes", .argument = "K", FIELD(classes), .low = 1, .help = "2 to 1024, default 10"},
+    {.name = "channels", .argument = "C", FIELD(channels), .low = 1, .help = "of the 32x32 input, 1 or 3, default 3"},
+    {.name = "json",
+     FIELD(is_json),
+     .help =
+         "exact numbers for programs: schema, command, classes, channels, networks[] with name, exits, "
+         "conv_params, conv_macs, branch_params, branch_macs, half_precision_bytes; with NAME also blocks[] with the "
+         "first four"},
+};
+
+static const struct einet_usage usage = {
+    .command = "models",
+    .head = "usage: einet models [--json] [--classes K] [--channels C] [NAME]\n"
+            "\n"
+            "List the networks of the zoo, each followed by its classic: the single-exit network of all conv parts and "
+            "the\n"
+            "last exit. With NAME, one network block by block.\n",
+    .tables = {EINET_OPTION_TABLE(rows, 0)},
+    .foot = "Parameters are what training changes. MACs are multiply-accumulates of convolutions and linear layers for "
+            "one\n"
+            "picture. The size is that of weights in half precision, running statistics included.\n"
+            "\n"
+            "exit status: 0 ok, 1 usage, 2 bad file, 5 anything else\n\n"
+            "example: einet models --classes 100 msdnet-21\n",
+    .operands_max = 1,
+    .too_many = "one NAME at most, not also ",
+};
 
 static int figures_of(const struct ei_program *program, struct figures *out, struct einet_error *err)
 {
@@ -206,33 +174,36 @@ static int show_all(const struct request *r, struct ei_program *program, json_t 
 int einet_models_command(int argc, char **argv)
 {
     struct request r = {.classes = 10, .channels = 3};
-    const int status = parse_arguments(argc, argv, &r);
+    struct einet_arguments given;
+    const int status = einet_options_read(&usage, argc, argv, &r, &given);
     if (status >= 0) {
         return status;
     }
+    r.name = given.operand_count > 0 ? given.operands[0] : NULL;
     struct einet_error err = {0};
     struct ei_program *program = malloc(sizeof *program);
-    json_t *networks = r.json ? json_array() : NULL;
+    json_t *networks = r.is_json ? json_array() : NULL;
     int rc = program != NULL ? 0 : einet_error_set(&err, -ENOMEM, "no memory for the list of networks");
     if (rc == 0) {
         rc = ei_zoo_program(r.name != NULL ? r.name : ei_zoo_name(0), r.channels, r.classes, program, &err);
     }
-    if (rc == 0 && !r.json) {
+    if (rc == 0 && !r.is_json) {
         print_head(&r);
     }
     if (rc == 0) {
         rc = r.name != NULL ? show(&r, r.name, program, networks, &err) : show_all(&r, program, networks, &err);
     }
-    if (rc == 0 && r.json) {
-        json_t *root = json_pack("{s:i,s:i,s:i,s:O}", "schema", 1, "classes", r.classes, "channels", r.channels,
-                                 "networks", networks);
-        rc = json_dumpf(root, stdout, JSON_INDENT(2)) == 0
-                 ? 0
-                 : einet_error_set(&err, -EIO, "the list could not be written to standard output");
-        putchar('\n');
-        json_decref(root);
-    }
-    json_decref(networks);
     free(program);
-    return rc == 0 ? EINET_EXIT_OK : einet_report_error("models", &err);
+    if (rc != 0) {
+        json_decref(networks);
+        return einet_report_error("models", &err);
+    }
+    if (!r.is_json) {
+        return EINET_EXIT_OK;
+    }
+    json_t *answer = einet_json_begin("models");
+    einet_json_set(&answer, "classes", json_integer(r.classes));
+    einet_json_set(&answer, "channels", json_integer(r.channels));
+    einet_json_set(&answer, "networks", networks);
+    return einet_json_print("models", answer, EINET_EXIT_OK);
 }

@@ -20,22 +20,27 @@
 
 int einet_options_distance(const char *a, const char *b)
 {
-    int row[COMPARED_MAX + 1];
+    int rows[3][COMPARED_MAX + 1]; /* of the letters of a before the last, the last, and now */
     const int length_a = (int)strnlen(a, COMPARED_MAX), length_b = (int)strnlen(b, COMPARED_MAX);
+    int *before = rows[0], *last = rows[1], *now = rows[2];
     for (int k = 0; k <= length_b; k++) {
-        row[k] = k;
+        last[k] = k;
     }
     for (int i = 1; i <= length_a; i++) {
-        int diagonal = row[0];
-        row[0] = i;
+        now[0] = i;
         for (int k = 1; k <= length_b; k++) {
-            const int put_in = row[k - 1] + 1, left_out = row[k] + 1, anew = diagonal + (a[i - 1] != b[k - 1]);
-            diagonal = row[k];
-            row[k] = put_in < left_out ? put_in : left_out;
-            row[k] = anew < row[k] ? anew : row[k];
+            const int put_in = now[k - 1] + 1, left_out = last[k] + 1, anew = last[k - 1] + (a[i - 1] != b[k - 1]);
+            now[k] = put_in < left_out ? put_in : left_out;
+            now[k] = anew < now[k] ? anew : now[k];
+            const bool is_turned = i > 1 && k > 1 && a[i - 1] == b[k - 2] && a[i - 2] == b[k - 1];
+            now[k] = is_turned && before[k - 2] + 1 < now[k] ? before[k - 2] + 1 : now[k];
         }
+        int *const reused = before;
+        before = last;
+        last = now;
+        now = reused;
     }
-    return row[length_b];
+    return last[length_b];
 }
 
 bool einet_options_is_near(const char *word, int distance)
@@ -282,15 +287,12 @@ static bool store(const struct place *place, void *request, const char *value, s
 
 /* ---- help ---- */
 
-static void print_wrapped(const char *text, int column, int indent)
+/* From column `indent` on, where the cursor is. */
+static void print_wrapped(const char *text, int indent)
 {
-    int at = column;
+    int at = indent;
     while (*text != '\0') {
         const int word = (int)strcspn(text, " \n"), blanks = (int)strspn(text + word, " ");
-        if (at > indent && at + word > HELP_WIDTH) {
-            printf("\n%*s", indent, "");
-            at = indent;
-        }
         printf("%.*s", word, text);
         at += word;
         text += word + blanks;
@@ -333,14 +335,14 @@ static void print_help(const struct einet_usage *usage)
                 continue;
             }
             if (row->name == NULL) {
-                print_wrapped(row->help, 0, 0);
+                print_wrapped(row->help, 0);
                 continue;
             }
             const int width = written_width(row);
             printf("  --%s%s%s", row->name, row->argument != NULL ? " " : "",
                    row->argument != NULL ? row->argument : "");
             printf("%s%*s", width + 2 > column ? "\n" : "", width + 2 > column ? column : column - width, "");
-            print_wrapped(row->help, column, column);
+            print_wrapped(row->help, column);
         }
     }
     printf("\n%s", usage->foot);

@@ -106,8 +106,8 @@ bool einet_options_has(const struct einet_arguments *arguments, const char *name
 /* Say what is wrong, in one line that ends in where to look, and return EINET_EXIT_USAGE. */
 EINET_PRINTF(2, 3) int einet_options_refuse(const struct einet_usage *usage, const char *format, ...);
 
-/* How many letters must be written anew, put in or left out to make b of a; at most 63 letters count. For telling what
- * a mistyped word may have meant: einet_options_is_near says whether that few are worth to be told. */
+/* How many letters must be written anew, put in, left out or exchanged with their neighbour to make b of a; 63 letters
+ * count. For telling what a mistyped word may have meant: einet_options_is_near says whether so few are worth it. */
 int einet_options_distance(const char *a, const char *b);
 bool einet_options_is_near(const char *word, int distance);
 

@@ -1,5 +1,6 @@
 /* einet plan: which exits to compute, for one problem or for a stream of them (docs/plan.md). */
 #include "app/commands.h"
+#include "app/options.h"
 #include "app/plan_explain.h"
 #include "app/plan_json.h"
 #include "app/plan_lines.h"
@@ -7,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,34 +16,41 @@
 #define SEARCH_CALLS_MAX 5
 #define SEARCH_REPEAT_LIMIT_NS EI_NS_PER_MS /* no further call of a search that took so long altogether */
 
-static const char help[] =
-    "usage: einet plan [--batch | --explain] [FILE]\n"
-    "\n"
-    "Choose the exits of a multi-exit network that a job should compute, given block times, expected scores and\n"
-    "what is known of the time at which it will be stopped. FILE holds one problem as a JSON object; without FILE\n"
-    "or with -, standard input does. Answers {\"plan\":[..],\"expectation\":x,\"exact\":b,\"search_ns\":t}.\n"
-    "\n"
-    "  --batch     one problem a line, one answer a line, each as soon as its line is read; a bad line gets an\n"
-    "              error object in place of an answer and the next line is read\n"
-    "  --explain   say for a person why each exit is taken or skipped, with a drawing\n"
-    "\n"
-    "exit status: 0 all planned, 1 usage, 2 a bad file or at least one bad line, 5 anything else\n"
-    "\n"
-    "example: echo '{\"conv_ns\":[100,200],\"branch_ns\":[10,20],\"score\":[0.5,0.9],\"exit_time\":\n"
-    "         {\"kind\":\"uniform\",\"horizon_ns\":600}}' | einet plan\n";
-
-enum option_id { OPT_BATCH = 256, OPT_EXPLAIN, OPT_HELP };
-
-static const struct option options[] = {
-    {"batch", no_argument, NULL, OPT_BATCH},
-    {"explain", no_argument, NULL, OPT_EXPLAIN},
-    {"help", no_argument, NULL, OPT_HELP},
-    {NULL, 0, NULL, 0},
+struct arguments {
+    bool is_batch, is_explained, is_json;
+    const char *path; /* NULL = standard input */
 };
 
-struct arguments {
-    bool is_batch, is_explained;
-    const char *path; /* NULL = standard input */
+#define FIELD(field) EINET_FIELD(struct arguments, field)
+
+static const struct einet_option rows[] = {
+    {.name = "batch",
+     FIELD(is_batch),
+     .help = "one problem a line, one answer a line, each as soon as its line is read; a bad line gets an error object "
+             "in place of an answer and the next line is read"},
+    {.name = "explain",
+     FIELD(is_explained),
+     .help = "say for a person why each exit is taken or skipped, with a drawing"},
+    {.name = "json", FIELD(is_json), .help = "answers are JSON always; this is taken so that all commands take it"},
+};
+
+static const struct einet_usage usage = {
+    .command = "plan",
+    .head =
+        "usage: einet plan [--batch | --explain] [FILE]\n"
+        "\n"
+        "Choose the exits of a multi-exit network that a job should compute, given block times, expected scores and\n"
+        "what is known of the time at which it will be stopped. FILE holds one problem as a JSON object; without "
+        "FILE\n"
+        "or with -, standard input does. Answers "
+        "{\"plan\":[..],\"expectation\":x,\"exact\":b,\"search_ns\":t}.\n",
+    .tables = {EINET_OPTION_TABLE(rows, 0)},
+    .foot = "exit status: 0 all planned, 1 usage, 2 a bad file or at least one bad line, 5 anything else\n"
+            "\n"
+            "example: echo '{\"conv_ns\":[100,200],\"branch_ns\":[10,20],\"score\":[0.5,0.9],\"exit_time\":\n"
+            "         {\"kind\":\"uniform\",\"horizon_ns\":600}}' | einet plan\n",
+    .operands_max = 1,
+    .too_many = "one FILE is read, not also ",
 };
 
 /* Everything that a problem needs, allocated once: the memory of a batch does not grow. */
@@ -59,26 +66,17 @@ struct planner {
 /* Returns -1 to go on, else the exit status. */
 static int parse_arguments(int argc, char **argv, struct arguments *out)
 {
-    optind = 1;
-    for (int id; (id = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-        if (id == 'h' || id == OPT_HELP) {
-            fputs(help, stdout);
-            return EINET_EXIT_OK;
-        }
-        if (id == '?') {
-            fputs("einet plan --help lists the options\n", stderr);
-            return EINET_EXIT_USAGE;
-        }
-        out->is_batch |= id == OPT_BATCH;
-        out->is_explained |= id == OPT_EXPLAIN;
+    struct einet_arguments given;
+    const int status = einet_options_read(&usage, argc, argv, out, &given);
+    if (status >= 0) {
+        return status;
     }
-    if (optind + 1 < argc || (out->is_batch && out->is_explained)) {
-        fprintf(stderr, "einet plan: %s; einet plan --help\n",
-                optind + 1 < argc ? "one FILE is read" : "--explain is for one problem, so without --batch");
-        return EINET_EXIT_USAGE;
+    if (out->is_explained && (out->is_batch || out->is_json)) {
+        return einet_options_refuse(&usage, "--explain is for one problem and for a person, so without --%s",
+                                    out->is_batch ? "batch" : "json");
     }
-    if (optind < argc && strcmp(argv[optind], "-") != 0) {
-        out->path = argv[optind];
+    if (given.operand_count > 0 && strcmp(given.operands[0], "-") != 0) {
+        out->path = given.operands[0];
     }
     return -1;
 }

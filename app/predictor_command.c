@@ -1,88 +1,21 @@
 /* einet predictor: train a CS-predictor from a CS-profile, print one, or compare two on samples they have not seen. */
 #include "app/commands.h"
+#include "app/json_output.h"
+#include "app/options.h"
 #include "app/progress.h"
+#include "metrics/run_json.h"
 #include "models/predictor_train.h"
 #include "planner/predictor_file.h"
 #include "planner/profile_file.h"
 
 #include <errno.h>
-#include <getopt.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char help[] =
-    "usage: einet predictor train --cs FILE --out FILE [options]\n"
-    "       einet predictor print FILE\n"
-    "       einet predictor compare --cs FILE A [B] [--json]\n"
-    "\n"
-    "A CS-predictor guesses the scores of later exits from those so far. train learns one from half of the samples of "
-    "a\n"
-    "CS-profile, stops when a tenth of them says so, and holds the rest out. compare judges one or two predictors on "
-    "the\n"
-    "samples held out: how wrong the guesses for the exits behind the last one run are, when none was skipped "
-    "(prefix)\n"
-    "and when one was (gap), beside always guessing the mean.\n"
-    "\n"
-    "  --cs FILE          CS-profile of einet profile\n"
-    "  --out FILE         predictor to write; beside the weights as NAME.predictor einet run finds it\n"
-    "  --examples NAME    plan (default): starts of plans, and what skip has; skip: prefixes and random\n"
-    "                     patterns of exits run; prefix: prefixes only\n"
-    "  --target NAME      what to guess: confidence (default), or correct: the probability that the exit is right\n"
-    "  --temperature      scale each exit's confidences so that they say how often the exit is right\n"
-    "  --hidden N         hidden units, a multiple of 16 up to 128, default 64\n"
-    "  --epochs N         at most, default 300\n"
-    "  --patience N       stop after so many epochs without a better guess, default 20\n"
-    "  --seed N           of weights and examples, default 1\n"
-    "  --split-seed N     of the parts of the samples, default 1\n"
-    "  --json             print the result as one JSON object\n"
-    "  --quiet            no progress\n"
-    "\n"
-    "exit status: 0 ok, 1 usage, 2 bad file, 5 anything else\n\n"
-    "example: einet predictor train --cs b-alexnet-cifar10.cs --out b-alexnet-cifar10.predictor\n";
-
-enum option_id {
-    OPT_CS = 256,
-    OPT_OUT,
-    OPT_EXAMPLES,
-    OPT_TARGET,
-    OPT_TEMPERATURE,
-    OPT_HIDDEN,
-    OPT_EPOCHS,
-    OPT_PATIENCE,
-    OPT_SEED,
-    OPT_SPLIT_SEED,
-    OPT_JSON,
-    OPT_QUIET,
-    OPT_HELP
-};
-
-static const struct option options[] = {
-    {"cs", required_argument, NULL, OPT_CS},
-    {"out", required_argument, NULL, OPT_OUT},
-    {"examples", required_argument, NULL, OPT_EXAMPLES},
-    {"target", required_argument, NULL, OPT_TARGET},
-    {"temperature", no_argument, NULL, OPT_TEMPERATURE},
-    {"hidden", required_argument, NULL, OPT_HIDDEN},
-    {"epochs", required_argument, NULL, OPT_EPOCHS},
-    {"patience", required_argument, NULL, OPT_PATIENCE},
-    {"seed", required_argument, NULL, OPT_SEED},
-    {"split-seed", required_argument, NULL, OPT_SPLIT_SEED},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"quiet", no_argument, NULL, OPT_QUIET},
-    {"help", no_argument, NULL, OPT_HELP},
-    {NULL, 0, NULL, 0},
-};
-
 enum verb { VERB_TRAIN, VERB_PRINT, VERB_COMPARE, VERBS };
 
 static const char *const verbs[VERBS] = {"train", "print", "compare"};
-
-/* Which options a verb takes, as bits of id - OPT_CS. */
-#define BIT(id) (1U << ((id)-OPT_CS))
-static const unsigned taken[VERBS] = {
-    [VERB_TRAIN] = ~0U, [VERB_PRINT] = 0, [VERB_COMPARE] = BIT(OPT_CS) | BIT(OPT_JSON)};
 
 struct request {
     enum verb verb;
@@ -95,160 +28,118 @@ struct request {
 
 /* ---- arguments ---- */
 
-static bool parse_count(const char *text, int32_t *out)
-{
-    char *end;
-    errno = 0;
-    const long value = strtol(text, &end, 10);
-    *out = (int32_t)value;
-    return errno == 0 && end != text && *end == '\0' && value >= 1 && value <= INT32_MAX;
-}
+#define EXAMPLES [EI_PREDICTOR_PREFIXES] = "prefix", [EI_PREDICTOR_SKIPS] = "skip", [EI_PREDICTOR_PLANNED] = "plan"
+#define TARGETS [EI_SCORE_CONFIDENCE] = "confidence", [EI_SCORE_CORRECT] = "correct"
 
-static bool parse_seed(const char *text, uint64_t *out)
-{
-    char *end;
-    errno = 0;
-    const long long value = strtoll(text, &end, 10);
-    *out = (uint64_t)value;
-    return errno == 0 && end != text && *end == '\0' && value >= 0;
-}
+static const char *const examples_names[] = {EXAMPLES};
+static const char *const target_names[] = {TARGETS};
 
-/* Which of two names; returns false when it is neither. */
-static bool parse_choice(const char *text, const char *zero, const char *one, int *out)
-{
-    *out = strcmp(text, one) == 0;
-    return *out != 0 || strcmp(text, zero) == 0;
-}
+#define FIELD(field) EINET_FIELD(struct request, field)
 
-static const char *const examples_names[] = {
-    [EI_PREDICTOR_PREFIXES] = "prefix", [EI_PREDICTOR_SKIPS] = "skip", [EI_PREDICTOR_PLANNED] = "plan"};
+static const struct einet_option rows[] = {
+    {.name = "cs", .argument = "FILE", FIELD(cs_path), .help = "CS-profile of einet profile"},
+    {.name = "out",
+     .argument = "FILE",
+     FIELD(out_path),
+     .help = "predictor to write; beside the weights as NAME.predictor einet run finds it"},
+    {.name = "examples",
+     .argument = "NAME",
+     FIELD(config.examples),
+     .words = {EXAMPLES},
+     .help = "plan (default): starts of plans, and what skip has; skip: prefixes and random patterns of exits run; "
+             "prefix: prefixes only"},
+    {.name = "target",
+     .argument = "NAME",
+     FIELD(config.target),
+     .words = {TARGETS},
+     .help = "what to guess: confidence (default), or correct: the probability that the exit is right"},
+    {.name = "temperature",
+     FIELD(config.fit_temperature),
+     .help = "scale each exit's confidences so that they say how often the exit is right"},
+    {.name = "hidden",
+     .argument = "N",
+     FIELD(config.hidden),
+     .low = 1,
+     .help = "hidden units, a multiple of 16 up to 128, default 64"},
+    {.name = "epochs", .argument = "N", FIELD(config.epochs_max), .low = 1, .help = "at most, default 300"},
+    {.name = "patience",
+     .argument = "N",
+     FIELD(config.patience),
+     .low = 1,
+     .help = "stop after so many epochs without a better guess, default 20"},
+    {.name = "seed", .argument = "N", FIELD(config.seed), .help = "of weights and examples, default 1"},
+    {.name = "split-seed", .argument = "N", FIELD(config.split_seed), .help = "of the parts of the samples, default 1"},
+    {.name = "json", FIELD(is_json), .help = "print the result as one JSON object (docs/command-json.md)"},
+    {.name = "quiet", FIELD(is_quiet), .help = "no progress"},
+};
 
-static bool parse_examples(const char *text, enum ei_predictor_examples *out)
-{
-    for (int i = EI_PREDICTOR_PREFIXES; i <= EI_PREDICTOR_PLANNED; i++) {
-        if (strcmp(text, examples_names[i]) == 0) {
-            *out = (enum ei_predictor_examples)i;
-            return true;
-        }
-    }
-    return false;
-}
+static const struct einet_usage usage = {
+    .command = "predictor",
+    .head =
+        "usage: einet predictor train --cs FILE --out FILE [options]\n"
+        "       einet predictor print FILE [--json]\n"
+        "       einet predictor compare --cs FILE A [B] [--json]\n"
+        "\n"
+        "A CS-predictor guesses the scores of later exits from those so far. train learns one from half of the samples "
+        "of a\n"
+        "CS-profile, stops when a tenth of them says so, and holds the rest out. compare judges one or two predictors "
+        "on\n"
+        "the samples held out: how wrong the guesses for the exits behind the last one run are, when none was skipped\n"
+        "(prefix) and when one was (gap), beside always guessing the mean.\n",
+    .tables = {EINET_OPTION_TABLE(rows, 0)},
+    .foot = "exit status: 0 ok, 1 usage, 2 bad file, 5 anything else\n\n"
+            "example: einet predictor train --cs b-alexnet-cifar10.cs --out b-alexnet-cifar10.predictor\n",
+    .operands_min = 1,
+    .operands_max = 3,
+    .too_few = "say train, print or compare first",
+    .too_many = "two predictors at most, not also ",
+};
 
-/* Returns whether the value was understood. */
-static bool apply_option(struct request *r, int id, const char *value)
+/* Whether a verb takes the option. */
+static bool is_taken(enum verb verb, const char *option)
 {
-    struct ei_predictor_train_config *c = &r->config;
-    int choice = 0;
-    bool is_known = true;
-    switch (id) {
-    case OPT_CS:
-        r->cs_path = value;
-        return true;
-    case OPT_OUT:
-        r->out_path = value;
-        return true;
-    case OPT_EXAMPLES:
-        return parse_examples(value, &c->examples);
-    case OPT_TARGET:
-        is_known = parse_choice(value, "confidence", "correct", &choice);
-        c->target = choice ? EI_SCORE_CORRECT : EI_SCORE_CONFIDENCE;
-        return is_known;
-    case OPT_TEMPERATURE:
-        c->fit_temperature = true;
-        return true;
-    case OPT_HIDDEN:
-        return parse_count(value, &c->hidden);
-    case OPT_EPOCHS:
-        return parse_count(value, &c->epochs_max);
-    case OPT_PATIENCE:
-        return parse_count(value, &c->patience);
-    case OPT_SEED:
-        return parse_seed(value, &c->seed);
-    case OPT_SPLIT_SEED:
-        return parse_seed(value, &c->split_seed);
-    case OPT_JSON:
-        r->is_json = true;
-        return true;
-    case OPT_QUIET:
-        r->is_quiet = true;
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool parse_verb(const char *text, enum verb *out)
-{
-    for (int v = 0; v < VERBS; v++) {
-        if (strcmp(text, verbs[v]) == 0) {
-            *out = (enum verb)v;
-            return true;
-        }
-    }
-    return false;
-}
-
-static int usage(const char *text)
-{
-    fprintf(stderr, "einet predictor: %s; einet predictor --help\n", text);
-    return EINET_EXIT_USAGE;
-}
-
-/* What is left behind the options: the files. Returns -1 to go on, else the exit status. */
-static int take_paths(int count, char **paths, struct request *r)
-{
-    static const int least[VERBS] = {0, 1, 1}, most[VERBS] = {0, 1, 2};
-    if (count < least[r->verb] || count > most[r->verb]) {
-        return usage(r->verb == VERB_TRAIN   ? "train takes names with -- only"
-                     : r->verb == VERB_PRINT ? "print takes one file"
-                                             : "compare takes one or two predictors");
-    }
-    if (r->verb != VERB_PRINT && r->cs_path == NULL) {
-        return usage("--cs is needed");
-    }
-    if (r->verb == VERB_TRAIN && r->out_path == NULL) {
-        return usage("--out is needed");
-    }
-    r->path_count = count;
-    for (int i = 0; i < count; i++) {
-        r->paths[i] = paths[i];
-    }
-    return -1;
+    const bool is_json = strcmp(option, "json") == 0;
+    return verb == VERB_TRAIN || is_json || (verb == VERB_COMPARE && strcmp(option, "cs") == 0);
 }
 
 /* Returns -1 to go on, else the exit status. */
 static int parse_arguments(int argc, char **argv, struct request *r)
 {
-    if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-        fputs(help, stdout);
-        return EINET_EXIT_OK;
+    static const int least[VERBS] = {0, 1, 1}, most[VERBS] = {0, 1, 2};
+    static const char *const files[VERBS] = {"train takes names with -- only", "print takes one file",
+                                             "compare takes one or two predictors"};
+    struct einet_arguments given;
+    const int status = einet_options_read(&usage, argc, argv, r, &given);
+    if (status >= 0) {
+        return status;
     }
-    if (argc < 2 || !parse_verb(argv[1], &r->verb)) {
-        return usage("say train, print or compare first");
+    int verb = 0;
+    while (verb < VERBS && strcmp(verbs[verb], given.operands[0]) != 0) {
+        verb++;
     }
-    argv[1] = argv[0]; /* it stands for the program's name, with which getopt_long begins its errors */
-    optind = 1;
-    for (int id; (id = getopt_long(argc - 1, argv + 1, "h", options, NULL)) != -1;) {
-        if (id == 'h' || id == OPT_HELP) {
-            fputs(help, stdout);
-            return EINET_EXIT_OK;
-        }
-        if (id == '?') {
-            fputs("einet predictor --help lists the options\n", stderr);
-            return EINET_EXIT_USAGE;
-        }
-        if ((taken[r->verb] & BIT(id)) == 0) {
-            fprintf(stderr, "einet predictor: %s takes no --%s; einet predictor --help\n", verbs[r->verb],
-                    options[id - OPT_CS].name);
-            return EINET_EXIT_USAGE;
-        }
-        if (!apply_option(r, id, optarg)) {
-            fprintf(stderr, "einet predictor: '%s' is no value for --%s; einet predictor --help\n", optarg,
-                    options[id - OPT_CS].name);
-            return EINET_EXIT_USAGE;
+    if (verb == VERBS) {
+        return einet_options_refuse(&usage, "say train, print or compare first, not %s", given.operands[0]);
+    }
+    r->verb = (enum verb)verb;
+    for (int i = 0; i < given.given_count; i++) {
+        if (!is_taken(r->verb, given.given[i]->name)) {
+            return einet_options_refuse(&usage, "%s takes no --%s", verbs[verb], given.given[i]->name);
         }
     }
-    return take_paths(argc - 1 - optind, argv + 1 + optind, r);
+    r->path_count = given.operand_count - 1;
+    if (r->path_count < least[verb] || r->path_count > most[verb]) {
+        return einet_options_refuse(&usage, "%s", files[verb]);
+    }
+    if (r->verb != VERB_PRINT && r->cs_path == NULL) {
+        return einet_options_refuse(&usage, "--cs is needed");
+    }
+    if (r->verb == VERB_TRAIN && r->out_path == NULL) {
+        return einet_options_refuse(&usage, "--out is needed");
+    }
+    for (int i = 0; i < r->path_count; i++) {
+        r->paths[i] = given.operands[1 + i];
+    }
+    return -1;
 }
 
 /* ---- judging ---- */
@@ -258,32 +149,36 @@ struct judged {
     struct ei_predictor_error error;
 };
 
-static int print_json(json_t *object)
-{
-    const bool is_written = object != NULL && json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) == 0;
-    json_decref(object);
-    if (!is_written || putchar('\n') == EOF || fflush(stdout) != 0) {
-        fputs("einet predictor: cannot write to standard output\n", stderr);
-        return EINET_EXIT_FAULT;
-    }
-    return EINET_EXIT_OK;
-}
-
 static json_t *error_json(const struct judged *j)
 {
     return json_pack("{s:s, s:f, s:f, s:f, s:f}", "name", j->name, "prefix_rms", j->error.prefix_rms, "prefix_abs",
                      j->error.prefix_abs, "gap_rms", j->error.gap_rms, "gap_abs", j->error.gap_abs);
 }
 
-static json_t *errors_json(const struct judged *judged, int count)
+static void set_errors(json_t **io_object, const struct judged *judged, int count)
 {
     json_t *list = json_array();
     for (int i = 0; i < count; i++) {
         json_array_append_new(list, error_json(&judged[i]));
     }
     const struct ei_predictor_error *e = &judged[0].error;
-    return json_pack("{s:i, s:i, s:i, s:o}", "held_out_samples", e->samples, "prefix_patterns", e->prefix_patterns,
-                     "gap_patterns", e->gap_patterns, "errors", list);
+    einet_json_set(io_object, "held_out_samples", json_integer(e->samples));
+    einet_json_set(io_object, "prefix_patterns", json_integer(e->prefix_patterns));
+    einet_json_set(io_object, "gap_patterns", json_integer(e->gap_patterns));
+    einet_json_set(io_object, "errors", list);
+}
+
+/* What a predictor says of itself. */
+static void set_predictor(json_t **io_object, const struct ei_predictor *p)
+{
+    einet_json_set(io_object, "network", ei_json_text(p->network));
+    einet_json_set(io_object, "dataset", ei_json_text(p->dataset));
+    einet_json_set(io_object, "target", json_string(target_names[p->target]));
+    einet_json_set(io_object, "exits", json_integer(p->exits));
+    einet_json_set(io_object, "hidden", json_integer(p->hidden));
+    einet_json_set(io_object, "split_seed", einet_json_whole(p->split_seed));
+    einet_json_set(io_object, "mean_score", einet_json_shares(p->mean_score, p->exits));
+    einet_json_set(io_object, "temperature", einet_json_shares(p->temperature, p->exits));
 }
 
 static void print_errors(const struct judged *judged, int count)
@@ -340,18 +235,17 @@ static int report_training(const struct request *r, const struct ei_predictor *p
         printf("\n%s written\n", r->out_path);
         return EINET_EXIT_OK;
     }
-    json_t *mean = json_array(), *temperature = json_array();
-    for (int32_t i = 0; i < p->exits; i++) {
-        json_array_append_new(mean, json_real((double)p->mean_score[i]));
-        json_array_append_new(temperature, json_real((double)p->temperature[i]));
-    }
-    return print_json(json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:i, s:i, s:f, s:o, s:o, s:o}", "out", r->out_path, "network",
-        p->network, "dataset", p->dataset, "examples", examples_names[r->config.examples], "target",
-        p->target == EI_SCORE_CORRECT ? "correct" : "confidence", "exits", p->exits, "hidden", p->hidden, "seed",
-        (json_int_t)r->config.seed, "split_seed", (json_int_t)r->config.split_seed, "epochs", result->epochs,
-        "best_epoch", result->best_epoch, "validation_error", result->validation_error, "mean_score", mean,
-        "temperature", temperature, "held_out", errors_json(judged, count)));
+    json_t *answer = einet_json_begin("predictor"), *held_out = json_object();
+    set_errors(&held_out, judged, count);
+    einet_json_set(&answer, "out", ei_json_text(r->out_path));
+    set_predictor(&answer, p);
+    einet_json_set(&answer, "examples", json_string(examples_names[r->config.examples]));
+    einet_json_set(&answer, "seed", einet_json_whole(r->config.seed));
+    einet_json_set(&answer, "epochs", json_integer(result->epochs));
+    einet_json_set(&answer, "best_epoch", json_integer(result->best_epoch));
+    einet_json_set(&answer, "validation_error", json_real(result->validation_error));
+    einet_json_set(&answer, "held_out", held_out);
+    return einet_json_print("predictor", answer, EINET_EXIT_OK);
 }
 
 static int train(struct request *r, const struct ei_cs_profile *profile, struct ei_predictor *p)
@@ -382,6 +276,11 @@ static int print(const struct request *r, struct ei_predictor *p)
     struct einet_error err = {0};
     if (ei_predictor_read(r->paths[0], p, &err) != 0) {
         return einet_report_error("predictor", &err);
+    }
+    if (r->is_json) {
+        json_t *answer = einet_json_begin("predictor");
+        set_predictor(&answer, p);
+        return einet_json_print("predictor", answer, EINET_EXIT_OK);
     }
     ei_predictor_print(p, stdout);
     return EINET_EXIT_OK;
@@ -445,7 +344,9 @@ static int compare(const struct request *r, const struct ei_cs_profile *profile,
         judged[count++] = ratio_of(&judged[0], &judged[1]);
     }
     if (r->is_json) {
-        return print_json(errors_json(judged, count));
+        json_t *answer = einet_json_begin("predictor");
+        set_errors(&answer, judged, count);
+        return einet_json_print("predictor", answer, EINET_EXIT_OK);
     }
     print_errors(judged, count);
     return EINET_EXIT_OK;

@@ -1,15 +1,14 @@
 /* einet top: the figures of a run that goes on, from another terminal. */
 #include "app/commands.h"
+#include "app/options.h"
 #include "app/pool_command.h"
 #include "app/terminal.h"
 #include "app/top_screen.h"
 #include "app/top_view.h"
 #include "rt/clock.h"
 #include "rt/shared_memory.h"
-#include "workloads/spec.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -41,71 +40,43 @@ struct watch {
     struct einet_top_news news;
 };
 
-static const char help[] =
-    "usage: einet top [PID|NAME] [--once] [--interval D] [--json]\n"
-    "       einet top --pool NAME [--once] [--interval D] [--json] [--domain N]\n\n"
-    "Show what a run of einet run does, while it runs: per task releases, misses, responses, exits and accuracy, per\n"
-    "lane who holds it and who waits, real-time load per CPU, the machine's noise. Without PID or NAME (of the "
-    "workload)\n"
-    "it is the only run of this user; several are listed. On a terminal the page is rewritten and q ends it; "
-    "elsewhere,\n"
-    "and with TERM=dumb, it prints plain lines. It ends with the run, after its last figures.\n\n"
-    "  --once        show the figures of now and end\n"
-    "  --interval D  between two looks, at least 100ms (default: 1s; a run publishes four times a second)\n"
-    "  --json        one JSON object per look, each in a line of its own\n"
-    "  --pool NAME   instead the nodes of a pool of machines and what each does about its tasks; einet-dds shows them\n"
-    "                (einet-dds top --help)\n\n"
-    "exit status: 0 the run ended or goes on, 1 usage, no run or several, 2 figures of another version or malformed,\n"
-    "             5 the run died or failed\n\n"
-    "example: einet top --interval 500ms\n";
+#define FIELD(field) EINET_FIELD(struct arguments, field)
 
-static int usage_error(const char *text, const char *argument)
-{
-    fprintf(stderr, "einet top: %s%s; einet top --help\n", text, argument);
-    return EINET_EXIT_USAGE;
-}
+static const struct einet_option rows[] = {
+    {.name = "once", FIELD(is_once), .help = "show the figures of now and end"},
+    {.name = "interval",
+     .argument = "D",
+     FIELD(interval_ns),
+     .low = INTERVAL_MIN_NS,
+     .expected = "a time of at least 100ms, such as 1s",
+     .help = "between two looks, at least 100ms (default: 1s; a run publishes four times a second)"},
+    {.name = "json", FIELD(is_json), .help = "one JSON object per look, each in a line of its own"},
+    {.name = "pool",
+     .argument = "NAME",
+     .take = einet_take_pool,
+     .help = "instead the nodes of a pool of machines and what each does about its tasks; einet-dds shows them "
+             "(einet-dds top --help)"},
+};
 
-/* Returns 0 to go on, else the exit status + 1. */
-static int parse_arguments(int argc, char **argv, struct arguments *out)
-{
-    static const struct option options[] = {
-        {"once", no_argument, NULL, 'o'},
-        {"interval", required_argument, NULL, 'i'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-    opterr = 0;
-    optind = 1;
-    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        switch (option) {
-        case 'o':
-            out->is_once = true;
-            break;
-        case 'i':
-            if (ei_duration_parse(optarg, &out->interval_ns) < 0 || out->interval_ns < INTERVAL_MIN_NS) {
-                return 1 + usage_error("--interval wants a time of at least 100ms, such as 1s, not ", optarg);
-            }
-            break;
-        case 'j':
-            out->is_json = true;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return 1 + EINET_EXIT_OK;
-        case ':':
-            return 1 + usage_error("missing value of ", argv[optind - 1]);
-        default:
-            return 1 + usage_error("unknown option ", argv[optind - 1]);
-        }
-    }
-    if (optind + 1 < argc) {
-        return 1 + usage_error("one run only, not also ", argv[optind + 1]);
-    }
-    out->which = optind < argc ? argv[optind] : NULL;
-    return 0;
-}
+static const struct einet_usage usage = {
+    .command = "top",
+    .head =
+        "usage: einet top [PID|NAME] [--once] [--interval D] [--json]\n"
+        "       einet top --pool NAME [--once] [--interval D] [--json] [--domain N]\n\n"
+        "Show what a run of einet run does, while it runs: per task releases, misses, responses, exits and accuracy, "
+        "per\n"
+        "lane who holds it and who waits, real-time load per CPU, the machine's noise. Without PID or NAME (of the\n"
+        "workload) it is the only run of this user; several are listed. On a terminal the page is rewritten and q ends "
+        "it;\n"
+        "elsewhere, and with TERM=dumb, it prints plain lines. It ends with the run, after its last figures.\n",
+    .tables = {EINET_OPTION_TABLE(rows, 0)},
+    .foot = "exit status: 0 the run ended or goes on, 1 usage, no run or several, 2 figures of another version or "
+            "malformed,\n"
+            "             5 the run died or failed\n\n"
+            "example: einet top --interval 500ms\n",
+    .operands_max = 1,
+    .too_many = "one run only, not also ",
+};
 
 /* ---- finding the run ---- */
 
@@ -337,14 +308,16 @@ int einet_top_command(int argc, char **argv)
     struct arguments arguments = {.interval_ns = EI_NS_PER_S};
     static struct found found[RUNS_MAX];
     static struct watch w;
-    int status = EINET_EXIT_OK;
     if (einet_is_of_pool(argc, argv)) {
         return einet_become_dds(argc, argv, "top");
     }
-    const int stop = parse_arguments(argc, argv, &arguments);
-    if (stop != 0) {
-        return stop - 1;
+    struct einet_arguments given;
+    int status = einet_options_read(&usage, argc, argv, &arguments, &given);
+    if (status >= 0) {
+        return status;
     }
+    status = EINET_EXIT_OK;
+    arguments.which = given.operand_count > 0 ? given.operands[0] : NULL;
     const int count = find_runs(&arguments, found, &status);
     const int chosen = choose(&arguments, found, count, &status);
     if (chosen >= 0) {

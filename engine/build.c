@@ -171,6 +171,8 @@ int ei_run_make_tasks(struct ei_run *run, struct einet_error *err)
         task->answer = run->tap != NULL ? &run->tap->answers[i] : &task->own_answer;
         ei_answer_init(task->answer);
         task->own_stages = run->tap != NULL ? run->tap->stages[i] : NULL;
+        task->own_network =
+            run->tap != NULL && run->tap->networks[i].config.run_block != NULL ? &run->tap->networks[i] : NULL;
         task->frames = run->tap != NULL && run->tap->frames[i].count > 0 ? &run->tap->frames[i] : NULL;
         task->slots = slot;
         task->slot_count = wl->tasks[i].overlap;

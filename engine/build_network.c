@@ -29,6 +29,7 @@ static struct ei_network_cuda_settings cuda_settings(const struct ei_live_task *
         .sms = lane->sms,
         .lane_idx = (int32_t)(lane - task->run->wl->lanes),
         .split_above_ns = ei_pieces_limit_ns(task->spec, lane),
+        .is_input_on_device = task->spec->input.memory == EI_SPEC_MEMORY_DEVICE,
     };
 }
 
@@ -66,6 +67,22 @@ static int open_emulated(const struct ei_live_task *task, const struct ei_model_
         config.score[i] = (float)block->score;
     }
     return ei_network_open_emulate(&config, out, err);
+}
+
+/* How sure its exits are, the file says where the program does not. */
+static int open_own(const struct ei_live_task *task, const struct ei_model_spec *model, struct ei_network **out,
+                    struct einet_error *err)
+{
+    struct ei_network_own_config config = task->own_network->config;
+    float score[EI_EMULATED_BLOCKS_MAX];
+    for (int32_t i = 0; i < model->block_count; i++) {
+        score[i] = (float)model->blocks[i].score;
+    }
+    config.mean_score = config.mean_score != NULL ? config.mean_score : score;
+    config.name = config.name != NULL ? config.name : model->name;
+    struct einet_error why = {0};
+    const int rc = ei_network_open_own(&config, out, &why);
+    return rc < 0 ? einet_error_set(err, rc, "task '%s': %s", task->spec->name, why.text) : 0;
 }
 
 /* As the lane says; all lanes that a task may use say the same. */
@@ -158,7 +175,7 @@ static int open_network(struct ei_live_task *task, const struct ei_lane_spec *la
     case EI_SPEC_MODEL_BUNDLE:
         return open_weights(task, model, lane, out, err);
     case EI_SPEC_MODEL_EMULATE:
-        return open_emulated(task, model, lane, out, err);
+        return task->own_network != NULL ? open_own(task, model, out, err) : open_emulated(task, model, lane, out, err);
     }
     return -EINVAL;
 }
@@ -234,10 +251,60 @@ int ei_model_read_times(const struct ei_model_spec *model, const struct ei_lane_
     return 0;
 }
 
+static bool is_normalized(const struct ei_task_spec *spec)
+{
+    bool is = false;
+    for (int32_t i = 0; i < spec->nn_stage_idx; i++) {
+        for (int32_t k = 0; k < spec->stages[i].op_count; k++) {
+            is |= spec->stages[i].ops[k].kind == EI_SPEC_OP_NORMALIZE;
+        }
+    }
+    return is && spec->input.kind != EI_SPEC_INPUT_NONE;
+}
+
+/* The file could not know whether the network of the program wants pictures. */
+static int check_own_input(const struct ei_live_task *task, const struct ei_stage_spec *stage, struct einet_error *err)
+{
+    const bool wants = task->own_network->config.channels > 0;
+    if (wants == is_normalized(task->spec)) {
+        return 0;
+    }
+    return einet_error_set_at(err, EINET_E_MISMATCH, task->run->wl->file, stage->place.line, stage->place.column,
+                              wants ? "the network of the program for task '%s' takes pictures: give the task an input "
+                                      "and a stage before it, { name: pre, kind: cpu, op: normalize }"
+                                    : "the network of the program for task '%s' takes no pictures: say their shape in "
+                                      "struct einet_network, or take op normalize out of the task",
+                              task->spec->name);
+}
+
+/* No stage makes of them what the network takes. */
+static int check_device_input(const struct ei_live_task *task, const struct ei_network_info *info,
+                              struct einet_error *err)
+{
+    const struct ei_input_spec *input = &task->spec->input;
+    if (input->width_px == info->width_px && input->height_px == info->height_px && input->channels == info->channels) {
+        return 0;
+    }
+    return einet_error_set_at(err, EINET_E_MISMATCH, task->run->wl->file, input->place.line, input->place.column,
+                              "task '%s' gets %d channels of %dx%d in memory of a device, its network takes %d of "
+                              "%dx%d: give the input that shape",
+                              task->spec->name, input->channels, input->width_px, input->height_px, info->channels,
+                              info->width_px, info->height_px);
+}
+
 /* A network and an input belong together when every picture is of a class the network knows. */
 static int check_input(const struct ei_live_task *task, const struct ei_stage_spec *stage, struct einet_error *err)
 {
     const struct ei_network_info *info = ei_network_info(task->nn.net);
+    if (task->own_network != NULL) {
+        const int rc = check_own_input(task, stage, err);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    if (task->spec->input.memory == EI_SPEC_MEMORY_DEVICE) {
+        return check_device_input(task, info, err);
+    }
     if (ei_input_is_handed_in(&task->spec->input)) {
         return 0;
     }

@@ -16,7 +16,8 @@ static bool has_op(const struct ei_task_spec *spec, enum ei_spec_op_kind kind)
     return false;
 }
 
-int ei_frames_init(struct ei_frames *frames, const struct ei_task_spec *spec, struct einet_error *err)
+int ei_frames_init(struct ei_frames *frames, const struct ei_workload *wl, const struct ei_task_spec *spec,
+                   struct einet_error *err)
 {
     *frames = (struct ei_frames){0};
     if (!ei_input_is_handed_in(&spec->input)) {
@@ -26,6 +27,11 @@ int ei_frames_init(struct ei_frames *frames, const struct ei_task_spec *spec, st
     size_t bytes = (size_t)spec->input.width_px * (size_t)spec->input.height_px * (size_t)spec->input.channels;
     frames->is_resized = has_op(spec, EI_SPEC_OP_RESIZE);
     frames->is_decoded = has_op(spec, EI_SPEC_OP_DECODE);
+    frames->is_on_device = spec->input.memory == EI_SPEC_MEMORY_DEVICE;
+    if (frames->is_on_device) { /* nothing is copied here */
+        frames->device_idx = wl->lanes[spec->stages[spec->nn_stage_idx].lane_idx].device_idx;
+        bytes = 1;
+    }
     bytes = frames->is_decoded && bytes < EI_FRAMES_COMPRESSED_BYTES ? EI_FRAMES_COMPRESSED_BYTES : bytes;
     if (bytes > EI_FRAMES_BYTES_MAX / (size_t)count) {
         return einet_error_set(err, EINET_E_LIMIT,

@@ -28,6 +28,7 @@ struct ei_frame {
     void (*release)(void *context, const void *data); /* NULL = copied */
     void *context;
     const void *data; /* borrowed */
+    void *event;      /* on a device: comes before it may be read; NULL = none */
 };
 
 struct ei_frames {
@@ -36,12 +37,15 @@ struct ei_frames {
     uint8_t *storage;
     size_t copy_bytes;
     bool is_resized, is_decoded; /* its stages have the operation */
+    bool is_on_device;           /* all are borrowed, and lie in memory of device device_idx */
+    int32_t device_idx;
     int32_t width_px, height_px, channels;
     atomic_int hint; /* where to look for a free place first */
 };
 
 /* Places for the pictures of a task, none when its input is of another kind. Returns 0, -ENOMEM or EINET_E_LIMIT. */
-int ei_frames_init(struct ei_frames *frames, const struct ei_task_spec *spec, struct einet_error *err);
+int ei_frames_init(struct ei_frames *frames, const struct ei_workload *wl, const struct ei_task_spec *spec,
+                   struct einet_error *err);
 void ei_frames_fini(struct ei_frames *frames);
 
 /* Claim a place: its number from 1 on, or 0: all are taken. Thread: any. */

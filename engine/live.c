@@ -90,7 +90,11 @@ static int create_threads(struct ei_run *run, struct einet_error *err)
             return rc;
         }
         slot->has_thread = true;
-        if (pthread_getcpuclockid(slot->thread.handle, &slot->watch.clock) != 0) {
+        const bool has_clock = pthread_getcpuclockid(slot->thread.handle, &slot->watch.clock) == 0;
+        if (!has_clock && ei_start_is_failed(&run->start)) { /* it has ended: another one failed, which says why */
+            return ei_start_await(&run->start, err);
+        }
+        if (!has_clock) {
             return einet_error_set(err, EINET_E_FAULT, "task '%s' has no clock of its processor time",
                                    slot->task->spec->name);
         }

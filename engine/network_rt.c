@@ -72,7 +72,7 @@ static float publish(struct ei_job_slot *slot, int32_t k)
     };
     answer.top_count = ei_class_top_softmax(slot->logits, info->classes, EI_ANSWER_TOP, answer.top_class, answer.top_p);
     answer.label = answer.top_class[0];
-    answer.confidence = answer.top_p[0];
+    answer.confidence = ei_network_confidence(ei_task_running(slot->task), answer.top_p[0]);
     answer.published_ns = ei_mono_now().ns;
     ei_answer_publish(slot->task->answer, &answer);
     slot->answer = answer;
@@ -174,6 +174,18 @@ static int run_step(struct ei_job_slot *slot, struct ei_course *course, bool *ow
     return rc;
 }
 
+/* Its input is on the host, or lies where the network computes. */
+static int begin_job(struct ei_job_slot *slot)
+{
+    const struct ei_frames *frames = slot->task->frames;
+    struct ei_network *net = ei_task_running(slot->task);
+    if (frames != NULL && frames->is_on_device) {
+        const struct ei_frame *frame = ei_frames_at(frames, slot->record.frame);
+        return ei_network_begin_device(net, frame->data, frame->event);
+    }
+    return ei_network_begin(net, slot->input_chw, slot->record.sample_idx, slot->record.label);
+}
+
 /* Returns 0, or the backend's code when the network had to begin again and could not. */
 static int yield_lane(struct ei_job_slot *slot, struct ei_course *course, int64_t now_ns)
 {
@@ -193,7 +205,7 @@ static int yield_lane(struct ei_job_slot *slot, struct ei_course *course, int64_
         return 0;
     }
     ei_network_end(ei_task_running(slot->task));
-    return ei_network_begin(ei_task_running(slot->task), slot->input_chw, slot->record.sample_idx, slot->record.label);
+    return begin_job(slot);
 }
 
 static int pass_boundary(struct ei_job_slot *slot, struct ei_course *course)
@@ -249,11 +261,10 @@ static void change_lane(struct ei_job_slot *slot, bool *owes_preemption_record)
 
 static int begin_network(struct ei_job_slot *slot, bool *owes_preemption_record)
 {
-    const struct ei_job_record *record = &slot->record;
-    int rc = ei_network_begin(ei_task_running(slot->task), slot->input_chw, record->sample_idx, record->label);
+    int rc = begin_job(slot);
     if (must_move(slot, rc)) {
         change_lane(slot, owes_preemption_record);
-        rc = ei_network_begin(ei_task_running(slot->task), slot->input_chw, record->sample_idx, record->label);
+        rc = begin_job(slot);
     }
     return rc;
 }
@@ -261,13 +272,12 @@ static int begin_network(struct ei_job_slot *slot, bool *owes_preemption_record)
 /* In the middle of the job: at the boundary before the block that failed. */
 static int move(struct ei_job_slot *slot, struct ei_course *course, bool *owes_preemption_record)
 {
-    const struct ei_job_record *record = &slot->record;
     struct ei_replanner *replanner = slot->task->planning.replanner;
     if (replanner != NULL) {
         replanner->is_awaited = false; /* it plans with the times of the device */
     }
     change_lane(slot, owes_preemption_record);
-    const int rc = ei_network_begin(ei_task_running(slot->task), slot->input_chw, record->sample_idx, record->label);
+    const int rc = begin_job(slot);
     if (rc == 0) {
         ei_course_moved(slot, course, ei_mono_now().ns);
     }
@@ -323,6 +333,9 @@ int ei_job_run_network(struct ei_job_slot *slot)
     take_lane(slot, ei_mono_now().ns);
     if (slot->task->run->is_recording_stages) {
         slot->mark.start_ns = ei_mono_now().ns;
+    }
+    if (slot->task->own_network != NULL) {
+        slot->task->own_network->record = &slot->record;
     }
     bool owes_preemption_record = slot->seat.victim_task_idx >= 0;
     const int rc = run_blocks(slot, &course, &owes_preemption_record);

@@ -158,6 +158,7 @@ struct ei_live_task {
     const struct ei_dataset *dataset;      /* of the run's list; NULL = no input, or the caller's frames */
     struct ei_frames *frames;              /* of the tap; NULL = none */
     const struct ei_tap_stage *own_stages; /* of the tap, [EI_STAGES_MAX]; NULL = none */
+    struct ei_tap_network *own_network;    /* of the tap; NULL = none */
     struct ei_pre *pre;                    /* NULL = no preprocessing */
     int32_t pre_stage_idx;                 /* the stage that runs `pre` */
     struct ei_task_network nn;

@@ -18,6 +18,7 @@
 #include "rt/mpsc_ring.h"
 #include "scheduler/release.h"
 #include "stages/answer.h"
+#include "stages/nn/network.h"
 #include "workloads/spec.h"
 
 #include <pthread.h>
@@ -53,13 +54,20 @@ struct ei_tap_stage {
     void *context;
 };
 
+/* A network of the program in place of an emulated model. */
+struct ei_tap_network {
+    struct ei_network_own_config config; /* run_block NULL = the model of the file; before the run */
+    const struct ei_job_record *record;  /* of the job in the network stage, whose thread writes it; NULL before t0 */
+};
+
 struct ei_tap {
     int32_t task_count;
     bool wants_jobs, wants_answers, wants_preemptions;
     struct ei_answer_cell *answers; /* [task_count] */
     struct ei_frames frames[EI_TASKS_MAX];
     struct ei_tap_stage stages[EI_TASKS_MAX][EI_STAGES_MAX]; /* run NULL = the stage of the file; before the run */
-    struct ei_mpsc_ring events;                              /* of struct ei_tap_event */
+    struct ei_tap_network networks[EI_TASKS_MAX];
+    struct ei_mpsc_ring events; /* of struct ei_tap_event */
     void *event_storage;
     struct ei_bell bell;
     _Atomic int64_t lost;

@@ -112,19 +112,14 @@ static struct ei_time_stats stats_of(int64_t *samples_ns, int count)
     };
 }
 
-/* Mean scores of the data set: from the CS-profile (models.NAME.profile, else the file beside the weights), else from
- * the accuracies recorded at training, else unknown. Returns the count of scores, 0 = unknown, or an error. */
+/* Mean scores of the data set: from the CS-profile (models.NAME.profile, else the file beside the weights), else as the
+ * network says: the accuracies recorded at training, the scores of an emulated one; else unknown. Returns the count of
+ * scores, 0 = unknown, or an error. */
 static int mean_scores(const struct ei_live_task *task, float *out_score, struct einet_error *err)
 {
     const struct ei_network_info *info = ei_network_info(task->nn.net);
     const struct ei_stage_spec *stage = &task->spec->stages[task->spec->nn_stage_idx];
     const struct ei_model_spec *model = &task->run->wl->models[stage->model_idx];
-    if (model->kind == EI_SPEC_MODEL_EMULATE) {
-        for (int32_t i = 0; i < info->exits; i++) {
-            out_score[i] = (float)model->blocks[i].score;
-        }
-        return info->exits;
-    }
     char path[EI_SPEC_PATH_MAX + 16];
     ei_model_file_beside(model, ".cs", path, sizeof path);
     if (model->profile[0] != '\0' || access(path, R_OK) == 0) {
@@ -262,8 +257,8 @@ static int check_blocking(const struct ei_live_task *task, struct einet_error *e
         longest_ns = task->nn.et.conv[k].p50_ns > longest_ns ? task->nn.et.conv[k].p50_ns : longest_ns;
         longest_ns = task->nn.et.branch[k].p50_ns > longest_ns ? task->nn.et.branch[k].p50_ns : longest_ns;
     }
-    if (spec->max_blocking_ns == EI_NONE_NS || model->kind == EI_SPEC_MODEL_EMULATE ||
-        longest_ns <= spec->max_blocking_ns) {
+    const bool is_emulated = model->kind == EI_SPEC_MODEL_EMULATE && task->own_network == NULL;
+    if (spec->max_blocking_ns == EI_NONE_NS || is_emulated || longest_ns <= spec->max_blocking_ns) {
         return 0;
     }
     return einet_error_set_at(err, EINET_E_FILE, task->run->wl->file, spec->place.line, spec->place.column,

@@ -29,12 +29,12 @@ static int lane_cpus(const struct ei_live_task *task, int32_t lane_idx, int32_t 
     return 0;
 }
 
-/* Of a network on that lane. */
+/* Of a network on that lane. Emulated ones and the program's own compute in the job's thread alone. */
 static int32_t threads_of(const struct ei_live_task *task, const struct ei_network *net, int32_t lane_idx)
 {
     const struct ei_lane_spec *lane = &task->run->wl->lanes[lane_idx];
     const bool is_emulated = strncmp(ei_network_info(net)->backend, "emulate", 7) == 0;
-    return is_emulated || lane->kind == EI_SPEC_LANE_CUDA ? 1 : lane->threads;
+    return is_emulated || task->own_network != NULL || lane->kind == EI_SPEC_LANE_CUDA ? 1 : lane->threads;
 }
 
 int32_t ei_run_lane_of_threads(const struct ei_workload *wl)

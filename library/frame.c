@@ -22,6 +22,11 @@ enum fault {
     FAULT_GAPS,
     FAULT_SHORT,
     FAULT_FILE,
+    FAULT_ON_HOST,
+    FAULT_ON_DEVICE,
+    FAULT_DEVICE,
+    FAULT_SHAPE,
+    FAULT_LENT,
     FAULTS
 };
 
@@ -43,6 +48,14 @@ static const struct {
     [FAULT_ROWS] = {-EINVAL, "has row_bytes smaller than a row, or planes with row_bytes: give 0 for no gaps"},
     [FAULT_GAPS] = {-EINVAL, "is to be borrowed but has gaps between its rows: have it copied"},
     [FAULT_SHORT] = {-EINVAL, "has fewer bytes than its shape needs: check data_bytes"},
+    [FAULT_ON_HOST] = {-EINVAL, "is of the host, but the input of the task says memory: device: hand in "
+                                "EINET_PIXELS_CHW_F32 in memory of its device"},
+    [FAULT_ON_DEVICE] = {-EINVAL,
+                         "is in memory of a device: give the task a lane of kind cuda and input: { kind: caller, "
+                         "memory: device, ... }"},
+    [FAULT_DEVICE] = {-EINVAL, "lies on another device than the lane of the task: copy it there, or change the lane"},
+    [FAULT_SHAPE] = {-EINVAL, "has another shape than the input of the task: a network takes that one alone"},
+    [FAULT_LENT] = {-EINVAL, "is in memory of a device and can only be borrowed: give it a release"},
     [FAULT_FILE] = {-EMSGSIZE, "is a file larger than a raw picture of the task: scale it down, or lend it"},
 };
 
@@ -77,6 +90,25 @@ static enum fault check_raw(const struct ei_frames *frames, const struct einet_f
     return frame->data_bytes < row || (gaps > 0 && (frame->data_bytes - row) / gaps < step) ? FAULT_SHORT : FAULT_NONE;
 }
 
+static enum fault check_device(const struct ei_frames *frames, const struct einet_frame *frame)
+{
+    if (frame->device_idx != frames->device_idx) {
+        return FAULT_DEVICE;
+    }
+    if (frame->release == NULL) {
+        return FAULT_LENT;
+    }
+    if (frame->channels != frames->channels || frame->width_px != frames->width_px ||
+        frame->height_px != frames->height_px) {
+        return FAULT_SHAPE;
+    }
+    if (frame->row_bytes != 0) {
+        return FAULT_ROWS;
+    }
+    const size_t bytes = packed_row_bytes(frame) * (size_t)frame->height_px * sizeof(float);
+    return frame->data_bytes < bytes ? FAULT_SHORT : FAULT_NONE;
+}
+
 /* Take the caller's struct and check it against the task. */
 EINET_RT static enum fault take_frame(const struct einet_run *run, int32_t task_idx, const struct einet_frame *theirs,
                                       struct einet_frame *out)
@@ -92,7 +124,12 @@ EINET_RT static enum fault take_frame(const struct einet_run *run, int32_t task_
     if (out->data == NULL || out->data_bytes == 0) {
         return FAULT_NOTHING;
     }
+    if (frames->is_on_device != (out->format == EINET_PIXELS_CHW_F32)) {
+        return frames->is_on_device ? FAULT_ON_HOST : FAULT_ON_DEVICE;
+    }
     switch (out->format) {
+    case EINET_PIXELS_CHW_F32:
+        return check_device(frames, out);
     case EINET_PIXELS_HWC_U8:
     case EINET_PIXELS_CHW_U8:
         return check_raw(frames, out);
@@ -130,6 +167,7 @@ EINET_RT static void fill_place(struct ei_frame *place, const struct einet_frame
     place->release = frame->release;
     place->context = frame->context;
     place->data = frame->data;
+    place->event = frame->ready_event;
     place->image = (struct einet_image){
         .data = frame->release != NULL ? frame->data : place->copy,
         .size_bytes = bytes,

@@ -34,6 +34,21 @@ EINET_RT void ei_listener_convert(const struct ei_answer *from, struct einet_ans
     memcpy(out->top_p, from->top_p, sizeof out->top_p);
 }
 
+EINET_RT void ei_listener_describe_job(const struct ei_job_record *record, int32_t stage_idx,
+                                       const struct einet_answer *answer, struct einet_job *out)
+{
+    *out = (struct einet_job){
+        .size_bytes = sizeof *out,
+        .tag = record->tag,
+        .job_idx = record->job_idx,
+        .release_ns = record->release_ns,
+        .deadline_ns = record->deadline_ns,
+        .task_idx = record->task_idx,
+        .stage_idx = stage_idx,
+        .answer = answer,
+    };
+}
+
 /* Of a callback thread: its run. */
 static _Thread_local const struct einet_run *called_back_by;
 

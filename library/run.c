@@ -111,6 +111,7 @@ static int fill(struct einet_run *run, struct einet_workload *workload, const st
 static void free_memory(struct einet_run *run)
 {
     einet_workload_destroy(run->workload);
+    ei_own_networks_free(run);
     ei_tap_fini(&run->tap);
     free(run->out_dir);
     free(run->metrics);

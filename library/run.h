@@ -12,9 +12,20 @@
 #include "library/workload.h"
 #include "rt/thread.h"
 
+#include <einet/network.h>
 #include <einet/run.h>
 #include <pthread.h>
 #include <stdatomic.h>
+
+/* A network of the program's for one task. */
+struct ei_own_network {
+    struct einet_network theirs; /* its texts and lists are owned copies, the next two */
+    char *name;
+    float *mean_score;
+    void *instance; /* the context until it is opened */
+    int32_t stage_idx;
+    struct ei_tap_network *seat; /* where the engine keeps the job */
+};
 
 struct einet_run {
     struct einet_workload *workload; /* claimed */
@@ -26,6 +37,7 @@ struct einet_run {
     int32_t callback_priority;
     struct ei_tap tap;
     struct einet_stage stages[EI_TASKS_MAX][EI_STAGES_MAX]; /* run NULL = none; before start */
+    struct ei_own_network *networks[EI_TASKS_MAX];          /* owned; NULL = none; before start */
     atomic_int phase;                                       /* enum einet_run_phase; changed under lock */
     pthread_mutex_t lock;
     pthread_cond_t changed; /* CLOCK_MONOTONIC */
@@ -43,6 +55,11 @@ struct einet_run {
 /* Release a job of an external task, with the picture of that place (0 = none). */
 EINET_RT int ei_run_release(struct einet_run *run, int32_t task_idx, int64_t stamp_ns, uint64_t tag, int32_t frame);
 
+/* ---- network.c ---- */
+
+/* Free the networks of all tasks. The run is over. */
+void ei_own_networks_free(struct einet_run *run);
+
 /* ---- listener.c ---- */
 
 /* Start the callback thread, if there is something to call. Returns 0, EINET_E_PRIVILEGE or -errno. */
@@ -54,5 +71,8 @@ void ei_listener_end(struct einet_run *run);
 bool ei_listener_is_calling(const struct einet_run *run);
 /* The engine's answer as the interface has it. */
 EINET_RT void ei_listener_convert(const struct ei_answer *from, struct einet_answer *out);
+/* The engine's job as functions of the program are told of it; answer is borrowed and may be NULL. */
+EINET_RT void ei_listener_describe_job(const struct ei_job_record *record, int32_t stage_idx,
+                                       const struct einet_answer *answer, struct einet_job *out);
 
 #endif

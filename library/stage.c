@@ -12,19 +12,11 @@ static int call_stage(void *context, const struct ei_job_record *record, int32_t
 {
     const struct einet_stage *stage = context;
     struct einet_answer converted;
+    struct einet_job job;
     if (answer != NULL) {
         ei_listener_convert(answer, &converted);
     }
-    const struct einet_job job = {
-        .size_bytes = sizeof job,
-        .tag = record->tag,
-        .job_idx = record->job_idx,
-        .release_ns = record->release_ns,
-        .deadline_ns = record->deadline_ns,
-        .task_idx = record->task_idx,
-        .stage_idx = stage_idx,
-        .answer = answer != NULL ? &converted : NULL,
-    };
+    ei_listener_describe_job(record, stage_idx, answer != NULL ? &converted : NULL, &job);
     return stage->run(stage->context, &job);
 }
 

@@ -6,6 +6,7 @@
 #include <einet/einet.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,9 +15,8 @@ const char *einet_version(void)
     return EINET_VERSION;
 }
 
-/* rc of loading, with what it found. */
-static int make_handle(int rc, struct ei_workload *spec, struct ei_diagnostics *diag, struct einet_workload **out,
-                       struct einet_error *err)
+int ei_workload_make_handle(int rc, struct ei_workload *spec, struct ei_diagnostics *diag, struct einet_workload **out,
+                            struct einet_error *err)
 {
     if (rc == -ENOMEM) {
         return einet_error_set(err, rc, "no memory for the workload");
@@ -44,7 +44,7 @@ int einet_workload_load(const char *path, struct einet_workload **out_workload, 
     struct ei_workload *spec = NULL;
     struct ei_diagnostics diag;
     const int rc = ei_workload_load(path, &spec, &diag);
-    return make_handle(rc, spec, &diag, out_workload, err);
+    return ei_workload_make_handle(rc, spec, &diag, out_workload, err);
 }
 
 int einet_workload_parse(const char *text, size_t length_bytes, const char *name, struct einet_workload **out_workload,
@@ -53,7 +53,28 @@ int einet_workload_parse(const char *text, size_t length_bytes, const char *name
     struct ei_workload *spec = NULL;
     struct ei_diagnostics diag;
     const int rc = ei_workload_parse(text, length_bytes, name != NULL ? name : "workload", &spec, &diag);
-    return make_handle(rc, spec, &diag, out_workload, err);
+    return ei_workload_make_handle(rc, spec, &diag, out_workload, err);
+}
+
+int64_t einet_workload_text(const struct einet_workload *workload, char *out_text, size_t size_bytes)
+{
+    char *text = NULL;
+    size_t length = 0;
+    FILE *stream = open_memstream(&text, &length);
+    if (stream == NULL) {
+        return -ENOMEM;
+    }
+    ei_workload_print(workload->spec, stream);
+    const bool is_whole = ferror(stream) == 0;
+    if (fclose(stream) != 0 || !is_whole) {
+        free(text);
+        return -ENOMEM;
+    }
+    if (size_bytes > 0) {
+        snprintf(out_text, size_bytes, "%s", text);
+    }
+    free(text);
+    return (int64_t)length;
 }
 
 void ei_workload_claim(struct einet_workload *workload)

@@ -106,6 +106,7 @@ static const struct ei_word input_words[] = {{"dataset", EI_SPEC_INPUT_DATASET},
                                              {"topic", EI_SPEC_INPUT_TOPIC},         END};
 static const struct ei_word message_words[] = {
     {"image", EI_SPEC_MESSAGE_IMAGE}, {"compressed_image", EI_SPEC_MESSAGE_COMPRESSED_IMAGE}, END};
+static const struct ei_word memory_words[] = {{"host", EI_SPEC_MEMORY_HOST}, {"device", EI_SPEC_MEMORY_DEVICE}, END};
 static const struct ei_word split_words[] = {{"test", EI_SPLIT_TEST}, {"train", EI_SPLIT_TRAIN}, END};
 static const struct ei_word stage_words[] = {{"cpu", EI_SPEC_STAGE_CPU}, {"nn", EI_SPEC_STAGE_NN}, END};
 static const struct ei_word jobs_words[] = {{"csv", EI_SPEC_JOBS_CSV}, {"none", EI_SPEC_JOBS_NONE}, END};
@@ -435,6 +436,10 @@ const struct ei_field ei_fields[] = {
      .doc = "Height of the pictures, in pixels; the largest where a stage has op resize."},
     {INPUT_AT(channels), .key = "channels", .type = EI_FIELD_INT, .default_text = "3", .lo = 1, .hi = 3,
      .only = BIT(EI_SPEC_INPUT_CALLER) | BIT(EI_SPEC_INPUT_TOPIC), .doc = "Of each pixel: 1 or 3."},
+    {INPUT_AT(memory), .key = "memory", .type = EI_FIELD_WORD, .words = memory_words, .default_text = "host",
+     .only = BIT(EI_SPEC_INPUT_CALLER),
+     .doc = "host: pictures as they come from a camera, for the stages before the network. device: what the network takes, "
+            "normalized float32, in memory of the GPU of its lane, which has no fallback then; no stage works on them."},
     {INPUT_AT(is_loop), .key = "loop", .type = EI_FIELD_BOOL, .default_text = "true",
      .only = BIT(EI_SPEC_INPUT_DATASET) | BIT(EI_SPEC_INPUT_IMAGES) | BIT(EI_SPEC_INPUT_GENERATED),
      .doc = "Start again after the last picture; with false a run with more jobs than pictures is refused."},

@@ -2,9 +2,12 @@
 #include "workloads/spec.h"
 
 #include "workloads/spec_read.h"
+#include "workloads/spec_tree.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const char built_name[] = "workload"; /* stands for the file of one that is made by calls */
 
 static void set_folder(struct ei_spec_reader *rd, const char *name)
 {
@@ -14,6 +17,13 @@ static void set_folder(struct ei_spec_reader *rd, const char *name)
         memcpy(rd->folder, name, length);
         rd->folder[length] = '\0';
     }
+}
+
+static int read_tree(struct ei_spec_reader *rd)
+{
+    ei_spec_read(rd);
+    ei_spec_check(rd);
+    return rd->rc != 0 ? rd->rc : (rd->diag->errors > 0 ? EINET_E_FILE : 0);
 }
 
 static int parse_into(struct ei_spec_reader *rd, const char *text, size_t length_bytes)
@@ -35,10 +45,21 @@ static int parse_into(struct ei_spec_reader *rd, const char *text, size_t length
         ei_yaml_fini(&rd->yaml);
         return rc;
     }
-    ei_spec_read(rd);
-    ei_spec_check(rd);
+    rc = read_tree(rd);
     ei_yaml_fini(&rd->yaml);
-    return rd->rc != 0 ? rd->rc : (rd->diag->errors > 0 ? EINET_E_FILE : 0);
+    return rc;
+}
+
+/* The end of reading wl. */
+static int hand_out(int rc, struct ei_workload *wl, struct ei_workload **out, struct ei_diagnostics *diag)
+{
+    ei_diagnostics_sort(diag);
+    if (rc != 0) {
+        ei_workload_destroy(wl);
+        return rc;
+    }
+    *out = wl;
+    return 0;
 }
 
 /* diag is initialised. */
@@ -52,14 +73,24 @@ static int parse_checked(const char *text, size_t length_bytes, const char *name
     struct ei_spec_reader rd = {.wl = wl, .diag = diag, .settings = settings, .setting_count = setting_count};
     set_folder(&rd, name);
     snprintf(wl->file, sizeof wl->file, "%s", name);
-    const int rc = parse_into(&rd, text, length_bytes);
-    ei_diagnostics_sort(diag);
-    if (rc != 0) {
-        ei_workload_destroy(wl);
-        return rc;
+    return hand_out(parse_into(&rd, text, length_bytes), wl, out, diag);
+}
+
+int ei_workload_from_tree(const struct ei_yaml *tree, struct ei_workload **out, struct ei_diagnostics *diag)
+{
+    int rc = ei_diagnostics_init(diag, built_name);
+    struct ei_workload *wl = rc == 0 ? calloc(1, sizeof *wl) : NULL;
+    if (wl != NULL) {
+        struct ei_spec_reader rd = {.wl = wl, .diag = diag, .yaml = *tree, .is_built = true};
+        snprintf(wl->file, sizeof wl->file, "%s", built_name);
+        rc = hand_out(read_tree(&rd), wl, out, diag);
+    } else if (rc == 0) {
+        rc = -ENOMEM;
     }
-    *out = wl;
-    return 0;
+    if (rc == -ENOMEM) {
+        ei_diagnostics_fini(diag);
+    }
+    return rc;
 }
 
 int ei_workload_parse(const char *text, size_t length_bytes, const char *name, struct ei_workload **out,

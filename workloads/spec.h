@@ -249,6 +249,7 @@ enum ei_spec_input_kind {
     EI_SPEC_INPUT_TOPIC   /* the same, by an adapter that takes them from messages (docs/dds.md) */
 };
 
+enum ei_spec_memory { EI_SPEC_MEMORY_HOST, EI_SPEC_MEMORY_DEVICE };
 #define EI_SPEC_TOPIC_MAX 200 /* bytes of its name */
 enum ei_spec_message { EI_SPEC_MESSAGE_IMAGE, EI_SPEC_MESSAGE_COMPRESSED_IMAGE };
 
@@ -264,6 +265,7 @@ struct ei_input_spec {
     int32_t count;                /* generated */
     int32_t width_px, height_px;  /* caller, topic: of its pictures; at most that where a stage resizes */
     int32_t channels;             /* caller, topic: 1 or 3 */
+    enum ei_spec_memory memory;   /* caller: where they lie; DEVICE: as the network takes them, on its lane's device */
     char topic[EI_SPEC_PATH_MAX]; /* topic: its name in ROS 2, from the root */
     enum ei_spec_message message; /* topic */
     bool is_loop; /* false: a run with more releases than samples is refused (engine, ei_arrival_expected) */

@@ -250,6 +250,36 @@ static bool has_pre(const struct ei_task_spec *task, enum ei_spec_op_kind kind)
     return false;
 }
 
+static bool has_any_pre(const struct ei_task_spec *task)
+{
+    return has_pre(task, EI_SPEC_OP_DECODE) || has_pre(task, EI_SPEC_OP_RESIZE) || has_pre(task, EI_SPEC_OP_NORMALIZE);
+}
+
+/* Only a network on that device can read them. */
+static void check_device_memory(struct subject *s)
+{
+    const struct ei_task_spec *task = s->task;
+    const int32_t node = node_of(s, "input", "memory");
+    const int32_t lane_idx =
+        task->nn_stage_idx != EI_NONE_IDX ? task->stages[task->nn_stage_idx].lane_idx : EI_NONE_IDX;
+    if (task->nn_stage_idx == EI_NONE_IDX) {
+        ei_spec_error(s->rd, node, "write memory: host, or add an nn stage",
+                      "task '%s' has no network that could read pictures in memory of a device", task->name);
+    } else if (lane_idx != EI_NONE_IDX && s->rd->wl->lanes[lane_idx].kind == EI_SPEC_LANE_CPU) {
+        ei_spec_error(s->rd, node, "write memory: host, or take a lane of kind cuda",
+                      "lane '%s' of task '%s' is of kind cpu, which cannot read memory of a device",
+                      s->rd->wl->lanes[lane_idx].name, task->name);
+    } else if (lane_idx != EI_NONE_IDX && s->rd->wl->lanes[lane_idx].fallback[0] != '\0') {
+        ei_spec_error(s->rd, node, "leave the fallback out, or write memory: host",
+                      "the fallback of lane '%s' cannot read pictures of task '%s' in memory of a device",
+                      s->rd->wl->lanes[lane_idx].name, task->name);
+    }
+    if (has_any_pre(task)) {
+        ei_spec_error(s->rd, node, "take decode, resize and normalize out: the pictures come as the network takes them",
+                      "stages of task '%s' work on pictures, but not on those in memory of a device", task->name);
+    }
+}
+
 static void check_input(struct subject *s)
 {
     const struct ei_task_spec *task = s->task;
@@ -264,6 +294,9 @@ static void check_input(struct subject *s)
     if (task->arrival.model != EI_ARRIVAL_EXTERNAL) {
         ei_spec_error(s->rd, node, "write arrival: { model: external, min_interarrival: ... }",
                       "pictures of task '%s' come with its releases, but those do not come from outside", task->name);
+    }
+    if (task->input.memory == EI_SPEC_MEMORY_DEVICE) {
+        check_device_memory(s);
     }
     if (task->input.channels == 2) {
         ei_spec_error(s->rd, node_of(s, "input", "channels"), "write 1 or 3", "a picture has no 2 channels");
@@ -291,7 +324,7 @@ static void check_network(struct subject *s)
                       "task '%s' runs a network but has no input", task->name);
         return;
     }
-    if (!has_pre(task, EI_SPEC_OP_NORMALIZE)) {
+    if (!has_pre(task, EI_SPEC_OP_NORMALIZE) && task->input.memory == EI_SPEC_MEMORY_HOST) {
         ei_spec_error(s->rd, node, "add a stage before it: { name: pre, kind: cpu, op: normalize }",
                       "stage '%s' of task '%s' needs a normalized picture", stage->name, task->name);
     }

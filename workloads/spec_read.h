@@ -21,11 +21,15 @@ struct ei_spec_reader {
     int32_t task_nodes[EI_TASKS_MAX];
     const struct ei_setting *settings; /* [setting_count] */
     int32_t setting_count;
-    int rc; /* -ENOMEM when memory ran out, else 0 */
+    bool is_built; /* by calls: there are no places, and errors name the path of a node instead */
+    int rc;        /* -ENOMEM when memory ran out, else 0 */
 };
 
 /* Put the settings into the tree (spec_set.c). Returns 0, -ENOMEM, or EINET_E_FILE with the error reported. */
 int ei_spec_apply_settings(struct ei_spec_reader *reader);
+
+/* The same for one part of any kind, in place of what its path leads to; its value is not looked at. */
+int ei_spec_set_part(struct ei_spec_reader *reader, const struct ei_setting *setting, const struct ei_yaml *part);
 
 /* Fill wl from the tree. */
 void ei_spec_read(struct ei_spec_reader *reader);
@@ -55,7 +59,7 @@ void ei_spec_join_label(enum ei_context child, const char *parent, char out[EI_S
 
 /* Derived values and whole-file checks. */
 void ei_spec_check(struct ei_spec_reader *reader);
-void ei_spec_check_task(struct ei_spec_reader *reader, int32_t task_idx); /* spec_check_task.c */
+void ei_spec_check_task(struct ei_spec_reader *reader, int32_t task_idx);           /* spec_check_task.c */
 void ei_spec_check_deadline_class(struct ei_spec_reader *reader, int32_t task_idx); /* spec_check_deadline.c */
 void ei_spec_check_topics(struct ei_spec_reader *reader); /* spec_check_topic.c; after the tasks */
 void ei_spec_check_lanes(struct ei_spec_reader *reader);  /* spec_check_lane.c: find fallbacks; before the tasks */

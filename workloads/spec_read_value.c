@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define PATH_TEXT_MAX 200
+
 /* ---- reporting ---- */
 
 static void report(struct ei_spec_reader *rd, enum ei_severity severity, int32_t node, const char *hint,
@@ -20,7 +22,11 @@ static void report(struct ei_spec_reader *rd, enum ei_severity severity, int32_t
         length = ei_yaml_node(&rd->yaml, node)->length;
     }
     vsnprintf(text, sizeof text, fmt, args);
-    ei_diagnostics_add(rd->diag, severity, place, length, hint, "%s", text);
+    char path[PATH_TEXT_MAX] = "";
+    if (rd->is_built && node >= 0) {
+        ei_yaml_path(&rd->yaml, node, path, sizeof path);
+    }
+    ei_diagnostics_add(rd->diag, severity, place, length, hint, "%s%s%s", path, path[0] != '\0' ? ": " : "", text);
 }
 
 void ei_spec_error(struct ei_spec_reader *rd, int32_t node, const char *hint, const char *fmt, ...)

@@ -1,5 +1,5 @@
 /* Settings from outside the file: values put into the tree before it is checked, so that defaults follow from them and
- * every check looks at them.
+ * every check looks at them. A tree that is made by calls takes whole parts in the same way.
  */
 #include "workloads/spec_read.h"
 
@@ -11,49 +11,6 @@
 
 static const char setting_hint[] = "a path names keys and list entries by name or number from 0: "
                                    "tasks.camera.deadline, models.m.emulate.blocks.0.conv";
-
-/* A new last child of the map or list. Returns its index or -ENOMEM. */
-static int32_t append_node(struct ei_yaml *yaml, int32_t parent, enum ei_yaml_kind kind, const char *text)
-{
-    char *copy = text != NULL ? strdup(text) : NULL;
-    struct ei_yaml_node *nodes = realloc(yaml->nodes, (size_t)(yaml->count + 1) * sizeof *nodes);
-    if (nodes == NULL || (text != NULL && copy == NULL)) {
-        yaml->nodes = nodes != NULL ? nodes : yaml->nodes;
-        free(copy);
-        return -ENOMEM;
-    }
-    const int32_t idx = yaml->count++;
-    yaml->nodes = nodes;
-    yaml->capacity = yaml->count;
-    nodes[idx] = (struct ei_yaml_node){.kind = kind,
-                                       .place = nodes[parent].place,
-                                       .length = 1,
-                                       .text = copy,
-                                       .is_plain = true,
-                                       .first = -1,
-                                       .next = -1};
-    int32_t *link = &nodes[parent].first;
-    while (*link >= 0) {
-        link = &nodes[*link].next;
-    }
-    *link = idx;
-    return idx;
-}
-
-/* The value of a key; one that is not there is added: an empty map, or a scalar for the last word. */
-static int32_t enter_map(struct ei_yaml *yaml, int32_t map, const char *word, bool is_last)
-{
-    const int32_t found = ei_yaml_find(yaml, map, word);
-    if (found >= 0) {
-        return found;
-    }
-    const int32_t key = append_node(yaml, map, EI_YAML_SCALAR, word);
-    if (key < 0) {
-        return key;
-    }
-    yaml->nodes[map].count++;
-    return append_node(yaml, map, is_last ? EI_YAML_SCALAR : EI_YAML_MAP, is_last ? "" : NULL);
-}
 
 /* The entry of a list whose `name` is the word, else the one of that number; EINET_E_FILE = none. */
 static int32_t enter_list(const struct ei_yaml *yaml, int32_t list, const char *word)
@@ -81,23 +38,41 @@ static int refuse(struct ei_spec_reader *rd, const struct ei_setting *setting, i
     return EINET_E_FILE;
 }
 
-static int apply(struct ei_spec_reader *rd, const struct ei_setting *setting)
+/* Whether a path has no empty or overlong word and is no deeper than a tree. */
+static bool is_path(const char *path)
+{
+    for (int32_t depth = 1; depth < EI_YAML_DEPTH_MAX; depth++) {
+        const size_t length = strcspn(path, ".");
+        if (length == 0 || length >= WORD_MAX) {
+            return false;
+        }
+        if (path[length] == '\0') {
+            return true;
+        }
+        path += length + 1;
+    }
+    return false;
+}
+
+/* The node that the path leads to. Returns 0, -ENOMEM, or EINET_E_FILE with the error reported and the tree as it was.
+ */
+static int find_place(struct ei_spec_reader *rd, const struct ei_setting *setting, int32_t *out_node)
 {
     struct ei_yaml *yaml = &rd->yaml;
     int32_t node = yaml->root;
+    if (!is_path(setting->path)) {
+        return refuse(rd, setting, -1, "its path has an empty or overlong word, or too many");
+    }
     for (const char *at = setting->path;;) {
         char word[WORD_MAX];
         const size_t length = strcspn(at, ".");
         const bool is_last = at[length] == '\0';
-        if (length == 0 || length >= sizeof word) {
-            return refuse(rd, setting, -1, "its path has an empty or overlong word");
-        }
         memcpy(word, at, length);
         word[length] = '\0';
         int32_t next = EINET_E_FILE;
-        if (node >= 0 && yaml->nodes[node].kind == EI_YAML_MAP) {
-            next = enter_map(yaml, node, word, is_last);
-        } else if (node >= 0 && yaml->nodes[node].kind == EI_YAML_LIST) {
+        if (yaml->nodes[node].kind == EI_YAML_MAP) {
+            next = ei_yaml_enter(yaml, node, word, is_last ? EI_YAML_SCALAR : EI_YAML_MAP);
+        } else if (yaml->nodes[node].kind == EI_YAML_LIST) {
             next = enter_list(yaml, node, word);
         }
         if (next == -ENOMEM) {
@@ -110,21 +85,39 @@ static int apply(struct ei_spec_reader *rd, const struct ei_setting *setting)
         }
         node = next;
         if (is_last) {
-            break;
+            *out_node = node;
+            return 0;
         }
         at += length + 1;
     }
-    if (yaml->nodes[node].kind != EI_YAML_SCALAR) {
+}
+
+static int apply(struct ei_spec_reader *rd, const struct ei_setting *setting)
+{
+    int32_t node = -1;
+    const int rc = find_place(rd, setting, &node);
+    if (rc != 0) {
+        return rc;
+    }
+    struct ei_yaml_node *found = &rd->yaml.nodes[node];
+    if (found->kind != EI_YAML_SCALAR) {
         return refuse(rd, setting, node, "this is no single value");
     }
     char *text = strdup(setting->value);
     if (text == NULL) {
         return -ENOMEM;
     }
-    free(yaml->nodes[node].text);
-    yaml->nodes[node].text = text;
-    yaml->nodes[node].is_plain = true;
+    free(found->text);
+    found->text = text;
+    found->is_plain = true;
     return 0;
+}
+
+int ei_spec_set_part(struct ei_spec_reader *reader, const struct ei_setting *setting, const struct ei_yaml *part)
+{
+    int32_t node = -1;
+    const int rc = find_place(reader, setting, &node);
+    return rc == 0 ? ei_yaml_graft(&reader->yaml, node, part, part->root) : rc;
 }
 
 int ei_spec_apply_settings(struct ei_spec_reader *reader)

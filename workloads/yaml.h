@@ -55,4 +55,20 @@ static inline const struct ei_yaml_node *ei_yaml_node(const struct ei_yaml *yaml
 /* Index of the value of a key in a mapping (its first one), or -1; -1 as well when map is -1 or no mapping. */
 int32_t ei_yaml_find(const struct ei_yaml *yaml, int32_t map, const char *key);
 
+/* ---- changing a tree (yaml_edit.c); indices of nodes stay what they are ---- */
+
+/* A new entry of a list, or with parent -1 the root of an empty tree. text: of a scalar, copied, else NULL; is_plain:
+ * as if written without quotes. It has the place of its parent. Returns its index or -ENOMEM. */
+int32_t ei_yaml_append(struct ei_yaml *yaml, int32_t parent, enum ei_yaml_kind kind, const char *text, bool is_plain);
+
+/* The value of a key of a map; one that is not there is added: empty, of that kind. Returns its index or -ENOMEM. */
+int32_t ei_yaml_enter(struct ei_yaml *yaml, int32_t map, const char *key, enum ei_yaml_kind kind);
+
+/* Make node what from_node of another tree is, with all below it. Returns 0 or -ENOMEM. */
+int ei_yaml_graft(struct ei_yaml *yaml, int32_t node, const struct ei_yaml *from, int32_t from_node);
+
+/* The keys that lead to a node from the root, joined by dots, entries of lists by their `name` or number:
+ * "tasks.camera. deadline". "" of the root. Cut where there is no more room. */
+void ei_yaml_path(const struct ei_yaml *yaml, int32_t node, char *out_text, size_t size_bytes);
+
 #endif

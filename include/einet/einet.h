@@ -12,7 +12,9 @@
 #ifndef EINET_EINET_H
 #define EINET_EINET_H
 
+#include <einet/draft.h>
 #include <einet/error.h>
+#include <einet/network.h>
 #include <einet/run.h>
 #include <einet/workload.h>
 

@@ -9,7 +9,8 @@ enum einet_pixel_format {
     EINET_PIXELS_HWC_U8, /* interleaved rows, 8 bit per channel */
     EINET_PIXELS_CHW_U8, /* one plane per channel, 8 bit */
     EINET_PIXELS_PNG,    /* a PNG file's bytes; size known after decoding */
-    EINET_PIXELS_JPEG    /* a JPEG file's bytes; size known after decoding */
+    EINET_PIXELS_JPEG,   /* a JPEG file's bytes; size known after decoding */
+    EINET_PIXELS_CHW_F32 /* one plane per channel, float32, normalized: what a network takes */
 };
 
 struct einet_image {

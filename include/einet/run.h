@@ -67,7 +67,7 @@ struct einet_answer {
     int32_t exits_total;
     int32_t is_final;                 /* 1: this job publishes nothing further */
     int32_t label;                    /* the most probable class */
-    float confidence;                 /* softmax probability of it */
+    float confidence;                 /* softmax probability of it, or what a network of the program says */
     int32_t top_count;                /* of the next two, <= EINET_TOP_MAX */
     int32_t top_class[EINET_TOP_MAX]; /* most probable first */
     float top_p[EINET_TOP_MAX];
@@ -199,13 +199,17 @@ struct einet_frame {
     size_t size_bytes;
     const void *data;
     size_t data_bytes;
-    int32_t format; /* enum einet_pixel_format; PNG and JPEG where a stage of the task has op decode */
+    int32_t format; /* enum einet_pixel_format; PNG and JPEG where a stage of the task has op decode; CHW_F32: below */
     int32_t width_px, height_px, channels; /* of raw pixels; else without meaning */
     size_t row_bytes; /* HWC_U8: from one row to the next; 0 = the rows follow each other without a gap */
     /* NULL: data is copied at once. Else it is borrowed until the run calls this, once, by its callback thread, when
      * the release has ended, before or after its result; rows without gaps only. */
     void (*release)(void *context, const void *data);
     void *context;
+    /* Of a task with `memory: device`: data is memory of CUDA device device_idx, that of the task's lane, in
+     * EINET_PIXELS_CHW_F32 of the input's very shape, always borrowed. */
+    int32_t device_idx;
+    void *ready_event; /* a cudaEvent_t of that device, recorded behind what fills data; NULL = it is filled */
 };
 
 /* Whether the task takes such a picture. Returns 0; -EINVAL: it takes none, or not of this format, shape or row_bytes;

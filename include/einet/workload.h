@@ -1,4 +1,5 @@
-/* Workloads: the tasks, lanes and models that a run schedules, from a file or from a text (einet-workload(5)).
+/* Workloads: the tasks, lanes and models that a run schedules, from a file, a text (einet-workload(5)) or calls
+ * (draft.h).
  *
  * A workload does not change once it is made, so any number of threads may read it. It is counted: a run keeps the one
  * that it was made from, and einet_workload_destroy gives up the caller's own claim only.
@@ -30,6 +31,11 @@ EINET_API void einet_workload_destroy(struct einet_workload *workload);
 
 /* Its name; lives as long as the workload. */
 EINET_API const char *einet_workload_name(const struct einet_workload *workload);
+
+/* The whole workload as a file with every default filled in, as `einet check --print` shows it. Like snprintf: as much
+ * as fits and a final 0 go to out_text, which may be NULL with size_bytes 0. Returns the length of the whole without
+ * the final 0, or -ENOMEM. */
+EINET_API int64_t einet_workload_text(const struct einet_workload *workload, char *out_text, size_t size_bytes);
 
 /* Tasks are numbered from 0 in the order of the file. */
 EINET_API int32_t einet_workload_task_count(const struct einet_workload *workload);

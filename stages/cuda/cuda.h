@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EI_CUDA_ABI 2
+#define EI_CUDA_ABI 3
 #define EI_CUDA_ENTRY "ei_cuda_api_get"
 #define EI_CUDA_DEVICES_MAX 16
 #define EI_CUDA_BLOCKS_MAX 64
@@ -78,6 +78,7 @@ struct ei_cuda_parts_config {
     int32_t lane_idx;                 /* >= 0: networks of one lane share its SMs */
     int32_t exits, classes;           /* exits 1 .. EI_CUDA_BLOCKS_MAX */
     int64_t input_count;              /* floats */
+    int32_t is_input_on_device;       /* 1: begin_device brings the inputs, and no graph copies one from the host */
     struct ei_cuda_recorder recorder; /* owned by parts once parts_create succeeded */
 };
 
@@ -106,6 +107,10 @@ struct ei_cuda_api {
 
     /* input: float [input_count], copied. Waits for what an earlier job left in the queue. */
     int (*begin)(struct ei_cuda_parts *, const float *input);
+    /* With is_input_on_device: input lies in memory of the device, float [input_count], and is read by the first conv
+     * part; it must stay as it is until that has run, or `end`. event (a cudaEvent_t of the device, NULL = none) has to
+     * come before it is read; one that does not come within hang_ns is a hang. */
+    int (*begin_device)(struct ei_cuda_parts *, const void *input, void *event);
     /* In order from 0. Returns when it has run; with depth 2 the next part is in the queue by then. A part that was
      * launched together with an earlier one returns at once. */
     int (*run_conv)(struct ei_cuda_parts *, int32_t block_idx);

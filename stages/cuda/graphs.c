@@ -66,7 +66,7 @@ static int row_input(struct row *r)
 {
     const struct ei_cuda_parts_config *c = &r->parts->config;
     void *to = c->recorder.input != NULL ? c->recorder.input(c->recorder.context) : NULL;
-    return to == NULL
+    return to == NULL || c->is_input_on_device != 0
                ? 0
                : row_copy(r, to, r->parts->input, (size_t)c->input_count * sizeof(float), cudaMemcpyHostToDevice);
 }

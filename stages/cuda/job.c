@@ -20,6 +20,7 @@ static int enter(struct ei_cuda_parts *parts)
 int ei_cuda_job_begin(struct ei_cuda_parts *parts, const float *input)
 {
     parts->next_pos = parts->open_branch = -1;
+    parts->device_input = NULL;
     int rc = enter(parts);
     if (rc == 0) {
         rc = ei_cuda_launch_drain(parts);
@@ -32,6 +33,36 @@ int ei_cuda_job_begin(struct ei_cuda_parts *parts, const float *input)
         parts->next_pos = 0;
     }
     return rc;
+}
+
+int ei_cuda_job_begin_device(struct ei_cuda_parts *parts, const void *input, void *event)
+{
+    const int rc = ei_cuda_job_begin(parts, NULL);
+    if (rc == 0) {
+        parts->device_input = input;
+        parts->device_event = event;
+    }
+    return rc;
+}
+
+/* Into the stream, before the graph that reads it: a job that ends before that has read nothing of its caller's. */
+static int take_device_input(struct ei_cuda_parts *parts)
+{
+    const struct ei_cuda_parts_config *c = &parts->config;
+    void *to = c->recorder.input != NULL ? c->recorder.input(c->recorder.context) : NULL;
+    cudaError_t e = cudaSuccess;
+    if (parts->device_event != NULL) {
+        e = cudaStreamWaitEvent(parts->stream, parts->device_event, 0);
+    }
+    if (e == cudaSuccess && to != NULL) {
+        e = cudaMemcpyAsync(to, parts->device_input, (size_t)c->input_count * sizeof(float), cudaMemcpyDeviceToDevice,
+                            parts->stream);
+    }
+    if (e != cudaSuccess) {
+        return ei_cuda_launch_failed(parts, e, "taking a picture that lies on it");
+    }
+    parts->device_input = NULL;
+    return 0;
 }
 
 static int submit_conv(struct ei_cuda_parts *parts, int32_t pos)
@@ -57,6 +88,9 @@ static int run_conv_piece(struct ei_cuda_parts *parts, int32_t block_idx)
 {
     const int32_t pos = parts->next_pos;
     int rc = enter(parts);
+    if (rc == 0 && parts->device_input != NULL) {
+        rc = take_device_input(parts);
+    }
     if (rc == 0 && parts->conv_launched < pos) {
         rc = submit_conv(parts, pos);
     }
@@ -176,6 +210,7 @@ int ei_cuda_job_whole(struct ei_cuda_parts *parts, const float *input, float *ou
 
 int ei_cuda_job_end(struct ei_cuda_parts *parts)
 {
+    parts->device_input = NULL;
     parts->next_pos = -1;
     return 0;
 }

@@ -134,6 +134,9 @@ struct ei_cuda_parts {
      * job. The branch that was left in its midst and its next piece; -1 = none. */
     int32_t conv_launched, conv_done, next_pos;
     int32_t open_branch, open_piece;
+    /* of begin_device, until it is in the stream; NULL = none */
+    const void *device_input;
+    cudaEvent_t device_event;
     struct ei_cuda_parts *next_abandoned;
 };
 
@@ -181,6 +184,7 @@ int ei_cuda_launch_failed(struct ei_cuda_parts *parts, cudaError_t error, const 
 /* ---- job.c: the calls of cuda.h ---- */
 
 int ei_cuda_job_begin(struct ei_cuda_parts *parts, const float *input);
+int ei_cuda_job_begin_device(struct ei_cuda_parts *parts, const void *input, void *event);
 int ei_cuda_job_piece(struct ei_cuda_parts *parts, int32_t block_idx, int32_t is_branch, int32_t piece_idx,
                       float *out_logits);
 int ei_cuda_job_conv(struct ei_cuda_parts *parts, int32_t block_idx);

@@ -326,6 +326,7 @@ static const struct ei_cuda_api api = {
     .parts_create = parts_create,
     .parts_destroy = parts_destroy,
     .begin = ei_cuda_job_begin,
+    .begin_device = ei_cuda_job_begin_device,
     .run_conv = ei_cuda_job_conv,
     .run_branch = ei_cuda_job_branch,
     .run_piece = ei_cuda_job_piece,

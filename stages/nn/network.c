@@ -22,6 +22,14 @@ int ei_network_begin(struct ei_network *net, const float *input_chw, int32_t sam
     return rc;
 }
 
+int ei_network_begin_device(struct ei_network *net, const void *input, void *event)
+{
+    const int rc = net->begin_device != NULL ? net->begin_device(net, input, event) : -EINVAL;
+    net->next_block = rc == 0 ? 0 : -1;
+    net->conv_piece = net->branch_piece = 0;
+    return rc;
+}
+
 static bool is_next(const struct ei_network *net, int32_t block_idx, bool is_branch)
 {
     return block_idx >= 0 && block_idx < net->info.exits &&
@@ -54,6 +62,11 @@ int ei_network_run_branch(struct ei_network *net, int32_t block_idx, float *out_
     const int rc = net->backend->run_branch(net, block_idx, out_logits);
     net->branch_piece = 0;
     return rc;
+}
+
+float ei_network_confidence(const struct ei_network *net, float probability)
+{
+    return net->has_confidence ? net->confidence : probability;
 }
 
 int32_t ei_network_piece_count(const struct ei_network *net, int32_t block_idx, bool is_branch)

@@ -8,8 +8,8 @@
  * serialised by its owner (the lane), but may come from several threads over time, each of which calls thread_enter
  * once first. Several instances run in parallel. Backends: `aten` (any network, on libtorch), `dnnl` (networks of
  * layers, prepared once on oneDNN: faster, and without libtorch), `cuda` (CUDA graphs on a GPU, during which the
- * calling thread sleeps) and `emulate` (burns the profiled time and answers right with the profiled probability; no
- * library needed).
+ * calling thread sleeps), `emulate` (burns the profiled time and answers right with the profiled probability; no
+ * library needed) and `own` (functions of the program that embeds the run).
  */
 #ifndef STAGES_NN_NETWORK_H
 #define STAGES_NN_NETWORK_H
@@ -23,6 +23,7 @@
 
 #define EI_NETWORK_BLOCKS_MAX 64
 #define EI_NETWORK_CLASSES_MAX 1024
+#define EI_NETWORK_SIDE_MAX 16384 /* pixels, of the input of an own network */
 
 struct ei_network; /* opaque */
 
@@ -39,8 +40,9 @@ struct ei_network_cuda_settings {
     int32_t device_idx, priority, depth;
     enum ei_cuda_wait wait;
     int64_t poll_ns, hang_ns, merge_below_ns;
-    int32_t sms, lane_idx;  /* SMs that belong to that lane alone; sms 0 = all, with others */
-    int64_t split_above_ns; /* parts that take longer there are cut into pieces that do not; 0 = none is */
+    int32_t sms, lane_idx;   /* SMs that belong to that lane alone; sms 0 = all, with others */
+    int64_t split_above_ns;  /* parts that take longer there are cut into pieces that do not; 0 = none is */
+    bool is_input_on_device; /* inputs come by begin_device; what begin is given is not looked at */
 };
 
 struct ei_network_block_info {
@@ -49,8 +51,8 @@ struct ei_network_block_info {
 };
 
 struct ei_network_info {
-    char name[32];           /* "b-alexnet", or "emulate" */
-    char backend[16];        /* "aten", "dnnl", "dnnl+aten" (parts on each), "cuda", "emulate", "emulate on cuda" */
+    char name[32];    /* "b-alexnet", or "emulate" */
+    char backend[16]; /* "aten", "dnnl", "dnnl+aten" (parts on each), "cuda", "emulate", "emulate on cuda", "own" */
     char backend_note[400];  /* why AUTO took aten; which parts aten runs and why; which scripts became layers; or "" */
     char dataset[32];        /* it was trained on; "" unknown */
     char weights_sha256[65]; /* hexadecimal; "" for emulate */
@@ -151,6 +153,31 @@ struct ei_network_emulate_config {
 int ei_network_open_emulate(const struct ei_network_emulate_config *config, struct ei_network **out,
                             struct einet_error *err);
 
+/* A network that functions compute. Each returns 0 or more, or a negative code, of which a call of this network returns
+ * EINET_E_BACKEND and its fault text says what and where. All but open and close are called in submit sections. */
+struct ei_network_own_config {
+    const char *name; /* copied */
+    int32_t exits, classes;
+    int32_t channels, height_px, width_px; /* all 0: begin is given no input */
+    float norm_mean[3], norm_std[3];       /* an std of 0 counts as 1 */
+    const float *mean_score;               /* [exits] 0..1, copied; NULL = unknown */
+    bool gives_probabilities;              /* else logits */
+    void *context;                         /* of all functions */
+    int (*open)(void *context);            /* NULL = nothing to do, as the next two and `end` */
+    void (*close)(void *context);          /* when it is destroyed */
+    int (*begin)(void *context, const float *input_chw);
+    int (*run_block)(void *context, int32_t block_idx);
+    int (*run_exit)(void *context, int32_t exit_idx, float *out_scores, float *out_confidence);
+    void (*end)(void *context);
+};
+
+/* Whether its numbers are in their ranges and the functions that it needs are there. Returns 0 or EINET_E_USAGE, with
+ * what is wrong. */
+int ei_network_check_own(const struct ei_network_own_config *config, struct einet_error *err);
+
+/* Returns 0, EINET_E_USAGE, EINET_E_BACKEND (its open failed) or -ENOMEM. Thread: any. */
+int ei_network_open_own(const struct ei_network_own_config *config, struct ei_network **out, struct einet_error *err);
+
 /* Facts about it, borrowed until destroy. Thread: any. */
 EINET_RT const struct ei_network_info *ei_network_info(const struct ei_network *net);
 
@@ -167,11 +194,19 @@ int ei_network_thread_enter(struct ei_network *net);
  * A submit section for aten, EINET_RT for emulate; the same holds for the calls below. */
 EINET_RT_SUBMIT int ei_network_begin(struct ei_network *net, const float *input_chw, int32_t sample_idx, int32_t label);
 
+/* Start a job whose input lies on the network's device, which was opened for that: float [channels * height_px *
+ * width_px], normalized, borrowed until end. event: a cudaEvent_t that has to come before it is read; NULL = none.
+ * Returns 0, EINET_E_BACKEND, or -EINVAL: no network on a device. */
+EINET_RT_SUBMIT int ei_network_begin_device(struct ei_network *net, const void *input, void *event);
+
 /* Conv part block_idx (from 0, in order). Returns 0, -EINVAL (out of order), EINET_E_BACKEND. */
 EINET_RT_SUBMIT int ei_network_run_conv(struct ei_network *net, int32_t block_idx);
 
 /* The exit of the last conv part that ran. out_logits: float [classes]. Returns 0, -EINVAL, EINET_E_BACKEND. */
 EINET_RT_SUBMIT int ei_network_run_branch(struct ei_network *net, int32_t block_idx, float *out_logits);
+
+/* How sure the exit that ran last is: what the network itself says, else the probability, as softmax has it. */
+EINET_RT float ei_network_confidence(const struct ei_network *net, float probability);
 
 /* Pieces into which the part was cut, in order; 1 = it was not. Fixed when the network is opened. Thread: any. */
 EINET_RT int32_t ei_network_piece_count(const struct ei_network *net, int32_t block_idx, bool is_branch);

@@ -32,8 +32,12 @@ struct ei_network {
     int32_t branch_piece; /* of the branch before it, likewise */
     /* NULL where there is no device. */
     bool (*is_lost)(const struct ei_network *net);
+    int (*begin_device)(struct ei_network *net, const void *input, void *event);
     int64_t (*part_ns)(const struct ei_network *net, int32_t block_idx, bool is_branch);
     const struct ei_cuda_parts *cuda_parts;
+    /* of the branch that ran last, where the backend has one of its own */
+    bool has_confidence;
+    float confidence;
     char fault[EI_NETWORK_FAULT_MAX];
 };
 

@@ -44,6 +44,15 @@ static int cuda_begin(struct ei_network *net, const float *input_chw, int32_t sa
     return rc;
 }
 
+static int cuda_begin_device(struct ei_network *net, const void *input, void *event)
+{
+    struct cuda *c = (struct cuda *)net;
+    ei_rt_submit_enter();
+    const int rc = faulted(c, c->api->begin_device(c->parts, input, event));
+    ei_rt_submit_leave();
+    return rc;
+}
+
 static int cuda_run_conv(struct ei_network *net, int32_t block_idx)
 {
     struct cuda *c = (struct cuda *)net;
@@ -152,6 +161,7 @@ int ei_network_cuda_create(const struct ei_cuda_api *api, struct ei_cuda_recorde
     c->net.info = *info;
     c->net.is_lost = cuda_is_lost;
     c->net.part_ns = cuda_part_ns;
+    c->net.begin_device = settings->is_input_on_device ? cuda_begin_device : NULL;
     snprintf(c->net.info.backend, sizeof c->net.info.backend, "cuda");
     c->api = api;
     c->device_idx = settings->device_idx;
@@ -169,6 +179,7 @@ int ei_network_cuda_create(const struct ei_cuda_api *api, struct ei_cuda_recorde
         .exits = info->exits,
         .classes = info->classes,
         .input_count = (int64_t)info->channels * info->height_px * info->width_px,
+        .is_input_on_device = settings->is_input_on_device ? 1 : 0,
         .recorder = recorder,
     };
     const int rc = api->parts_create(&config, &c->parts);

@@ -67,6 +67,18 @@ static int emulated_begin(struct ei_network *net, const float *input_chw, int32_
     return rc;
 }
 
+/* The picture is not looked at, but waited for. */
+static int emulated_begin_device(struct ei_network *net, const void *input, void *event)
+{
+    struct emulated *e = (struct emulated *)net;
+    ei_rt_submit_enter();
+    const int rc = faulted(e, e->api->begin_device(e->parts, input, event));
+    ei_rt_submit_leave();
+    e->drawn = 0;
+    e->sample = ei_emulated_sample_draw(e->config.seed, -1, -1, net->info.classes);
+    return rc;
+}
+
 /* Times of all that this call may launch. */
 static void draw_conv(struct emulated *e, int32_t block_idx)
 {
@@ -224,6 +236,7 @@ static int create_parts(struct emulated *e)
         .lane_idx = c->cuda.lane_idx,
         .exits = c->exits,
         .classes = c->classes,
+        .is_input_on_device = c->cuda.is_input_on_device ? 1 : 0,
         .recorder = {.context = e,
                      .capture = capture,
                      .fault_text = fault_text,
@@ -274,6 +287,7 @@ int ei_network_emulate_cuda_create(const struct ei_network_emulate_config *confi
     e->net.next_block = -1;
     e->net.is_lost = emulated_is_lost;
     e->net.part_ns = emulated_part_ns;
+    e->net.begin_device = config->cuda.is_input_on_device ? emulated_begin_device : NULL;
     e->net.info = *info;
     snprintf(e->net.info.backend, sizeof e->net.info.backend, "emulate on cuda");
     e->api = api;

@@ -430,6 +430,33 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graphExec)
     return leave(e);
 }
 
+/* A graph of one copy, which nobody else has. */
+cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t count, enum cudaMemcpyKind kind, cudaStream_t stream)
+{
+    const struct fake_node node = {.kind = FAKE_COPY, .to = dst, .from = src, .bytes = count};
+    cudaError_t e = enter(stream->device_idx);
+    e = e == cudaSuccess && kind == cudaMemcpyHostToHost ? cudaErrorInvalidValue : e;
+    if (e == cudaSuccess) {
+        struct fake_op *op = calloc(1, sizeof *op);
+        op->exec = calloc(1, sizeof *op->exec);
+        op->exec->refs = 1;
+        e = add_locked(&op->exec->row, &node, 1);
+        fake_device_push_locked(stream, op);
+    }
+    return leave(e);
+}
+
+/* Here the caller waits, so that what is behind it in the stream cannot come sooner. */
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned int flags)
+{
+    const cudaError_t e = enter(stream->device_idx);
+    (void)flags;
+    while (e == cudaSuccess && event->completed < event->recorded) {
+        pthread_cond_wait(&fake.changed, &fake.lock);
+    }
+    return leave(e);
+}
+
 cudaError_t cudaGraphLaunch(cudaGraphExec_t graphExec, cudaStream_t stream)
 {
     cudaError_t e = enter(stream->device_idx);
@@ -553,6 +580,21 @@ static int32_t control_stream_id(const void *stream)
     return ((const struct CUstream_st *)stream)->id;
 }
 
+static void *control_event_create(void)
+{
+    struct CUevent_st *event = calloc(1, sizeof *event);
+    event->recorded = 1;
+    return event;
+}
+
+static void control_event_complete(void *event)
+{
+    pthread_mutex_lock(&fake.lock);
+    ((struct CUevent_st *)event)->completed = 1;
+    pthread_cond_broadcast(&fake.changed);
+    pthread_mutex_unlock(&fake.lock);
+}
+
 static const struct fake_cuda_control control = {
     .reset = control_reset,
     .release = control_release,
@@ -568,6 +610,9 @@ static const struct fake_cuda_control control = {
     .memory_destroy = free,
     .stream_id = control_stream_id,
     .stream_groups = control_stream_groups,
+    .event_create = control_event_create,
+    .event_complete = control_event_complete,
+    .event_destroy = free,
     .objects = control_objects,
 };
 

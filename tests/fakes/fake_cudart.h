@@ -75,6 +75,10 @@ struct fake_cuda_control {
     void (*memory_destroy)(void *memory);
     int32_t (*stream_id)(const void *stream);
     uint64_t (*stream_groups)(const void *stream); /* of SMs, 8 each; 0 = all */
+    /* An event that nobody records: it comes when it is said to. Destroyed once it has come. */
+    void *(*event_create)(void);
+    void (*event_complete)(void *event);
+    void (*event_destroy)(void *event);
     /* Objects that were created and not destroyed: streams, events, graphs, executable graphs. */
     int64_t (*objects)(void);
 };

@@ -125,6 +125,75 @@ EI_TEST(every_command_helps_and_refuses_alike)
     EI_CONTAINS(f->output, "unknown command 'nonsense'");
 }
 
+/* What is wrong with an option is said alike by all commands: option, value, what is wanted, and where to look. */
+EI_TEST(options_are_refused_alike)
+{
+    static const struct {
+        const char *args[6];
+        const char *says;
+    } cases[] = {
+        {{"run", "a.yaml", "--durration", "1s"}, "unknown option --durration, did you mean --duration; einet help run"},
+        {{"run", "a.yaml", "--duration", "10"},
+         "--duration wants a time with a unit, such as 10s, not '10'; einet help run"},
+        {{"run", "a.yaml", "--duration"},
+         "missing value of --duration, which wants a time with a unit, such as 10s; einet"},
+        {{"run", "a.yaml", "--jsn"}, "unknown option --jsn, did you mean --json; einet help run"},
+        {{"run", "a.yaml", "--json=1"}, "--json takes no value, so not '1'; einet help run"},
+        {{"run", "a.yaml", "--metrics", "1.2.3.4:5"}, "--metrics: "},
+        {{"run", "a", "b"}, "one workload file only, not also b; einet help run"},
+        {{"run"}, "einet run: which workload file?; einet help run"},
+        {{"run", "a.yaml", "-x"}, "unknown option -x"},
+        {{"serve", "--config", "a", "--socket-mode", "9"},
+         "--socket-mode wants octal permissions, such as 660, not '9'"},
+        {{"ctl", "list", "--tag", "-1"}, "--tag wants a whole number of at most 18 digits, not '-1'; einet help ctl"},
+        {{"ctl", "lst"}, "there is no command lst; einet help ctl"},
+        {{"top", "--interval", "1ms"}, "--interval wants a time of at least 100ms, such as 1s, not '1ms'"},
+        {{"simulate", "a", "--cpus", "65"}, "--cpus wants a number from 1 to 64, not '65'; einet help simulate"},
+        {{"simulate", "a", "--shard", "3/2", "--sweep=a=1,2"}, "--shard wants I/N with I from 1 to N, not '3/2'"},
+        {{"analyze", "a", "--policy", "fifo"},
+         "--policy wants fixed_priority, rate_monotonic, deadline_monotonic, audsley or edf, not 'fifo'"},
+        {{"check", "a", "--prnt"}, "did you mean --print; einet help check"},
+        {{"doctor", "--onyl", "gaps"}, "did you mean --only; einet help doctor"},
+        {{"import", "a", "--time", "x=5"}, "--time wants MODEL=DURATION with a unit, such as resnet=5ms, not 'x=5'"},
+        {{"train", "--optimizer", "rms"}, "--optimizer wants adam or sgd, not 'rms'; einet help train"},
+        {{"train", "--sizes", "16"}, "--sizes wants SIDE:EPOCHS with commas between, such as 16:6,32:4, not '16'"},
+        {{"models", "--channels", "x"}, "--channels wants a whole number of at least 1, not 'x'; einet help models"},
+        {{"convert", "--cut", ","}, "--cut wants conv, pool or numbers of layers, such as 3,7,11, not ','"},
+        {{"profile", "--only", "all"}, "--only wants et or cs, not 'all'; einet help profile"},
+        {{"profile", "--priority", "99"}, "--priority wants a number from 1 to 98, not '99'"},
+        {{"predictor", "compare", "--hidden", "16", "a"}, "compare takes no --hidden; einet help predictor"},
+        {{"plan", "--explain", "--batch"}, "without --batch; einet help plan"},
+        {{"evaluate", "--no-output-score", "x"}, "--no-output-score wants a number, not 'x'; einet help evaluate"},
+        {{"report", "a", "--ploot"}, "did you mean --plot; einet help report"},
+        {{"compare", "a"}, "the folders of two runs are wanted; einet help compare"},
+        {{"rnu", "a"}, "einet: unknown command 'rnu', did you mean run; einet help lists them"},
+        {{"zzzzzz"}, "einet: unknown command 'zzzzzz'; einet help lists them"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct finished *f = einet_run(cases[i].args);
+        EI_TRUEF(f->status == 1, "%s %s: %d", cases[i].args[0], cases[i].args[1], f->status);
+        EI_CONTAINS(f->output, cases[i].says);
+        EI_TRUEF(strchr(f->output, '\n') == f->output + strlen(f->output) - 1, "more than a line: %s", f->output);
+    }
+    /* Shortened names, values behind '=', operands between options, and `--`. */
+    const struct finished *f =
+        einet_run((const char *[]){"simulate", "--dur=50ms", "configs/overload.yaml", "--js", "--se", "7", NULL});
+    EI_TRUE(f->status == 0 || f->status == 4);
+    EI_CONTAINS(f->output, "\"seed\": 7");
+    f = einet_run((const char *[]){"check", "--", "--json", NULL});
+    EI_EQ(f->status, 2);
+    EI_CONTAINS(f->output, "--json");
+    /* No line of a help text is wider than a terminal that is not narrow. */
+    read_commands();
+    for (int i = 0; i < command_count; i++) {
+        static char help[OUTPUT_MAX_BYTES];
+        snprintf(help, sizeof help, "%s", einet_run((const char *[]){"help", commands[i], NULL})->output);
+        for (char *line = strtok(help, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+            EI_TRUEF(strlen(line) <= 120, "einet help %s: %s", commands[i], line);
+        }
+    }
+}
+
 /* The overview is written by hand: it lists each command, and how to be told more of it. */
 EI_TEST(the_overview_names_every_command)
 {

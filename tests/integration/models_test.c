@@ -202,7 +202,7 @@ EI_TEST(models_refuse_bad_arguments)
     expect_said(einet_run((const char *[]){"models", "--classes", "1", NULL}), 1, "2 to 1024 classes");
     expect_said(einet_run((const char *[]){"models", "--classes", "ten", NULL}), 1, "--classes");
     expect_said(einet_run((const char *[]){"models", "--channels", "2", NULL}), 1, "1 or 3 channels");
-    expect_said(einet_run((const char *[]){"models", "--exits", NULL}), 1, "einet models --help");
+    expect_said(einet_run((const char *[]){"models", "--exits", NULL}), 1, "einet help models");
     expect_said(einet_run((const char *[]){"models", "vgg-16", "resnet-50", NULL}), 1, "one NAME");
     expect_said(einet_run((const char *[]){"models", "--help", NULL}), 0, "--channels C");
 }

@@ -40,9 +40,15 @@ EI_TEST(abi_structs_have_their_sizes)
     EI_EQ(sizeof(struct einet_run_options), 48);
     EI_EQ(sizeof(struct einet_figures), 96);
     EI_EQ(sizeof(struct einet_end), 64);
-    EI_EQ(sizeof(struct einet_frame), 64);
+    EI_EQ(sizeof(struct einet_frame), 80);
     EI_EQ(sizeof(struct einet_job), 56);
     EI_EQ(sizeof(struct einet_stage), 24);
+    EI_EQ(sizeof(struct einet_network), 128);
+    EI_EQ(sizeof(struct einet_draft_lane), 88);
+    EI_EQ(sizeof(struct einet_draft_model), 56);
+    EI_EQ(sizeof(struct einet_draft_block), 48);
+    EI_EQ(sizeof(struct einet_draft_task), 256);
+    EI_EQ(sizeof(struct einet_draft_stage), 72);
 }
 
 EI_TEST(abi_version_is_that_of_the_header)

@@ -93,13 +93,15 @@ fi
 "$cmake" -S "$consumer/../../../examples/library" -B "$folder/examples" -DCMAKE_PREFIX_PATH="$prefix" \
   -DCMAKE_C_COMPILER="$cc" -DCMAKE_C_FLAGS="$warnings" >/dev/null
 "$cmake" --build "$folder/examples" >"$folder/log" || { cat "$folder/log"; exit 1; }
-for example in control_loop camera_loop custom_stage elastic_reader; do
+for example in calls control_loop camera_loop custom_stage own_network elastic_reader; do
   said=$(LD_LIBRARY_PATH=$lib "$folder/examples/$example" 400)
   echo "$example: $said"
   case $example in
+  calls) [[ $said == *"a step for every job of every wheel: yes"* ]] ;;
   control_loop) [[ $said == *"every sample has its result: yes"* ]] ;;
   camera_loop) [[ $said == *"every picture has its result and came back: yes"* ]] ;;
   custom_stage) [[ $said == *"a step for every job: yes"* ]] ;;
+  own_network) [[ $said == *"an answer of its own network: yes"* ]] ;;
   elastic_reader) [[ $said == *" reads, "*"scene: "* ]] ;;
   esac
 done

@@ -3,7 +3,9 @@
 #include "tests/stages/cuda/fixture.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define US INT64_C(1000)
 #define S INT64_C(1000000000)
@@ -46,6 +48,73 @@ EI_TEST(answers_are_on_the_host_with_each_exit)
         EI_EQ(destroyed, 1);
         EI_EQ(lane_fake()->objects(), 0);
     }
+}
+
+struct filling {
+    float *memory;
+    void *event;
+    uint64_t seed;
+};
+
+/* Somebody else fills the picture and then lets its event come. */
+static void *fill(void *arg)
+{
+    const struct filling *f = arg;
+    const struct timespec nap = {.tv_nsec = 5000000};
+    nanosleep(&nap, NULL);
+    lane_input(f->seed, f->memory);
+    lane_fake()->event_complete(f->event);
+    return NULL;
+}
+
+EI_TEST(input_on_the_device_is_taken_from_there_when_its_event_has_come)
+{
+    struct ei_network_cuda_settings settings = base;
+    settings.is_input_on_device = true;
+    for (int32_t i = 0; i < 4; i++) {
+        struct ei_network *net = NULL;
+        float *memory = lane_fake()->memory_create(LANE_INPUT * sizeof *memory);
+        float elsewhere[LANE_INPUT], wanted[LANE_INPUT], logits[LANE_CLASSES];
+        settings.depth = 1 + i % 2;
+        settings.merge_below_ns = i < 2 ? 1 : S;
+        reset(1, 0);
+        EI_REQUIRE(lane_open(3, even, &settings, NULL, &net, NULL, NULL) == 0);
+        for (uint64_t job = 1; job <= 5; job++) {
+            struct filling filling = {memory, lane_fake()->event_create(), job};
+            pthread_t thread;
+            lane_input(job, wanted);
+            EI_EQ(ei_network_begin_device(net, memory, job % 2 != 0 ? filling.event : NULL), 0);
+            if (job % 2 != 0) {
+                EI_EQ(pthread_create(&thread, NULL, fill, &filling), 0);
+            } else {
+                lane_input(job, memory); /* nothing reads it before the first conv part */
+            }
+            for (int32_t b = 0; b < 3; b++) {
+                EI_EQ(ei_network_run_conv(net, b), 0);
+                EI_EQ(ei_network_run_branch(net, b, logits), 0);
+                EI_TRUEF(lane_is_right(wanted, b, logits), "depth %d, job %d, exit %d", settings.depth, (int)job, b);
+            }
+            ei_network_end(net);
+            if (job % 2 != 0) {
+                EI_EQ(pthread_join(thread, NULL), 0);
+            }
+            lane_fake()->event_destroy(filling.event);
+        }
+        /* A job that ends before its first part has read nothing; one from the host is for other networks. */
+        const int64_t graphs = lane_fake()->graphs();
+        EI_EQ(ei_network_begin_device(net, memory, NULL), 0);
+        ei_network_end(net);
+        EI_EQ(ei_network_begin_device(net, elsewhere, NULL), 0);
+        ei_network_end(net);
+        EI_EQ(lane_fake()->graphs(), graphs);
+        ei_network_destroy(net);
+        lane_fake()->memory_destroy(memory);
+        EI_EQ(lane_fake()->objects(), 0);
+    }
+    struct ei_network *host = NULL;
+    EI_REQUIRE(lane_open(3, even, &base, NULL, &host, NULL, NULL) == 0);
+    EI_EQ(ei_network_begin_device(host, &settings, NULL), -EINVAL);
+    ei_network_destroy(host);
 }
 
 EI_TEST(parts_keep_their_order)
@@ -146,17 +215,17 @@ EI_TEST(settings_out_of_range_are_named)
         struct ei_network_cuda_settings settings;
         const char *words;
     } wrong[] = {
-        {{0, 50, 0, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0}, "depth"},
-        {{0, 50, 3, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0}, "depth"},
-        {{0, 100, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0}, "priority"},
-        {{0, -1, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0}, "priority"},
-        {{0, 50, 1, EI_CUDA_WAIT_BLOCK, 0, 0, 1, 0, 0, 0}, "hang_ns"},
-        {{0, 50, 1, EI_CUDA_WAIT_BLOCK, -1, S, 1, 0, 0, 0}, "poll_ns"},
-        {{0, 50, 1, (enum ei_cuda_wait)7, 0, S, 1, 0, 0, 0}, "wait"},
-        {{2, 50, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0}, "no CUDA device 2"},
-        {{0, 50, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, -1}, "split_above_ns"},
-        {{0, 50, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, -1, 0, 0}, "sms"},
-        {{-1, 50, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0}, "no CUDA device -1"},
+        {{0, 50, 0, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0, false}, "depth"},
+        {{0, 50, 3, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0, false}, "depth"},
+        {{0, 100, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0, false}, "priority"},
+        {{0, -1, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0, false}, "priority"},
+        {{0, 50, 1, EI_CUDA_WAIT_BLOCK, 0, 0, 1, 0, 0, 0, false}, "hang_ns"},
+        {{0, 50, 1, EI_CUDA_WAIT_BLOCK, -1, S, 1, 0, 0, 0, false}, "poll_ns"},
+        {{0, 50, 1, (enum ei_cuda_wait)7, 0, S, 1, 0, 0, 0, false}, "wait"},
+        {{2, 50, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0, false}, "no CUDA device 2"},
+        {{0, 50, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, -1, false}, "split_above_ns"},
+        {{0, 50, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, -1, 0, 0, false}, "sms"},
+        {{-1, 50, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0, false}, "no CUDA device -1"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct ei_network *net = NULL;
