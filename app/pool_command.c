@@ -60,3 +60,9 @@ int einet_become_dds(int argc, char **argv, const char *sub_command)
     free(arguments);
     return EINET_EXIT_FAULT;
 }
+
+int einet_take_pool(void *request, const char *value, struct einet_error *err)
+{
+    (void)request;
+    return einet_error_set(err, EINET_E_USAGE, "write --pool %s in full", value);
+}

@@ -90,13 +90,6 @@ static int take_metrics(void *request, const char *value, struct einet_error *er
     return serve->options.metrics != NULL ? ei_loopback_check(value, err) : 0;
 }
 
-/* Nobody comes here who wrote it in full: einet-dds has taken over then. */
-static int take_pool(void *request, const char *value, struct einet_error *err)
-{
-    (void)request;
-    return einet_error_set(err, EINET_E_USAGE, "write --pool %s in full", value);
-}
-
 #define FIELD(field) EINET_FIELD(struct serve, field)
 
 static const struct einet_option rows[] = {
@@ -133,7 +126,7 @@ static const struct einet_option rows[] = {
      .help = "print how it ended, with summary.json, as one JSON object when it has ended (docs/command-json.md)"},
     {.name = "pool",
      .argument = "NAME",
-     .take = take_pool,
+     .take = einet_take_pool,
      .help = "be a node of this pool of machines: einet-dds does it, whose options these are then (einet-dds --help)"},
 };
 
