@@ -61,14 +61,31 @@ void ei_external_shut(struct ei_run *run)
     }
 }
 
-static int request(struct ei_run *run, const struct ei_tap *tap, int32_t task_idx, int64_t happened_ns, uint64_t tag,
-                   int32_t frame)
+struct ei_run *ei_external_enter(const struct ei_tap *tap, int *out_rc)
 {
-    if (tap != NULL && run->tap != tap) {
-        return -ESHUTDOWN; /* a later run of this process */
+    atomic_fetch_add(&door.callers, 1);
+    struct ei_run *run = atomic_load(&door.run);
+    if (run != NULL && (tap == NULL || run->tap == tap)) {
+        return run;
     }
+    *out_rc = run == NULL && !atomic_load(&door.is_over) ? -EAGAIN : -ESHUTDOWN; /* or a later run of this process */
+    ei_external_leave();
+    return NULL;
+}
+
+void ei_external_leave(void)
+{
+    atomic_fetch_sub(&door.callers, 1);
+}
+
+static int request(struct ei_run *run, int32_t task_idx, int64_t happened_ns, uint64_t tag, int32_t frame)
+{
     if (task_idx < 0 || task_idx >= run->wl->task_count || !run->tasks[task_idx].external.is_external) {
         return -EINVAL;
+    }
+    if (ei_settings_is_paused(&run->tasks[task_idx])) {
+        ei_settings_count_withheld(&run->tasks[task_idx]);
+        return -ECANCELED;
     }
     struct ei_external *external = &run->tasks[task_idx].external;
     struct ei_external_request r = {
@@ -100,12 +117,12 @@ EINET_RT int ei_live_release(int32_t task_idx, int64_t happened_ns)
 EINET_RT int ei_live_release_tagged(const struct ei_tap *tap, int32_t task_idx, int64_t happened_ns, uint64_t tag,
                                     int32_t frame)
 {
-    atomic_fetch_add(&door.callers, 1);
-    struct ei_run *run = atomic_load(&door.run);
-    const int rc = run != NULL                  ? request(run, tap, task_idx, happened_ns, tag, frame)
-                   : atomic_load(&door.is_over) ? -ESHUTDOWN
-                                                : -EAGAIN;
-    atomic_fetch_sub(&door.callers, 1);
+    int rc = 0;
+    struct ei_run *run = ei_external_enter(tap, &rc);
+    if (run != NULL) {
+        rc = request(run, task_idx, happened_ns, tag, frame);
+        ei_external_leave();
+    }
     return rc;
 }
 

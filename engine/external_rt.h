@@ -51,6 +51,13 @@ bool ei_external_close(struct ei_run *run);
 /* The same, waiting. Nothing when it was not opened. */
 void ei_external_shut(struct ei_run *run);
 
+/* Come in to the run that goes on, that of the tap (NULL = any), and out again: it does not go away meanwhile, so only
+ * a caller outside of real time may take its time. NULL with *out_rc: -EAGAIN, not yet; -ESHUTDOWN, over. Thread: any.
+ */
+struct ei_tap;
+EINET_RT struct ei_run *ei_external_enter(const struct ei_tap *tap, int *out_rc);
+EINET_RT void ei_external_leave(void);
+
 /* When rt.has_next is false, the next request becomes rt.next, if there is one. Nothing for tasks that are not
  * external. Returns rt.has_next. Thread: whoever leads (engine/slots_rt.h), or, while nobody does, holds the task's
  * guard. */

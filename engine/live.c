@@ -2,6 +2,7 @@
 #include "engine/live.h"
 
 #include "engine/admission.h"
+#include "engine/change.h"
 #include "engine/load_reserve.h"
 #include "engine/manifest.h"
 #include "engine/run_state.h"
@@ -149,7 +150,7 @@ static int start(struct ei_run *run, struct ei_drain *drain, struct ei_collector
         rc = ei_run_settle_deadline_class(run, err);
     }
     if (rc == 0) {
-        rc = ei_run_admit(run, err); /* block times are measured now */
+        rc = ei_run_admit(run, run->wl, err); /* block times are measured now */
     }
     if (rc == 0) {
         set_clock(run);
@@ -348,8 +349,10 @@ static int finish(struct ei_run *run, struct ei_drain *drain, int ended_by, stru
     struct ei_metrics_external external[EI_TASKS_MAX];
     struct ei_metrics_cpu_load loads[EI_PROBES_MAX];
     const struct ei_metrics_assumed *assumed[EI_TASKS_MAX];
+    int64_t withheld[EI_TASKS_MAX] = {0};
     const int64_t length_ns = atomic_load(&run->end_ns) - run->t0_ns;
     for (int32_t i = 0; i < run->wl->task_count; i++) {
+        withheld[i] = run->tap != NULL ? atomic_load(&run->tap->settings[i].withheld) : 0;
         expected[i] = ei_task_expected(&run->tasks[i], length_ns);
         external[i] = ei_external_count(&run->tasks[i].external);
     }
@@ -369,6 +372,10 @@ static int finish(struct ei_run *run, struct ei_drain *drain, int ended_by, stru
         .end_signal = ended_by,
         .loads = loads,
         .load_count = collect_loads(run, loads),
+        .changes = run->changes.log,
+        .change_count = run->changes.log_count,
+        .changes_lost = run->changes.log_lost,
+        .withheld = withheld,
     };
     ei_run_list_assumed(run, assumed);
     sum_usage(run, &totals);

@@ -36,10 +36,13 @@ static void publish_tasks(struct ei_live_board *live, const struct ei_run *run, 
     for (int32_t i = 0; i < live->run.task_count; i++) {
         const struct ei_live_task *task = &run->tasks[i];
         const struct ei_metrics_task described = ei_task_describe(task);
+        const int64_t deadline_ns = atomic_load_explicit(&task->changes.deadline_ns, memory_order_relaxed);
         struct ei_board_task out = {
-            .priority = described.priority,
+            .priority = described.priority == task->spec->priority
+                            ? atomic_load_explicit(&task->changes.priority, memory_order_relaxed)
+                            : described.priority, /* a fallback's, or a demoted task's */
             .exits = described.exits,
-            .deadline_ns = described.deadline_ns,
+            .deadline_ns = deadline_ns == EI_NONE_NS ? INT64_MAX : deadline_ns,
             .state = task_state(task),
             .backlog = atomic_load_explicit(&task->backlog, memory_order_relaxed),
         };

@@ -45,6 +45,18 @@ static struct ei_release take_release(struct ei_live_task *task)
     return release;
 }
 
+/* The task is paused, so the release does not happen: it has no record, and the accounting does not expect it, here or
+ * in the tasks that come after this one. Guard held. */
+static bool withhold(struct ei_live_task *task, int64_t nominal_ns, int64_t at_ns)
+{
+    if (!ei_settings_is_withheld(task, at_ns)) {
+        return false;
+    }
+    ei_settings_count_withheld(task);
+    task->changes.unexpected += nominal_ns >= task->run->t0_ns + task->run->wl->run.warmup_ns;
+    return true;
+}
+
 /* What the leader waits for. */
 enum wish { WISH_HAS_JOB, WISH_RELEASE, WISH_NOTHING };
 
@@ -188,6 +200,9 @@ static void account_passed(struct ei_live_task *task, bool is_job_ending)
 {
     struct ei_chain_event event;
     while (task->chain.is_successor && may_account(task, is_job_ending) && ei_chain_take(&task->chain, &event)) {
+        if (withhold(task, event.release.nominal_ns, event.at_ns)) {
+            continue;
+        }
         if (event.is_completed) {
             account(task, event.release, event.at_ns);
         } else {
@@ -199,7 +214,11 @@ static void account_passed(struct ei_live_task *task, bool is_job_ending)
     while (may_account(task, is_job_ending) && ei_external_look(task) && is_within_run(task, &task->rt.next) &&
            task->run->t0_ns + task->rt.next.release_ns <= now_ns) {
         const int64_t ready_ns = task->run->t0_ns + task->rt.next.release_ns;
-        account(task, take_release(task), ready_ns);
+        const struct ei_release release = take_release(task);
+        if (!task->external.is_external && withhold(task, release.nominal_ns, ready_ns)) {
+            continue;
+        }
+        account(task, release, ready_ns);
         if (await_ring_room(task)) {
             now_ns = ei_mono_now().ns;
         }
@@ -239,12 +258,20 @@ static void drop_rest(struct ei_live_task *task)
         return;
     }
     while (task->rt.has_next && is_within_run(task, &task->rt.next)) {
+        const int64_t ready_ns = task->run->t0_ns + task->rt.next.release_ns;
+        const struct ei_release release = take_release(task);
+        if (withhold(task, release.nominal_ns, ready_ns)) {
+            continue;
+        }
         ei_release_refuse(&task->rt.releases);
-        ei_job_record_unrun(task, take_release(task), EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
+        ei_job_record_unrun(task, release, EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
         (void)await_ring_room(task);
     }
     struct ei_chain_event event;
     while (task->chain.is_successor && ei_chain_await(&task->chain, &event)) {
+        if (withhold(task, event.release.nominal_ns, event.at_ns)) {
+            continue;
+        }
         if (event.is_completed) {
             ei_release_refuse(&task->rt.releases);
             ei_job_record_unrun(task, event.release, EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
@@ -299,6 +326,7 @@ static void run_jobs(struct ei_job_slot *slot, struct ei_release job)
             slot->ready_ns = ei_mono_now().ns;
         }
     }
+    ei_settings_leave(slot);
 }
 
 static void enter_section(const struct ei_live_task *task)

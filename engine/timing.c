@@ -148,9 +148,9 @@ static int mean_scores(const struct ei_live_task *task, float *out_score, struct
     return info->exits;
 }
 
-static struct ei_search to_search(const struct ei_live_task *task)
+struct ei_search ei_task_search(const struct ei_workload *wl, int32_t task_idx)
 {
-    const struct ei_term asked = task->spec->planner.search;
+    const struct ei_term asked = wl->tasks[task_idx].planner.search;
     switch ((enum ei_spec_search)asked.word) {
     case EI_SPEC_SEARCH_ALL:
         return (struct ei_search){.kind = EI_SEARCH_ALL};
@@ -161,8 +161,7 @@ static struct ei_search to_search(const struct ei_live_task *task)
     case EI_SPEC_SEARCH_GREEDY:
         return (struct ei_search){.kind = EI_SEARCH_GREEDY};
     case EI_SPEC_SEARCH_RANDOM:
-        return (struct ei_search){
-            .kind = EI_SEARCH_RANDOM, .draws = (int32_t)asked.number, .seed = task->run->wl->run.seed};
+        return (struct ei_search){.kind = EI_SEARCH_RANDOM, .draws = (int32_t)asked.number, .seed = wl->run.seed};
     case EI_SPEC_SEARCH_CONFIDENCE:
         return (struct ei_search){.kind = EI_SEARCH_CONFIDENCE, .confidence = asked.number};
     case EI_SPEC_SEARCH_STATISTICS:
@@ -281,7 +280,8 @@ int ei_task_configure_plan(struct ei_live_task *task, const float *score, int32_
         return rc;
     }
     rc = ei_elastic_config_init(&task->nn.elastic, &task->nn.et, score_count > 0 ? score : NULL, score_count,
-                                to_search(task), task->spec->planner.first_exit == EI_SPEC_FIRST_EXIT_MANDATORY, err);
+                                ei_task_search(task->run->wl, task->idx),
+                                task->spec->planner.first_exit == EI_SPEC_FIRST_EXIT_MANDATORY, err);
     return rc == 0 ? ei_task_complete_planning(task, err) : rc;
 }
 

@@ -66,7 +66,7 @@ static void release(struct einet_dds *dds, int32_t slot, const std_msgs_msg_dds_
     if (rc == 0) {
         atomic_fetch_add(&task->released, 1);
         atomic_fetch_add(&task->restamped, release_ns == EINET_NOW);
-    } else if (rc == -ENOBUFS || rc == -EAGAIN || rc == -ESHUTDOWN) {
+    } else if (rc == -ENOBUFS || rc == -EAGAIN || rc == -ECANCELED || rc == -ESHUTDOWN) {
         const struct ei_dds_record record = {
             .slot = slot, .is_turned_away = 1, .result = {.tag = tag, .task_idx = task->task_idx}};
         atomic_fetch_add(&task->turned_away, 1);

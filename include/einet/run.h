@@ -89,6 +89,8 @@ struct einet_result {
     int32_t planned_exit; /* last exit of the first plan, -1 = no network */
     int32_t preemptions;
     struct einet_answer answer; /* ANSWERED: of the last exit; else all 0 but size_bytes */
+    int32_t priority;           /* of the task, as it held for this job */
+    int32_t reserved;
 };
 
 /* A job lost its lane to a job of higher priority. */
@@ -188,8 +190,8 @@ EINET_API EINET_RT int einet_run_phase(const struct einet_run *run);
  *
  * Returns 0: exactly one result comes of it. -EINVAL: no external task of that number, one that wants a picture, or a
  * time in the future.
- * -EAGAIN: not started. -ESHUTDOWN: it ends or has ended. -ENOBUFS: 1024 releases wait already. Real-time safe: no
- * lock, no allocation, a system call only to wake the task. */
+ * -EAGAIN: not started. -ESHUTDOWN: it ends or has ended. -ECANCELED: the task is paused. -ENOBUFS: 1024 releases
+ * wait already. Real-time safe: no lock, no allocation, a system call only to wake the task. */
 EINET_API EINET_RT int einet_run_release(struct einet_run *run, int32_t task_idx, int64_t stamp_ns, uint64_t tag);
 
 /* A picture for one job of a task with `input: { kind: caller }`. */
@@ -239,8 +241,74 @@ struct einet_figures {
 EINET_API int einet_run_figures(const struct einet_run *run, int32_t task_idx, struct einet_figures *out_figures);
 
 /* When the run last went round its own housekeeping (CLOCK_MONOTONIC), as it does every 40 ms from its time zero until
- * its last job has ended; 0 = not yet. A watchdog of the program should be fed only while this moves. Real-time safe. */
+ * its last job has ended; 0 = not yet. A watchdog of the program should be fed only while this moves. Real-time safe.
+ */
 EINET_API EINET_RT int64_t einet_run_beat(const struct einet_run *run);
+
+/* ---- changes while it runs ---- */
+
+enum {
+    EINET_SET_PRIORITY = 1 << 0, /* of the job threads, and the lanes' order: 1..98 */
+    EINET_SET_DEADLINE = 1 << 1, /* relative to the release */
+    EINET_SET_SEARCH = 1 << 2,   /* how exits are chosen */
+    EINET_SET_EXITS = 1 << 3     /* these exits and no others; not together with EINET_SET_SEARCH */
+};
+
+#define EINET_NO_DEADLINE INT64_C(-1)
+
+/* What to change of a task, and to what; the fields that `what` does not name are not looked at. */
+struct einet_change {
+    size_t size_bytes;
+    uint32_t what; /* EINET_SET_*, at least one */
+    int32_t priority;
+    int64_t deadline_ns; /* above 0, or EINET_NO_DEADLINE */
+    const char *search;  /* as planner.search of the workload, a number behind a colon: "exact", "static:50", ... */
+    uint64_t exits;      /* bit i = exit i, from 0; not 0 */
+};
+
+/* Change a task while its run goes on. All of it or nothing. What is changed holds for every job that begins after the
+ * call has returned, and for no job that began before: such a job keeps priority, deadline and plan to its end. Results
+ * and jobs.csv bear the priority and the deadline of the job, summary.json and run.json the list of changes.
+ *
+ * The priority is that of the job threads under SCHED_FIFO, of what they inherit to others, of their claims of a lane,
+ * and of what others plan with. It cannot be changed where the policy of the workload derives it, nor of tasks outside
+ * class fifo, of tasks whose blocks run on several threads, and of a task that the watchdog has demoted. The deadline
+ * cannot be changed under policies that derive priorities from it, nor of class deadline. With `admission: reject` the
+ * changed task set must pass the same analysis as at the start.
+ *
+ * Returns 0; -EINVAL: no such task, no size, or nothing to change; -E2BIG (size_bytes); -EAGAIN: not running yet;
+ * -ESHUTDOWN: it ends or has ended; EINET_E_USAGE or EINET_E_FILE (admission), with the reason in err; -ENOMEM.
+ * Thread: any, also several at once; job threads never wait for it. Not real-time safe. */
+EINET_API int einet_run_set(struct einet_run *run, int32_t task_idx, const struct einet_change *change,
+                            struct einet_error *err);
+
+/* No releases of the task from now on, until it is resumed. What was released before runs. Releases by the clock or of
+ * a chain do not happen: they have no result, no line in jobs.csv and are expected by nobody; the times of later ones
+ * stay what they were. Releases from outside are refused with -ECANCELED. Both are counted (struct einet_settings). The
+ * tasks behind it in a chain have nothing to do meanwhile. Pausing a paused task changes nothing. Returns, and thread, as
+ * einet_run_set. */
+EINET_API int einet_run_pause(struct einet_run *run, int32_t task_idx, struct einet_error *err);
+
+/* Releases of the task happen again, from now on. Resuming one that is not paused changes nothing. Returns, and thread,
+ * as einet_run_set. */
+EINET_API int einet_run_resume(struct einet_run *run, int32_t task_idx, struct einet_error *err);
+
+#define EINET_SEARCH_TEXT_BYTES 32
+
+/* What holds for a task at present: as the workload says, until it is changed. */
+struct einet_settings {
+    size_t size_bytes; /* set by the caller */
+    int32_t priority;
+    int32_t is_paused;
+    int64_t deadline_ns;                  /* EINET_NO_DEADLINE = none */
+    int64_t changes;                      /* so far, pauses and resumes among them */
+    int64_t withheld;                     /* releases that pauses kept from happening, or refused */
+    uint64_t exits;                       /* 0 = the search chooses; else these and no others */
+    char search[EINET_SEARCH_TEXT_BYTES]; /* "fixed:0x29" with exits 0, 3 and 5; without meaning without a network */
+};
+
+/* Returns 0; -EINVAL: no such task, no size. Thread: any, from create to destroy; not real-time safe. */
+EINET_API int einet_run_settings(const struct einet_run *run, int32_t task_idx, struct einet_settings *out_settings);
 
 /* Ask for the end: no new releases, and all that were released before run to their end. Returns at once: 0, -EINVAL
  * when the run was not started, -EALREADY when it is over. */

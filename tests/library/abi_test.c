@@ -32,7 +32,7 @@ EI_TEST(abi_structs_have_their_sizes)
     EI_EQ(sizeof(struct einet_task_info), 80);
     EI_EQ(offsetof(struct einet_task_info, deadline_ns), 32);
     EI_EQ(sizeof(struct einet_answer), 112);
-    EI_EQ(sizeof(struct einet_result), 200);
+    EI_EQ(sizeof(struct einet_result), 208);
     EI_EQ(sizeof(struct einet_preemption), 56);
     EI_EQ(sizeof(struct einet_callbacks), 48);
     EI_EQ(sizeof(struct einet_run_options), 48);
@@ -41,6 +41,8 @@ EI_TEST(abi_structs_have_their_sizes)
     EI_EQ(sizeof(struct einet_frame), 64);
     EI_EQ(sizeof(struct einet_job), 56);
     EI_EQ(sizeof(struct einet_stage), 24);
+    EI_EQ(sizeof(struct einet_change), 40);
+    EI_EQ(sizeof(struct einet_settings), 80);
 }
 
 EI_TEST(abi_version_is_that_of_the_header)
