@@ -1,6 +1,7 @@
 /* einet ctl: one request to a service, over its control socket, and its reply for people or as it came. */
 #include "app/commands.h"
 #include "app/control_socket.h"
+#include "workloads/spec.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -20,21 +21,29 @@ static const char help[] =
     "usage: einet ctl [--socket PATH] [--json] list\n"
     "       einet ctl [--socket PATH] [--json] answer TASK\n"
     "       einet ctl [--socket PATH] [--json] release TASK [--tag N]\n"
+    "       einet ctl [--socket PATH] [--json] set TASK [priority=N] [deadline=D] [exits=E]\n"
+    "       einet ctl [--socket PATH] [--json] pause | resume TASK\n"
     "       einet ctl [--socket PATH] [--json] drain | stop\n\n"
     "Ask a service (einet serve). list: its tasks and their figures. answer: the answer that a task has published "
     "last,\n"
-    "also while its job goes on. release: the next job of a task with arrival external. drain: no new releases, what "
-    "was\n"
-    "released runs, then the service ends. stop: jobs end at their next block boundary.\n\n"
+    "also while its job goes on. release: the next job of a task with arrival external. set: priority (1..98), "
+    "deadline\n"
+    "(with a unit, or none) and exits of a task, from its next job on; exits: numbers from 1, as 1,4,6, or a search "
+    "of\n"
+    "the planner, as exact, all or static:50. pause: no releases of the task until resume. drain: no new releases, "
+    "what\n"
+    "was released runs, then the service ends. stop: jobs end at their next block boundary.\n\n"
     "  --socket PATH  where the service listens (default: $EINET_SOCKET, else " DEFAULT_PATH ")\n"
     "  --tag N        a number that comes back with the answers of the job\n"
     "  --json         print the reply as it came, one JSON object\n\n"
     "exit status: 0 ok, 1 usage, or the service refused, 5 no service there\n\n"
-    "example: einet ctl --socket /run/einet/control answer camera\n";
+    "example: einet ctl --socket /run/einet/control set camera priority=70 deadline=5ms exits=1,4\n";
 
 struct ctl_arguments {
     const char *socket, *command, *task;
     const char *tag; /* NULL = none */
+    char **changes;  /* the words of set; NULL = another command */
+    int change_count;
     bool is_json;
 };
 
@@ -42,7 +51,8 @@ static const struct {
     const char *name;
     bool wants_task;
 } commands[] = {
-    {"list", false}, {"answer", true}, {"release", true}, {"drain", false}, {"stop", false},
+    {"list", false}, {"answer", true}, {"release", true}, {"set", true},
+    {"pause", true}, {"resume", true}, {"drain", false},  {"stop", false},
 };
 
 static int usage_error(const char *text, const char *argument)
@@ -65,6 +75,14 @@ static int take_words(int argc, char **argv, struct ctl_arguments *out)
             return usage_error("which task? It follows ", out->command);
         }
         out->task = commands[i].wants_task ? argv[optind++] : NULL;
+        if (strcmp(out->command, "set") == 0) {
+            out->changes = &argv[optind];
+            out->change_count = argc - optind;
+            optind = argc;
+            if (out->change_count == 0) {
+                return usage_error("set what? priority=N, deadline=D or exits=E follow the task", "");
+            }
+        }
         if (optind < argc) {
             return usage_error("an argument too many: ", argv[optind]);
         }
@@ -112,6 +130,65 @@ static int parse_arguments(int argc, char **argv, struct ctl_arguments *out)
     }
     const int status = take_words(argc, argv, out);
     return status != 0 ? 1 + status : 0;
+}
+
+/* ---- set ---- */
+
+/* "1,4,6", from 1 as people count, as a list from 0; NULL = it is none. */
+static json_t *exit_list(const char *text)
+{
+    json_t *list = json_array();
+    const char *at = text;
+    for (;;) {
+        char *end = NULL;
+        const long number = at[0] >= '0' && at[0] <= '9' ? strtol(at, &end, 10) : 0;
+        if (number < 1 || number > 64 || (*end != ',' && *end != '\0')) {
+            json_decref(list);
+            return NULL;
+        }
+        (void)json_array_append_new(list, json_integer((json_int_t)number - 1));
+        if (*end == '\0') {
+            return list;
+        }
+        at = end + 1;
+    }
+}
+
+/* One word of set into the request. Returns 0, or the exit status of a word that is none. */
+static int take_change(json_t *request, const char *word)
+{
+    const char *value = strchr(word, '=');
+    const size_t length = value != NULL ? (size_t)(value - word) : 0;
+    char *end = NULL;
+    if (length == strlen("priority") && strncmp(word, "priority", length) == 0) {
+        const long priority = value[1] >= '0' && value[1] <= '9' ? strtol(value + 1, &end, 10) : 0;
+        if (priority < 1 || priority > 98 || *end != '\0') {
+            return usage_error("priority wants a number from 1 to 98, not ", value + 1);
+        }
+        (void)json_object_set_new(request, "priority", json_integer((json_int_t)priority));
+        return 0;
+    }
+    if (length == strlen("deadline") && strncmp(word, "deadline", length) == 0) {
+        int64_t deadline_ns = 0;
+        const bool is_none = strcmp(value + 1, "none") == 0;
+        if (!is_none && (ei_duration_parse(value + 1, &deadline_ns) < 0 || deadline_ns <= 0)) {
+            return usage_error("deadline wants a time with a unit, such as 5ms, or none, not ", value + 1);
+        }
+        (void)json_object_set_new(request, "deadline_ns", is_none ? json_null() : json_integer(deadline_ns));
+        return 0;
+    }
+    if (length == strlen("exits") && strncmp(word, "exits", length) == 0) {
+        const bool is_list = value[1] >= '0' && value[1] <= '9';
+        json_t *exits = is_list ? exit_list(value + 1) : json_string(value + 1);
+        if (exits == NULL || value[1] == '\0') {
+            json_decref(exits);
+            return usage_error("exits wants numbers from 1 to 64, such as 1,4,6, or a search, such as exact, not ",
+                               value + 1);
+        }
+        (void)json_object_set_new(request, is_list ? "exits" : "search", exits);
+        return 0;
+    }
+    return usage_error("set knows priority=N, deadline=D and exits=E, not ", word);
 }
 
 /* ---- talking ---- */
@@ -202,7 +279,7 @@ static void print_list(const json_t *reply)
         printf(" %9lld %7lld %7lld %7lld", number_of(task, "completed") + number_of(task, "aborted"),
                number_of(task, "misses"), number_of(task, "skipped"), number_of(task, "dropped"));
         print_duration(task, "p99_response_ns");
-        putchar('\n');
+        printf("%s\n", json_is_true(json_object_get(task, "paused")) ? "  paused" : "");
     }
 }
 
@@ -256,6 +333,13 @@ int einet_ctl_command(int argc, char **argv)
     }
     if (arguments.tag != NULL) {
         (void)json_object_set_new(request, "tag", json_integer((json_int_t)strtoll(arguments.tag, NULL, 10)));
+    }
+    for (int i = 0; i < arguments.change_count; i++) {
+        const int status = take_change(request, arguments.changes[i]);
+        if (status != 0) {
+            json_decref(request);
+            return status;
+        }
     }
     char *text = json_dumps(request, JSON_COMPACT);
     char line[EINET_CONTROL_LINE_MAX_BYTES];
