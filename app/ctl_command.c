@@ -23,14 +23,16 @@ static const char help[] =
     "       einet ctl [--socket PATH] [--json] release TASK [--tag N]\n"
     "       einet ctl [--socket PATH] [--json] set TASK [priority=N] [deadline=D] [exits=E]\n"
     "       einet ctl [--socket PATH] [--json] pause | resume TASK\n"
-    "       einet ctl [--socket PATH] [--json] drain | stop\n\n"
+    "       einet ctl [--socket PATH] [--json] reload | drain | stop\n\n"
     "Ask a service (einet serve). list: its tasks and their figures. answer: the answer that a task has published "
     "last,\n"
     "also while its job goes on. release: the next job of a task with arrival external. set: priority (1..98), "
     "deadline\n"
     "(with a unit, or none) and exits of a task, from its next job on; exits: numbers from 1, as 1,4,6, or a search "
     "of\n"
-    "the planner, as exact, all or static:50. pause: no releases of the task until resume. drain: no new releases, "
+    "the planner, as exact, all or static:50. pause: no releases of the task until resume. reload: the\n"
+    "service reads its file again, and changes priorities, deadlines and searches of tasks that differ. drain: no new "
+    "releases, "
     "what\n"
     "was released runs, then the service ends. stop: jobs end at their next block boundary.\n\n"
     "  --socket PATH  where the service listens (default: $EINET_SOCKET, else " DEFAULT_PATH ")\n"
@@ -51,8 +53,8 @@ static const struct {
     const char *name;
     bool wants_task;
 } commands[] = {
-    {"list", false}, {"answer", true}, {"release", true}, {"set", true},
-    {"pause", true}, {"resume", true}, {"drain", false},  {"stop", false},
+    {"list", false},  {"answer", true}, {"release", true}, {"set", true},     {"pause", true},
+    {"resume", true}, {"drain", false}, {"stop", false},   {"reload", false},
 };
 
 static int usage_error(const char *text, const char *argument)
@@ -312,6 +314,8 @@ static int show(const struct ctl_arguments *arguments, const char *path, const c
         fprintf(stderr, "einet ctl: %s\n", text_of(reply, "error"));
     } else if (strcmp(arguments->command, "list") == 0) {
         print_list(reply);
+    } else if (strcmp(arguments->command, "reload") == 0) {
+        printf("%lld tasks changed\n", number_of(reply, "changed"));
     } else if (strcmp(arguments->command, "answer") == 0) {
         print_answer(reply);
     }

@@ -2,6 +2,7 @@
  * signals, at the control socket, at what the run shows of itself. It is SCHED_OTHER, and no job waits for it.
  *
  *   start -> READY=1 -> serve: WATCHDOG=1 whenever the run has gone round its housekeeping -> ends by itself: fault
+ *                         | SIGHUP, `reload`: RELOADING=1, the file is read again, READY=1 -> serve
  *                         | SIGTERM, SIGINT, `drain`: STOPPING=1, drain   -> ended
  *                         | the drain limit, a second signal, `stop`: stop -> ended
  */
@@ -52,7 +53,9 @@ static const char help[] =
     "einet\n"
     "ctl ends it. It drains then: what was released runs to its end, until the drain limit; a second signal ends jobs "
     "at\n"
-    "their next block boundary. Under systemd it says when it is ready and what it does, and feeds the watchdog only "
+    "their next block boundary. SIGHUP reads the file again: priorities, deadlines and planner.search of tasks change\n"
+    "while the tasks go on; a file with faults or other changes is refused, and nothing changes. Under systemd it says "
+    "when it is ready and what it does, and feeds the watchdog only "
     "while\n"
     "the scheduler goes its rounds; lines for the journal bear their level. No files are written but with --out.\n\n"
     "  --config FILE         the workload file\n"
@@ -235,6 +238,36 @@ static int start_run(struct serve *serve, struct einet_error *err)
     return rc;
 }
 
+/* ---- reloading ---- */
+
+/* Read the file again and change what can be changed in the run that goes on, for SIGHUP and einet ctl. A file with
+ * faults, or with other changes, leaves everything as it is. */
+static int reload(void *owner, struct einet_error *err)
+{
+    struct serve *serve = owner;
+    struct einet_workload *workload = NULL;
+    int32_t changed = 0;
+    if (serve->stop_at_ns != INT64_MAX) {
+        return einet_error_set(err, -ESHUTDOWN, "the service ends: nothing of it can change any more");
+    }
+    einet_manager_tell(&serve->manager, "RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=reading %s again\n",
+                       (long long)(ei_mono_now().ns / EI_NS_PER_US), serve->file);
+    int rc = einet_workload_load(serve->file, &workload, err);
+    if (rc == 0) {
+        rc = einet_run_reload(serve->service.run, workload, &changed, err);
+    }
+    einet_workload_destroy(workload);
+    if (rc < 0) {
+        einet_serve_log(EINET_LOG_ERROR, "reload refused, all goes on as before");
+        (void)einet_serve_log_error(err);
+    } else {
+        einet_serve_log(EINET_LOG_NOTICE, "reloaded %s: %d tasks changed", serve->file, changed);
+    }
+    einet_manager_tell(&serve->manager, "READY=1\nSTATUS=running\n");
+    serve->next_status_ns = 0;
+    return rc < 0 ? rc : changed;
+}
+
 /* ---- serving ---- */
 
 static void tell_status(struct serve *serve, int64_t now_ns)
@@ -297,7 +330,10 @@ static void take_signals(struct serve *serve)
 {
     struct signalfd_siginfo info;
     while (read(serve->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
-        if (serve->stop_at_ns == INT64_MAX) {
+        if (info.ssi_signo == SIGHUP) {
+            struct einet_error err = {0};
+            (void)reload(serve, &err);
+        } else if (serve->stop_at_ns == INT64_MAX) {
             begin_drain(serve, strsignal((int)info.ssi_signo));
         } else {
             begin_stop(serve, "a second signal");
@@ -393,6 +429,7 @@ static int open_signals(void)
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
     sigprocmask(SIG_BLOCK, &signals, NULL);
     return signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
 }
@@ -409,6 +446,8 @@ int einet_serve_command(int argc, char **argv)
     if (stop != 0) {
         return stop - 1;
     }
+    serve.service.reload = reload;
+    serve.service.owner = &serve;
     einet_serve_log_init();
     serve.signal_fd = open_signals();
     (void)ei_memory_tune_malloc();

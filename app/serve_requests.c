@@ -279,6 +279,20 @@ static json_t *reply_resume(struct einet_service *service, const json_t *request
     return pause_or_resume(service, request, einet_run_resume);
 }
 
+static json_t *reply_reload(struct einet_service *service, const json_t *request)
+{
+    struct einet_error err = {0};
+    (void)request;
+    const int rc = service->reload(service->owner, &err);
+    if (rc < 0) {
+        const char *code = rc == -ESHUTDOWN || rc == -EAGAIN ? "ending" : "refused";
+        return err.line > 0 ? refusal(code, "%s:%d: %s", err.file, err.line, err.text) : refusal(code, "%s", err.text);
+    }
+    json_t *reply = done();
+    (void)json_object_set_new(reply, "changed", json_integer(rc));
+    return reply;
+}
+
 /* ---- ending ---- */
 
 static json_t *reply_drain(struct einet_service *service, const json_t *request)
@@ -301,8 +315,9 @@ static const struct {
     const char *name;
     json_t *(*reply)(struct einet_service *service, const json_t *request);
 } requests[] = {
-    {"list", reply_list},   {"answer", reply_answer}, {"release", reply_release}, {"set", reply_set},
-    {"pause", reply_pause}, {"resume", reply_resume}, {"drain", reply_drain},     {"stop", reply_stop},
+    {"list", reply_list},   {"answer", reply_answer}, {"release", reply_release},
+    {"set", reply_set},     {"pause", reply_pause},   {"resume", reply_resume},
+    {"drain", reply_drain}, {"stop", reply_stop},     {"reload", reply_reload},
 };
 
 json_t *einet_service_reply(void *context, const json_t *request)

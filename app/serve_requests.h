@@ -12,6 +12,9 @@ struct einet_service {
     struct einet_run *run;
     struct einet_control *control; /* NULL = none */
     int64_t started_ns;
+    /* Read the file again; the number of tasks that it changed, or a negative code with err. context: owner. */
+    int (*reload)(void *owner, struct einet_error *err);
+    void *owner;
     bool is_drain_asked, is_stop_asked; /* by a request; the main loop acts on it */
 };
 

@@ -160,28 +160,36 @@ static int check(const struct ei_live_task *task, const struct ei_change *change
     return rc;
 }
 
-/* The task set with the change, as the one of the start was looked at. Keeps it when it is admitted. */
-static int admit(struct ei_run *run, int32_t task_idx, const struct ei_change *change, struct einet_error *err)
+static void fill_spec(struct ei_task_spec *spec, const struct ei_change *change)
 {
-    if (run->changes.wl == NULL) {
-        run->changes.wl = malloc(sizeof *run->changes.wl);
-        if (run->changes.wl == NULL) {
-            return einet_error_set(err, -ENOMEM, "no memory to look at the changed task set");
-        }
-        *run->changes.wl = *run->wl;
+    spec->priority = (change->what & EI_CHANGE_PRIORITY) != 0 ? change->priority : spec->priority;
+    spec->deadline_ns = (change->what & EI_CHANGE_DEADLINE) != 0 ? change->deadline_ns : spec->deadline_ns;
+}
+
+/* The task set with the changes, as the one of the start was looked at. Keeps it when it is admitted. */
+static int admit(struct ei_run *run, const struct ei_change *changes, int32_t count, struct einet_error *err)
+{
+    struct ei_workload *changed = malloc(sizeof *changed);
+    bool is_same = true;
+    if (changed == NULL) {
+        return einet_error_set(err, -ENOMEM, "no memory to look at the changed task set");
     }
-    struct ei_task_spec *spec = &run->changes.wl->tasks[task_idx];
-    const int32_t priority = spec->priority;
-    const int64_t deadline_ns = spec->deadline_ns;
-    spec->priority = (change->what & EI_CHANGE_PRIORITY) != 0 ? change->priority : priority;
-    spec->deadline_ns = (change->what & EI_CHANGE_DEADLINE) != 0 ? change->deadline_ns : deadline_ns;
-    const bool is_same = spec->priority == priority && spec->deadline_ns == deadline_ns;
-    const int rc = is_same ? 0 : ei_run_admit(run, run->changes.wl, err);
+    *changed = run->changes.wl != NULL ? *run->changes.wl : *run->wl;
+    for (int32_t i = 0; i < count; i++) {
+        struct ei_task_spec *spec = &changed->tasks[changes[i].task_idx];
+        const int32_t priority = spec->priority;
+        const int64_t deadline_ns = spec->deadline_ns;
+        fill_spec(spec, &changes[i]);
+        is_same = is_same && spec->priority == priority && spec->deadline_ns == deadline_ns;
+    }
+    const int rc = is_same ? 0 : ei_run_admit(run, changed, err);
     if (rc < 0) {
-        spec->priority = priority;
-        spec->deadline_ns = deadline_ns;
+        free(changed);
+        return rc;
     }
-    return rc;
+    free(run->changes.wl);
+    run->changes.wl = changed;
+    return 0;
 }
 
 /* ---- making it ---- */
@@ -236,30 +244,33 @@ static void push_priority(struct ei_live_task *task, int32_t priority)
     }
 }
 
-static int publish(struct ei_live_task *task, const struct ei_change *change, struct einet_error *err)
+/* A set that nobody looks at, as it will be. NULL: no memory. */
+static struct ei_task_settings *prepare(struct ei_live_task *task, const struct ei_change *change,
+                                        struct einet_error *err)
 {
-    struct ei_task_changes *changes = &task->changes;
     struct ei_task_settings *set = free_set(task);
-    *set = *atomic_load(&changes->current);
+    *set = *atomic_load(&task->changes.current);
     if ((change->what & EI_CHANGE_PRIORITY) != 0) {
         set->priority = change->priority;
     }
     if ((change->what & EI_CHANGE_DEADLINE) != 0) {
         set->deadline_ns = change->deadline_ns;
     }
-    if ((change->what & EI_CHANGE_SEARCH) != 0) {
-        const int rc = fill_plan(task, set, change->search, err);
-        if (rc < 0) {
-            return rc;
-        }
+    if ((change->what & EI_CHANGE_SEARCH) != 0 && fill_plan(task, set, change->search, err) < 0) {
+        return NULL;
     }
+    return set;
+}
+
+static void publish(struct ei_live_task *task, struct ei_task_settings *set, bool has_priority)
+{
+    struct ei_task_changes *changes = &task->changes;
     atomic_store(&changes->current, set);
     atomic_store(&changes->deadline_ns, set->deadline_ns);
     atomic_store(&changes->priority, set->priority);
-    if ((change->what & EI_CHANGE_PRIORITY) != 0) {
+    if (has_priority) {
         push_priority(task, set->priority);
     }
-    return 0;
 }
 
 /* In this order: for a moment the pause is an empty one, never one that began with the last. */
@@ -322,59 +333,90 @@ static void show(struct ei_run *run, int32_t task_idx, const struct ei_change *c
 
 /* ---- all of it ---- */
 
-/* Under the lock. */
-static int change_task(struct ei_run *run, int32_t task_idx, const struct ei_change *change, struct einet_error *err)
+#define SETTINGS ((uint32_t)(EI_CHANGE_PRIORITY | EI_CHANGE_DEADLINE | EI_CHANGE_SEARCH))
+
+/* What of a wish is not so already, with the run's seed. */
+static struct ei_change wish_of(const struct ei_run *run, const struct ei_change *change)
 {
-    struct ei_live_task *task = &run->tasks[task_idx];
-    const bool is_paused = ei_settings_is_paused(task);
     struct ei_change wish = *change;
-    wish.what &= ~(uint32_t)(is_paused ? EI_CHANGE_PAUSE : EI_CHANGE_RESUME);
-    if (wish.what == 0 && change->what != 0) {
-        return 0;
-    }
-    if ((wish.what & EI_CHANGE_SEARCH) != 0 && wish.search.kind == EI_SEARCH_RANDOM) {
-        wish.search.seed = run->wl->run.seed;
-    }
-    const bool has_settings = (wish.what & (EI_CHANGE_PRIORITY | EI_CHANGE_DEADLINE | EI_CHANGE_SEARCH)) != 0;
-    int rc = check(task, &wish, err);
-    if (rc == 0 && has_settings) {
-        rc = admit(run, task_idx, &wish, err);
-    }
-    if (rc == 0 && has_settings) {
-        rc = publish(task, &wish, err);
-    }
-    if (rc < 0) {
-        return rc;
+    wish.what &= ~(uint32_t)(ei_settings_is_paused(&run->tasks[change->task_idx]) ? EI_CHANGE_PAUSE : EI_CHANGE_RESUME);
+    wish.search.seed = run->wl->run.seed;
+    return wish;
+}
+
+/* Nothing can go wrong from here on. */
+static void make_change(struct ei_run *run, const struct ei_change *wish, struct ei_task_settings *set)
+{
+    struct ei_live_task *task = &run->tasks[wish->task_idx];
+    if (set != NULL) {
+        publish(task, set, (wish->what & EI_CHANGE_PRIORITY) != 0);
     }
     const int64_t now_ns = ei_mono_now().ns; /* what is logged holds from then on at the latest */
-    if ((wish.what & (EI_CHANGE_PAUSE | EI_CHANGE_RESUME)) != 0) {
-        pause_or_resume(task, wish.what, now_ns);
+    if ((wish->what & (EI_CHANGE_PAUSE | EI_CHANGE_RESUME)) != 0) {
+        pause_or_resume(task, wish->what, now_ns);
     }
-    note(run, task_idx, &wish, now_ns);
-    show(run, task_idx, &wish);
+    note(run, wish->task_idx, wish, now_ns);
+    show(run, wish->task_idx, wish);
+}
+
+/* Under the lock. */
+static int change_tasks(struct ei_run *run, const struct ei_change *changes, int32_t count, struct einet_error *err)
+{
+    struct ei_change wishes[EI_TASKS_MAX];
+    struct ei_task_settings *sets[EI_TASKS_MAX] = {NULL};
+    int rc = 0;
+    for (int32_t i = 0; rc == 0 && i < count; i++) {
+        wishes[i] = wish_of(run, &changes[i]);
+        rc = check(&run->tasks[wishes[i].task_idx], &wishes[i], err);
+    }
+    for (int32_t i = 0; rc == 0 && i < count; i++) {
+        struct ei_live_task *task = &run->tasks[wishes[i].task_idx];
+        sets[i] = (wishes[i].what & SETTINGS) != 0 ? prepare(task, &wishes[i], err) : NULL;
+        rc = sets[i] == NULL && (wishes[i].what & SETTINGS) != 0 ? -ENOMEM : 0;
+    }
+    if (rc == 0) {
+        rc = admit(run, wishes, count, err);
+    }
+    for (int32_t i = 0; rc == 0 && i < count; i++) {
+        if (wishes[i].what != 0) {
+            make_change(run, &wishes[i], sets[i]);
+        }
+    }
+    return rc;
+}
+
+static int check_tasks(const struct ei_run *run, const struct ei_change *changes, int32_t count,
+                       struct einet_error *err)
+{
+    const int64_t now_ns = ei_mono_now().ns;
+    if (now_ns < run->t0_ns) {
+        return einet_error_set(err, -EAGAIN, "the run has not started: change it when it has");
+    }
+    if (now_ns > run->end_ns) {
+        return einet_error_set(err, -ESHUTDOWN, "the run ends: nothing of it can change any more");
+    }
+    for (int32_t i = 0; i < count; i++) {
+        if (changes[i].task_idx < 0 || changes[i].task_idx >= run->wl->task_count) {
+            return einet_error_set(err, -EINVAL, "there is no task %d: the run has %d", (int)changes[i].task_idx,
+                                   (int)run->wl->task_count);
+        }
+    }
     return 0;
 }
 
-int ei_live_change(struct ei_tap *tap, int32_t task_idx, const struct ei_change *change, struct einet_error *err)
+int ei_live_change(struct ei_tap *tap, const struct ei_change *changes, int32_t count, struct einet_error *err)
 {
     int rc = 0;
     struct ei_run *run = ei_external_enter(tap, &rc);
     if (run == NULL) {
-        return einet_error_set(err, rc,
+        return einet_error_set(err, rc, "%s",
                                rc == -EAGAIN ? "the run has not started: change it when it has"
                                              : "the run is over: nothing of it can change any more");
     }
-    const int64_t now_ns = ei_mono_now().ns;
-    if (now_ns < run->t0_ns) {
-        rc = einet_error_set(err, -EAGAIN, "the run has not started: change it when it has");
-    } else if (now_ns > run->end_ns) {
-        rc = einet_error_set(err, -ESHUTDOWN, "the run ends: nothing of it can change any more");
-    } else if (task_idx < 0 || task_idx >= run->wl->task_count) {
-        rc = einet_error_set(err, -EINVAL, "there is no task %d: the run has %d", (int)task_idx,
-                             (int)run->wl->task_count);
-    } else {
+    rc = check_tasks(run, changes, count, err);
+    if (rc == 0) {
         pthread_mutex_lock(&run->changes.lock);
-        rc = change_task(run, task_idx, change, err);
+        rc = change_tasks(run, changes, count, err);
         pthread_mutex_unlock(&run->changes.lock);
     }
     ei_external_leave();

@@ -377,8 +377,6 @@ int ei_task_warm_up(struct ei_job_slot *slot, struct einet_error *err);
 /* Measure block times in sequence under the priority of the run, one task at a time, and complete the planner's
  * configuration. Thread: the job thread, already real-time. */
 int ei_task_measure(struct ei_job_slot *slot, struct einet_error *err);
-/* The search of the task's planner, as the file says. */
-struct ei_search ei_task_search(const struct ei_workload *wl, int32_t task_idx);
 /* Complete the planner's configuration from nn.et. score: [score_count] mean scores of the exits; score_count 0 =
  * unknown. */
 int ei_task_configure_plan(struct ei_live_task *task, const float *score, int32_t score_count, struct einet_error *err);

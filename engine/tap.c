@@ -1,8 +1,8 @@
 /* Memory and figures of the tap. See tap.h. */
 #include "engine/tap.h"
 
+#include "engine/change.h"
 #include "engine/live_board.h"
-#include "engine/run_state.h"
 
 #include <errno.h>
 #include <stdlib.h>

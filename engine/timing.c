@@ -1,6 +1,7 @@
 /* Block times on this machine, measured at start: in sequence, on the job's own thread, CPU and priority. The planner
  * and the deadline tests use them, so a workload file carries no times that were true elsewhere.
  */
+#include "engine/change.h"
 #include "engine/run_state.h"
 
 #include "planner/profile_file.h"

@@ -293,6 +293,14 @@ EINET_API int einet_run_pause(struct einet_run *run, int32_t task_idx, struct ei
  * as einet_run_set. */
 EINET_API int einet_run_resume(struct einet_run *run, int32_t task_idx, struct einet_error *err);
 
+/* Make a run what another workload says, while it goes on: the same workload but for priorities, deadlines and
+ * planner.search of its tasks, such as its file when somebody has edited it. What einet_run_set changed before is as
+ * that workload says then; what is paused stays so. All tasks or none, admitted as a whole. The workload stays the
+ * caller's. *out_changed (may be NULL): how many tasks were changed. Returns, and thread, as einet_run_set;
+ * EINET_E_USAGE also when something else differs: err says what first, and the run must be started anew for it. */
+EINET_API int einet_run_reload(struct einet_run *run, const struct einet_workload *workload, int32_t *out_changed,
+                               struct einet_error *err);
+
 #define EINET_SEARCH_TEXT_BYTES 32
 
 /* What holds for a task at present: as the workload says, until it is changed. */

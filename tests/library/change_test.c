@@ -562,6 +562,94 @@ EI_TEST(changes_that_cannot_be_are_refused_and_change_nothing)
     play_done(&play);
 }
 
+/* ---- a whole workload ---- */
+
+/* The text with another word in place of each, given in pairs up to NULL. */
+static struct einet_workload *edited(const char *const *words)
+{
+    static char copy[8192], next[8192];
+    struct einet_workload *workload = NULL;
+    struct einet_error err = {0};
+    snprintf(copy, sizeof copy, "%s%s", HEAD, tasks);
+    for (; words[0] != NULL; words += 2) {
+        const char *at = strstr(copy, words[0]);
+        if (!EI_TRUEF(at != NULL, "%s", words[0])) {
+            return NULL;
+        }
+        snprintf(next, sizeof next, "%.*s%s%s", (int)(at - copy), copy, words[1], at + strlen(words[0]));
+        memcpy(copy, next, sizeof copy);
+    }
+    EI_TRUEF(einet_workload_parse(copy, strlen(copy), NULL, &workload, &err) == 0, "%s", err.text);
+    return workload;
+}
+
+static int reload(const char *const *words, int32_t *out_changed, struct einet_error *err)
+{
+    struct einet_workload *workload = edited(words);
+    const int rc = workload != NULL ? einet_run_reload(play.run, workload, out_changed, err) : -ENOENT;
+    einet_workload_destroy(workload);
+    return rc;
+}
+
+EI_TEST(reloaded_workload_changes_what_can_be_changed)
+{
+    struct einet_settings settings = {.size_bytes = sizeof settings};
+    struct einet_error err = {0};
+    int32_t changed = -1;
+    EI_REQUIRE(begin_tasks());
+    EI_EQ(reload((const char *[]){NULL}, &changed, &err), 0);
+    EI_EQ(changed, 0);
+    EI_EQ(reload((const char *[]){"priority: 20", "priority: 21", "deadline: 20ms", "deadline: 19ms", NULL}, &changed,
+                 &err),
+          0);
+    EI_EQ(changed, 2);
+    EI_EQ(run_job(PLAY_SLOW, 1)->priority, 21);
+    EI_EQ(einet_run_settings(play.run, PLAY_CLOCK, &settings), 0);
+    EI_EQ(settings.deadline_ns, 19000000);
+    EI_EQ(reload((const char *[]){"priority: 60,", "priority: 60, planner: { search: static(50) },", NULL}, &changed,
+                 &err),
+          0);
+    EI_EQ(changed, 3); /* and the other two as they were */
+    EI_EQ(run_job(PLAY_SLOW, 2)->priority, 20);
+    EI_EQ(einet_run_settings(play.run, PLAY_CAMERA, &settings), 0);
+    EI_STREQ(settings.search, "static:50");
+    set(PLAY_CAMERA, (struct einet_change){.what = EINET_SET_EXITS, .exits = 1});
+    EI_EQ(reload((const char *[]){NULL}, &changed, &err), 0); /* takes back what was set, too */
+    EI_EQ(changed, 1);
+    EI_EQ(einet_run_settings(play.run, PLAY_CAMERA, &settings), 0);
+    EI_STREQ(settings.search, "exact");
+    const struct einet_end end = end_run();
+    EI_CONTAINS(end.summary, "\"search\": \"static:50\"");
+    EI_EQ(reload((const char *[]){NULL}, &changed, &err), -ESHUTDOWN);
+    play_done(&play);
+}
+
+EI_TEST(reloaded_workload_that_cannot_be_changes_nothing)
+{
+    struct einet_settings settings = {.size_bytes = sizeof settings};
+    struct einet_error err = {0};
+    EI_REQUIRE(begin_tasks());
+    EI_EQ(reload((const char *[]){"priority: 20", "priority: 21", "spin: 50us", "spin: 60us", NULL}, NULL, &err),
+          EINET_E_USAGE);
+    EI_CONTAINS(err.text, "50us");
+    EI_CONTAINS(err.text, "60us");
+    EI_EQ(reload((const char *[]){"priority: 20", "priority: 21", "name: clock", "name: watch", NULL}, NULL, &err),
+          EINET_E_USAGE);
+    EI_CONTAINS(err.text, "'name: clock' became 'name: watch'");
+    EI_EQ(reload((const char *[]){"  - { name: holder",
+                                  "  - { name: more, priority: 3, arrival: { model: periodic, period: 1s },\n"
+                                  "      stages: [ { name: w, kind: cpu, work: { spin: 1us } } ] "
+                                  "}\n  - { name: holder",
+                                  NULL},
+                 NULL, &err),
+          EINET_E_USAGE);
+    EI_EQ(einet_run_settings(play.run, PLAY_SLOW, &settings), 0);
+    EI_TRUE(settings.priority == 20 && settings.changes == 0);
+    const struct einet_end end = end_run();
+    EI_CONTAINS(end.summary, "\"changes\": []");
+    play_done(&play);
+}
+
 EI_TEST(policy_that_derives_priorities_keeps_them)
 {
     static const struct {
