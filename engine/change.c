@@ -419,6 +419,6 @@ int ei_live_change(struct ei_tap *tap, const struct ei_change *changes, int32_t 
         rc = change_tasks(run, changes, count, err);
         pthread_mutex_unlock(&run->changes.lock);
     }
-    ei_external_leave();
+    ei_external_leave(tap);
     return rc;
 }

@@ -52,6 +52,7 @@
 #define EI_TASK_LOGS_MAX (EI_STAGES_MAX * EI_STAGE_OPS_MAX)
 #define EI_JOB_SLOTS_MAX EI_PIPELINE_JOBS_MAX
 #define EI_NOT_ON_LANE_MAX 320
+#define EI_SPARE_TEXT_MAX 640
 
 struct ei_run;
 
@@ -266,6 +267,7 @@ struct ei_run_changes {
 
 struct ei_run {
     const struct ei_workload *wl;
+    struct ei_workload *own_wl; /* that, when it takes over: with offsets of its own; owned; NULL = the caller's */
     const struct ei_live_options *options;
     struct ei_tap *tap;  /* borrowed; NULL = none */
     int64_t duration_ns; /* counted part */
@@ -297,7 +299,8 @@ struct ei_run {
     struct ei_start start;
     struct ei_live_board board;
     struct ei_run_changes changes;
-    struct ei_arena arena; /* rings and buffers; sealed before GO */
+    char spare_texts[EI_TASKS_MAX][EI_SPARE_TEXT_MAX]; /* the housekeeper's, of lists that are being made */
+    struct ei_arena arena;                             /* rings and buffers; sealed before GO */
     /* the clock of the run */
     _Atomic int64_t t0_ns;    /* settled before GO */
     _Atomic int64_t end_ns;   /* releases after it do not run; moved forward by a signal */
@@ -360,7 +363,6 @@ void ei_task_configure_spare(struct ei_live_task *task);
 void ei_run_say_moves(struct ei_run *run, FILE *messages);
 /* The reasons why the run is degraded: tasks that do not run on the lane of the file, and, when it is over, tasks that
  * left it. texts: one of EI_SPARE_TEXT_MAX bytes for each. Return the count, at most one a task. */
-#define EI_SPARE_TEXT_MAX 640
 int32_t ei_run_list_replaced(const struct ei_run *run, struct ei_metrics_degraded *out,
                              char (*texts)[EI_SPARE_TEXT_MAX]);
 int32_t ei_run_list_moves(const struct ei_run *run, struct ei_metrics_degraded *out, char (*texts)[EI_SPARE_TEXT_MAX]);

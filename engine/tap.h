@@ -26,6 +26,7 @@
 #define EI_TAP_QUEUE_MAX 1048576
 
 struct ei_live_task;
+struct ei_run;
 
 enum ei_tap_request {
     EI_TAP_GO_ON,
@@ -54,6 +55,14 @@ struct ei_tap_stage {
     void *context;
 };
 
+/* The way into a run. A caller first counts itself and then looks for the run; who closes takes the run away and then
+ * waits until nobody is counted: no caller touches a run that is gone (external_rt.c). */
+struct ei_door {
+    _Atomic(struct ei_run *) run; /* that accepts requests */
+    atomic_int callers;
+    atomic_bool is_over; /* it has ended for requests */
+};
+
 /* What holds for a task now (engine/change.h). */
 struct ei_tap_settings {
     int32_t priority;
@@ -74,6 +83,7 @@ struct ei_tap {
     void *event_storage;
     struct ei_bell bell;
     _Atomic int64_t lost;
+    struct ei_door door;
     atomic_int request; /* enum ei_tap_request */
     /* Called by the housekeeper when the run is under way, before its time zero t0_ns; may be NULL. */
     void (*on_go)(void *context, int64_t t0_ns, const struct ei_cpuset *housekeeping_cpus);

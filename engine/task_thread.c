@@ -417,29 +417,10 @@ static int set_up(struct ei_job_slot *slot, struct einet_error *err)
     return task->nn.net != NULL && is_first(slot) ? ei_task_warm_up(slot, err) : 0;
 }
 
-/* Become real-time and measure the blocks under that priority. One thread at a time: the slots of a task share a
- * network. */
-static int become_real_time(struct ei_job_slot *slot, struct einet_error *err)
+/* Measure the blocks, or come to know the network. One thread at a time: the slots of a task share a network. */
+static int know_blocks(struct ei_job_slot *slot, struct einet_error *err)
 {
-    struct ei_live_task *task = slot->task;
-    if (task->spec->class_ == EI_SPEC_CLASS_DEADLINE) {
-        ei_task_become_deadline(task);
-    }
-    if (task->is_fifo) {
-        const int rc = ei_thread_become_fifo(ei_course_priority(task), err);
-        if (rc < 0) {
-            return rc;
-        }
-    }
-    if (task->nn.net == NULL) {
-        return 0;
-    }
-    ei_boost_init_self(&slot->seat.boost);
-    const int placed = ei_task_place_workers(slot, err);
-    if (placed < 0) {
-        return placed;
-    }
-    struct ei_start *start = &task->run->start;
+    struct ei_start *start = &slot->task->run->start;
     pthread_mutex_lock(&start->turn);
     int rc = 0;
     if (!ei_start_is_failed(start)) { /* a lost start is not waited for */
@@ -450,6 +431,33 @@ static int become_real_time(struct ei_job_slot *slot, struct einet_error *err)
     }
     pthread_mutex_unlock(&start->turn);
     return rc;
+}
+
+/* Become real-time and measure the blocks under that priority; beside a run from which this one takes over before that.
+ */
+static int become_real_time(struct ei_job_slot *slot, struct einet_error *err)
+{
+    struct ei_live_task *task = slot->task;
+    const bool is_beside = task->run->options->predecessor != NULL;
+    int rc = is_beside && task->nn.net != NULL ? know_blocks(slot, err) : 0;
+    if (rc < 0) {
+        return rc;
+    }
+    if (task->spec->class_ == EI_SPEC_CLASS_DEADLINE) {
+        ei_task_become_deadline(task);
+    }
+    if (task->is_fifo) {
+        rc = ei_thread_become_fifo(ei_course_priority(task), err);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    if (task->nn.net == NULL) {
+        return 0;
+    }
+    ei_boost_init_self(&slot->seat.boost);
+    rc = ei_task_place_workers(slot, err);
+    return rc < 0 || is_beside ? rc : know_blocks(slot, err);
 }
 
 void ei_task_thread(void *arg)

@@ -2,6 +2,7 @@
  * and the deadline tests use them, so a workload file carries no times that were true elsewhere.
  */
 #include "engine/change.h"
+#include "engine/handover.h"
 #include "engine/run_state.h"
 
 #include "planner/profile_file.h"
@@ -292,7 +293,9 @@ int ei_task_measure(struct ei_job_slot *slot, struct einet_error *err)
     float score[EI_EXITS_MAX];
     struct ei_task_spare *spare = &task->nn.spare;
     static struct ei_pieces whole; /* a spare's parts are; one turn at a time */
-    int rc = measure_blocks(slot, task->nn.net, task->nn.lane_idx, &task->nn.et, &task->nn.pieces, err);
+    int rc = ei_handover_take_times(task)
+                 ? 0
+                 : measure_blocks(slot, task->nn.net, task->nn.lane_idx, &task->nn.et, &task->nn.pieces, err);
     if (rc == 0 && spare->net != NULL) {
         rc = measure_blocks(slot, spare->net, spare->lane_idx, &spare->et, &whole, err);
     }

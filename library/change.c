@@ -127,7 +127,7 @@ static int check_rest(const struct ei_workload *wl, const struct ei_workload *ot
         int was_length = 0, is_length = 0;
         const char *was = other_line(before, after, &was_length), *is = other_line(after, before, &is_length);
         rc = einet_error_set(
-            err, EINET_E_USAGE,
+            err, EINET_E_MISMATCH,
             "only priorities, deadlines and planner.search of tasks change while a run goes on; here '%.*s' "
             "became '%.*s': start anew with this workload",
             was_length < 80 ? was_length : 80, was, is_length < 80 ? is_length : 80, is);

@@ -7,7 +7,8 @@
  * Threads. The run makes the job threads, the noise probes and the watchdog of einet(1), a housekeeper, and one
  * callback thread when there are callbacks. No signal is taken, none is delivered to its threads, and the policy and
  * the CPUs of the caller's threads stay as they are. Memory of the process is locked while it runs when the workload
- * says so (platform.lock_memory, the default). One run at a time in a process; further ones may follow it.
+ * says so (platform.lock_memory, the default). One run at a time in a process; further ones may follow it, or take over
+ * from it (einet_run_start).
  */
 #ifndef EINET_RUN_H
 #define EINET_RUN_H
@@ -127,6 +128,7 @@ struct einet_run_options {
     const struct einet_callbacks *callbacks; /* copied; NULL = none */
     int32_t callback_priority;               /* of the callback thread: 0 = SCHED_OTHER, 1..98 = SCHED_FIFO */
     int32_t callback_queue;                  /* events that it may lie behind, up to 1048576; 0 = 4096 */
+    struct einet_run *takes_over;            /* from this run, see einet_run_start; NULL = from none */
 };
 
 /* Make a run; nothing happens yet. options NULL = all defaults. Returns 0 with *out_run, which is the caller's;
@@ -167,7 +169,16 @@ EINET_API int einet_run_set_stage(struct einet_run *run, int32_t task_idx, const
 /* Load networks, make and warm up the threads, measure block times, and return at time zero of the run, from which on
  * releases are taken. This takes a second or more. Once per run. Returns 0; -EBUSY: another run of this process goes
  * on; -EALREADY: it was started before; EINET_E_PRIVILEGE, EINET_E_FILE, EINET_E_MISMATCH, EINET_E_BACKEND,
- * EINET_E_USAGE, EINET_E_LIMIT or -errno, with the reason in err: the run has FAILED then. */
+ * EINET_E_USAGE, EINET_E_LIMIT or -errno, with the reason in err: the run has FAILED then.
+ *
+ * A run that takes over (options.takes_over) starts beside another one of this process: networks are loaded, threads
+ * made and blocks timed under SCHED_OTHER while the other goes on; block times of networks that both have are the
+ * other's. Then at one instant, the new time zero, the new one has the releases and the other drains: what is released
+ * before it is the other's. Tasks by a clock that both have, with the same name and the same periodic arrival, go on
+ * with their next period, without a release lost or made twice. Releases from outside are refused by the new run with
+ * -EAGAIN until then, and by the other with -ESHUTDOWN from then on. When the start fails, the other goes on untouched.
+ * A third run is refused with -EBUSY until the other has ended; on lanes with devices or several threads, and with
+ * class deadline, this is refused with EINET_E_USAGE. The other run must not be destroyed before this returns. */
 EINET_API int einet_run_start(struct einet_run *run, struct einet_error *err);
 
 enum einet_run_phase {
@@ -285,8 +296,8 @@ EINET_API int einet_run_set(struct einet_run *run, int32_t task_idx, const struc
 /* No releases of the task from now on, until it is resumed. What was released before runs. Releases by the clock or of
  * a chain do not happen: they have no result, no line in jobs.csv and are expected by nobody; the times of later ones
  * stay what they were. Releases from outside are refused with -ECANCELED. Both are counted (struct einet_settings). The
- * tasks behind it in a chain have nothing to do meanwhile. Pausing a paused task changes nothing. Returns, and thread, as
- * einet_run_set. */
+ * tasks behind it in a chain have nothing to do meanwhile. Pausing a paused task changes nothing. Returns, and thread,
+ * as einet_run_set. */
 EINET_API int einet_run_pause(struct einet_run *run, int32_t task_idx, struct einet_error *err);
 
 /* Releases of the task happen again, from now on. Resuming one that is not paused changes nothing. Returns, and thread,
@@ -297,7 +308,7 @@ EINET_API int einet_run_resume(struct einet_run *run, int32_t task_idx, struct e
  * planner.search of its tasks, such as its file when somebody has edited it. What einet_run_set changed before is as
  * that workload says then; what is paused stays so. All tasks or none, admitted as a whole. The workload stays the
  * caller's. *out_changed (may be NULL): how many tasks were changed. Returns, and thread, as einet_run_set;
- * EINET_E_USAGE also when something else differs: err says what first, and the run must be started anew for it. */
+ * EINET_E_MISMATCH when something else differs: err says what first, and another run must take over for it. */
 EINET_API int einet_run_reload(struct einet_run *run, const struct einet_workload *workload, int32_t *out_changed,
                                struct einet_error *err);
 

@@ -35,7 +35,7 @@ EI_TEST(abi_structs_have_their_sizes)
     EI_EQ(sizeof(struct einet_result), 208);
     EI_EQ(sizeof(struct einet_preemption), 56);
     EI_EQ(sizeof(struct einet_callbacks), 48);
-    EI_EQ(sizeof(struct einet_run_options), 48);
+    EI_EQ(sizeof(struct einet_run_options), 56);
     EI_EQ(sizeof(struct einet_figures), 96);
     EI_EQ(sizeof(struct einet_end), 64);
     EI_EQ(sizeof(struct einet_frame), 64);

@@ -630,11 +630,11 @@ EI_TEST(reloaded_workload_that_cannot_be_changes_nothing)
     struct einet_error err = {0};
     EI_REQUIRE(begin_tasks());
     EI_EQ(reload((const char *[]){"priority: 20", "priority: 21", "spin: 50us", "spin: 60us", NULL}, NULL, &err),
-          EINET_E_USAGE);
+          EINET_E_MISMATCH);
     EI_CONTAINS(err.text, "50us");
     EI_CONTAINS(err.text, "60us");
     EI_EQ(reload((const char *[]){"priority: 20", "priority: 21", "name: clock", "name: watch", NULL}, NULL, &err),
-          EINET_E_USAGE);
+          EINET_E_MISMATCH);
     EI_CONTAINS(err.text, "'name: clock' became 'name: watch'");
     EI_EQ(reload((const char *[]){"  - { name: holder",
                                   "  - { name: more, priority: 3, arrival: { model: periodic, period: 1s },\n"
@@ -642,7 +642,7 @@ EI_TEST(reloaded_workload_that_cannot_be_changes_nothing)
                                   "}\n  - { name: holder",
                                   NULL},
                  NULL, &err),
-          EINET_E_USAGE);
+          EINET_E_MISMATCH);
     EI_EQ(einet_run_settings(play.run, PLAY_SLOW, &settings), 0);
     EI_TRUE(settings.priority == 20 && settings.changes == 0);
     const struct einet_end end = end_run();
