@@ -315,7 +315,11 @@ static int show(const struct ctl_arguments *arguments, const char *path, const c
     } else if (strcmp(arguments->command, "list") == 0) {
         print_list(reply);
     } else if (strcmp(arguments->command, "reload") == 0) {
-        printf("%lld tasks changed\n", number_of(reply, "changed"));
+        if (json_is_true(json_object_get(reply, "takes_over"))) {
+            puts("another run is prepared and takes over; the log tells when");
+        } else {
+            printf("%lld tasks changed\n", number_of(reply, "changed"));
+        }
     } else if (strcmp(arguments->command, "answer") == 0) {
         print_answer(reply);
     }

@@ -177,6 +177,11 @@ static json_t *reply_release(struct einet_service *service, const json_t *reques
         return refusal("paused", "task '%s' is paused: resume it first", name);
     case -ENOBUFS:
         return refusal("full", "1024 releases of task '%s' wait already", name);
+    case -ESHUTDOWN:
+        if (service->is_taking_over) {
+            return refusal("busy", "another run takes over this moment: ask again");
+        }
+        return refusal("ending", "task '%s' takes no releases: the service ends", name);
     default:
         return refusal("ending", "task '%s' takes no releases: the service ends", name);
     }
@@ -290,6 +295,7 @@ static json_t *reply_reload(struct einet_service *service, const json_t *request
     }
     json_t *reply = done();
     (void)json_object_set_new(reply, "changed", json_integer(rc));
+    (void)json_object_set_new(reply, "takes_over", json_boolean(service->is_taking_over));
     return reply;
 }
 
