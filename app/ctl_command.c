@@ -2,6 +2,7 @@
 #include "app/commands.h"
 #include "app/control_socket.h"
 #include "app/options.h"
+#include "workloads/spec.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -19,6 +20,8 @@
 struct ctl_arguments {
     const char *socket, *command, *task;
     const char *tag; /* NULL = none */
+    char **changes;  /* the words of set; NULL = another command */
+    int change_count;
     bool is_json;
 };
 
@@ -26,7 +29,8 @@ static const struct {
     const char *name;
     bool wants_task;
 } commands[] = {
-    {"list", false}, {"answer", true}, {"release", true}, {"drain", false}, {"stop", false},
+    {"list", false},  {"answer", true}, {"release", true}, {"set", true},     {"pause", true},
+    {"resume", true}, {"drain", false}, {"stop", false},   {"reload", false},
 };
 
 static int take_tag(void *request, const char *value, struct einet_error *err)
@@ -57,16 +61,24 @@ static const struct einet_usage usage = {
         "usage: einet ctl [--socket PATH] [--json] list\n"
         "       einet ctl [--socket PATH] [--json] answer TASK\n"
         "       einet ctl [--socket PATH] [--json] release TASK [--tag N]\n"
-        "       einet ctl [--socket PATH] [--json] drain | stop\n\n"
+        "       einet ctl [--socket PATH] [--json] set TASK [priority=N] [deadline=D] [exits=E]\n"
+        "       einet ctl [--socket PATH] [--json] pause | resume TASK\n"
+        "       einet ctl [--socket PATH] [--json] reload | drain | stop\n\n"
         "Ask a service (einet serve). list: its tasks and their figures. answer: the answer that a task has published\n"
-        "last, also while its job goes on. release: the next job of a task with arrival external. drain: no new "
-        "releases,\n"
-        "what was released runs, then the service ends. stop: jobs end at their next block boundary.\n",
+        "last, also while its job goes on. release: the next job of a task with arrival external. set: priority "
+        "(1..98),\n"
+        "deadline (with a unit, or none) and exits of a task, from its next job on; exits: numbers from 1, as 1,4,6, or "
+        "a\n"
+        "search of the planner, as exact, all or static:50. pause: no releases of the task until resume. reload: the\n"
+        "service reads its file again: priorities, deadlines and searches change while tasks go on, for anything else "
+        "a\n"
+        "new run takes over. drain: no new releases, what was released runs, then the service ends. stop: jobs end at\n"
+        "their next block boundary.\n",
     .tables = {EINET_OPTION_TABLE(rows, 0)},
     .foot = "exit status: 0 ok, 1 usage, or the service refused, 5 no service there\n\n"
-            "example: einet ctl --socket /run/einet/control answer camera\n",
+            "example: einet ctl --socket /run/einet/control set camera priority=70 deadline=5ms exits=1,4\n",
     .operands_min = 1,
-    .operands_max = 2,
+    .operands_max = 8,
     .too_few = "which command?",
     .too_many = "an argument too many: ",
 };
@@ -82,15 +94,81 @@ static int take_words(const struct einet_arguments *given, struct ctl_arguments 
         if (commands[i].wants_task && given->operand_count == 1) {
             return einet_options_refuse(&usage, "which task? It follows %s", out->command);
         }
-        if (!commands[i].wants_task && given->operand_count > 1) {
-            return einet_options_refuse(&usage, "an argument too many: %s", given->operands[1]);
-        }
+        const int words = 1 + commands[i].wants_task;
         out->task = commands[i].wants_task ? given->operands[1] : NULL;
+        if (strcmp(out->command, "set") == 0) {
+            out->changes = &given->operands[words];
+            out->change_count = given->operand_count - words;
+            if (out->change_count == 0) {
+                return einet_options_refuse(&usage, "set what? priority=N, deadline=D or exits=E follow the task");
+            }
+        } else if (given->operand_count > words) {
+            return einet_options_refuse(&usage, "an argument too many: %s", given->operands[words]);
+        }
         return out->tag != NULL && strcmp(out->command, "release") != 0
                    ? einet_options_refuse(&usage, "--tag belongs to release")
                    : -1;
     }
     return einet_options_refuse(&usage, "there is no command %s", out->command);
+}
+
+/* ---- set ---- */
+
+/* "1,4,6", from 1 as people count, as a list from 0; NULL = it is none. */
+static json_t *exit_list(const char *text)
+{
+    json_t *list = json_array();
+    const char *at = text;
+    for (;;) {
+        char *end = NULL;
+        const long number = at[0] >= '0' && at[0] <= '9' ? strtol(at, &end, 10) : 0;
+        if (number < 1 || number > 64 || (*end != ',' && *end != '\0')) {
+            json_decref(list);
+            return NULL;
+        }
+        (void)json_array_append_new(list, json_integer((json_int_t)number - 1));
+        if (*end == '\0') {
+            return list;
+        }
+        at = end + 1;
+    }
+}
+
+/* One word of set into the request. Returns 0, or the exit status of a word that is none. */
+static int take_change(json_t *request, const char *word)
+{
+    const char *value = strchr(word, '=');
+    const size_t length = value != NULL ? (size_t)(value - word) : 0;
+    char *end = NULL;
+    if (length == strlen("priority") && strncmp(word, "priority", length) == 0) {
+        const long priority = value[1] >= '0' && value[1] <= '9' ? strtol(value + 1, &end, 10) : 0;
+        if (priority < 1 || priority > 98 || *end != '\0') {
+            return einet_options_refuse(&usage, "priority wants a number from 1 to 98, not %s", value + 1);
+        }
+        (void)json_object_set_new(request, "priority", json_integer((json_int_t)priority));
+        return 0;
+    }
+    if (length == strlen("deadline") && strncmp(word, "deadline", length) == 0) {
+        int64_t deadline_ns = 0;
+        const bool is_none = strcmp(value + 1, "none") == 0;
+        if (!is_none && (ei_duration_parse(value + 1, &deadline_ns) < 0 || deadline_ns <= 0)) {
+            return einet_options_refuse(&usage, "deadline wants a time with a unit, such as 5ms, or none, not %s", value + 1);
+        }
+        (void)json_object_set_new(request, "deadline_ns", is_none ? json_null() : json_integer(deadline_ns));
+        return 0;
+    }
+    if (length == strlen("exits") && strncmp(word, "exits", length) == 0) {
+        const bool is_list = value[1] >= '0' && value[1] <= '9';
+        json_t *exits = is_list ? exit_list(value + 1) : json_string(value + 1);
+        if (exits == NULL || value[1] == '\0') {
+            json_decref(exits);
+            return einet_options_refuse(
+                &usage, "exits wants numbers from 1 to 64, such as 1,4,6, or a search, such as exact, not %s", value + 1);
+        }
+        (void)json_object_set_new(request, is_list ? "exits" : "search", exits);
+        return 0;
+    }
+    return einet_options_refuse(&usage, "set knows priority=N, deadline=D and exits=E, not %s", word);
 }
 
 /* ---- talking ---- */
@@ -181,7 +259,7 @@ static void print_list(const json_t *reply)
         printf(" %9lld %7lld %7lld %7lld", number_of(task, "completed") + number_of(task, "aborted"),
                number_of(task, "misses"), number_of(task, "skipped"), number_of(task, "dropped"));
         print_duration(task, "p99_response_ns");
-        putchar('\n');
+        printf("%s\n", json_is_true(json_object_get(task, "paused")) ? "  paused" : "");
     }
 }
 
@@ -214,6 +292,12 @@ static int show(const struct ctl_arguments *arguments, const char *path, const c
         fprintf(stderr, "einet ctl: %s\n", text_of(reply, "error"));
     } else if (strcmp(arguments->command, "list") == 0) {
         print_list(reply);
+    } else if (strcmp(arguments->command, "reload") == 0) {
+        if (json_is_true(json_object_get(reply, "takes_over"))) {
+            puts("another run is prepared and takes over; the log tells when");
+        } else {
+            printf("%lld tasks changed\n", number_of(reply, "changed"));
+        }
     } else if (strcmp(arguments->command, "answer") == 0) {
         print_answer(reply);
     }
@@ -237,6 +321,13 @@ int einet_ctl_command(int argc, char **argv)
     }
     if (arguments.tag != NULL) {
         (void)json_object_set_new(request, "tag", json_integer((json_int_t)strtoll(arguments.tag, NULL, 10)));
+    }
+    for (int i = 0; i < arguments.change_count; i++) {
+        status = take_change(request, arguments.changes[i]);
+        if (status != 0) {
+            json_decref(request);
+            return status;
+        }
     }
     char *text = json_dumps(request, JSON_COMPACT);
     char line[EINET_CONTROL_LINE_MAX_BYTES];

@@ -2,6 +2,7 @@
  * signals, at the control socket, at what the run shows of itself. It is SCHED_OTHER, and no job waits for it.
  *
  *   start -> READY=1 -> serve: WATCHDOG=1 whenever the run has gone round its housekeeping -> ends by itself: fault
+ *                         | SIGHUP, `reload`: RELOADING=1, the file is read again, READY=1 -> serve
  *                         | SIGTERM, SIGINT, `drain`: STOPPING=1, drain   -> ended
  *                         | the drain limit, a second signal, `stop`: stop -> ended
  */
@@ -22,7 +23,9 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -48,6 +51,14 @@ struct serve {
     struct einet_figures told; /* of the last line about lost jobs */
     const char *ended_by;      /* what made it drain or stop first; NULL = nothing yet */
     bool is_json;
+    /* The run that is prepared to take over, by a thread of its own; and the one from which one has taken over. */
+    struct einet_workload *next_workload, *old_workload;
+    struct einet_run *next, *old;
+    pthread_t starter;
+    atomic_bool is_started;
+    int start_rc; /* once is_started */
+    struct einet_error start_error;
+    int64_t old_stop_at_ns; /* when the old one has drained for too long */
 };
 
 /* ---- options ---- */
@@ -140,10 +151,14 @@ static const struct einet_usage usage = {
         "einet\n"
         "ctl ends it. It drains then: what was released runs to its end, until the drain limit; a second signal ends "
         "jobs at\n"
-        "their next block boundary. Under systemd it says when it is ready and what it does, and feeds the watchdog "
-        "only while\n"
-        "the scheduler goes its rounds; lines for the journal bear their level. No files are written but with "
-        "--out.\n",
+        "their next block boundary. SIGHUP reads the file again: priorities, deadlines and planner.search of tasks "
+        "change\n"
+        "while the tasks go on; for other changes a new run is prepared, which takes over without losing a release of\n"
+        "tasks by the clock; a file with faults is refused, and nothing changes. Under systemd it says when it is ready "
+        "and\n"
+        "what it does, and feeds the watchdog only while the scheduler goes its rounds; lines for the journal bear "
+        "their\n"
+        "level. No files are written but with --out.\n",
     .tables = {EINET_OPTION_TABLE(rows, 0)},
     .foot = "exit status: 0 ok, 1 usage, 2 bad file, 3 privileges, 4 an SLO failed, 5 runtime fault\n\n"
             "example: einet serve --config configs/edge-server.yaml --socket /run/einet/control\n",
@@ -232,6 +247,141 @@ static int start_run(struct serve *serve, struct einet_error *err)
     return rc;
 }
 
+/* ---- reloading ---- */
+
+static void tell_reloaded(struct serve *serve)
+{
+    einet_manager_tell(&serve->manager, "READY=1\nSTATUS=running\n");
+    serve->next_status_ns = 0;
+}
+
+static int refuse_reload(struct serve *serve, int rc, const struct einet_error *err)
+{
+    einet_serve_log(EINET_LOG_ERROR, "reload refused, all goes on as before");
+    (void)einet_serve_log_error(err);
+    tell_reloaded(serve);
+    return rc;
+}
+
+static void *start_next(void *arg)
+{
+    struct serve *serve = arg;
+    serve->start_rc = einet_run_start(serve->next, &serve->start_error);
+    atomic_store(&serve->is_started, true);
+    return NULL;
+}
+
+/* Prepare a run with the new file beside the one that goes on. The workload is the service's from now on. */
+static int prepare_next(struct serve *serve, struct einet_workload *workload, struct einet_error *err)
+{
+    struct einet_run_options options = serve->options;
+    int rc = 0;
+    options.takes_over = serve->service.run;
+    serve->next_workload = workload;
+    if (serve->options.out_dir != NULL) {
+        rc = einet_error_set(
+            err, EINET_E_USAGE,
+            "priorities, deadlines and searches change beside --out, but a new run would write into the "
+            "same folder: restart the service for this file");
+    }
+    rc = rc == 0 ? look_at_file(serve->file, err) : rc;
+    rc = rc == 0 ? einet_run_create(workload, &options, &serve->next, err) : rc;
+    if (rc == 0) {
+        atomic_store(&serve->is_started, false);
+        serve->start_error = (struct einet_error){0};
+        if (pthread_create(&serve->starter, NULL, start_next, serve) != 0) {
+            rc = einet_error_set(err, -ENOMEM, "no thread to prepare a run with the new file");
+        }
+    }
+    if (rc < 0) {
+        einet_run_destroy(serve->next);
+        einet_workload_destroy(serve->next_workload);
+        serve->next = NULL;
+        serve->next_workload = NULL;
+        return rc;
+    }
+    serve->service.is_taking_over = true;
+    einet_serve_log(EINET_LOG_NOTICE, "%s differs in more than what can change: preparing a run that takes over",
+                    serve->file);
+    return 0;
+}
+
+/* Read the file again, for SIGHUP and einet ctl: change what can be changed in the run that goes on, or prepare another
+ * one that takes over. A file with faults leaves everything as it is. */
+static int reload(void *owner, struct einet_error *err)
+{
+    struct serve *serve = owner;
+    struct einet_workload *workload = NULL;
+    int32_t changed = 0;
+    if (serve->stop_at_ns != INT64_MAX) {
+        return einet_error_set(err, -ESHUTDOWN, "the service ends: nothing of it can change any more");
+    }
+    if (serve->next != NULL || serve->old != NULL) {
+        return einet_error_set(err, -EBUSY,
+                               "a run takes over already: reload again when the log says that it has, and "
+                               "that the old one has ended");
+    }
+    einet_manager_tell(&serve->manager, "RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=reading %s again\n",
+                       (long long)(ei_mono_now().ns / EI_NS_PER_US), serve->file);
+    int rc = einet_workload_load(serve->file, &workload, err);
+    rc = rc == 0 ? einet_run_reload(serve->service.run, workload, &changed, err) : rc;
+    if (rc == EINET_E_MISMATCH && workload != NULL) {
+        rc = prepare_next(serve, workload, err);
+        return rc < 0 ? refuse_reload(serve, rc, err) : 0;
+    }
+    einet_workload_destroy(workload);
+    if (rc < 0) {
+        return refuse_reload(serve, rc, err);
+    }
+    einet_serve_log(EINET_LOG_NOTICE, "reloaded %s: %d tasks changed", serve->file, changed);
+    tell_reloaded(serve);
+    return changed;
+}
+
+/* The start of the next run is over: it has taken over, or it failed and nothing has changed. */
+static void take_over(struct serve *serve)
+{
+    (void)pthread_join(serve->starter, NULL);
+    serve->service.is_taking_over = false;
+    if (serve->start_rc < 0) {
+        (void)refuse_reload(serve, serve->start_rc, &serve->start_error);
+        einet_run_destroy(serve->next);
+        einet_workload_destroy(serve->next_workload);
+    } else {
+        serve->old = serve->service.run;
+        serve->old_workload = serve->service.workload;
+        serve->old_stop_at_ns = ei_mono_add(ei_mono_now(), serve->drain_limit_ns).ns;
+        serve->service.run = serve->next;
+        serve->service.workload = serve->next_workload;
+        serve->told = (struct einet_figures){.size_bytes = sizeof serve->told};
+        einet_serve_log(EINET_LOG_NOTICE, "reloaded %s: another run has taken over, the old one drains", serve->file);
+        tell_reloaded(serve);
+    }
+    serve->next = NULL;
+    serve->next_workload = NULL;
+    if (serve->stop_at_ns != INT64_MAX) { /* the service was told to end meanwhile */
+        (void)einet_run_drain(serve->service.run);
+    }
+}
+
+static void end_old(struct serve *serve)
+{
+    const int phase = einet_run_phase(serve->old);
+    if (phase == EINET_RUN_ENDED || phase == EINET_RUN_FAILED) {
+        const struct einet_service old = {.workload = serve->old_workload, .run = serve->old};
+        const struct einet_figures total = einet_service_total(&old);
+        einet_serve_log(EINET_LOG_INFO, "the old run ended: %lld jobs completed, %lld late, %lld skipped, %lld dropped",
+                        (long long)total.completed, (long long)total.misses, (long long)total.skipped,
+                        (long long)total.dropped);
+        einet_run_destroy(serve->old);
+        einet_workload_destroy(serve->old_workload);
+        serve->old = NULL;
+        serve->old_workload = NULL;
+    } else if (ei_mono_now().ns >= serve->old_stop_at_ns) {
+        (void)einet_run_stop(serve->old);
+    }
+}
+
 /* ---- serving ---- */
 
 static void tell_status(struct serve *serve, int64_t now_ns)
@@ -296,7 +446,10 @@ static void take_signals(struct serve *serve)
 {
     struct signalfd_siginfo info;
     while (read(serve->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
-        if (serve->stop_at_ns == INT64_MAX) {
+        if (info.ssi_signo == SIGHUP) {
+            struct einet_error err = {0};
+            (void)reload(serve, &err);
+        } else if (serve->stop_at_ns == INT64_MAX) {
             begin_drain(serve, strsignal((int)info.ssi_signo));
         } else {
             begin_stop(serve, "a second signal");
@@ -320,15 +473,22 @@ static void take_wishes(struct serve *serve)
 static int turn_ms(const struct serve *serve)
 {
     const int64_t quarter_ms = serve->manager.watchdog_ns / 4 / EI_NS_PER_MS;
-    const int ms = einet_run_phase(serve->service.run) == EINET_RUN_ENDING ? ENDING_TURN_MS : TURN_MS;
+    const bool is_soon = einet_run_phase(serve->service.run) == EINET_RUN_ENDING || serve->next != NULL;
+    const int ms = is_soon ? ENDING_TURN_MS : TURN_MS;
     return serve->manager.watchdog_ns > 0 && quarter_ms < ms ? (int)quarter_ms + 1 : ms;
 }
 
 static void serve_until_ended(struct serve *serve)
 {
     for (;;) {
+        if (serve->next != NULL && atomic_load(&serve->is_started)) {
+            take_over(serve);
+        }
+        if (serve->old != NULL) {
+            end_old(serve);
+        }
         const int phase = einet_run_phase(serve->service.run);
-        if (phase == EINET_RUN_ENDED || phase == EINET_RUN_FAILED) {
+        if (serve->next == NULL && (phase == EINET_RUN_ENDED || phase == EINET_RUN_FAILED)) {
             return;
         }
         const int64_t now_ns = ei_mono_now().ns;
@@ -407,6 +567,7 @@ static int open_signals(void)
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
     sigprocmask(SIG_BLOCK, &signals, NULL);
     return signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
 }
@@ -426,6 +587,8 @@ int einet_serve_command(int argc, char **argv)
     if (status >= 0) {
         return status;
     }
+    serve.service.reload = reload;
+    serve.service.owner = &serve;
     einet_serve_log_init();
     serve.signal_fd = open_signals();
     (void)ei_memory_tune_malloc();
@@ -442,6 +605,8 @@ int einet_serve_command(int argc, char **argv)
         status = finish(&serve, &err);
     }
     einet_control_close(serve.service.control);
+    einet_run_destroy(serve.old);
+    einet_workload_destroy(serve.old_workload);
     einet_run_destroy(serve.service.run);
     einet_workload_destroy(serve.service.workload);
     einet_manager_close(&serve.manager);

@@ -1,11 +1,13 @@
 /* See serve_requests.h. */
 #include "app/serve_requests.h"
 
+#include "app/serve_log.h"
 #include "rt/clock.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 EINET_PRINTF(2, 3) static json_t *refusal(const char *code, const char *fmt, ...)
@@ -45,19 +47,23 @@ static json_t *task_entry(const struct einet_service *service, int32_t task_idx)
     static const char *const classes[] = {"other", "fifo", "deadline"};
     struct einet_task_info info = {.size_bytes = sizeof info};
     struct einet_figures figures = {.size_bytes = sizeof figures};
+    struct einet_settings settings = {.size_bytes = sizeof settings};
     (void)einet_workload_task_info(service->workload, task_idx, &info);
     (void)einet_run_figures(service->run, task_idx, &figures);
+    (void)einet_run_settings(service->run, task_idx, &settings);
     json_t *entry =
         json_pack("{s:s, s:s, s:i, s:b, s:b}", "task", info.name, "class", classes[info.scheduling_class], "priority",
-                  (int)info.priority, "external", (int)info.is_external, "network", (int)info.has_network);
-    (void)json_object_set_new(entry, "deadline_ns", duration(info.deadline_ns));
+                  (int)settings.priority, "external", (int)info.is_external, "network", (int)info.has_network);
+    (void)json_object_set_new(entry, "deadline_ns", duration(settings.deadline_ns));
+    (void)json_object_set_new(entry, "search", info.has_network ? json_string(settings.search) : json_null());
+    (void)json_object_set_new(entry, "paused", json_boolean(settings.is_paused));
     const struct {
         const char *key;
         int64_t value;
     } counts[] = {
-        {"completed", figures.completed}, {"aborted", figures.aborted}, {"skipped", figures.skipped},
-        {"dropped", figures.dropped},     {"misses", figures.misses},   {"preemptions", figures.preemptions},
-        {"answered", figures.answered},
+        {"completed", figures.completed}, {"aborted", figures.aborted},    {"skipped", figures.skipped},
+        {"dropped", figures.dropped},     {"misses", figures.misses},      {"preemptions", figures.preemptions},
+        {"answered", figures.answered},   {"withheld", settings.withheld}, {"changes", settings.changes},
     };
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         (void)json_object_set_new(entry, counts[i].key, json_integer((json_int_t)counts[i].value));
@@ -167,11 +173,130 @@ static json_t *reply_release(struct einet_service *service, const json_t *reques
         return done();
     case -EINVAL:
         return refusal("not_external", "task '%s' is not released from outside: its arrival is not external", name);
+    case -ECANCELED:
+        return refusal("paused", "task '%s' is paused: resume it first", name);
     case -ENOBUFS:
         return refusal("full", "1024 releases of task '%s' wait already", name);
+    case -ESHUTDOWN:
+        if (service->is_taking_over) {
+            return refusal("busy", "another run takes over this moment: ask again");
+        }
+        return refusal("ending", "task '%s' takes no releases: the service ends", name);
     default:
         return refusal("ending", "task '%s' takes no releases: the service ends", name);
     }
+}
+
+/* ---- changes ---- */
+
+/* What became of a change: the log has those that were made, and the asker hears why one was refused. */
+static json_t *changed(const json_t *request, int rc, const struct einet_error *err)
+{
+    if (rc == 0) {
+        char *text = json_dumps(request, JSON_COMPACT);
+        einet_serve_log(EINET_LOG_NOTICE, "asked by einet ctl and done: %s", text != NULL ? text : "a change");
+        free(text);
+        return done();
+    }
+    return refusal(rc == -ESHUTDOWN || rc == -EAGAIN ? "ending" : "refused", "%s", err->text);
+}
+
+/* The exits of a request, from 0; 0 = they are none. */
+static uint64_t exits_of(const json_t *list)
+{
+    uint64_t exits = 0;
+    size_t i;
+    json_t *exit_idx;
+    json_array_foreach(list, i, exit_idx)
+    {
+        const json_int_t k = json_is_integer(exit_idx) ? json_integer_value(exit_idx) : -1;
+        if (k < 0 || k > 63) {
+            return 0;
+        }
+        exits |= UINT64_C(1) << k;
+    }
+    return exits;
+}
+
+/* Returns NULL, or the refusal of a value that is none. */
+static json_t *take_changes(const json_t *request, struct einet_change *out)
+{
+    const json_t *priority = json_object_get(request, "priority"), *deadline = json_object_get(request, "deadline_ns");
+    const json_t *search = json_object_get(request, "search"), *exits = json_object_get(request, "exits");
+    if (priority != NULL) {
+        const json_int_t value = json_integer_value(priority);
+        out->what |= EINET_SET_PRIORITY;
+        out->priority = value >= 1 && value <= 98 ? (int32_t)value : 0;
+    }
+    if (deadline != NULL) {
+        out->what |= EINET_SET_DEADLINE;
+        out->deadline_ns = json_is_null(deadline) ? EINET_NO_DEADLINE : json_integer_value(deadline);
+        if (!json_is_null(deadline) && out->deadline_ns <= 0) {
+            return refusal("usage", "deadline_ns is a whole number above 0, or null for none");
+        }
+    }
+    if (search != NULL) {
+        out->what |= EINET_SET_SEARCH;
+        out->search = json_string_value(search);
+    }
+    if (exits != NULL) {
+        out->what |= EINET_SET_EXITS;
+        out->exits = exits_of(exits);
+        if (out->exits == 0) {
+            return refusal("usage", "exits is a list of exits, from 0, one at least");
+        }
+    }
+    return out->what != 0 ? NULL : refusal("usage", "nothing to set: give priority, deadline_ns, search or exits");
+}
+
+static json_t *reply_set(struct einet_service *service, const json_t *request)
+{
+    struct einet_change change = {.size_bytes = sizeof change};
+    struct einet_error err = {0};
+    json_t *refused = NULL;
+    int32_t task_idx;
+    if (named_task(service, request, &task_idx, &refused) == NULL) {
+        return refused;
+    }
+    refused = take_changes(request, &change);
+    return refused != NULL ? refused : changed(request, einet_run_set(service->run, task_idx, &change, &err), &err);
+}
+
+static json_t *pause_or_resume(struct einet_service *service, const json_t *request,
+                               int (*act)(struct einet_run *, int32_t, struct einet_error *))
+{
+    struct einet_error err = {0};
+    json_t *refused = NULL;
+    int32_t task_idx;
+    if (named_task(service, request, &task_idx, &refused) == NULL) {
+        return refused;
+    }
+    return changed(request, act(service->run, task_idx, &err), &err);
+}
+
+static json_t *reply_pause(struct einet_service *service, const json_t *request)
+{
+    return pause_or_resume(service, request, einet_run_pause);
+}
+
+static json_t *reply_resume(struct einet_service *service, const json_t *request)
+{
+    return pause_or_resume(service, request, einet_run_resume);
+}
+
+static json_t *reply_reload(struct einet_service *service, const json_t *request)
+{
+    struct einet_error err = {0};
+    (void)request;
+    const int rc = service->reload(service->owner, &err);
+    if (rc < 0) {
+        const char *code = rc == -ESHUTDOWN || rc == -EAGAIN ? "ending" : "refused";
+        return err.line > 0 ? refusal(code, "%s:%d: %s", err.file, err.line, err.text) : refusal(code, "%s", err.text);
+    }
+    json_t *reply = done();
+    (void)json_object_set_new(reply, "changed", json_integer(rc));
+    (void)json_object_set_new(reply, "takes_over", json_boolean(service->is_taking_over));
+    return reply;
 }
 
 /* ---- ending ---- */
@@ -197,7 +322,8 @@ static const struct {
     json_t *(*reply)(struct einet_service *service, const json_t *request);
 } requests[] = {
     {"list", reply_list},   {"answer", reply_answer}, {"release", reply_release},
-    {"drain", reply_drain}, {"stop", reply_stop},
+    {"set", reply_set},     {"pause", reply_pause},   {"resume", reply_resume},
+    {"drain", reply_drain}, {"stop", reply_stop},     {"reload", reply_reload},
 };
 
 json_t *einet_service_reply(void *context, const json_t *request)

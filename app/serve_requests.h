@@ -12,6 +12,11 @@ struct einet_service {
     struct einet_run *run;
     struct einet_control *control; /* NULL = none */
     int64_t started_ns;
+    /* Read the file again; the number of tasks that it changed, or a negative code with err. With is_taking_over
+     * nothing was changed: another run is being prepared. */
+    int (*reload)(void *owner, struct einet_error *err);
+    bool is_taking_over;
+    void *owner;
     bool is_drain_asked, is_stop_asked; /* by a request; the main loop acts on it */
 };
 

@@ -42,13 +42,6 @@ struct watch {
 
 #define FIELD(field) EINET_FIELD(struct arguments, field)
 
-/* Nobody comes here who wrote it in full: einet-dds has taken over then. */
-static int take_pool(void *request, const char *value, struct einet_error *err)
-{
-    (void)request;
-    return einet_error_set(err, EINET_E_USAGE, "write --pool %s in full", value);
-}
-
 static const struct einet_option rows[] = {
     {.name = "once", FIELD(is_once), .help = "show the figures of now and end"},
     {.name = "interval",
@@ -60,7 +53,7 @@ static const struct einet_option rows[] = {
     {.name = "json", FIELD(is_json), .help = "one JSON object per look, each in a line of its own"},
     {.name = "pool",
      .argument = "NAME",
-     .take = take_pool,
+     .take = einet_take_pool,
      .help = "instead the nodes of a pool of machines and what each does about its tasks; einet-dds shows them "
              "(einet-dds top --help)"},
 };

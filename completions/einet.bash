@@ -21,7 +21,7 @@ _einet() {
     case $command in
     ctl)
       [[ ${COMP_WORDS[COMP_CWORD-1]} == --socket ]] ||
-        mapfile -t COMPREPLY < <(compgen -W "list answer release drain stop" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "list answer release set pause resume reload drain stop" -- "$current")
       ;;
     run | serve | simulate | analyze | check | doctor)
       # Workload files first; with none that fits, any file.

@@ -36,7 +36,7 @@ void ei_activity_cut(struct ei_job_slot *slot, int64_t now_ns)
     const int64_t cpu_clock_ns = thread_cpu_ns();
     const int64_t length_ns = now_ns - activity->start_ns;
     const int64_t used_ns = cpu_clock_ns - activity->cpu_clock_ns;
-    const int32_t own = ei_course_priority(slot->task);
+    const int32_t own = ei_course_job_priority(slot);
     const int lent = atomic_exchange_explicit(&slot->seat.top_priority, 0, memory_order_relaxed);
     const struct ei_record record = {
         .kind = EI_RECORD_ACTIVITY,
@@ -68,7 +68,7 @@ int64_t ei_activity_return(struct ei_job_slot *slot, int64_t expected_ns, int64_
     const int64_t device_ns = length_ns < expected_ns ? length_ns : expected_ns;
     slot->record.part_ns[EI_PART_EXECUTION] += device_ns;
     if (length_ns > device_ns) {
-        const int32_t own = ei_course_priority(slot->task);
+        const int32_t own = ei_course_job_priority(slot);
         const struct ei_record record = {
             .kind = EI_RECORD_ACTIVITY,
             .u.activity = {.task_idx = slot->task->idx,

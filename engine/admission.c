@@ -57,9 +57,9 @@ static int judge(const struct ei_run *run, const struct ei_analysis *analysis, s
     return rc;
 }
 
-int ei_run_admit(const struct ei_run *run, struct einet_error *err)
+int ei_run_admit(const struct ei_run *run, const struct ei_workload *wl, struct einet_error *err)
 {
-    if (run->wl->scheduler.admission == EI_SPEC_ADMISSION_NONE) {
+    if (wl->scheduler.admission == EI_SPEC_ADMISSION_NONE) {
         return 0;
     }
     struct measured *measured = calloc(1, sizeof *measured);
@@ -67,7 +67,7 @@ int ei_run_admit(const struct ei_run *run, struct einet_error *err)
     struct ei_analysis *analysis = NULL;
     int rc = measured == NULL ? -ENOMEM : ei_diagnostics_init(&diag, run->wl->file);
     if (rc == 0) {
-        measured->wl = *run->wl;
+        measured->wl = *wl;
     }
     for (int32_t i = 0; rc == 0 && i < run->wl->task_count; i++) {
         measured->cpus[i] = run->tasks[i].cpus;

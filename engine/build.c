@@ -1,4 +1,5 @@
 /* Spec -> objects. Everything that a job will touch exists, and is prefaulted, before its thread starts. */
+#include "engine/change.h"
 #include "engine/run_state.h"
 
 #include "rt/memory.h"
@@ -181,6 +182,7 @@ int ei_run_make_tasks(struct ei_run *run, struct einet_error *err)
                 .name = task->spec->stages[k].name, .is_network = task->spec->stages[k].kind == EI_SPEC_STAGE_NN};
         }
         ei_external_init(task);
+        ei_settings_init(task);
         for (int32_t k = 0; k < task->slot_count; k++, slot++) {
             slot->task = task;
             slot->idx = (int32_t)(slot - run->slots);
@@ -233,6 +235,19 @@ int64_t ei_task_cpu_profile_ns(const struct ei_task_spec *spec)
     return sum_ns;
 }
 
+/* Releases that pauses kept from the task, its own and those of the tasks before it in its chain. */
+static int64_t unexpected_so_far(const struct ei_live_task *task)
+{
+    const struct ei_workload *wl = task->run->wl;
+    int32_t i = task->idx;
+    int64_t sum = task->run->tasks[i].changes.unexpected;
+    while (wl->tasks[i].arrival.model == EI_ARRIVAL_AFTER) {
+        i = wl->tasks[i].arrival.after_idx;
+        sum += task->run->tasks[i].changes.unexpected;
+    }
+    return sum;
+}
+
 int64_t ei_task_expected(const struct ei_live_task *task, int64_t length_ns)
 {
     const struct ei_workload *wl = task->run->wl;
@@ -240,12 +255,14 @@ int64_t ei_task_expected(const struct ei_live_task *task, int64_t length_ns)
     /* A signal sets the end a moment ahead. When the housekeeper was held up right then, a task may have gone on. */
     const int64_t last_ns = task->run->tasks[head].rt.last_nominal_ns;
     const int64_t until_ns = last_ns > length_ns ? last_ns : length_ns;
+    const int64_t unexpected = unexpected_so_far(task);
     if (wl->tasks[head].arrival.model == EI_ARRIVAL_EXTERNAL) {
-        return until_ns < wl->run.warmup_ns ? 0 : ei_external_expected(&task->run->tasks[head].external);
+        return until_ns < wl->run.warmup_ns ? 0 : ei_external_expected(&task->run->tasks[head].external) - unexpected;
     }
     return until_ns < wl->run.warmup_ns
                ? 0
-               : ei_arrival_expected(&wl->tasks[head].arrival, wl->run.seed, head, wl->run.warmup_ns, until_ns);
+               : ei_arrival_expected(&wl->tasks[head].arrival, wl->run.seed, head, wl->run.warmup_ns, until_ns) -
+                     unexpected;
 }
 
 /* Time of the stages behind the network: their spins, and a fixed allowance for softmax and top 5. */
@@ -344,6 +361,9 @@ int ei_run_build(struct ei_run *run, struct einet_error *err)
     if (rc == 0) {
         rc = ei_run_place_storage(run, err);
     }
+    if (rc == 0) {
+        rc = ei_run_open_changes(run, err);
+    }
     for (int32_t i = 0; rc == 0 && i < run->wl->task_count; i++) {
         rc = ei_task_open_logs(&run->tasks[i], err);
     }
@@ -352,6 +372,7 @@ int ei_run_build(struct ei_run *run, struct einet_error *err)
 
 void ei_run_demolish(struct ei_run *run)
 {
+    ei_run_close_changes(run);
     for (int32_t i = 0; i < run->wl->task_count; i++) {
         struct ei_live_task *task = &run->tasks[i];
         ei_task_demolish_planning(task);

@@ -62,16 +62,24 @@ int32_t ei_course_priority(const struct ei_live_task *task)
     return atomic_load_explicit(&task->watch.is_demoted, memory_order_acquire) ? 0 : own;
 }
 
+int32_t ei_course_job_priority(const struct ei_job_slot *slot)
+{
+    const struct ei_live_task *task = slot->task;
+    const int32_t own = task->deadline.is_refused ? task->spec->fallback_priority : ei_slot_settings(slot)->priority;
+    return atomic_load_explicit(&task->watch.is_demoted, memory_order_acquire) ? 0 : own;
+}
+
 int64_t ei_course_lane_deadline_ns(const struct ei_job_slot *slot)
 {
-    const bool is_lowest = slot->seat.claim.priority < slot->task->spec->priority; /* since before this job began */
+    const bool is_lowest =
+        slot->seat.claim.priority < ei_slot_settings(slot)->priority; /* since before this job began */
     return is_lowest ? INT64_MAX : slot->record.deadline_ns;
 }
 
 struct ei_job_record ei_job_record_blank(const struct ei_live_task *task, struct ei_release release)
 {
     const struct ei_run *run = task->run;
-    const int64_t deadline_ns = task->spec->deadline_ns;
+    const int64_t deadline_ns = atomic_load_explicit(&task->changes.deadline_ns, memory_order_relaxed);
     struct ei_job_record record = {
         .task_idx = task->idx,
         .job_idx = release.job_idx,
@@ -86,6 +94,7 @@ struct ei_job_record ei_job_record_blank(const struct ei_live_task *task, struct
         .exit_idx = -1,
         .preempted_by = -1,
         .profiled_ns = task->cpu_profile_ns,
+        .priority = (uint8_t)atomic_load_explicit(&task->changes.priority, memory_order_relaxed),
     };
     if (release.nominal_ns < run->t0_ns + run->wl->run.warmup_ns) {
         record.flags |= EI_JOB_WARMUP;
@@ -94,6 +103,13 @@ struct ei_job_record ei_job_record_blank(const struct ei_live_task *task, struct
         record.flags |= EI_JOB_HAS_NN;
     }
     return record;
+}
+
+void ei_job_record_begin(struct ei_job_record *record, const struct ei_task_settings *settings)
+{
+    const int64_t deadline_ns = settings->deadline_ns;
+    record->deadline_ns = deadline_ns == EI_NONE_NS ? INT64_MAX : record->release_ns + deadline_ns;
+    record->priority = (uint8_t)settings->priority;
 }
 
 void ei_job_record_finish(struct ei_job_record *record, int rc, int64_t finish_ns)
@@ -158,6 +174,7 @@ int ei_course_begin(struct ei_job_slot *slot, struct ei_course *course, int64_t 
 {
     struct ei_job_record *record = &slot->record;
     const int64_t elapsed_ns = now_ns - record->release_ns;
+    slot->task->nn.settings = ei_slot_settings(slot);
     const struct ei_survival survival = ei_exit_time_begin(slot->task, record->release_ns, elapsed_ns);
     if ((record->flags & EI_JOB_WARMUP) == 0) {
         ei_exit_time_note(slot->task, &survival, record->release_ns, elapsed_ns);

@@ -21,6 +21,7 @@
 
 struct ei_job_slot;
 struct ei_live_task;
+struct ei_task_settings;
 
 /* The stage that runs, against its budget and timeout. */
 struct ei_stage_use {
@@ -50,8 +51,12 @@ EINET_RT void ei_course_job_end(struct ei_job_slot *slot);
  * has its own bandwidth, and a job of it that is throttled is no load. */
 EINET_RT bool ei_course_is_real_time(const struct ei_live_task *task);
 
-/* The thread's own priority: its task's, its fallback when SCHED_DEADLINE was refused, 0 when it was demoted. */
+/* The priority of the task's threads as the run starts: its task's, its fallback when SCHED_DEADLINE was refused, 0
+ * when it was demoted. */
 EINET_RT int32_t ei_course_priority(const struct ei_live_task *task);
+
+/* That of the slot's job, by its own settings. Thread: the slot's. */
+EINET_RT int32_t ei_course_job_priority(const struct ei_job_slot *slot);
 
 /* The deadline by which the job asks for lanes: a demoted task's has none there. */
 EINET_RT int64_t ei_course_lane_deadline_ns(const struct ei_job_slot *slot);
@@ -62,8 +67,11 @@ struct ei_task_progress;
 EINET_RT int64_t ei_course_under_way(const struct ei_task_progress *progress, int64_t *out_oldest_ns);
 EINET_RT int64_t ei_course_newest_ns(const struct ei_task_progress *progress);
 
-/* A record of a release about which nothing is known yet. */
+/* A record of a release about which nothing is known yet, with the task's present priority and deadline. */
 EINET_RT struct ei_job_record ei_job_record_blank(const struct ei_live_task *task, struct ei_release release);
+
+/* The job begins, with the priority and the deadline that hold for it. */
+EINET_RT void ei_job_record_begin(struct ei_job_record *record, const struct ei_task_settings *settings);
 
 /* Fill in how the job ended at finish_ns; rc < 0: a stage failed. */
 EINET_RT void ei_job_record_finish(struct ei_job_record *record, int rc, int64_t finish_ns);

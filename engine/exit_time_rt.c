@@ -9,6 +9,12 @@
 
 /* ---- what is known of the others ---- */
 
+/* Priorities may change while the run goes on (settings_rt.h). */
+static bool is_above(const struct ei_sharer *sharer, const struct ei_live_task *task)
+{
+    return atomic_load_explicit(&sharer->task->changes.priority, memory_order_relaxed) > task->nn.settings->priority;
+}
+
 /* An external task is taken for one that comes as often as it may. */
 static bool is_sporadic(const struct ei_arrival_spec *spec)
 {
@@ -81,7 +87,7 @@ static bool describe(const struct ei_sharer *sharer, int64_t release_ns, int64_t
         return true;
     }
     int64_t nominal_ns;
-    if (!next_nominal(sharer, now_ns, newest_ns, &nominal_ns)) {
+    if (ei_settings_is_paused(sharer->task) || !next_nominal(sharer, now_ns, newest_ns, &nominal_ns)) {
         return false;
     }
     out->next_ns = nominal_ns + sharer->before_lane_ns - release_ns;
@@ -108,7 +114,7 @@ static int64_t expected_demand_ns(const struct ei_live_task *task, int64_t from_
                                     : is_sporadic(spec)                ? spec->mean_ns
                                                                        : 0;
         const bool forces_exit = sharer->shares_lane && task->spec->on_preempt == EI_SPEC_ON_PREEMPT_EXIT;
-        if (distance_ns > 0 && !forces_exit) {
+        if (distance_ns > 0 && !forces_exit && is_above(sharer, task)) {
             sum_ns += (double)(to_ns - from_ns) / (double)distance_ns * (double)sharer->demand_ns * sharer->cpu_share;
         }
     }
@@ -120,10 +126,11 @@ static int64_t expected_demand_ns(const struct ei_live_task *task, int64_t from_
 /* The latest moment at which the network may end: INT64_MAX = never. */
 static int64_t latest_end_ns(const struct ei_live_task *task, int64_t elapsed_ns)
 {
-    if (task->spec->deadline_ns == EI_NONE_NS) {
+    const int64_t deadline_ns = task->nn.settings->deadline_ns;
+    if (deadline_ns == EI_NONE_NS) {
         return INT64_MAX;
     }
-    const int64_t end_ns = task->spec->deadline_ns - task->after_ns;
+    const int64_t end_ns = deadline_ns - task->after_ns;
     return end_ns > elapsed_ns ? end_ns : elapsed_ns;
 }
 
@@ -147,7 +154,7 @@ static struct ei_survival from_schedule(struct ei_live_task *task, int64_t relea
     struct ei_interferer tasks[EI_TASKS_MAX];
     int32_t count = 0;
     for (int32_t i = 0; i < times->sharer_count && task->spec->on_preempt == EI_SPEC_ON_PREEMPT_EXIT; i++) {
-        if (times->sharers[i].shares_lane &&
+        if (times->sharers[i].shares_lane && is_above(&times->sharers[i], task) &&
             describe(&times->sharers[i], release_ns, release_ns + elapsed_ns, &tasks[count])) {
             count++;
         }
@@ -257,7 +264,8 @@ static int64_t released_cost_ns(const struct ei_sharer *sharer, int64_t now_ns, 
     }
     const int64_t begun_ns = ei_course_newest_ns(&sharer->task->progress);
     int64_t next_ns;
-    if (!next_nominal(sharer, now_ns, begun_ns, &next_ns) || next_ns > now_ns + window_ns) {
+    if (ei_settings_is_paused(sharer->task) || !next_nominal(sharer, now_ns, begun_ns, &next_ns) ||
+        next_ns > now_ns + window_ns) {
         return 0;
     }
     const bool is_external = spec->model == EI_ARRIVAL_EXTERNAL;
@@ -275,9 +283,10 @@ EINET_RT int64_t ei_exit_time_if_resumed(const struct ei_live_task *task, int64_
     const struct ei_exit_times *times = &task->planning.exit_times;
     int64_t under_way_ns = rest_ns, window_ns = 0;
     for (int32_t i = 0; i < times->sharer_count; i++) {
+        const struct ei_sharer *sharer = &times->sharers[i];
         int64_t oldest_ns;
         under_way_ns +=
-            ei_course_under_way(&times->sharers[i].task->progress, &oldest_ns) * job_cost_ns(&times->sharers[i]);
+            is_above(sharer, task) ? ei_course_under_way(&sharer->task->progress, &oldest_ns) * job_cost_ns(sharer) : 0;
     }
     int64_t next_ns = under_way_ns;
     for (int32_t round = 0; next_ns <= deadline_ns - now_ns && round < RESUME_ROUNDS_MAX; round++) {
@@ -287,7 +296,7 @@ EINET_RT int64_t ei_exit_time_if_resumed(const struct ei_live_task *task, int64_
         window_ns = next_ns;
         next_ns = under_way_ns;
         for (int32_t i = 0; i < times->sharer_count; i++) {
-            next_ns += released_cost_ns(&times->sharers[i], now_ns, window_ns);
+            next_ns += is_above(&times->sharers[i], task) ? released_cost_ns(&times->sharers[i], now_ns, window_ns) : 0;
         }
     }
     return INT64_MAX;

@@ -5,13 +5,13 @@
 
 #include <errno.h>
 
-/* The way into the one run of this process. A caller first counts itself and then looks for the run; who closes takes
- * the run away and then waits until nobody is counted: no caller touches a run that is gone. */
-static struct {
-    _Atomic(struct ei_run *) run; /* that accepts requests */
-    atomic_int callers;
-    atomic_bool is_over; /* the newest run has ended for requests */
-} door;
+/* The way into a run without a tap, of which there is one at a time. Those with one have theirs in it. */
+static struct ei_door plain_door;
+
+static struct ei_door *door_of(struct ei_tap *tap)
+{
+    return tap != NULL ? &tap->door : &plain_door;
+}
 
 #define CALLER_NAP_NS (100 * EI_NS_PER_US)
 
@@ -25,21 +25,22 @@ void ei_external_init(struct ei_live_task *task)
     atomic_init(&external->refused, 0);
 }
 
-void ei_external_expect(void)
+void ei_external_expect(struct ei_run *run)
 {
-    atomic_store(&door.is_over, false);
+    atomic_store(&door_of(run->tap)->is_over, false);
 }
 
 void ei_external_open(struct ei_run *run)
 {
-    atomic_store(&door.run, run);
+    atomic_store(&door_of(run->tap)->run, run);
 }
 
 bool ei_external_close(struct ei_run *run)
 {
-    atomic_store(&door.is_over, true);
-    atomic_store(&door.run, NULL);
-    if (atomic_load(&door.callers) > 0) {
+    struct ei_door *door = door_of(run->tap);
+    atomic_store(&door->is_over, true);
+    atomic_store(&door->run, NULL);
+    if (atomic_load(&door->callers) > 0) {
         return false;
     }
     for (int32_t i = 0; i < run->wl->task_count; i++) {
@@ -54,21 +55,39 @@ bool ei_external_close(struct ei_run *run)
 
 void ei_external_shut(struct ei_run *run)
 {
-    while (atomic_load(&door.run) == run && !ei_external_close(run)) {
+    struct ei_door *door = door_of(run->tap);
+    while (atomic_load(&door->run) == run && !ei_external_close(run)) {
     }
-    while (atomic_load(&door.callers) > 0) {
+    while (atomic_load(&door->callers) > 0) {
         ei_mono_sleep_until(ei_mono_add(ei_mono_now(), CALLER_NAP_NS));
     }
 }
 
-static int request(struct ei_run *run, const struct ei_tap *tap, int32_t task_idx, int64_t happened_ns, uint64_t tag,
-                   int32_t frame)
+struct ei_run *ei_external_enter(struct ei_tap *tap, int *out_rc)
 {
-    if (tap != NULL && run->tap != tap) {
-        return -ESHUTDOWN; /* a later run of this process */
+    struct ei_door *door = door_of(tap);
+    atomic_fetch_add(&door->callers, 1);
+    struct ei_run *run = atomic_load(&door->run);
+    if (run == NULL) {
+        *out_rc = atomic_load(&door->is_over) ? -ESHUTDOWN : -EAGAIN;
+        ei_external_leave(tap);
     }
+    return run;
+}
+
+void ei_external_leave(struct ei_tap *tap)
+{
+    atomic_fetch_sub(&door_of(tap)->callers, 1);
+}
+
+static int request(struct ei_run *run, int32_t task_idx, int64_t happened_ns, uint64_t tag, int32_t frame)
+{
     if (task_idx < 0 || task_idx >= run->wl->task_count || !run->tasks[task_idx].external.is_external) {
         return -EINVAL;
+    }
+    if (ei_settings_is_paused(&run->tasks[task_idx])) {
+        ei_settings_count_withheld(&run->tasks[task_idx]);
+        return -ECANCELED;
     }
     struct ei_external *external = &run->tasks[task_idx].external;
     struct ei_external_request r = {
@@ -97,15 +116,15 @@ EINET_RT int ei_live_release(int32_t task_idx, int64_t happened_ns)
     return ei_live_release_tagged(NULL, task_idx, happened_ns, 0, 0);
 }
 
-EINET_RT int ei_live_release_tagged(const struct ei_tap *tap, int32_t task_idx, int64_t happened_ns, uint64_t tag,
+EINET_RT int ei_live_release_tagged(struct ei_tap *tap, int32_t task_idx, int64_t happened_ns, uint64_t tag,
                                     int32_t frame)
 {
-    atomic_fetch_add(&door.callers, 1);
-    struct ei_run *run = atomic_load(&door.run);
-    const int rc = run != NULL                  ? request(run, tap, task_idx, happened_ns, tag, frame)
-                   : atomic_load(&door.is_over) ? -ESHUTDOWN
-                                                : -EAGAIN;
-    atomic_fetch_sub(&door.callers, 1);
+    int rc = 0;
+    struct ei_run *run = ei_external_enter(tap, &rc);
+    if (run != NULL) {
+        rc = request(run, task_idx, happened_ns, tag, frame);
+        ei_external_leave(tap);
+    }
     return rc;
 }
 

@@ -43,13 +43,20 @@ struct ei_external {
 void ei_external_init(struct ei_live_task *task);
 
 /* A run is being prepared: requests come too early, not too late. Main thread. */
-void ei_external_expect(void);
+void ei_external_expect(struct ei_run *run);
 /* From now on requests are accepted, from t0 on. Main thread. */
 void ei_external_open(struct ei_run *run);
 /* The run is over for requests. Again until it returns true: no call is under way any more. Main thread. */
 bool ei_external_close(struct ei_run *run);
 /* The same, waiting. Nothing when it was not opened. */
 void ei_external_shut(struct ei_run *run);
+
+/* Come in to the run of the tap (NULL = the one without), and out again: it does not go away meanwhile, so only
+ * a caller outside of real time may take its time. NULL with *out_rc: -EAGAIN, not yet; -ESHUTDOWN, over. Thread: any.
+ */
+struct ei_tap;
+EINET_RT struct ei_run *ei_external_enter(struct ei_tap *tap, int *out_rc);
+EINET_RT void ei_external_leave(struct ei_tap *tap);
 
 /* When rt.has_next is false, the next request becomes rt.next, if there is one. Nothing for tasks that are not
  * external. Returns rt.has_next. Thread: whoever leads (engine/slots_rt.h), or, while nobody does, holds the task's

@@ -288,7 +288,9 @@ static void run(struct ei_job_slot *slot)
 
 void ei_job_run(struct ei_job_slot *slot, struct ei_release release, int64_t awake_ns)
 {
+    ei_settings_take(slot);
     slot->record = ei_job_record_blank(slot->task, release);
+    ei_job_record_begin(&slot->record, ei_slot_settings(slot));
     slot->record.slot = (uint8_t)(slot->idx - slot->task->slots->idx);
     slot->record.awake_ns = awake_ns;
     slot->record.ready_ns = slot->ready_ns;

@@ -2,6 +2,8 @@
 #include "engine/live.h"
 
 #include "engine/admission.h"
+#include "engine/change.h"
+#include "engine/handover.h"
 #include "engine/load_reserve.h"
 #include "engine/manifest.h"
 #include "engine/run_state.h"
@@ -56,6 +58,18 @@ static int prepare(struct ei_run *run, const struct ei_workload *wl, const struc
                    struct einet_error *err)
 {
     *run = (struct ei_run){.wl = wl, .options = options};
+    if (options->predecessor != NULL) {
+        run->own_wl = malloc(sizeof *run->own_wl);
+        if (run->own_wl == NULL) {
+            return einet_error_set(err, -ENOMEM, "no memory for the run");
+        }
+        *run->own_wl = *wl;
+        run->wl = wl = run->own_wl;
+        const int rc = ei_handover_check(run, err);
+        if (rc < 0) {
+            return rc;
+        }
+    }
     run->duration_ns = options->duration_ns > 0 ? options->duration_ns : wl->run.duration_ns;
     run->is_endless = options->duration_ns == EI_LIVE_ENDLESS_NS;
     run->is_fileless = options->is_fileless;
@@ -65,7 +79,7 @@ static int prepare(struct ei_run *run, const struct ei_workload *wl, const struc
     if (rc == 0) {
         rc = ei_machine_describe(&run->machine, err);
     }
-    ei_external_expect();
+    ei_external_expect(run);
     if (rc == 0) {
         rc = ei_run_settle_cpus(run, err);
     }
@@ -115,9 +129,11 @@ static int lock_memory(struct ei_run *run, struct einet_error *err)
                                  "ulimit -l unlimited", err);
 }
 
-static void set_clock(struct ei_run *run)
+static void set_clock(struct ei_run *run, bool is_final)
 {
-    run->t0_ns = ei_mono_now().ns + run->wl->run.start_delay_ns;
+    if (!is_final || !ei_handover_settle(run)) {
+        run->t0_ns = ei_mono_now().ns + run->wl->run.start_delay_ns;
+    }
     atomic_store(&run->end_ns, run->t0_ns + run->wl->run.warmup_ns + run->duration_ns);
 }
 
@@ -153,10 +169,10 @@ static int start(struct ei_run *run, struct ei_drain *drain, struct ei_collector
         rc = ei_run_settle_deadline_class(run, err);
     }
     if (rc == 0) {
-        rc = ei_run_admit(run, err); /* block times are measured now */
+        rc = ei_run_admit(run, run->wl, err); /* block times are measured now */
     }
     if (rc == 0) {
-        set_clock(run);
+        set_clock(run, false);
         rc = ei_run_create_collector(run, out_collector, err);
     }
     if (rc == 0) {
@@ -193,7 +209,7 @@ static int start(struct ei_run *run, struct ei_drain *drain, struct ei_collector
         run->options->on_ready(run->options->context);
     }
     ei_arena_seal(&run->arena);
-    set_clock(run); /* again: creating files and probes took time */
+    set_clock(run, true); /* again: creating files and probes took time; or with T when it takes over */
     ei_collector_set_t0(*out_collector, run->t0_ns);
     run->is_started = true;
     ei_external_open(run);
@@ -352,14 +368,15 @@ static int finish(struct ei_run *run, struct ei_drain *drain, int ended_by, stru
     struct ei_metrics_external external[EI_TASKS_MAX];
     struct ei_metrics_cpu_load loads[EI_PROBES_MAX];
     const struct ei_metrics_assumed *assumed[EI_TASKS_MAX];
+    int64_t withheld[EI_TASKS_MAX] = {0};
     const int64_t length_ns = atomic_load(&run->end_ns) - run->t0_ns;
     for (int32_t i = 0; i < run->wl->task_count; i++) {
+        withheld[i] = run->tap != NULL ? atomic_load(&run->tap->settings[i].withheld) : 0;
         expected[i] = ei_task_expected(&run->tasks[i], length_ns);
         external[i] = ei_external_count(&run->tasks[i].external);
     }
     struct ei_metrics_demotion demotions[EI_TASKS_MAX];
     struct ei_metrics_degraded moves[EI_TASKS_MAX];
-    static char move_texts[EI_TASKS_MAX][EI_SPARE_TEXT_MAX]; /* one run at a time */
     struct ei_metrics_totals totals = {
         .expected = expected,
         .external = external,
@@ -367,12 +384,16 @@ static int finish(struct ei_run *run, struct ei_drain *drain, int ended_by, stru
         .demotions = demotions,
         .demotion_count = ei_watch_demotions(run, demotions),
         .degraded = moves,
-        .degraded_count = ei_run_list_moves(run, moves, move_texts),
+        .degraded_count = ei_run_list_moves(run, moves, run->spare_texts),
         .duration_ns = length_ns > 0 ? length_ns : 0, /* a signal may come before t0 */
         .is_ended_early = !run->is_endless && length_ns < run->wl->run.warmup_ns + run->duration_ns,
         .end_signal = ended_by,
         .loads = loads,
         .load_count = collect_loads(run, loads),
+        .changes = run->changes.log,
+        .change_count = run->changes.log_count,
+        .changes_lost = run->changes.log_lost,
+        .withheld = withheld,
     };
     ei_run_list_assumed(run, assumed);
     sum_usage(run, &totals);
@@ -395,19 +416,17 @@ static int finish(struct ei_run *run, struct ei_drain *drain, int ended_by, stru
 }
 
 /* Threads exist from here on; whatever happens they are joined. */
-static int run_threads(struct ei_run *run, struct ei_live_result *out, struct einet_error *err)
+static int run_threads(struct ei_run *run, struct ei_drain *drain, struct ei_live_result *out, struct einet_error *err)
 {
     struct ei_collector *collector = NULL;
-    static struct ei_drain drain; /* large; one run at a time */
     int ended_by = 0;
-    drain = (struct ei_drain){0};
     int rc = ei_start_init(&run->start, run->slot_count, err);
     if (rc < 0) {
         return rc;
     }
-    rc = start(run, &drain, &collector, err);
+    rc = start(run, drain, &collector, err);
     if (rc == 0) {
-        ended_by = keep_house(run, &drain);
+        ended_by = keep_house(run, drain);
     }
     join_threads(run);
     ei_external_shut(run);
@@ -417,7 +436,7 @@ static int run_threads(struct ei_run *run, struct ei_live_result *out, struct ei
     ei_probes_stop(run);
     ei_replanners_stop(run);
     if (rc == 0) {
-        rc = finish(run, &drain, ended_by, out, err);
+        rc = finish(run, drain, ended_by, out, err);
     }
     if (rc == 0 && !run->is_fileless) {
         rc = ei_run_publish_workload(run, err);
@@ -425,13 +444,13 @@ static int run_threads(struct ei_run *run, struct ei_live_result *out, struct ei
     if (rc == 0 && !run->is_fileless) {
         rc = ei_run_write_manifest(run, collector, run->out_dir, out, err);
     }
-    ei_live_board_end(&run->board, run, &drain, rc == 0 ? EI_BOARD_ENDED : EI_BOARD_FAILED, ended_by);
+    ei_live_board_end(&run->board, run, drain, rc == 0 ? EI_BOARD_ENDED : EI_BOARD_FAILED, ended_by);
     ei_live_board_close(&run->board);
     if (rc < 0) {
         ei_collector_destroy(collector);
         out->collector = NULL;
     }
-    ei_drain_fini(&drain);
+    ei_drain_fini(drain);
     ei_start_fini(&run->start);
     return rc;
 }
@@ -446,37 +465,53 @@ static void warn_unwatched(const struct ei_run *run)
     }
 }
 
+static int run_all(struct ei_run *run, struct ei_drain *drain, const struct ei_workload *wl,
+                   const struct ei_live_options *options, struct ei_live_result *out, struct einet_error *err)
+{
+    int rc = prepare(run, wl, options, err);
+    if (rc == 0 && !run->is_fileless) {
+        rc = ei_run_make_out_dir(run, err);
+    }
+    if (rc == 0 && !run->is_fileless) { /* now, not later: this proves that the folder is writable before anything
+                                           takes time */
+        rc = ei_run_write_workload(run, err);
+    }
+    if (rc == 0) {
+        rc = ei_run_build(run, err);
+    }
+    if (rc == 0) {
+        warn_unwatched(run);
+        rc = run_threads(run, drain, out, err);
+    }
+    if (rc < 0) {
+        ei_run_remove_files(run);
+    }
+    if (run->tasks != NULL && run->slots != NULL) {
+        ei_run_demolish(run);
+    }
+    if (run->has_privileges) {
+        ei_privileges_release(&run->privileges);
+    }
+    free(run->tasks);
+    free(run->slots);
+    free(run->own_wl);
+    return rc;
+}
+
 int ei_live_run(const struct ei_workload *wl, const struct ei_live_options *options, struct ei_live_result *out,
                 struct einet_error *err)
 {
-    static struct ei_run run; /* large; one run at a time */
+    static atomic_int runs; /* of this process, whose memory is unlocked with the last one */
+    struct ei_run *run = ei_memory_table(1, sizeof *run);
+    struct ei_drain *drain = ei_memory_table(1, sizeof *drain);
     *out = (struct ei_live_result){0};
-    int rc = prepare(&run, wl, options, err);
-    if (rc == 0 && !run.is_fileless) {
-        rc = ei_run_make_out_dir(&run, err);
-    }
-    if (rc == 0 &&
-        !run.is_fileless) { /* now and not later: this proves that the folder is writable before anything takes time */
-        rc = ei_run_write_workload(&run, err);
-    }
-    if (rc == 0) {
-        rc = ei_run_build(&run, err);
-    }
-    if (rc == 0) {
-        warn_unwatched(&run);
-        rc = run_threads(&run, out, err);
-    }
-    if (rc < 0) {
-        ei_run_remove_files(&run);
-    }
-    if (run.tasks != NULL && run.slots != NULL) {
-        ei_run_demolish(&run);
-    }
-    if (run.has_privileges) {
-        ei_privileges_release(&run.privileges);
+    atomic_fetch_add(&runs, 1);
+    const int rc = run != NULL && drain != NULL ? run_all(run, drain, wl, options, out, err)
+                                                : einet_error_set(err, -ENOMEM, "no memory for the run");
+    if (atomic_fetch_sub(&runs, 1) == 1) {
         ei_memory_unlock();
     }
-    free(run.tasks);
-    free(run.slots);
+    free(drain);
+    free(run);
     return rc;
 }

@@ -30,7 +30,8 @@ struct ei_live_options {
     void (*on_ready)(void *context);
     void *context;
     struct ei_tap *tap; /* of a program that embeds the run (engine/tap.h), which then takes no signal; NULL = none */
-    bool is_fileless;   /* write no file; out_dir is without meaning then */
+    struct ei_tap *predecessor; /* of the run from which this one takes over (engine/handover.h); NULL = of none */
+    bool is_fileless;           /* write no file; out_dir is without meaning then */
 };
 
 struct ei_live_result {
@@ -63,10 +64,10 @@ int ei_live_run(const struct ei_workload *wl, const struct ei_live_options *opti
  * run is on; no lock, no allocation, a system call only to wake the task. */
 EINET_RT int ei_live_release(int32_t task_idx, int64_t happened_ns);
 
-/* The same for the run of that tap and no other (-ESHUTDOWN; NULL = any), with a tag for its records and answers,
+/* The same for the run of that tap (NULL = the one without), with a tag for its records and answers,
  * and with a picture (engine/frames.h; 0 = none), which is the run's once this returns 0. */
 struct ei_tap;
-EINET_RT int ei_live_release_tagged(const struct ei_tap *tap, int32_t task_idx, int64_t happened_ns, uint64_t tag,
+EINET_RT int ei_live_release_tagged(struct ei_tap *tap, int32_t task_idx, int64_t happened_ns, uint64_t tag,
                                     int32_t frame);
 
 #endif

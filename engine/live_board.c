@@ -36,10 +36,13 @@ static void publish_tasks(struct ei_live_board *live, const struct ei_run *run, 
     for (int32_t i = 0; i < live->run.task_count; i++) {
         const struct ei_live_task *task = &run->tasks[i];
         const struct ei_metrics_task described = ei_task_describe(task);
+        const int64_t deadline_ns = atomic_load_explicit(&task->changes.deadline_ns, memory_order_relaxed);
         struct ei_board_task out = {
-            .priority = described.priority,
+            .priority = described.priority == task->spec->priority
+                            ? atomic_load_explicit(&task->changes.priority, memory_order_relaxed)
+                            : described.priority, /* a fallback's, or a demoted task's */
             .exits = described.exits,
-            .deadline_ns = described.deadline_ns,
+            .deadline_ns = deadline_ns == EI_NONE_NS ? INT64_MAX : deadline_ns,
             .state = task_state(task),
             .backlog = atomic_load_explicit(&task->backlog, memory_order_relaxed),
         };
@@ -89,14 +92,13 @@ static void publish_cpus(struct ei_live_board *live, const struct ei_run *run)
 }
 
 /* What became of the run since it started is not among the collector's reasons before the run is over. */
-static void add_degraded(struct ei_board_run *out, const struct ei_run *run)
+static void add_degraded(struct ei_board_run *out, struct ei_run *run)
 {
     struct ei_metrics_demotion demotions[EI_TASKS_MAX];
     struct ei_metrics_degraded moves[EI_TASKS_MAX];
-    static char texts[EI_TASKS_MAX][EI_SPARE_TEXT_MAX]; /* one run at a time */
     char text[EI_METRICS_DEMOTION_TEXT_MAX];
     const int32_t demoted = ei_watch_demotions(run, demotions);
-    const int32_t moved = ei_run_list_moves(run, moves, texts);
+    const int32_t moved = ei_run_list_moves(run, moves, run->spare_texts);
     if (out->degraded_count == 0 && demoted > 0) {
         const char *name = run->wl->tasks[demotions[0].task_idx].name;
         snprintf(out->degraded_reason, sizeof out->degraded_reason, "%s",

@@ -200,7 +200,7 @@ struct ei_metrics_task ei_task_describe(const struct ei_live_task *task)
 }
 
 /* Everything that was asked for and not got. Returns the count. */
-static int32_t list_degraded(const struct ei_run *run, struct ei_metrics_degraded *out, char texts[][DEGRADED_TEXT_MAX])
+static int32_t list_degraded(struct ei_run *run, struct ei_metrics_degraded *out, char texts[][DEGRADED_TEXT_MAX])
 {
     int32_t count = 0;
     for (int i = 0; i < EI_PRIVILEGE_COUNT; i++) {
@@ -219,8 +219,7 @@ static int32_t list_degraded(const struct ei_run *run, struct ei_metrics_degrade
             .fix = "run on a machine, or in a CPU set, of two or more CPUs",
         };
     }
-    static char lanes[EI_TASKS_MAX][EI_SPARE_TEXT_MAX]; /* one run at a time */
-    return count + ei_run_list_replaced(run, &out[count], lanes);
+    return count + ei_run_list_replaced(run, &out[count], run->spare_texts);
 }
 
 /* Version of libtorch when a network of this run computes with it, else NULL. */

@@ -290,7 +290,7 @@ static void settle_task(struct ei_run *run, struct ei_live_task *task)
     struct ei_exit_times *times = &task->planning.exit_times;
     for (int32_t i = 0; i < run->wl->task_count; i++) {
         const struct ei_live_task *other = &run->tasks[i];
-        if (other->spec->class_ == EI_SPEC_CLASS_OTHER || other->spec->priority <= task->spec->priority) {
+        if (other == task || other->spec->class_ == EI_SPEC_CLASS_OTHER) {
             continue;
         }
         struct ei_sharer sharer = {

@@ -23,7 +23,7 @@ struct ei_run;
 
 /* ---- exit times ---- */
 
-/* A higher-priority task that shares the lane (it can force an exit) or a CPU (it takes time away). */
+/* A task that shares the lane (it can force an exit) or a CPU (it takes time away) while its priority is higher. */
 struct ei_sharer {
     const struct ei_live_task *task;
     const struct ei_arrival_spec *arrival; /* of the head of its chain */

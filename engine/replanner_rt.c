@@ -28,6 +28,7 @@ EINET_RT void ei_replan_post(struct ei_job_slot *slot, int64_t elapsed_ns)
     }
     ei_elastic_fork(&slot->task->nn.job, &replanner->ws, &replanner->job);
     replanner->elapsed_ns = elapsed_ns;
+    atomic_store(&slot->task->changes.replanned, ei_slot_settings(slot)); /* the fork plans with its configuration */
     own_survival(replanner, &slot->task->planning.exit_times);
     replanner->is_awaited = true;
     replanner->is_counted_late = false;

@@ -21,6 +21,7 @@
 #include "engine/live_board.h"
 #include "engine/pieces.h"
 #include "engine/planning.h"
+#include "engine/settings_rt.h"
 #include "engine/slots_rt.h"
 #include "engine/stage_record_rt.h"
 #include "engine/start.h"
@@ -51,6 +52,7 @@
 #define EI_TASK_LOGS_MAX (EI_STAGES_MAX * EI_STAGE_OPS_MAX)
 #define EI_JOB_SLOTS_MAX EI_PIPELINE_JOBS_MAX
 #define EI_NOT_ON_LANE_MAX 320
+#define EI_SPARE_TEXT_MAX 640
 
 struct ei_run;
 
@@ -73,6 +75,7 @@ struct ei_task_network {
     int32_t lane_idx;                     /* that lane, or the first of several */
     char not_on_lane[EI_NOT_ON_LANE_MAX]; /* why it is not the lane of the file but its fallback; "" = it is */
     struct ei_task_spare spare;
+    const struct ei_task_settings *settings;  /* of the job in this stage, or that was in it last */
     char kernels_note[EI_KERNELS_NOTE_MAX];   /* of a choice beside its weights; "" = none */
     struct ei_lane_gate *gate;                /* that the job in this stage holds or asks for */
     struct ei_lane_gate *gates[EI_LANES_MAX]; /* that it may use, in the order in which they are tried */
@@ -142,6 +145,9 @@ struct ei_job_slot {
     struct ei_slot_watch watch;
     struct ei_slot_turn turn; /* live */
     struct ei_thread_usage usage_before, usage_after;
+    _Atomic(const struct ei_task_settings *) settings; /* of the job that runs, or ran last; written by its thread */
+    atomic_bool has_begun;                             /* a job of it, and its thread looks for no other yet */
+    atomic_int cpu_priority;                           /* that its thread was given, but for what it is lent */
 };
 
 struct ei_live_task {
@@ -176,6 +182,7 @@ struct ei_live_task {
     struct ei_pipeline pipeline; /* order of the jobs in flight; live: under the guard */
     struct ei_slots flight;      /* live */
     struct ei_task_progress progress;
+    struct ei_task_changes changes;
     atomic_int backlog; /* jobs released and not over, for onlookers; written with the guard held */
     int64_t expected;   /* filled when the run is over */
     struct ei_task_rt rt;
@@ -185,6 +192,12 @@ struct ei_live_task {
 static inline bool ei_task_is_on_spare(const struct ei_live_task *task)
 {
     return atomic_load_explicit(&task->nn.spare.is_taken, memory_order_acquire);
+}
+
+/* What the slot's job runs by. Thread: the slot's. */
+static inline const struct ei_task_settings *ei_slot_settings(const struct ei_job_slot *slot)
+{
+    return atomic_load_explicit(&slot->settings, memory_order_relaxed);
 }
 
 /* What goes with that: the network that computes them, its block times, what plans are made from, when its first answer
@@ -201,7 +214,11 @@ static inline const struct ei_et_profile *ei_task_times(const struct ei_live_tas
 
 static inline const struct ei_elastic_config *ei_task_elastic(const struct ei_live_task *task)
 {
-    return ei_task_is_on_spare(task) ? &task->nn.spare.elastic : &task->nn.elastic;
+    const struct ei_task_settings *settings = task->nn.settings;
+    if (ei_task_is_on_spare(task)) {
+        return settings->has_plan ? &settings->spare : &task->nn.spare.elastic;
+    }
+    return settings->has_plan ? &settings->elastic : &task->nn.elastic;
 }
 
 static inline int32_t ei_task_piece_count(const struct ei_live_task *task, struct ei_step step)
@@ -239,8 +256,19 @@ struct ei_probe {
     struct ei_spsc_ring ring;
 };
 
+/* Changes of a live run (change.c). */
+struct ei_run_changes {
+    pthread_mutex_t lock;
+    bool has_lock;
+    struct ei_workload *wl;        /* as it is now; owned; NULL = as the file says */
+    struct ei_metrics_change *log; /* owned, as are the next two; under the lock, and the housekeeper's afterwards */
+    int32_t log_count;
+    int64_t log_lost;
+};
+
 struct ei_run {
     const struct ei_workload *wl;
+    struct ei_workload *own_wl; /* that, when it takes over: with offsets of its own; owned; NULL = the caller's */
     const struct ei_live_options *options;
     struct ei_tap *tap;  /* borrowed; NULL = none */
     int64_t duration_ns; /* counted part */
@@ -271,7 +299,9 @@ struct ei_run {
     struct ei_watchdog watchdog;
     struct ei_start start;
     struct ei_live_board board;
-    struct ei_arena arena; /* rings and buffers; sealed before GO */
+    struct ei_run_changes changes;
+    char spare_texts[EI_TASKS_MAX][EI_SPARE_TEXT_MAX]; /* the housekeeper's, of lists that are being made */
+    struct ei_arena arena;                             /* rings and buffers; sealed before GO */
     /* the clock of the run */
     _Atomic int64_t t0_ns;    /* settled before GO */
     _Atomic int64_t end_ns;   /* releases after it do not run; moved forward by a signal */
@@ -334,7 +364,6 @@ void ei_task_configure_spare(struct ei_live_task *task);
 void ei_run_say_moves(struct ei_run *run, FILE *messages);
 /* The reasons why the run is degraded: tasks that do not run on the lane of the file, and, when it is over, tasks that
  * left it. texts: one of EI_SPARE_TEXT_MAX bytes for each. Return the count, at most one a task. */
-#define EI_SPARE_TEXT_MAX 640
 int32_t ei_run_list_replaced(const struct ei_run *run, struct ei_metrics_degraded *out,
                              char (*texts)[EI_SPARE_TEXT_MAX]);
 int32_t ei_run_list_moves(const struct ei_run *run, struct ei_metrics_degraded *out, char (*texts)[EI_SPARE_TEXT_MAX]);

@@ -1,6 +1,7 @@
 /* Memory and figures of the tap. See tap.h. */
 #include "engine/tap.h"
 
+#include "engine/change.h"
 #include "engine/live_board.h"
 
 #include <errno.h>
@@ -39,6 +40,9 @@ int ei_tap_init(struct ei_tap *tap, const struct ei_workload *wl, int32_t queue,
     }
     for (int32_t i = 0; i < task_count; i++) {
         ei_answer_init(&tap->answers[i]);
+        tap->settings[i].priority = wl->tasks[i].priority;
+        tap->settings[i].deadline_ns = wl->tasks[i].deadline_ns;
+        tap->settings[i].search = ei_task_search(wl, i);
     }
     ei_bell_init(&tap->bell);
     if (event_bytes > 0) {
@@ -94,5 +98,30 @@ void ei_tap_figures(struct ei_tap *tap, int32_t task_idx, struct ei_board_task *
 {
     pthread_mutex_lock(&tap->figures_lock);
     *out = tap->figures[task_idx];
+    pthread_mutex_unlock(&tap->figures_lock);
+}
+
+void ei_tap_settings(struct ei_tap *tap, int32_t task_idx, struct ei_tap_settings *out)
+{
+    struct ei_tap_settings *settings = &tap->settings[task_idx];
+    pthread_mutex_lock(&tap->figures_lock);
+    *out = (struct ei_tap_settings){.priority = settings->priority,
+                                    .deadline_ns = settings->deadline_ns,
+                                    .search = settings->search,
+                                    .is_paused = settings->is_paused,
+                                    .changes = settings->changes};
+    pthread_mutex_unlock(&tap->figures_lock);
+    atomic_init(&out->withheld, atomic_load_explicit(&settings->withheld, memory_order_relaxed));
+}
+
+void ei_tap_set_settings(struct ei_tap *tap, int32_t task_idx, const struct ei_tap_settings *settings)
+{
+    struct ei_tap_settings *out = &tap->settings[task_idx];
+    pthread_mutex_lock(&tap->figures_lock);
+    out->priority = settings->priority;
+    out->deadline_ns = settings->deadline_ns;
+    out->search = settings->search;
+    out->is_paused = settings->is_paused;
+    out->changes = settings->changes;
     pthread_mutex_unlock(&tap->figures_lock);
 }

@@ -14,6 +14,7 @@
 #include "engine/frames.h"
 #include "metrics/board.h"
 #include "metrics/record.h"
+#include "planner/search.h"
 #include "rt/bell.h"
 #include "rt/mpsc_ring.h"
 #include "scheduler/release.h"
@@ -26,6 +27,7 @@
 #define EI_TAP_QUEUE_MAX 1048576
 
 struct ei_live_task;
+struct ei_run;
 
 enum ei_tap_request {
     EI_TAP_GO_ON,
@@ -60,6 +62,24 @@ struct ei_tap_network {
     const struct ei_job_record *record;  /* of the job in the network stage, whose thread writes it; NULL before t0 */
 };
 
+/* The way into a run. A caller first counts itself and then looks for the run; who closes takes the run away and then
+ * waits until nobody is counted: no caller touches a run that is gone (external_rt.c). */
+struct ei_door {
+    _Atomic(struct ei_run *) run; /* that accepts requests */
+    atomic_int callers;
+    atomic_bool is_over; /* it has ended for requests */
+};
+
+/* What holds for a task now (engine/change.h). */
+struct ei_tap_settings {
+    int32_t priority;
+    int64_t deadline_ns; /* EI_NONE_NS = none */
+    struct ei_search search;
+    bool is_paused;
+    int64_t changes;          /* so far */
+    _Atomic int64_t withheld; /* releases that a pause kept from happening, or refused; without the lock */
+};
+
 struct ei_tap {
     int32_t task_count;
     bool wants_jobs, wants_answers, wants_preemptions;
@@ -71,12 +91,14 @@ struct ei_tap {
     void *event_storage;
     struct ei_bell bell;
     _Atomic int64_t lost;
+    struct ei_door door;
     atomic_int request; /* enum ei_tap_request */
     /* Called by the housekeeper when the run is under way, before its time zero t0_ns; may be NULL. */
     void (*on_go)(void *context, int64_t t0_ns, const struct ei_cpuset *housekeeping_cpus);
     void *context;
-    pthread_mutex_t figures_lock;
+    pthread_mutex_t figures_lock; /* of these and the next */
     struct ei_board_task figures[EI_TASKS_MAX];
+    struct ei_tap_settings settings[EI_TASKS_MAX];
     int64_t next_figures_ns; /* the housekeeper's */
     _Atomic int64_t beat_ns; /* when the housekeeper began its last round; 0 = none yet */
 };
@@ -112,7 +134,10 @@ void ei_tap_end(struct ei_tap *tap, const struct ei_collector *collector);
 
 /* The next event; false = none now. Thread: the listener. */
 bool ei_tap_next(struct ei_tap *tap, struct ei_tap_event *out);
-/* The figures of a task. Thread: any, not real-time safe. */
+/* The figures of a task, and its settings. Thread: any, not real-time safe. */
 void ei_tap_figures(struct ei_tap *tap, int32_t task_idx, struct ei_board_task *out);
+void ei_tap_settings(struct ei_tap *tap, int32_t task_idx, struct ei_tap_settings *out);
+/* Others hold from now on; all but `withheld`, which is not looked at. Thread: whoever changes. */
+void ei_tap_set_settings(struct ei_tap *tap, int32_t task_idx, const struct ei_tap_settings *settings);
 
 #endif

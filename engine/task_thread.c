@@ -45,6 +45,18 @@ static struct ei_release take_release(struct ei_live_task *task)
     return release;
 }
 
+/* The task is paused, so the release does not happen: it has no record, and the accounting does not expect it, here or
+ * in the tasks that come after this one. Guard held. */
+static bool withhold(struct ei_live_task *task, int64_t nominal_ns, int64_t at_ns)
+{
+    if (!ei_settings_is_withheld(task, at_ns)) {
+        return false;
+    }
+    ei_settings_count_withheld(task);
+    task->changes.unexpected += nominal_ns >= task->run->t0_ns + task->run->wl->run.warmup_ns;
+    return true;
+}
+
 /* What the leader waits for. */
 enum wish { WISH_HAS_JOB, WISH_RELEASE, WISH_NOTHING };
 
@@ -188,6 +200,9 @@ static void account_passed(struct ei_live_task *task, bool is_job_ending)
 {
     struct ei_chain_event event;
     while (task->chain.is_successor && may_account(task, is_job_ending) && ei_chain_take(&task->chain, &event)) {
+        if (withhold(task, event.release.nominal_ns, event.at_ns)) {
+            continue;
+        }
         if (event.is_completed) {
             account(task, event.release, event.at_ns);
         } else {
@@ -199,7 +214,11 @@ static void account_passed(struct ei_live_task *task, bool is_job_ending)
     while (may_account(task, is_job_ending) && ei_external_look(task) && is_within_run(task, &task->rt.next) &&
            task->run->t0_ns + task->rt.next.release_ns <= now_ns) {
         const int64_t ready_ns = task->run->t0_ns + task->rt.next.release_ns;
-        account(task, take_release(task), ready_ns);
+        const struct ei_release release = take_release(task);
+        if (!task->external.is_external && withhold(task, release.nominal_ns, ready_ns)) {
+            continue;
+        }
+        account(task, release, ready_ns);
         if (await_ring_room(task)) {
             now_ns = ei_mono_now().ns;
         }
@@ -239,12 +258,20 @@ static void drop_rest(struct ei_live_task *task)
         return;
     }
     while (task->rt.has_next && is_within_run(task, &task->rt.next)) {
+        const int64_t ready_ns = task->run->t0_ns + task->rt.next.release_ns;
+        const struct ei_release release = take_release(task);
+        if (withhold(task, release.nominal_ns, ready_ns)) {
+            continue;
+        }
         ei_release_refuse(&task->rt.releases);
-        ei_job_record_unrun(task, take_release(task), EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
+        ei_job_record_unrun(task, release, EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
         (void)await_ring_room(task);
     }
     struct ei_chain_event event;
     while (task->chain.is_successor && ei_chain_await(&task->chain, &event)) {
+        if (withhold(task, event.release.nominal_ns, event.at_ns)) {
+            continue;
+        }
         if (event.is_completed) {
             ei_release_refuse(&task->rt.releases);
             ei_job_record_unrun(task, event.release, EI_JOB_DROPPED, EI_CAUSE_CANCELLED);
@@ -299,6 +326,7 @@ static void run_jobs(struct ei_job_slot *slot, struct ei_release job)
             slot->ready_ns = ei_mono_now().ns;
         }
     }
+    ei_settings_leave(slot);
 }
 
 static void enter_section(const struct ei_live_task *task)
@@ -389,29 +417,10 @@ static int set_up(struct ei_job_slot *slot, struct einet_error *err)
     return task->nn.net != NULL && is_first(slot) ? ei_task_warm_up(slot, err) : 0;
 }
 
-/* Become real-time and measure the blocks under that priority. One thread at a time: the slots of a task share a
- * network. */
-static int become_real_time(struct ei_job_slot *slot, struct einet_error *err)
+/* Measure the blocks, or come to know the network. One thread at a time: the slots of a task share a network. */
+static int know_blocks(struct ei_job_slot *slot, struct einet_error *err)
 {
-    struct ei_live_task *task = slot->task;
-    if (task->spec->class_ == EI_SPEC_CLASS_DEADLINE) {
-        ei_task_become_deadline(task);
-    }
-    if (task->is_fifo) {
-        const int rc = ei_thread_become_fifo(ei_course_priority(task), err);
-        if (rc < 0) {
-            return rc;
-        }
-    }
-    if (task->nn.net == NULL) {
-        return 0;
-    }
-    ei_boost_init_self(&slot->seat.boost);
-    const int placed = ei_task_place_workers(slot, err);
-    if (placed < 0) {
-        return placed;
-    }
-    struct ei_start *start = &task->run->start;
+    struct ei_start *start = &slot->task->run->start;
     pthread_mutex_lock(&start->turn);
     int rc = 0;
     if (!ei_start_is_failed(start)) { /* a lost start is not waited for */
@@ -422,6 +431,33 @@ static int become_real_time(struct ei_job_slot *slot, struct einet_error *err)
     }
     pthread_mutex_unlock(&start->turn);
     return rc;
+}
+
+/* Become real-time and measure the blocks under that priority; beside a run from which this one takes over before that.
+ */
+static int become_real_time(struct ei_job_slot *slot, struct einet_error *err)
+{
+    struct ei_live_task *task = slot->task;
+    const bool is_beside = task->run->options->predecessor != NULL;
+    int rc = is_beside && task->nn.net != NULL ? know_blocks(slot, err) : 0;
+    if (rc < 0) {
+        return rc;
+    }
+    if (task->spec->class_ == EI_SPEC_CLASS_DEADLINE) {
+        ei_task_become_deadline(task);
+    }
+    if (task->is_fifo) {
+        rc = ei_thread_become_fifo(ei_course_priority(task), err);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    if (task->nn.net == NULL) {
+        return 0;
+    }
+    ei_boost_init_self(&slot->seat.boost);
+    rc = ei_task_place_workers(slot, err);
+    return rc < 0 || is_beside ? rc : know_blocks(slot, err);
 }
 
 void ei_task_thread(void *arg)

@@ -1,6 +1,8 @@
 /* Block times on this machine, measured at start: in sequence, on the job's own thread, CPU and priority. The planner
  * and the deadline tests use them, so a workload file carries no times that were true elsewhere.
  */
+#include "engine/change.h"
+#include "engine/handover.h"
 #include "engine/run_state.h"
 
 #include "planner/profile_file.h"
@@ -143,9 +145,9 @@ static int mean_scores(const struct ei_live_task *task, float *out_score, struct
     return info->exits;
 }
 
-static struct ei_search to_search(const struct ei_live_task *task)
+struct ei_search ei_task_search(const struct ei_workload *wl, int32_t task_idx)
 {
-    const struct ei_term asked = task->spec->planner.search;
+    const struct ei_term asked = wl->tasks[task_idx].planner.search;
     switch ((enum ei_spec_search)asked.word) {
     case EI_SPEC_SEARCH_ALL:
         return (struct ei_search){.kind = EI_SEARCH_ALL};
@@ -156,8 +158,7 @@ static struct ei_search to_search(const struct ei_live_task *task)
     case EI_SPEC_SEARCH_GREEDY:
         return (struct ei_search){.kind = EI_SEARCH_GREEDY};
     case EI_SPEC_SEARCH_RANDOM:
-        return (struct ei_search){
-            .kind = EI_SEARCH_RANDOM, .draws = (int32_t)asked.number, .seed = task->run->wl->run.seed};
+        return (struct ei_search){.kind = EI_SEARCH_RANDOM, .draws = (int32_t)asked.number, .seed = wl->run.seed};
     case EI_SPEC_SEARCH_CONFIDENCE:
         return (struct ei_search){.kind = EI_SEARCH_CONFIDENCE, .confidence = asked.number};
     case EI_SPEC_SEARCH_STATISTICS:
@@ -276,7 +277,8 @@ int ei_task_configure_plan(struct ei_live_task *task, const float *score, int32_
         return rc;
     }
     rc = ei_elastic_config_init(&task->nn.elastic, &task->nn.et, score_count > 0 ? score : NULL, score_count,
-                                to_search(task), task->spec->planner.first_exit == EI_SPEC_FIRST_EXIT_MANDATORY, err);
+                                ei_task_search(task->run->wl, task->idx),
+                                task->spec->planner.first_exit == EI_SPEC_FIRST_EXIT_MANDATORY, err);
     return rc == 0 ? ei_task_complete_planning(task, err) : rc;
 }
 
@@ -286,7 +288,9 @@ int ei_task_measure(struct ei_job_slot *slot, struct einet_error *err)
     float score[EI_EXITS_MAX];
     struct ei_task_spare *spare = &task->nn.spare;
     static struct ei_pieces whole; /* a spare's parts are; one turn at a time */
-    int rc = measure_blocks(slot, task->nn.net, task->nn.lane_idx, &task->nn.et, &task->nn.pieces, err);
+    int rc = ei_handover_take_times(task)
+                 ? 0
+                 : measure_blocks(slot, task->nn.net, task->nn.lane_idx, &task->nn.et, &task->nn.pieces, err);
     if (rc == 0 && spare->net != NULL) {
         rc = measure_blocks(slot, spare->net, spare->lane_idx, &spare->et, &whole, err);
     }

@@ -81,6 +81,7 @@ static void tell_job(const struct einet_callbacks *callbacks, const struct ei_ta
         .preemptions = record->preemptions,
         .answer = {.size_bytes = sizeof result.answer},
         .blocks_done = record->blocks_done,
+        .priority = record->priority,
     };
     if ((result.flags & EINET_RESULT_ANSWERED) != 0) {
         ei_listener_convert(&event->u.job.answer, &result.answer);

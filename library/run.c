@@ -15,8 +15,9 @@
 #define CALLBACK_QUEUE 4096
 #define HOUSEKEEPER_STACK_BYTES ((size_t)4 * 1024 * 1024)
 
-/* The run of this process that goes on: locked memory, CPU load and the watchdog are the whole process's. */
-static atomic_bool is_one_running;
+/* Runs of this process that go on: one, whose load of CPUs and watchdog are the whole process's, or two while the
+ * second takes over from the first. */
+static atomic_int runs_going_on;
 
 /* ---- creating ---- */
 
@@ -102,6 +103,7 @@ static int fill(struct einet_run *run, struct einet_workload *workload, const st
     run->tap.on_go = on_go;
     run->tap.context = run;
     run->callback_priority = options->callback_priority;
+    run->takes_over = options->takes_over;
     run->duration_ns = options->duration_ns == EINET_UNTIL_STOPPED ? EI_LIVE_ENDLESS_NS : options->duration_ns;
     const ssize_t length = readlink("/proc/self/exe", run->program, sizeof run->program - 1);
     run->program[length > 0 ? length : 0] = '\0';
@@ -193,6 +195,7 @@ static void keep_house(void *arg)
         .program = run->program,
         .metrics = run->metrics == NULL ? "" : (run->metrics[0] != '\0' ? run->metrics : NULL),
         .tap = &run->tap,
+        .predecessor = run->takes_over != NULL ? &run->takes_over->tap : NULL,
         .is_fileless = run->out_dir == NULL,
     };
     run->failure = ei_live_run(run->workload->spec, &options, &run->result, &run->error);
@@ -202,7 +205,7 @@ static void keep_house(void *arg)
         run->result.collector = NULL;
     }
     ei_listener_end(run);
-    atomic_store(&is_one_running, false);
+    atomic_fetch_sub(&runs_going_on, 1);
     enter_phase(run, run->failure == 0 ? EINET_RUN_ENDED : EINET_RUN_FAILED);
 }
 
@@ -236,6 +239,17 @@ static int start_threads(struct einet_run *run, struct einet_error *err)
     return rc;
 }
 
+/* Count the run in; false: another one is in its way. */
+static bool may_go_on(const struct einet_run *run)
+{
+    int going_on = 0;
+    if (atomic_compare_exchange_strong(&runs_going_on, &going_on, 1)) {
+        return true;
+    }
+    return run->takes_over != NULL && atomic_load(&run->takes_over->phase) == EINET_RUN_RUNNING && going_on == 1 &&
+           atomic_compare_exchange_strong(&runs_going_on, &going_on, 2);
+}
+
 /* CREATED -> STARTING, for one caller alone. */
 static int claim_start(struct einet_run *run, struct einet_error *err)
 {
@@ -243,7 +257,7 @@ static int claim_start(struct einet_run *run, struct einet_error *err)
     pthread_mutex_lock(&run->lock);
     if (atomic_load(&run->phase) != EINET_RUN_CREATED) {
         rc = einet_error_set(err, -EALREADY, "the run was started before: create another one");
-    } else if (atomic_exchange(&is_one_running, true)) {
+    } else if (!may_go_on(run)) {
         rc = einet_error_set(err, -EBUSY,
                              "another run of this process goes on: stop it first, or put the tasks of "
                              "both into one workload");
@@ -252,6 +266,18 @@ static int claim_start(struct einet_run *run, struct einet_error *err)
     }
     pthread_mutex_unlock(&run->lock);
     return rc;
+}
+
+/* The engine has settled its end, which is now. */
+static void note_taken_over(struct einet_run *old)
+{
+    if (old != NULL) {
+        pthread_mutex_lock(&old->lock);
+        if (atomic_load(&old->phase) == EINET_RUN_RUNNING) {
+            atomic_store(&old->phase, EINET_RUN_ENDING);
+        }
+        pthread_mutex_unlock(&old->lock);
+    }
 }
 
 int einet_run_start(struct einet_run *run, struct einet_error *err)
@@ -265,7 +291,7 @@ int einet_run_start(struct einet_run *run, struct einet_error *err)
     if (rc < 0) {
         run->failure = rc;
         run->error = why;
-        atomic_store(&is_one_running, false);
+        atomic_fetch_sub(&runs_going_on, 1);
         enter_phase(run, EINET_RUN_FAILED);
     }
     pthread_mutex_lock(&run->lock);
@@ -281,6 +307,7 @@ int einet_run_start(struct einet_run *run, struct einet_error *err)
     pthread_mutex_unlock(&run->lock);
     if (rc == 0) {
         ei_mono_sleep_until((struct ei_mono){t0_ns});
+        note_taken_over(run->takes_over);
     }
     return rc;
 }

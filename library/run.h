@@ -32,6 +32,7 @@ struct einet_run {
     char *out_dir, *metrics;         /* owned copies; NULL as in the options */
     char program[512];               /* of this process, for advice about privileges */
     int64_t duration_ns;             /* as the engine takes it */
+    struct einet_run *takes_over;    /* borrowed until RUNNING; NULL = from none */
     struct einet_callbacks callbacks;
     bool has_listeners; /* something to call back, or pictures to give back */
     int32_t callback_priority;

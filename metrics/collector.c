@@ -297,6 +297,7 @@ void ei_collector_destroy(struct ei_collector *collector)
     ei_activity_history_fini(&collector->activities);
     json_decref(collector->machine);
     json_decref(collector->degraded);
+    json_decref(collector->changes);
     free(collector->name);
     free(collector->version);
     free(collector->out_dir);

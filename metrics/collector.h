@@ -136,6 +136,16 @@ struct ei_metrics_external {
     int64_t unreleased; /* whose release would be behind the end of the run */
 };
 
+/* What somebody changed of a task while the run went on; at least one of it. */
+struct ei_metrics_change {
+    int64_t at_ns; /* since t0: jobs that begin later run by it */
+    int32_t task_idx;
+    bool has_priority, has_deadline, is_paused, is_resumed;
+    int32_t priority;
+    int64_t deadline_ns; /* relative; INT64_MAX = none */
+    char search[32];     /* "" = not changed */
+};
+
 /* What the engine knows when the run is over. */
 #define EI_METRICS_ASSUMED_POINTS 33
 /* What the planner of a task assumed of the forced stop: S(t), the chance that it has not come by t since the release,
@@ -161,6 +171,10 @@ struct ei_metrics_totals {
     int32_t demotion_count;
     const struct ei_metrics_degraded *degraded; /* what became of the run otherwise while it lasted; may be NULL */
     int32_t degraded_count;
+    const struct ei_metrics_change *changes; /* in their order; may be NULL */
+    int32_t change_count;
+    int64_t changes_lost;    /* further ones, which are not listed */
+    const int64_t *withheld; /* per task: releases that a pause kept from happening, or refused; NULL = none */
 };
 
 #define EI_METRICS_DEMOTION_TEXT_MAX 256

@@ -46,6 +46,7 @@ struct ei_metrics_task_state {
     struct ei_metrics_demotion demotion;
     struct ei_metrics_external external; /* after finish */
     struct ei_metrics_assumed assumed;   /* after finish */
+    int64_t withheld;                    /* after finish */
     int64_t last_response_ns;
     int64_t response_below[EI_METRICS_BOUNDS + 1]; /* completed jobs by ei_metrics_bounds_ns, then those above all */
     int64_t last_release_ns, last_finish_ns;       /* of the newest job that ran, to explain skips by it */
@@ -76,6 +77,7 @@ struct ei_collector {
     uint64_t seed;
     int64_t t0_ns, planned_ns, warmup_ns;
     json_t *machine, *degraded;
+    json_t *changes; /* after finish */
     int32_t task_count;
     struct ei_metrics_task_state *tasks;
     /* the machine's noise */

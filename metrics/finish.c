@@ -20,6 +20,36 @@ int32_t ei_collector_slo_failures(const struct ei_collector *collector)
     return failures;
 }
 
+/* What was changed in the run, as it goes into the JSON. Returns 0 or -ENOMEM. */
+static int take_changes(struct ei_collector *collector, const struct ei_metrics_totals *totals)
+{
+    int rc = 0;
+    json_decref(collector->changes);
+    collector->changes = json_array();
+    for (int32_t i = 0; i < totals->change_count; i++) {
+        const struct ei_metrics_change *change = &totals->changes[i];
+        json_t *object = json_object();
+        rc |= json_object_set_new(object, "at_ns", json_integer(change->at_ns));
+        rc |= json_object_set_new(object, "task", ei_json_text(collector->tasks[change->task_idx].spec.name));
+        if (change->has_priority) {
+            rc |= json_object_set_new(object, "priority", json_integer(change->priority));
+        }
+        if (change->has_deadline) {
+            rc |=
+                json_object_set_new(object, "deadline_ns",
+                                    change->deadline_ns != INT64_MAX ? json_integer(change->deadline_ns) : json_null());
+        }
+        if (change->search[0] != '\0') {
+            rc |= json_object_set_new(object, "search", json_string(change->search));
+        }
+        if (change->is_paused || change->is_resumed) {
+            rc |= json_object_set_new(object, "paused", json_boolean(change->is_paused));
+        }
+        rc |= json_array_append_new(collector->changes, object);
+    }
+    return rc == 0 && collector->changes != NULL ? 0 : -ENOMEM;
+}
+
 static int copy_totals(struct ei_collector *collector, const struct ei_metrics_totals *totals)
 {
     const size_t count = totals->loads != NULL && totals->load_count > 0 ? (size_t)totals->load_count : 0;
@@ -44,12 +74,17 @@ static int copy_totals(struct ei_collector *collector, const struct ei_metrics_t
             collector->tasks[i].assumed = *totals->assumed[i];
         }
     }
-    collector->totals.external = NULL;  /* the tasks have it */
+    for (int32_t i = 0; totals->withheld != NULL && i < collector->task_count; i++) {
+        collector->tasks[i].withheld = totals->withheld[i];
+    }
+    collector->totals.changes = NULL;   /* the JSON has them */
+    collector->totals.withheld = NULL;  /* the tasks have it */
+    collector->totals.external = NULL;  /* likewise */
     collector->totals.assumed = NULL;   /* likewise */
     collector->totals.demotions = NULL; /* the tasks have them */
     collector->totals.degraded = NULL;
     collector->totals.load_count = (int32_t)count;
-    return 0;
+    return take_changes(collector, totals);
 }
 
 int ei_collector_print_json(const struct ei_collector *collector, FILE *out)

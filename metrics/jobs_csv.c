@@ -10,7 +10,7 @@ const char ei_jobs_csv_head[] =
     "is_correct,preemptions,preempted_by,replans,late_replans,gap_ns,is_machine_explained,is_degraded,"
     "release_delay_ns,blocking_ns,interference_ns,execution_ns,lane_queue_ns,throttled_ns,unexplained_ns,profiled_ns,"
     "miss_cause,"
-    "over_profile\n";
+    "over_profile,priority\n";
 
 const char *ei_job_outcome_name(int outcome)
 {
@@ -128,5 +128,6 @@ void ei_jobs_csv_line(struct ei_csv_line *line, const struct ei_job_record *job,
     ei_csv_index(line, context->is_explained);
     ei_csv_index(line, context->is_degraded);
     add_split(line, job, context);
+    ei_csv_index(line, job->priority);
     ei_csv_char(line, '\n');
 }

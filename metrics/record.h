@@ -88,10 +88,10 @@ struct ei_job_record {
     int64_t ready_ns;     /* released, and the job before it over: from here on it could run */
     int64_t profiled_ns;  /* execution that its profile allows: spins, p99 of its blocks; 0 = unknown */
     int64_t part_ns[EI_PARTS];
-    uint8_t outcome; /* enum ei_job_outcome */
-    uint8_t cause;   /* enum ei_job_cause */
-    uint8_t slot;    /* of its task: which of its threads ran the job */
-    uint8_t reserved;
+    uint8_t outcome;     /* enum ei_job_outcome */
+    uint8_t cause;       /* enum ei_job_cause */
+    uint8_t slot;        /* of its task: which of its threads ran the job */
+    uint8_t priority;    /* of the task, as it held for this job */
     int32_t frame;       /* the picture of the release, as the engine counts them; 0 = none */
     int32_t blocks_done; /* conv parts and branches that were computed, those of a restart again */
 };

@@ -36,8 +36,8 @@ json_t *ei_collector_degraded_json(const struct ei_collector *collector)
 
 json_t *ei_collector_end_json(const struct ei_collector *collector)
 {
-    static const char *const keys[] = {"duration_ns",  "ended_early",  "end_signal", "identity_ok",
-                                       "slo_failures", "records_lost", "lines_lost"};
+    static const char *const keys[] = {"duration_ns", "ended_early",  "end_signal",   "identity_ok", "slo_failures",
+                                       "changes",     "changes_lost", "records_lost", "lines_lost"};
     json_t *summary = ei_metrics_summary_json(collector), *end = json_object();
     int rc = summary == NULL;
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {

@@ -279,6 +279,7 @@ static json_t *task_json(const struct ei_collector *collector, int32_t task_idx,
     set(object, "miss_causes", miss_causes(task, rc), rc);
     set(object, "over_profile", over_profile(task, rc), rc);
     set(object, "external", external(task, rc), rc);
+    set(object, "withheld", json_integer(task->withheld), rc);
     const char *by_fifo = task->spec.is_fifo ? "fifo" : "other";
     set(object, "class", json_string(task->spec.class_name != NULL ? task->spec.class_name : by_fifo), rc);
     return object;
@@ -382,6 +383,8 @@ json_t *ei_metrics_summary_json(const struct ei_collector *collector)
     set(root, "noise", noise(collector, &rc), &rc);
     set(root, "rt_load", loads(collector, &rc), &rc);
     set(root, "process", process(totals, &rc), &rc);
+    set(root, "changes", collector->changes != NULL ? json_incref(collector->changes) : json_array(), &rc);
+    set(root, "changes_lost", json_integer(totals->changes_lost), &rc);
     set(root, "records_lost", records_lost(collector, &rc), &rc);
     json_t *lines = json_object();
     set(lines, "jobs.csv", json_integer(collector->jobs_csv.lost), &rc);

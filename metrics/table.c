@@ -361,6 +361,19 @@ static void print_warnings(const struct ei_collector *collector, struct paragrap
 }
 
 /* What the disk did not take of a file; the figures have it. */
+/* The table shows priorities, deadlines and plans as the run began. */
+static void print_changes(const struct ei_collector *collector, struct paragraph *paragraph)
+{
+    const size_t count = json_array_size(collector->changes);
+    if (count > 0) {
+        paragraph_item(paragraph, EI_COLOUR_WARN,
+                       "%lld changes of tasks while the run went on, the first of '%s': summary.json has them",
+                       (long long)count + (long long)collector->totals.changes_lost,
+                       json_string_value(json_object_get(json_array_get(collector->changes, 0), "task")));
+        paragraph_end(paragraph);
+    }
+}
+
 static void print_lines_lost(const struct ei_line_file *file, const char *name, struct paragraph *paragraph)
 {
     if (file->lost > 0) {
@@ -383,6 +396,7 @@ static void print_degraded(const struct ei_collector *collector, struct paragrap
                        collector->stages_lost);
         paragraph_end(paragraph);
     }
+    print_changes(collector, paragraph);
     print_lines_lost(&collector->jobs_csv, "jobs.csv", paragraph);
     print_lines_lost(&collector->stages_csv, "stages.csv", paragraph);
     if (count == 0) {

@@ -115,7 +115,7 @@ static bool is_fixed(const struct ei_plan_method *method)
     return method->kind == EI_METHOD_CLASSIC || method->kind == EI_METHOD_COMPRESSED ||
            (method->kind == EI_METHOD_SEARCH &&
             (method->search.kind == EI_SEARCH_STATIC || method->search.kind == EI_SEARCH_ALL ||
-             method->search.kind == EI_SEARCH_STATISTICS));
+             method->search.kind == EI_SEARCH_FIXED || method->search.kind == EI_SEARCH_STATISTICS));
 }
 
 /* The network whose last exit is the whole method; its answers are cs's. */

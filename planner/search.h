@@ -86,6 +86,7 @@ enum ei_search_kind {
     EI_SEARCH_GREEDY,     /* add the exit that raises J most until none does: hybrid with depth 0 */
     EI_SEARCH_RANDOM,     /* the best of `draws` random masks */
     EI_SEARCH_CONFIDENCE, /* dynamic early exit: every exit up to the first whose score is `confidence` or more */
+    EI_SEARCH_FIXED,      /* the given exits and no others */
     EI_SEARCH_STATISTICS, /* the exact plan of the expected scores given, to be kept: the stepper never replans it */
     EI_SEARCH_ORACLE      /* knows the stop: exact, for a survival function with a single stop time (begin = end) */
 };
@@ -101,13 +102,15 @@ struct ei_search {
     int32_t draws;     /* RANDOM: 1..EI_SEARCH_DRAWS_MAX */
     uint64_t seed;     /* RANDOM: the same seed draws the same masks */
     double confidence; /* CONFIDENCE: 0..1 */
+    uint64_t exits;    /* FIXED: bit i = exit i; not 0. Of what the network has not, nothing comes */
 };
 
 /* The first parameter that is out of range; every kind looks at its own only. Real-time safe. */
 EINET_RT struct ei_fault ei_search_fault(struct ei_search search);
 
-/* Read "exact", "hybrid:6", "greedy", "random:1000", "static:50", "confidence:0.9", "statistics", "all" or "oracle";
- * "hybrid(6)" means the same as "hybrid:6". seed becomes 1. Cold. Returns 0 or EINET_E_USAGE, listing what there is. */
+/* Read "exact", "hybrid:6", "greedy", "random:1000", "static:50", "confidence:0.9", "fixed:0x29" (exits 0, 3 and 5),
+ * "statistics", "all" or "oracle"; "hybrid(6)" means the same as "hybrid:6". seed becomes 1. Cold. Returns 0 or
+ * EINET_E_USAGE, listing what there is. */
 int ei_search_parse(const char *text, struct ei_search *out, struct einet_error *err);
 
 /* The text that ei_search_parse reads. Returns out. Cold. */

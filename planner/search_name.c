@@ -2,6 +2,7 @@
 #include "planner/search.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ static const struct word words[] = {
     {"random", EI_SEARCH_RANDOM, "a number of draws within 1..1000000, as in random:1000"},
     {"static", EI_SEARCH_STATIC, "a percentage of the exits within 1..100, as in static:50"},
     {"confidence", EI_SEARCH_CONFIDENCE, "a score within 0..1, as in confidence:0.9"},
+    {"fixed", EI_SEARCH_FIXED, "the exits as bits, as in fixed:0x29 for the first, the fourth and the sixth"},
     {"statistics", EI_SEARCH_STATISTICS, NULL},
     {"all", EI_SEARCH_ALL, NULL},
     {"oracle", EI_SEARCH_ORACLE, NULL},
@@ -93,6 +95,17 @@ static bool parse_share(const char *text, double *out)
     return *end == '\0';
 }
 
+static bool parse_bits(const char *text, uint64_t *out)
+{
+    if (strncmp(text, "0x", 2) != 0 || text[2] == '\0' ||
+        strspn(text + 2, "0123456789abcdefABCDEF") != strlen(text + 2)) {
+        return false;
+    }
+    errno = 0;
+    *out = strtoull(text + 2, NULL, 16);
+    return errno == 0;
+}
+
 static bool parse_parameter(const char *text, struct ei_search *out)
 {
     switch (out->kind) {
@@ -104,6 +117,8 @@ static bool parse_parameter(const char *text, struct ei_search *out)
         return parse_count(text, &out->draws);
     case EI_SEARCH_CONFIDENCE:
         return parse_share(text, &out->confidence);
+    case EI_SEARCH_FIXED:
+        return parse_bits(text, &out->exits);
     case EI_SEARCH_ALL:
     case EI_SEARCH_EXACT:
     case EI_SEARCH_GREEDY:
@@ -125,7 +140,7 @@ int ei_search_parse(const char *text, struct ei_search *out, struct einet_error 
     if (!word) {
         return einet_error_set(err, EINET_E_USAGE,
                                "search \"%s\" is not known; there are exact, hybrid:DEPTH, greedy, random:DRAWS, "
-                               "static:PERCENT, confidence:SCORE, statistics, all and oracle",
+                               "static:PERCENT, confidence:SCORE, fixed:BITS, statistics, all and oracle",
                                quoted(text, shown));
     }
     struct ei_search search = {.kind = word->kind, .seed = 1};
@@ -157,6 +172,9 @@ const char *ei_search_name(struct ei_search search, char out[EI_SEARCH_NAME_MAX]
         break;
     case EI_SEARCH_RANDOM:
         snprintf(out, EI_SEARCH_NAME_MAX, "%s:%d", name, search.draws);
+        break;
+    case EI_SEARCH_FIXED:
+        snprintf(out, EI_SEARCH_NAME_MAX, "%s:0x%" PRIx64, name, search.exits);
         break;
     case EI_SEARCH_CONFIDENCE:
         /* The fewest digits that read back as the same number; 14 always fit, whatever the exponent. */

@@ -74,6 +74,8 @@ EINET_RT struct ei_fault ei_search_fault(struct ei_search search)
         return search.confidence >= 0 && search.confidence <= 1
                    ? none
                    : (struct ei_fault){"search.confidence", "must be within 0..1", -1};
+    case EI_SEARCH_FIXED:
+        return search.exits != 0 ? none : (struct ei_fault){"search.exits", "must name at least one exit", -1};
     case EI_SEARCH_ALL:
     case EI_SEARCH_EXACT:
     case EI_SEARCH_GREEDY:
@@ -230,6 +232,9 @@ EINET_RT int ei_plan_search(const struct ei_plan_problem *problem, struct ei_sea
         break;
     case EI_SEARCH_STATIC:
         mask = ei_plan_static_mask(problem->exits, search.share_pct) & ei_undecided_mask(problem);
+        break;
+    case EI_SEARCH_FIXED:
+        mask = search.exits & ei_undecided_mask(problem);
         break;
     case EI_SEARCH_HYBRID:
         mask = ei_plan_hybrid_best(problem, search.depth);

@@ -40,7 +40,8 @@ void ei_boost_init_self(struct ei_boost *boost)
     struct ei_thread_state state = {0};
     const bool is_fifo = ei_thread_read(0, &state) == 0 && state.policy == EI_THREAD_FIFO;
     boost->tid = ei_thread_self_tid();
-    boost->base_priority = is_fifo ? state.priority : 0;
-    atomic_init(&boost->priority, boost->base_priority);
+    const int priority = is_fifo ? state.priority : 0;
+    atomic_init(&boost->base_priority, priority);
+    atomic_init(&boost->priority, priority);
     atomic_init(&boost->is_demoted, false);
 }

@@ -82,9 +82,9 @@ EINET_RT void ei_waiter_grant(struct ei_waiter *waiter);
 /* A thread whose priority others may raise. */
 struct ei_boost {
     pid_t tid;
-    int base_priority;      /* 0 = not FIFO: boosts change nothing */
-    atomic_int priority;    /* what it shall have now; the kernel is told by whoever changes it */
-    atomic_bool is_demoted; /* SCHED_OTHER for good: boosts change nothing any more */
+    atomic_int base_priority; /* 0 = not FIFO: boosts change nothing */
+    atomic_int priority;      /* what it shall have now; the kernel is told by whoever changes it */
+    atomic_bool is_demoted;   /* SCHED_OTHER for good: boosts change nothing any more */
 };
 
 /* Describe the calling thread as it is now; call it after ei_thread_become_fifo. Not real-time safe. */
@@ -97,6 +97,15 @@ EINET_RT int ei_thread_boost(struct ei_boost *boost, int priority);
 /* Back to the base priority, at its queue's head. Returns 0 or -errno. Thread: its own; with the guard held, or while
  * it neither holds the lane nor waits for it. */
 EINET_RT int ei_thread_unboost(struct ei_boost *boost);
+
+/* Give a FIFO thread another base priority, 1..98; nothing for one that is not FIFO. _self: the thread itself, while it
+ * neither holds a lane nor waits for one. The other: anybody, one at a time, at any moment: a boost that is under way
+ * stays. Both may meet with the same priority. Return 0 or -errno. */
+EINET_RT int ei_boost_rebase_self(struct ei_boost *boost, int priority);
+EINET_RT int ei_boost_rebase(struct ei_boost *boost, int priority);
+
+/* Make a thread SCHED_FIFO at that priority, one that is never boosted. Returns 0 or -errno. Thread: any. */
+EINET_RT int ei_thread_set_fifo(pid_t tid, int priority);
 
 /* Make a FIFO thread SCHED_OTHER for good, whatever boosts are under way; boost is its own, NULL when it has none.
  * Returns 0 or -errno. Thread: any; not real-time safe for the thread that it hits. */

@@ -62,6 +62,12 @@ static int make_other(pid_t tid)
     return sched_setscheduler(tid, SCHED_OTHER, &param) == 0 ? 0 : -errno;
 }
 
+int ei_thread_set_fifo(pid_t tid, int priority)
+{
+    const struct sched_param param = {.sched_priority = priority};
+    return sched_setscheduler(tid, SCHED_FIFO, &param) == 0 ? 0 : -errno;
+}
+
 int ei_thread_demote(pid_t tid, struct ei_boost *boost)
 {
     if (boost != NULL) {
@@ -72,9 +78,9 @@ int ei_thread_demote(pid_t tid, struct ei_boost *boost)
 
 static int tell_kernel(const struct ei_boost *boost, int priority)
 {
-    const struct sched_param param = {.sched_priority = priority};
-    if (sched_setscheduler(boost->tid, SCHED_FIFO, &param) != 0) {
-        return -errno;
+    const int rc = ei_thread_set_fifo(boost->tid, priority);
+    if (rc < 0) {
+        return rc;
     }
     /* Demoted meanwhile: that flag is set before the kernel is told there, so the last call makes it SCHED_OTHER. */
     return atomic_load(&boost->is_demoted) ? make_other(boost->tid) : 0;
@@ -83,7 +89,7 @@ static int tell_kernel(const struct ei_boost *boost, int priority)
 int ei_thread_boost(struct ei_boost *boost, int priority)
 {
     const int before = atomic_load(&boost->priority);
-    if (boost->base_priority == 0 || priority <= before || atomic_load(&boost->is_demoted)) {
+    if (atomic_load(&boost->base_priority) == 0 || priority <= before || atomic_load(&boost->is_demoted)) {
         return 0;
     }
     /* Stored before the kernel is told, so that a thread that is just stepping down sees it afterwards (settle). */
@@ -95,7 +101,7 @@ int ei_thread_boost(struct ei_boost *boost, int priority)
     return rc;
 }
 
-/* Make the kernel's priority of the calling thread the wanted one. Somebody may boost it meanwhile: if that reached the
+/* Make the kernel's priority of the thread the wanted one. Somebody may boost it meanwhile: if that reached the
  * kernel before our call, it was overwritten, but then the wish is visible after our call and is taken up. */
 static int settle(struct ei_boost *self)
 {
@@ -112,14 +118,38 @@ static int settle(struct ei_boost *self)
 
 int ei_thread_unboost(struct ei_boost *boost)
 {
-    return atomic_exchange(&boost->priority, boost->base_priority) != boost->base_priority ? settle(boost) : 0;
+    const int base = atomic_load(&boost->base_priority);
+    return atomic_exchange(&boost->priority, base) != base ? settle(boost) : 0;
+}
+
+int ei_boost_rebase_self(struct ei_boost *boost, int priority)
+{
+    if (atomic_load(&boost->base_priority) == 0 || atomic_load(&boost->is_demoted)) {
+        return 0;
+    }
+    atomic_store(&boost->base_priority, priority);
+    atomic_store(&boost->priority, priority);
+    return settle(boost);
+}
+
+int ei_boost_rebase(struct ei_boost *boost, int priority)
+{
+    int before = atomic_load(&boost->base_priority);
+    if (before == 0 || atomic_load(&boost->is_demoted)) {
+        return 0;
+    }
+    atomic_store(&boost->base_priority, priority);
+    /* Only what nobody has lent it, nor it has settled itself meanwhile. */
+    (void)atomic_compare_exchange_strong(&boost->priority, &before, priority);
+    return settle(boost);
 }
 
 int ei_handoff_release(struct ei_handoff_guard *guard, struct ei_waiter *granted, struct ei_boost *self)
 {
     /* Under the guard the wish becomes the base priority; outside it the kernel switches to the granted thread, which
      * had better not find the guard locked. */
-    const bool is_raised = atomic_exchange(&self->priority, self->base_priority) != self->base_priority;
+    const int base = atomic_load(&self->base_priority);
+    const bool is_raised = atomic_exchange(&self->priority, base) != base;
     if (granted != NULL) {
         ei_waiter_grant(granted);
     }

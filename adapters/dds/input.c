@@ -71,7 +71,7 @@ static bool release(struct ei_dds_task *task, const struct ei_dds_message *messa
     if (rc == 0) {
         atomic_fetch_add(&task->released, 1);
         atomic_fetch_add(&task->restamped, release_ns == EINET_NOW);
-    } else if (rc == -ENOBUFS || rc == -EAGAIN || rc == -ESHUTDOWN) {
+    } else if (rc == -ENOBUFS || rc == -EAGAIN || rc == -ECANCELED || rc == -ESHUTDOWN) {
         const struct ei_dds_record record = {.slot = (int32_t)(task - dds->tasks),
                                              .kind = EI_DDS_TURNED_AWAY,
                                              .result = {.tag = tag, .task_idx = task->task_idx}};

@@ -7,7 +7,8 @@
  * Threads. The run makes the job threads, the noise probes and the watchdog of einet(1), a housekeeper, and one
  * callback thread when there are callbacks. No signal is taken, none is delivered to its threads, and the policy and
  * the CPUs of the caller's threads stay as they are. Memory of the process is locked while it runs when the workload
- * says so (platform.lock_memory, the default). One run at a time in a process; further ones may follow it.
+ * says so (platform.lock_memory, the default). One run at a time in a process; further ones may follow it, or take over
+ * from it (einet_run_start).
  */
 #ifndef EINET_RUN_H
 #define EINET_RUN_H
@@ -90,7 +91,7 @@ struct einet_result {
     int32_t preemptions;
     struct einet_answer answer; /* ANSWERED: of the last exit; else all 0 but size_bytes */
     int32_t blocks_done;        /* conv parts and branches that were computed; of a restart those before it as well */
-    int32_t reserved;           /* 0 */
+    int32_t priority;           /* of the task, as it held for this job */
 };
 
 /* A job lost its lane to a job of higher priority. */
@@ -127,6 +128,7 @@ struct einet_run_options {
     const struct einet_callbacks *callbacks; /* copied; NULL = none */
     int32_t callback_priority;               /* of the callback thread: 0 = SCHED_OTHER, 1..98 = SCHED_FIFO */
     int32_t callback_queue;                  /* events that it may lie behind, up to 1048576; 0 = 4096 */
+    struct einet_run *takes_over;            /* from this run, see einet_run_start; NULL = from none */
 };
 
 /* Make a run; nothing happens yet. options NULL = all defaults. Returns 0 with *out_run, which is the caller's;
@@ -167,7 +169,16 @@ EINET_API int einet_run_set_stage(struct einet_run *run, int32_t task_idx, const
 /* Load networks, make and warm up the threads, measure block times, and return at time zero of the run, from which on
  * releases are taken. This takes a second or more. Once per run. Returns 0; -EBUSY: another run of this process goes
  * on; -EALREADY: it was started before; EINET_E_PRIVILEGE, EINET_E_FILE, EINET_E_MISMATCH, EINET_E_BACKEND,
- * EINET_E_USAGE, EINET_E_LIMIT or -errno, with the reason in err: the run has FAILED then. */
+ * EINET_E_USAGE, EINET_E_LIMIT or -errno, with the reason in err: the run has FAILED then.
+ *
+ * A run that takes over (options.takes_over) starts beside another one of this process: networks are loaded, threads
+ * made and blocks timed under SCHED_OTHER while the other goes on; block times of networks that both have are the
+ * other's. Then at one instant, the new time zero, the new one has the releases and the other drains: what is released
+ * before it is the other's. Tasks by a clock that both have, with the same name and the same periodic arrival, go on
+ * with their next period, without a release lost or made twice. Releases from outside are refused by the new run with
+ * -EAGAIN until then, and by the other with -ESHUTDOWN from then on. When the start fails, the other goes on untouched.
+ * A third run is refused with -EBUSY until the other has ended; on lanes with devices or several threads, and with
+ * class deadline, this is refused with EINET_E_USAGE. The other run must not be destroyed before this returns. */
 EINET_API int einet_run_start(struct einet_run *run, struct einet_error *err);
 
 enum einet_run_phase {
@@ -190,8 +201,8 @@ EINET_API EINET_RT int einet_run_phase(const struct einet_run *run);
  *
  * Returns 0: exactly one result comes of it. -EINVAL: no external task of that number, one that wants a picture, or a
  * time in the future.
- * -EAGAIN: not started. -ESHUTDOWN: it ends or has ended. -ENOBUFS: 1024 releases wait already. Real-time safe: no
- * lock, no allocation, a system call only to wake the task. */
+ * -EAGAIN: not started. -ESHUTDOWN: it ends or has ended. -ECANCELED: the task is paused. -ENOBUFS: 1024 releases
+ * wait already. Real-time safe: no lock, no allocation, a system call only to wake the task. */
 EINET_API EINET_RT int einet_run_release(struct einet_run *run, int32_t task_idx, int64_t stamp_ns, uint64_t tag);
 
 /* A picture for one job of a task with `input: { kind: caller }`. */
@@ -248,6 +259,79 @@ EINET_API int einet_run_figures(const struct einet_run *run, int32_t task_idx, s
  * its last job has ended; 0 = not yet. A watchdog of the program should be fed only while this moves. Real-time safe.
  */
 EINET_API EINET_RT int64_t einet_run_beat(const struct einet_run *run);
+
+/* ---- changes while it runs ---- */
+
+enum {
+    EINET_SET_PRIORITY = 1 << 0, /* of the job threads, and the lanes' order: 1..98 */
+    EINET_SET_DEADLINE = 1 << 1, /* relative to the release */
+    EINET_SET_SEARCH = 1 << 2,   /* how exits are chosen */
+    EINET_SET_EXITS = 1 << 3     /* these exits and no others; not together with EINET_SET_SEARCH */
+};
+
+#define EINET_NO_DEADLINE INT64_C(-1)
+
+/* What to change of a task, and to what; the fields that `what` does not name are not looked at. */
+struct einet_change {
+    size_t size_bytes;
+    uint32_t what; /* EINET_SET_*, at least one */
+    int32_t priority;
+    int64_t deadline_ns; /* above 0, or EINET_NO_DEADLINE */
+    const char *search;  /* as planner.search of the workload, a number behind a colon: "exact", "static:50", ... */
+    uint64_t exits;      /* bit i = exit i, from 0; not 0 */
+};
+
+/* Change a task while its run goes on. All of it or nothing. What is changed holds for every job that begins after the
+ * call has returned, and for no job that began before: such a job keeps priority, deadline and plan to its end. Results
+ * and jobs.csv bear the priority and the deadline of the job, summary.json and run.json the list of changes.
+ *
+ * The priority is that of the job threads under SCHED_FIFO, of what they inherit to others, of their claims of a lane,
+ * and of what others plan with. It cannot be changed where the policy of the workload derives it, nor of tasks outside
+ * class fifo, of tasks whose blocks run on several threads, and of a task that the watchdog has demoted. The deadline
+ * cannot be changed under policies that derive priorities from it, nor of class deadline. With `admission: reject` the
+ * changed task set must pass the same analysis as at the start.
+ *
+ * Returns 0; -EINVAL: no such task, no size, or nothing to change; -E2BIG (size_bytes); -EAGAIN: not running yet;
+ * -ESHUTDOWN: it ends or has ended; EINET_E_USAGE or EINET_E_FILE (admission), with the reason in err; -ENOMEM.
+ * Thread: any, also several at once; job threads never wait for it. Not real-time safe. */
+EINET_API int einet_run_set(struct einet_run *run, int32_t task_idx, const struct einet_change *change,
+                            struct einet_error *err);
+
+/* No releases of the task from now on, until it is resumed. What was released before runs. Releases by the clock or of
+ * a chain do not happen: they have no result, no line in jobs.csv and are expected by nobody; the times of later ones
+ * stay what they were. Releases from outside are refused with -ECANCELED. Both are counted (struct einet_settings). The
+ * tasks behind it in a chain have nothing to do meanwhile. Pausing a paused task changes nothing. Returns, and thread,
+ * as einet_run_set. */
+EINET_API int einet_run_pause(struct einet_run *run, int32_t task_idx, struct einet_error *err);
+
+/* Releases of the task happen again, from now on. Resuming one that is not paused changes nothing. Returns, and thread,
+ * as einet_run_set. */
+EINET_API int einet_run_resume(struct einet_run *run, int32_t task_idx, struct einet_error *err);
+
+/* Make a run what another workload says, while it goes on: the same workload but for priorities, deadlines and
+ * planner.search of its tasks, such as its file when somebody has edited it. What einet_run_set changed before is as
+ * that workload says then; what is paused stays so. All tasks or none, admitted as a whole. The workload stays the
+ * caller's. *out_changed (may be NULL): how many tasks were changed. Returns, and thread, as einet_run_set;
+ * EINET_E_MISMATCH when something else differs: err says what first, and another run must take over for it. */
+EINET_API int einet_run_reload(struct einet_run *run, const struct einet_workload *workload, int32_t *out_changed,
+                               struct einet_error *err);
+
+#define EINET_SEARCH_TEXT_BYTES 32
+
+/* What holds for a task at present: as the workload says, until it is changed. */
+struct einet_settings {
+    size_t size_bytes; /* set by the caller */
+    int32_t priority;
+    int32_t is_paused;
+    int64_t deadline_ns;                  /* EINET_NO_DEADLINE = none */
+    int64_t changes;                      /* so far, pauses and resumes among them */
+    int64_t withheld;                     /* releases that pauses kept from happening, or refused */
+    uint64_t exits;                       /* 0 = the search chooses; else these and no others */
+    char search[EINET_SEARCH_TEXT_BYTES]; /* "fixed:0x29" with exits 0, 3 and 5; without meaning without a network */
+};
+
+/* Returns 0; -EINVAL: no such task, no size. Thread: any, from create to destroy; not real-time safe. */
+EINET_API int einet_run_settings(const struct einet_run *run, int32_t task_idx, struct einet_settings *out_settings);
 
 /* Ask for the end: no new releases, and all that were released before run to their end. Returns at once: 0, -EINVAL
  * when the run was not started, -EALREADY when it is over. */

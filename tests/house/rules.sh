@@ -21,6 +21,8 @@ breach "marks of unfinished work" \
   "$(grep -nE '\b(TODO|FIXME|XXX|HACK)\b' $sources)"
 breach "the library never exits, aborts or prints" \
   "$(grep -nE '\b(exit|abort|printf|puts|perror)\(' $(echo "$sources" | grep -E '^(rt|planner|scheduler|workloads|stages|metrics|engine|doctor|report|library|adapters)/.*\.c$') | grep -vE 'snprintf|fprintf|_exit\(')"
+breach "nobody waits with sched_yield: the hand-off alone calls it, once (rt/handoff.h)" \
+  "$(grep -n 'sched_yield(' $(echo "$sources" | grep -vE '^(tests|rt/yield_trap)') | grep -v '^rt/handoff_rt.c')"
 breach "files over 700 lines" \
   "$(wc -l $sources | awk '$2 != "total" && $1 > 700 {print $2 ": " $1 " lines"}')"
 exit $fail

@@ -86,6 +86,58 @@ EI_TEST(ctl_lists_releases_reads_answers_and_drains)
     expect("list", 5, "is it running (einet serve)");
 }
 
+static int64_t settled(const char *task, const char *key)
+{
+    json_t *entry = service_task(&service, task);
+    const json_t *value = json_object_get(entry, key);
+    const int64_t number = json_is_boolean(value) ? json_is_true(value) : json_integer_value(value);
+    json_decref(entry);
+    return number;
+}
+
+EI_TEST(ctl_sets_pauses_and_resumes)
+{
+    EI_REQUIRE(service_start(&service, serve_text, NULL, false));
+    expect("set camera priority=41 deadline=5s exits=1", 0, "");
+    EI_TRUE(settled("camera", "priority") == 41 && settled("camera", "deadline_ns") == 5000000000);
+    expect("--json list", 0, "\"search\":\"fixed:0x1\"");
+    expect("release camera", 0, "");
+    wait_for_jobs("behind", 1);
+    expect("answer camera", 0, "job 0, exit 1 of 2, ");
+    expect("set camera exits=all deadline=none", 0, "");
+    expect("list", 0, "camera               fifo       41         -         1");
+    expect("release camera", 0, "");
+    wait_for_jobs("behind", 2);
+    expect("answer camera", 0, "job 1, exit 2 of 2, ");
+    expect("pause camera", 0, "");
+    expect("list", 0, "  paused\n");
+    expect("release camera", 1, "task 'camera' is paused");
+    EI_TRUE(settled("camera", "paused") == 1 && settled("camera", "withheld") == 1 &&
+            settled("camera", "changes") == 3);
+    expect("resume camera", 0, "");
+    expect("release camera", 0, "");
+    wait_for_jobs("behind", 3);
+    expect("pause clock", 0, "");
+    for (int i = 0; i < 400 && settled("clock", "withheld") < 3; i++) {
+        sleep_ms(20);
+    }
+    EI_TRUE(settled("clock", "withheld") >= 3);
+    expect("set camera priority=99", 1, "priority wants a number from 1 to 98");
+    expect("set camera exits=1,3", 1, "2 exits");
+    expect("set camera exits=0", 1, "exits wants numbers from 1 to 64");
+    expect("set camera exits=1,", 1, "exits wants numbers from 1 to 64");
+    expect("set camera exits=best", 1, "search \"best\" is not known");
+    expect("set camera deadline=5", 1, "deadline wants a time with a unit");
+    expect("set camera speed=5", 1, "set knows priority=N");
+    expect("set camera", 1, "set what?");
+    expect("set nobody priority=3", 1, "there is no task 'nobody'");
+    expect("set clock exits=1", 1, "has no network");
+    EI_TRUE(settled("camera", "priority") == 41 && settled("camera", "changes") == 4);
+    const struct finished *f = service_end(&service);
+    EI_TRUEF(f->status == 0, "status %d: %s", f->status, f->output);
+    EI_CONTAINS(f->output, "asked by einet ctl and done: {\"command\":\"set\",\"task\":\"camera\",\"priority\":41");
+}
+
 EI_TEST(ctl_stops)
 {
     EI_REQUIRE(service_start(&service, serve_text, NULL, false));

@@ -137,7 +137,7 @@ EI_TEST(bad_calls_and_folders_are_named)
     EI_REQUIRE(out != NULL);
     fputs("camera,1,2\n", out);
     fclose(out);
-    expect(2, "3 columns where the line of names has 40", (const char *[]){"report", folder, NULL});
+    expect(2, "3 columns where the line of names has 41", (const char *[]){"report", folder, NULL});
     expect(2, "jobs.csv:", (const char *[]){"compare", folder, folder, NULL});
 }
 

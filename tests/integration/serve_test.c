@@ -121,11 +121,12 @@ EI_TEST(serve_watchdog_is_fed_by_the_scheduler_alone)
 }
 
 /* Sixty jobs of 200 ms wait: draining would take 12 s. */
-static const char slow_text[] = "version: 1\nname: slow\nrun: { duration: 1s, start_delay: 10ms, seed: 1 }\n"
-                                "platform: { watchdog: 0 }\ntasks:\n"
-                                "  - { name: slow, arrival: { model: external, min_interarrival: 100us }, class: other,\n"
-                                "      late_release: { queue: 64, drop: newest },\n"
-                                "      stages: [ { name: w, kind: cpu, work: { spin: 200ms } } ] }\n";
+static const char slow_text[] =
+    "version: 1\nname: slow\nrun: { duration: 1s, start_delay: 10ms, seed: 1 }\n"
+    "platform: { watchdog: 0 }\ntasks:\n"
+    "  - { name: slow, arrival: { model: external, min_interarrival: 100us }, class: other,\n"
+    "      late_release: { queue: 64, drop: newest },\n"
+    "      stages: [ { name: w, kind: cpu, work: { spin: 200ms } } ] }\n";
 
 static bool start_slow_jobs(const char *const *more)
 {
@@ -204,6 +205,98 @@ EI_TEST(serve_that_cannot_start_says_why)
     expect(1, "task 'eye' gets its pictures from a program", (const char *[]){"serve", "--config", frames, NULL});
     expect(1, "is there and is no socket", (const char *[]){"serve", "--config", file, "--socket", plain, NULL});
     expect(5, "cannot make the socket", (const char *[]){"serve", "--config", file, "--socket", "/none/such/c", NULL});
+}
+
+/* The service's file with other words in it; false when it has them not. */
+static bool edit_file(const char *from, const char *to)
+{
+    static char text[8192];
+    const char *at = strstr(serve_text, from);
+    if (!EI_TRUEF(at != NULL, "no %s", from)) {
+        return false;
+    }
+    snprintf(text, sizeof text, "%.*s%s%s", (int)(at - serve_text), serve_text, to, at + strlen(from));
+    (void)write_file("service.yaml", text);
+    return true;
+}
+
+static json_t *reload(bool is_ok)
+{
+    json_t *reply = service_ask(&service, "{\"command\":\"reload\"}");
+    EI_TRUE(json_is_true(json_object_get(reply, "ok")) == is_ok);
+    return reply;
+}
+
+static int64_t of_camera(const char *key)
+{
+    json_t *entry = service_task(&service, "camera");
+    const int64_t value = json_integer_value(json_object_get(entry, key));
+    json_decref(entry);
+    return value;
+}
+
+EI_TEST(serve_reloads_its_file)
+{
+    EI_REQUIRE(service_start(&service, serve_text, NULL, true));
+    EI_EQ(service_told(&service, "READY=1"), 1);
+    EI_REQUIRE(edit_file("priority: 40", "priority: 44"));
+    json_t *reply = reload(true);
+    EI_EQ(json_integer_value(json_object_get(reply, "changed")), 1);
+    json_decref(reply);
+    EI_EQ(of_camera("priority"), 44);
+    /* A file with a fault: refused with the reason, and all goes on. */
+    EI_REQUIRE(edit_file("watchdog: 0", "watchdgo: 0"));
+    reply = reload(false);
+    EI_CONTAINS(json_string_value(json_object_get(reply, "error")), "service.yaml:4: unknown key 'watchdgo'");
+    json_decref(reply);
+    EI_EQ(of_camera("priority"), 44);
+    EI_EQ(of_camera("changes"), 1);
+    /* SIGHUP does the same. */
+    EI_REQUIRE(edit_file("deadline: 10s", "deadline: 9s"));
+    (void)service_told(&service, "READY=1");
+    EI_EQ(kill(service.pid, SIGHUP), 0);
+    sleep_until_told("READY=1");
+    EI_TRUE(of_camera("deadline_ns") == 9000000000 && of_camera("priority") == 40);
+    const int manager_fd = service.manager_fd;
+    service.manager_fd = -1;
+    const struct finished *f = service_end(&service);
+    close(manager_fd);
+    EI_TRUEF(f->status == 0, "status %d: %s", f->status, f->output);
+    EI_CONTAINS(f->output, "reload refused, all goes on as before");
+    EI_CONTAINS(f->output, "unknown key 'watchdgo'");
+    EI_CONTAINS(f->output, ": 1 tasks changed");
+    EI_CONTAINS(f->output, " 0 aborted, ");
+}
+
+/* What cannot change while the tasks go on: another run takes over. One that cannot start leaves all as it is. */
+EI_TEST(serve_hands_over_to_a_run_with_the_new_file)
+{
+    EI_REQUIRE(service_start(&service, serve_text, NULL, true));
+    EI_EQ(service_told(&service, "READY=1"), 1);
+    EI_REQUIRE(edit_file("priority: 60,", "priority: 60, cpus: \"900\","));
+    json_t *reply = reload(true);
+    EI_TRUE(json_is_true(json_object_get(reply, "takes_over")));
+    json_decref(reply);
+    sleep_until_told("READY=1");
+    EI_EQ(of_camera("priority"), 40);
+    EI_REQUIRE(edit_file("min_interarrival: 5ms }, deadline: 10s, priority: 40",
+                         "min_interarrival: 6ms }, deadline: 10s, priority: 43"));
+    reply = reload(true);
+    EI_TRUE(json_is_true(json_object_get(reply, "takes_over")));
+    json_decref(reply);
+    sleep_until_told("READY=1");
+    EI_EQ(of_camera("priority"), 43);
+    reply = service_ask(&service, "{\"command\":\"release\",\"task\":\"camera\"}");
+    EI_TRUE(json_is_true(json_object_get(reply, "ok")));
+    json_decref(reply);
+    const int manager_fd = service.manager_fd;
+    service.manager_fd = -1;
+    const struct finished *f = service_end(&service);
+    close(manager_fd);
+    EI_TRUEF(f->status == 0, "status %d: %s", f->status, f->output);
+    EI_CONTAINS(f->output, "reload refused, all goes on as before");
+    EI_CONTAINS(f->output, "another run has taken over, the old one drains");
+    EI_CONTAINS(f->output, " 0 aborted, ");
 }
 
 EI_TEST(unit_of_systemd_is_sound)

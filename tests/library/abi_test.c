@@ -35,9 +35,10 @@ EI_TEST(abi_structs_have_their_sizes)
     EI_EQ(sizeof(struct einet_answer), 112);
     EI_EQ(sizeof(struct einet_result), 208);
     EI_EQ(offsetof(struct einet_result, blocks_done), 200);
+    EI_EQ(offsetof(struct einet_result, priority), 204);
     EI_EQ(sizeof(struct einet_preemption), 56);
     EI_EQ(sizeof(struct einet_callbacks), 48);
-    EI_EQ(sizeof(struct einet_run_options), 48);
+    EI_EQ(sizeof(struct einet_run_options), 56);
     EI_EQ(sizeof(struct einet_figures), 96);
     EI_EQ(sizeof(struct einet_end), 64);
     EI_EQ(sizeof(struct einet_frame), 80);
@@ -49,6 +50,8 @@ EI_TEST(abi_structs_have_their_sizes)
     EI_EQ(sizeof(struct einet_draft_block), 48);
     EI_EQ(sizeof(struct einet_draft_task), 256);
     EI_EQ(sizeof(struct einet_draft_stage), 72);
+    EI_EQ(sizeof(struct einet_change), 40);
+    EI_EQ(sizeof(struct einet_settings), 80);
 }
 
 EI_TEST(abi_version_is_that_of_the_header)

@@ -108,7 +108,8 @@ EI_TEST(degraded_is_said_in_every_output)
                     "einet)\n# DEGRADED: memory is not locked\ntask,",
                     strlen("# DEGRADED: SCHED_FIFO refused")) == 0);
     EI_CONTAINS(csv, "\n# DEGRADED: memory is not locked\ntask,job_idx,");
-    EI_CONTAINS(csv, "control,0,0,completed,plan_done,1,0,0,15,20,900,2000000,,0,0,,,,,,,,,0,,,,0,0,1,0,0,0,0,0,0,900,,,\n");
+    EI_CONTAINS(
+        csv, "control,0,0,completed,plan_done,1,0,0,15,20,900,2000000,,0,0,,,,,,,,,0,,,,0,0,1,0,0,0,0,0,0,900,,,,80\n");
     EI_CONTAINS(json, "\"reason\": \"SCHED_FIFO refused: tasks run under SCHED_OTHER\"");
     EI_CONTAINS(json, "\"fix\": null");
     EI_CONTAINS(text, "\nDEGRADED: SCHED_FIFO refused: tasks run under SCHED_OTHER   fix: sudo setcap");
@@ -214,6 +215,41 @@ EI_TEST(an_early_end_completes_all_files)
     EI_CONTAINS(json, "\"end_signal\": 2,");
     EI_CONTAINS(text, "sample: 25 ms, seed 42, einet 0.1.0; ended early of 40 ms planned by signal 2\n");
     EI_TRUE(has_file(folder, "jobs.csv"));
+    free(json);
+    free(text);
+}
+
+/* What somebody changed while the run went on, so that no figure is taken for one of the file's. */
+EI_TEST(changes_are_listed)
+{
+    static const struct ei_metrics_change changes[] = {
+        {.at_ns = 5, .task_idx = SAMPLE_CAMERA, .has_priority = true, .priority = 70, .search = "static:50"},
+        {.at_ns = 7, .task_idx = SAMPLE_CONTROL, .has_deadline = true, .deadline_ns = INT64_MAX, .is_paused = true},
+        {.at_ns = 9, .task_idx = SAMPLE_CONTROL, .is_resumed = true},
+    };
+    int64_t withheld[SAMPLE_TASKS] = {[SAMPLE_CONTROL] = 3};
+    char folder[512];
+    snprintf(folder, sizeof folder, "%s/changed", ei_test_tmpdir());
+    struct ei_collector *collector = sample_collector(folder, false);
+    EI_REQUIRE(collector != NULL);
+    struct ei_metrics_totals totals = sample_totals();
+    totals.changes = changes;
+    totals.change_count = 3;
+    totals.changes_lost = 2;
+    totals.withheld = withheld;
+    EI_EQ(ei_collector_finish(collector, &totals, NULL), 0);
+    ei_collector_destroy(collector);
+    char *json = read_file(folder, "summary.json");
+    char *text = read_file(folder, "summary.txt");
+    EI_REQUIRE(json != NULL && text != NULL);
+    EI_CONTAINS(json, "{\n      \"at_ns\": 5,\n      \"task\": \"camera\",\n      \"priority\": 70,\n      \"search\": "
+                      "\"static:50\"\n    }");
+    EI_CONTAINS(json, "{\n      \"at_ns\": 7,\n      \"task\": \"control\",\n      \"deadline_ns\": null,\n      "
+                      "\"paused\": true\n    }");
+    EI_CONTAINS(json, "{\n      \"at_ns\": 9,\n      \"task\": \"control\",\n      \"paused\": false\n    }");
+    EI_CONTAINS(json, "\"changes_lost\": 2,");
+    EI_CONTAINS(json, "\"withheld\": 3,");
+    EI_CONTAINS(text, "5 changes of tasks while the run went on, the first of 'camera': summary.json has them\n");
     free(json);
     free(text);
 }

@@ -81,7 +81,8 @@ struct ei_record sample_job(int32_t task_idx, int64_t job_idx, int64_t release_m
                   .top_label = -1,
                   .planned_exit = -1,
                   .exit_idx = -1,
-                  .preempted_by = -1}};
+                  .preempted_by = -1,
+                  .priority = (uint8_t)sample_tasks[task_idx].priority}};
 }
 
 struct ei_record sample_no_job(int32_t task_idx, int64_t job_idx, int64_t release_ms, int outcome, int cause)

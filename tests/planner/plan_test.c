@@ -96,6 +96,9 @@ EI_TEST(plan_all_and_static_hold_undecided_exits_only)
     EI_EQ(ei_plan_last_exit(&plan), 3);
     EI_EQ(ei_plan_search(&p, (struct ei_search){.kind = EI_SEARCH_STATIC, .share_pct = 50}, NULL, &plan), 0);
     EI_EQ(plan.mask, 0x8);
+    EI_EQ(ei_plan_search(&p, (struct ei_search){.kind = EI_SEARCH_FIXED, .exits = 0xF5}, NULL, &plan), 0);
+    EI_EQ(plan.mask, 0x4); /* neither what is behind the job nor what the network has not */
+    EI_EQ(ei_plan_search(&p, (struct ei_search){.kind = EI_SEARCH_FIXED}, NULL, &plan), -EINVAL);
     p.convs_done = p.first_exit = 4;
     EI_EQ(ei_plan_search(&p, (struct ei_search){.kind = EI_SEARCH_ALL}, NULL, &plan), 0);
     EI_EQ(plan.mask, 0);

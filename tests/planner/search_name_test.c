@@ -24,6 +24,8 @@ EI_TEST(search_names_are_read_and_written_back)
         {"confidence:1", {.kind = EI_SEARCH_CONFIDENCE, .confidence = 1}, "confidence:1"},
         {"confidence(0)", {.kind = EI_SEARCH_CONFIDENCE, .confidence = 0}, "confidence:0"},
         {"confidence:1e-05", {.kind = EI_SEARCH_CONFIDENCE, .confidence = 1e-5}, "confidence:1e-05"},
+        {"fixed:0x29", {.kind = EI_SEARCH_FIXED, .exits = 0x29}, "fixed:0x29"},
+        {"fixed(0xFFFFFFFFFFFFFFFF)", {.kind = EI_SEARCH_FIXED, .exits = UINT64_MAX}, "fixed:0xffffffffffffffff"},
         {"statistics", {.kind = EI_SEARCH_STATISTICS}, "statistics"},
         {"all", {.kind = EI_SEARCH_ALL}, "all"},
         {"oracle", {.kind = EI_SEARCH_ORACLE}, "oracle"},
@@ -38,6 +40,7 @@ EI_TEST(search_names_are_read_and_written_back)
         EI_EQ(search.depth, cases[c].search.depth);
         EI_EQ(search.draws, cases[c].search.draws);
         EI_EQ(search.seed, 1);
+        EI_TRUE(search.exits == cases[c].search.exits);
         EI_NEAR(search.confidence, cases[c].search.confidence, 0);
         EI_STREQ(ei_search_name(search, name), cases[c].name);
     }
@@ -77,6 +80,12 @@ EI_TEST(search_names_that_are_none_say_what_there_is)
         {"confidence:nan", "confidence needs"},
         {"confidence:0x1", "confidence needs"},
         {"confidence:0.5.", "confidence needs"},
+        {"fixed", "fixed needs the exits as bits"},
+        {"fixed:0x", "fixed needs the exits as bits"},
+        {"fixed:0x0", "fixed needs the exits as bits"},
+        {"fixed:29", "fixed needs the exits as bits"},
+        {"fixed:0x1ffffffffffffffff", "fixed needs the exits as bits"},
+        {"fixed:0x-1", "fixed needs the exits as bits"},
         {"conf\xff\n", "\"conf\?\?\" is not known"},
         {"hybrid:00000000000000000000000000000000000000000000000006", "not known"},
     };

@@ -60,6 +60,37 @@ EI_TEST(boost_raises_and_unboost_returns)
     ei_thread_join(&thread);
 }
 
+static void be_rebased(void *arg)
+{
+    struct ei_boost boost;
+    (void)arg;
+    EI_EQ(ei_boost_rebase_self(&(struct ei_boost){0}, 12), 0); /* not FIFO: nothing happens */
+    EI_EQ(ei_thread_become_fifo(10, NULL), 0);
+    ei_boost_init_self(&boost);
+    EI_EQ(ei_boost_rebase_self(&boost, 12), 0);
+    EI_EQ(kernel_priority(0), 12);
+    EI_EQ(ei_boost_rebase(&boost, 14), 0);
+    EI_EQ(kernel_priority(0), 14);
+    EI_EQ(ei_thread_boost(&boost, 40), 0);
+    EI_EQ(ei_boost_rebase(&boost, 20), 0); /* what was lent stays */
+    EI_EQ(kernel_priority(0), 40);
+    EI_EQ(ei_thread_unboost(&boost), 0);
+    EI_EQ(kernel_priority(0), 20);
+    EI_EQ(ei_thread_demote(ei_thread_self_tid(), &boost), 0);
+    EI_EQ(ei_boost_rebase(&boost, 30), 0);
+    EI_EQ(ei_boost_rebase_self(&boost, 30), 0);
+    EI_EQ(kernel_priority(0), 0);
+}
+
+EI_TEST(boost_has_another_base_priority)
+{
+    fifo_or_skip(45);
+    struct ei_thread thread;
+    const struct ei_thread_attr attr = {.name = "rebased"};
+    EI_REQUIRE(ei_thread_create(&thread, &attr, be_rebased, NULL, NULL) == 0);
+    ei_thread_join(&thread);
+}
+
 static void be_demoted(void *arg)
 {
     struct ei_boost boost;

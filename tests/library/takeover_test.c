@@ -1,0 +1,190 @@
+/* A run takes over from another one of the same process. Nothing here asserts when a thread runs: what is checked is
+ * that every nominal release of the tasks that both have is told once, by one of the two, in its place.
+ */
+#include "tests/harness/harness.h"
+#include "tests/library/run_play.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RESULTS_MAX 8192
+#define CONTROL_PERIOD_NS INT64_C(5000000)
+
+/* The control task stays; of the rest something differs in each text. */
+#define CONTROL                                                                                                        \
+    "  - { name: control, arrival: { model: periodic, period: 5ms, offset: 1ms }, deadline: 5ms, priority: 90,\n"      \
+    "      late_release: { queue: 4, drop: oldest },\n"                                                                \
+    "      stages: [ { name: w, kind: cpu, work: { spin: 50us } } ] }\n"
+#define HEAD                                                                                                           \
+    "version: 1\nname: handed\nrun: { start_delay: 1ms, seed: 1 }\nlanes: { cpu0: { kind: cpu } }\n"                   \
+    "models:\n  m: { emulate: { blocks: [ { conv: 200us, branch: 20us, score: 0.5 } ] } }\n"                           \
+    "  n: { emulate: { blocks: [ { conv: 300us, branch: 20us, score: 0.5 } ] } }\n"                                    \
+    "tasks:\n"
+
+static const char first_text[] =
+    HEAD CONTROL "  - { name: camera, arrival: { model: external, min_interarrival: 20ms }, priority: 50,\n"
+                 "      stages: [ { name: n, kind: nn, model: m, lane: cpu0 } ] }\n";
+static const char second_text[] =
+    HEAD "  - { name: camera, arrival: { model: external, min_interarrival: 20ms }, priority: 50,\n"
+         "      stages: [ { name: n, kind: nn, model: n, lane: cpu0 } ] }\n"
+         "  - { name: logger, arrival: { model: periodic, period: 50ms }, deadline: 50ms, class: other,\n"
+         "      stages: [ { name: w, kind: cpu, work: { spin: 10us } } ] }\n" CONTROL;
+
+/* One run and what its callbacks were told. */
+struct told {
+    struct einet_workload *workload;
+    struct einet_run *run;
+    int32_t control;
+    struct einet_result results[RESULTS_MAX]; /* of the control task */
+    atomic_int count, others;
+};
+
+static struct told told[3]; /* large */
+
+static void on_result(void *context, const struct einet_result *result)
+{
+    struct told *t = context;
+    const int n = atomic_load(&t->count);
+    if (result->task_idx != t->control) {
+        atomic_fetch_add(&t->others, 1);
+    } else if (n < RESULTS_MAX) {
+        t->results[n] = *result;
+        atomic_store(&t->count, n + 1);
+    }
+}
+
+static bool create(struct told *t, const char *text, struct einet_run *takes_over)
+{
+    struct einet_error err = {0};
+    memset(t, 0, sizeof *t);
+    const struct einet_callbacks callbacks = {.size_bytes = sizeof callbacks, .context = t, .on_result = on_result};
+    const struct einet_run_options options = {.size_bytes = sizeof options,
+                                              .duration_ns = EINET_UNTIL_STOPPED,
+                                              .callbacks = &callbacks,
+                                              .takes_over = takes_over};
+    const bool is_ok =
+        EI_TRUEF(einet_workload_parse(text, strlen(text), NULL, &t->workload, &err) == 0, "%s", err.text) &&
+        EI_TRUEF(einet_run_create(t->workload, &options, &t->run, &err) == 0, "%s", err.text);
+    t->control = is_ok ? einet_workload_find_task(t->workload, "control") : -1;
+    return is_ok;
+}
+
+static bool start(struct told *t)
+{
+    struct einet_error err = {0};
+    return EI_TRUEF(einet_run_start(t->run, &err) == 0, "%s", err.text);
+}
+
+static void finish(struct told *t)
+{
+    struct einet_end end = {.size_bytes = sizeof end};
+    struct einet_error err = {0};
+    EI_TRUEF(einet_run_wait(t->run, -1, &err) == 0, "%s", err.text);
+    EI_EQ(einet_run_end(t->run, &end), 0);
+    EI_TRUE(end.is_accounted && end.faulty_jobs == 0);
+}
+
+static void destroy(struct told *t)
+{
+    einet_run_destroy(t->run);
+    einet_workload_destroy(t->workload);
+}
+
+static int compare(const void *a, const void *b)
+{
+    const struct einet_result *x = a, *y = b;
+    return (x->release_ns > y->release_ns) - (x->release_ns < y->release_ns);
+}
+
+/* Releases of the control task by all the runs: one each period from the first to the last. */
+static void check_control(int runs)
+{
+    static struct einet_result all[3 * RESULTS_MAX];
+    int count = 0;
+    for (int r = 0; r < runs; r++) {
+        memcpy(&all[count], told[r].results, (size_t)told[r].count * sizeof all[0]);
+        count += told[r].count;
+        EI_TRUE(told[r].count > 5);
+    }
+    qsort(all, (size_t)count, sizeof all[0], compare);
+    for (int i = 0; i < count; i++) {
+        EI_EQ(all[i].release_ns - all[0].release_ns, i * CONTROL_PERIOD_NS);
+        EI_TRUE(all[i].outcome != EINET_JOB_ABORTED && all[i].cause != EINET_CAUSE_CANCELLED);
+    }
+}
+
+static void await_control(struct told *t, int count)
+{
+    while (atomic_load(&t->count) < count) {
+        play_sleep_ms(2);
+    }
+}
+
+EI_TEST(takeover_loses_no_release_of_a_periodic_task)
+{
+    EI_REQUIRE(create(&told[0], first_text, NULL) && start(&told[0]));
+    await_control(&told[0], 10);
+    EI_EQ(einet_run_release(told[0].run, 1, EINET_NOW, 1), 0);
+    EI_REQUIRE(create(&told[1], second_text, told[0].run) && start(&told[1]));
+    EI_EQ(einet_run_phase(told[1].run), EINET_RUN_RUNNING);
+    EI_TRUE(einet_run_phase(told[0].run) >= EINET_RUN_ENDING);
+    EI_EQ(einet_run_release(told[0].run, 1, EINET_NOW, 2), -ESHUTDOWN);
+    EI_EQ(einet_run_release(told[1].run, 0, EINET_NOW, 2), 0);
+    finish(&told[0]);
+    await_control(&told[1], 10);
+    /* And again, from the one that has taken over. */
+    EI_REQUIRE(create(&told[2], first_text, told[1].run) && start(&told[2]));
+    finish(&told[1]);
+    await_control(&told[2], 10);
+    EI_EQ(einet_run_drain(told[2].run), 0);
+    finish(&told[2]);
+    check_control(3);
+    EI_EQ(told[0].others, 1);
+    EI_TRUE(told[1].others > 1);
+    for (int r = 0; r < 3; r++) {
+        destroy(&told[r]);
+    }
+}
+
+EI_TEST(takeover_that_fails_leaves_the_other_run_alone)
+{
+    static const char nowhere[] =
+        "version: 1\nname: nowhere\ntasks:\n"
+        "  - { name: control, arrival: { model: periodic, period: 5ms }, priority: 50, cpus: \"900\",\n"
+        "      stages: [ { name: w, kind: cpu, work: { spin: 10us } } ] }\n";
+    struct einet_error err = {0};
+    EI_REQUIRE(create(&told[0], first_text, NULL) && start(&told[0]));
+    EI_REQUIRE(create(&told[1], nowhere, told[0].run));
+    EI_TRUE(einet_run_start(told[1].run, &err) < 0 && err.text[0] != '\0');
+    EI_EQ(einet_run_phase(told[0].run), EINET_RUN_RUNNING);
+    destroy(&told[1]);
+    EI_REQUIRE(create(&told[1], second_text, NULL)); /* without asking it */
+    EI_EQ(einet_run_start(told[1].run, &err), -EBUSY);
+    destroy(&told[1]);
+    await_control(&told[0], told[0].count + 5);
+    EI_EQ(einet_run_release(told[0].run, 1, EINET_NOW, 1), 0);
+    EI_EQ(einet_run_drain(told[0].run), 0);
+    finish(&told[0]);
+    check_control(1);
+    destroy(&told[0]);
+}
+
+/* There is nothing to take over any more: it starts as any run. */
+EI_TEST(takeover_from_a_run_that_is_over_is_a_start)
+{
+    EI_REQUIRE(create(&told[0], first_text, NULL) && start(&told[0]));
+    await_control(&told[0], 6);
+    EI_EQ(einet_run_drain(told[0].run), 0);
+    finish(&told[0]);
+    EI_REQUIRE(create(&told[1], second_text, told[0].run) && start(&told[1]));
+    await_control(&told[1], 6);
+    EI_EQ(einet_run_drain(told[1].run), 0);
+    finish(&told[1]);
+    EI_EQ(told[1].results[0].job_idx, 0);
+    destroy(&told[0]);
+    destroy(&told[1]);
+}
+
+EI_MAIN()
