@@ -221,6 +221,17 @@ static int no_memory(struct einet_draft *draft, struct einet_error *err)
     return einet_error_set(err, -ENOMEM, "no memory for the draft");
 }
 
+/* The mapping or list behind the key of a mapping, made when there is none. map negative: returned; -EINVAL: something
+ * else was set there. */
+static int32_t enter_kind(struct ei_yaml *tree, int32_t map, const char *key, enum ei_yaml_kind kind)
+{
+    if (map < 0) {
+        return map;
+    }
+    const int32_t node = tree->nodes[map].kind == EI_YAML_MAP ? ei_yaml_enter(tree, map, key, kind) : -EINVAL;
+    return node >= 0 && tree->nodes[node].kind != kind ? -EINVAL : node;
+}
+
 /* The part becomes an entry behind those of a list, or the value of a key that a mapping does not have. */
 static int add_part(struct einet_draft *draft, struct part *part, int32_t parent, const char *key,
                     struct einet_error *err)
@@ -235,6 +246,9 @@ static int add_part(struct einet_draft *draft, struct part *part, int32_t parent
         (void)ei_diagnostics_to_error(&part->diag, err);
     }
     part_fini(part);
+    if (rc == -EINVAL) {
+        return einet_error_set(err, EINET_E_USAGE, "something else was set where this belongs: set it after this call");
+    }
     return rc == -ENOMEM ? no_memory(draft, err) : rc;
 }
 
@@ -247,7 +261,7 @@ static int add_named(struct einet_draft *draft, struct part *part, const char *l
         return einet_error_set(err, EINET_E_USAGE, "there is a %s '%.60s' already: give one of them another name", what,
                                name);
     }
-    return add_part(draft, part, ei_yaml_enter(&draft->tree, draft->tree.root, list, EI_YAML_MAP), name, err);
+    return add_part(draft, part, enter_kind(&draft->tree, draft->tree.root, list, EI_YAML_MAP), name, err);
 }
 
 /* The task of that name, -1 = none. */
@@ -341,9 +355,8 @@ int einet_draft_add_block(struct einet_draft *draft, const char *model_name, con
     put_part_time(&part, "branch", ours.exit_ns, ours.exit_p99_ns);
     ei_field_format(ei_field_find(EI_CONTEXT_BLOCK, "score", -1), &ours.score, score, sizeof score);
     put(&part, part.tree.root, "score", score);
-    const int32_t emulate = ei_yaml_enter(tree, model, "emulate", EI_YAML_MAP);
-    return add_part(draft, &part, emulate < 0 ? emulate : ei_yaml_enter(tree, emulate, "blocks", EI_YAML_LIST), NULL,
-                    err);
+    const int32_t emulate = enter_kind(tree, model, "emulate", EI_YAML_MAP);
+    return add_part(draft, &part, enter_kind(tree, emulate, "blocks", EI_YAML_LIST), NULL, err);
 }
 
 int einet_draft_add_task(struct einet_draft *draft, const struct einet_draft_task *task, struct einet_error *err)
@@ -359,7 +372,7 @@ int einet_draft_add_task(struct einet_draft *draft, const struct einet_draft_tas
     if (ours.arrival != NULL && strcmp(ours.arrival, "burst") == 0) { /* where 0 is a distance, and has no default */
         put_time(&part, enter(&part, part.tree.root, "arrival", EI_YAML_MAP), "spacing", ours.spacing_ns);
     }
-    return add_part(draft, &part, ei_yaml_enter(&draft->tree, draft->tree.root, "tasks", EI_YAML_LIST), NULL, err);
+    return add_part(draft, &part, enter_kind(&draft->tree, draft->tree.root, "tasks", EI_YAML_LIST), NULL, err);
 }
 
 int einet_draft_add_stage(struct einet_draft *draft, const char *task_name, const struct einet_draft_stage *stage,
@@ -378,7 +391,7 @@ int einet_draft_add_stage(struct einet_draft *draft, const char *task_name, cons
     part_init(&part);
     put(&part, part.tree.root, "kind", ours.model != NULL ? "nn" : "cpu");
     put_entries(&part, stage_entries, COUNT_OF(stage_entries), &ours);
-    const int32_t stages = part.rc == 0 ? ei_yaml_enter(&draft->tree, task, "stages", EI_YAML_LIST) : -1;
+    const int32_t stages = part.rc == 0 ? enter_kind(&draft->tree, task, "stages", EI_YAML_LIST) : -1;
     return add_part(draft, &part, stages, NULL, err);
 }
 

@@ -486,6 +486,46 @@ EI_TEST(errors_name_task_and_field)
     check_wrong("lanes.cpu0.kind", "gpu", "lanes.cpu0.kind: ");
 }
 
+/* What was set before may be anything that a file can say. */
+EI_TEST(what_was_set_in_the_place_of_a_list_or_mapping_stays)
+{
+    static const struct {
+        const char *path, *value;
+    } set[] = {{"tasks.camera.deadline", "5ms"},
+               {"tasks", "{ a: 1 }"},
+               {"tasks", "7"},
+               {"lanes", "[ 1 ]"},
+               {"models", "x"},
+               {"models.eye", "3"},
+               {"models.eye", "{ emulate: [ 1 ] }"}};
+    const struct einet_draft_lane lane = {.size_bytes = sizeof lane, .name = "cpu9"};
+    const struct einet_draft_task task = {.size_bytes = sizeof task, .name = "door"};
+    const struct einet_draft_block block = {.size_bytes = sizeof block};
+    for (size_t i = 0; i < sizeof set / sizeof set[0]; i++) {
+        struct einet_draft *draft = NULL;
+        struct einet_workload *made = NULL;
+        struct einet_error err = {0};
+        EI_REQUIRE(einet_draft_create("odd", &draft, &err) == 0);
+        EI_EQ(einet_draft_set(draft, set[i].path, set[i].value, &err), 0);
+        const int lane_rc = einet_draft_add_lane(draft, &lane, &err);
+        const int task_rc = einet_draft_add_task(draft, &task, &err);
+        const int block_rc = einet_draft_add_block(draft, "eye", &block, &err);
+        EI_EQ(lane_rc, strncmp(set[i].path, "lanes", 5) == 0 ? EINET_E_USAGE : 0);
+        EI_EQ(task_rc, strncmp(set[i].path, "tasks", 5) == 0 ? EINET_E_USAGE : 0);
+        EI_EQ(block_rc, EINET_E_USAGE);
+        EI_TRUE(einet_draft_set(draft, "tasks.door.priority", "300", &err) <= 0);
+        EI_TRUE(einet_draft_finish(draft, &made, &err) < 0);
+        einet_draft_destroy(draft);
+    }
+    struct einet_draft *draft = robot();
+    struct einet_error err = {0};
+    const struct einet_draft_stage stage = {.size_bytes = sizeof stage, .name = "more"};
+    EI_EQ(einet_draft_set(draft, "tasks.hear.stages", "{ a: 1 }", &err), 0);
+    EI_EQ(einet_draft_add_stage(draft, "hear", &stage, &err), EINET_E_USAGE);
+    EI_CONTAINS(err.text, "set it after this call");
+    einet_draft_destroy(draft);
+}
+
 EI_TEST(struct_that_does_not_fit_is_refused_and_leaves_the_draft)
 {
     struct einet_draft *draft = robot();
