@@ -97,7 +97,7 @@ static void begin(struct play *play)
     *play = (struct play){.now_ns = 1};
     for (int i = 0; i < TASKS; i++) {
         play->looks[i] = (struct ei_pool_look){
-            .priority = priorities[i], .is_shared = i != OWN, .is_replaced = i != OWN, .load_permille = 300};
+            .priority = priorities[i], .head = i, .is_shared = i != OWN, .is_replaced = i != OWN, .load_permille = 300};
     }
     ei_pool_shed_init(&play->shed, TASKS);
     ei_pool_shed_step(&play->shed, play->looks, play->now_ns);
@@ -166,6 +166,58 @@ EI_TEST(pool_tasks_go_lowest_first_and_the_highest_stays)
         window(&play, 50, 0);
     }
     EI_EQ(duty(&play, TOP), EINET_DUTY_SERVING);
+}
+
+/* Only the first of a chain has images: behind one that rests nothing is to be heard. */
+EI_TEST(pool_a_chain_goes_and_comes_as_one)
+{
+    struct play play;
+    begin(&play);
+    play.looks[LOW].head = MID; /* LOW behind MID, of which OWN, now of the pool, is lower */
+    play.looks[OWN].is_shared = play.looks[OWN].is_replaced = true;
+    window(&play, 50, 0);
+    window(&play, 50, 0);
+    EI_EQ(duty(&play, OWN), EINET_DUTY_YIELDING); /* 10 < 50, that of the chain */
+    window(&play, 50, 0);
+    window(&play, 50, 0);
+    EI_EQ(duty(&play, MID), EINET_DUTY_YIELDING);
+    EI_EQ(duty(&play, LOW), EINET_DUTY_YIELDING);
+    play.looks[LOW].is_settled = true; /* says nothing of the chain */
+    ei_pool_shed_step(&play.shed, play.looks, play.now_ns + 1);
+    EI_EQ(duty(&play, MID), EINET_DUTY_YIELDING);
+    play.looks[LOW].is_settled = false;
+    play.looks[MID].is_settled = true;
+    ei_pool_shed_step(&play.shed, play.looks, play.now_ns + 2);
+    EI_EQ(duty(&play, MID), EINET_DUTY_RESTING);
+    EI_EQ(duty(&play, LOW), EINET_DUTY_RESTING);
+    for (int i = 0; i < 40; i++) { /* tried as one, and brought back as one */
+        window(&play, 0, 0);
+        EI_EQ(duty(&play, LOW), duty(&play, MID));
+    }
+    EI_EQ(duty(&play, LOW), EINET_DUTY_SERVING);
+    window(&play, 50, 0);
+    window(&play, 50, 0);
+    window(&play, 50, 0);
+    window(&play, 50, 0);
+    EI_EQ(duty(&play, LOW), EINET_DUTY_RESTING);
+    play.looks[LOW].is_replaced = false; /* nobody has its end any more */
+    ei_pool_shed_step(&play.shed, play.looks, play.now_ns + 1);
+    EI_EQ(duty(&play, MID), EINET_DUTY_SERVING);
+    EI_EQ(duty(&play, LOW), EINET_DUTY_SERVING);
+}
+
+/* The highest priority of a chain is that of all of it, wherever it stands in the file. */
+EI_TEST(pool_the_chain_of_highest_priority_stays)
+{
+    struct play play;
+    begin(&play);
+    play.looks[TOP].head = LOW; /* the first of it has 30, TOP behind it 60 */
+    for (int i = 0; i < 20; i++) {
+        window(&play, 50, 0);
+        EI_EQ(duty(&play, LOW), EINET_DUTY_SERVING);
+        EI_EQ(duty(&play, TOP), EINET_DUTY_SERVING);
+    }
+    EI_EQ(duty(&play, MID), EINET_DUTY_YIELDING);
 }
 
 EI_TEST(pool_nothing_is_given_to_nobody)

@@ -54,12 +54,22 @@ const char pool_play_law[] =
     "         slow: { emulate: { blocks: [ " SLOW_7 ", " SLOW_7 " ] } },\n"                                            \
     "         quick: { emulate: { blocks: [ " SLOW ", " SLOW " ] } } }\n"
 
-const char pool_play_too_much[] = HEAD BOTH "tasks:\n" TASK("high", "80", "quick", "15ms")
-    TASK("low", "78", "slow", "15ms") "  - { name: own, arrival: { model: periodic, period: 20ms }, deadline: 20ms, "
-                                      "priority: 79, planner: { search: all },\n"
-                                      "      stages: [ { name: n, kind: nn, model: slow, lane: acc } ] }\n";
+#define BEHIND(head, priority)                                                                                         \
+    "  - { name: behind, arrival: { model: after, task: " head " }, deadline: 20ms, priority: " priority ",\n"         \
+    "      stages: [ { name: law, kind: cpu, work: { spin: 100us } } ] }\n"
+#define OWN                                                                                                            \
+    "  - { name: own, arrival: { model: periodic, period: 20ms }, deadline: 20ms, priority: 79, "                      \
+    "planner: { search: all },\n"                                                                                      \
+    "      stages: [ { name: n, kind: nn, model: slow, lane: acc } ] }\n"
+
+const char pool_play_too_much[] =
+    HEAD BOTH "tasks:\n" TASK("high", "80", "quick", "15ms") TASK("low", "78", "slow", "15ms") OWN;
 const char pool_play_bearable[] =
     HEAD BOTH "tasks:\n" TASK("high", "80", "quick", "15ms") TASK("low", "78", "slow", "15ms");
+const char pool_play_too_much_chain[] =
+    HEAD BOTH "tasks:\n" TASK("high", "80", "quick", "15ms") TASK("low", "77", "slow", "15ms") BEHIND("low", "78") OWN;
+const char pool_play_bearable_chain[] =
+    HEAD BOTH "tasks:\n" TASK("high", "80", "quick", "15ms") TASK("low", "77", "slow", "15ms") BEHIND("low", "78");
 
 int64_t pool_play_now_ns(void)
 {

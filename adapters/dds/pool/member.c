@@ -270,6 +270,9 @@ void ei_pool_write(struct ei_pool *pool, const struct ei_dds_record *record)
     struct ei_dds_task *task = &pool->dds->tasks[record->slot];
     struct ei_dds_hypotheses hypotheses;
     einet_pool_Result message = {.incarnation = pool->incarnation};
+    if (atomic_load(&shared->is_resting)) { /* of an image that came before: others answer it as well */
+        return;
+    }
     if (atomic_load(&shared->is_stuck)) { /* "dropped" would be a sign of life: let others speak */
         atomic_fetch_add(&task->failed_writes, 1);
         return;
@@ -356,6 +359,7 @@ static void look_at_tasks(struct ei_pool *pool, int64_t now_ns)
         const int64_t turned_away = turned_away_of(pool, task);
         looks[i] = (struct ei_pool_look){
             .priority = task->info.priority,
+            .head = task->slot >= 0 ? pool->shared[pool->dds->tasks[task->slot].head].counted : i,
             .load_permille = (int32_t)task->load_permille,
             .is_shared = shared != NULL,
             .is_replaced = shared != NULL && is_replaced(pool, task->info.name, is_serving),
