@@ -281,4 +281,56 @@ EI_TEST(pool_a_few_jobs_say_nothing)
     EI_EQ(duty(&play, LOW), EINET_DUTY_SERVING);
 }
 
+/* ---- whether jobs come to an end ---- */
+
+#define PATIENCE 100
+
+static bool is_moving(struct ei_pool_pulse *pulse, int64_t released, int64_t noted, int64_t ran, int64_t now_ns)
+{
+    return ei_pool_is_moving(pulse, (struct ei_pool_counts){.released = released, .noted = noted, .ran = ran}, PATIENCE,
+                             now_ns);
+}
+
+EI_TEST(pool_a_job_that_does_not_end_is_seen)
+{
+    struct ei_pool_pulse pulse = {0};
+    int64_t now_ns = 1;
+    for (int64_t i = 0; i < 20; i++, now_ns += 50) { /* one is always under way */
+        EI_TRUE(is_moving(&pulse, i + 1, i, i, now_ns));
+    }
+    EI_TRUE(is_moving(&pulse, 21, 19, 19, now_ns));
+    EI_TRUE(is_moving(&pulse, 22, 20, 19, now_ns + 50)); /* dropped behind it: no sign of life */
+    EI_TRUE(!is_moving(&pulse, 23, 21, 19, now_ns + 101));
+    EI_TRUE(!is_moving(&pulse, 23, 22, 19, now_ns + 1000)); /* nor is a camera that stops */
+    EI_TRUE(is_moving(&pulse, 23, 23, 20, now_ns + 1001));
+}
+
+/* A camera slower than the patience, looked at often. */
+EI_TEST(pool_the_only_job_that_does_not_end_is_seen)
+{
+    struct ei_pool_pulse pulse = {0};
+    EI_TRUE(is_moving(&pulse, 0, 0, 0, 990));
+    EI_TRUE(is_moving(&pulse, 1, 0, 0, 1000));
+    EI_TRUE(is_moving(&pulse, 1, 1, 1, 1010));
+    EI_TRUE(is_moving(&pulse, 1, 1, 1, 2000));
+    for (int64_t at = 2010; at <= 3000; at += 10) {
+        EI_EQ(is_moving(&pulse, 2, 1, 1, at), at <= 2100);
+    }
+}
+
+/* What a run could not tell of, or did not make because of a pause, is not owed for ever. */
+EI_TEST(pool_a_task_without_images_moves_though_an_end_was_not_told)
+{
+    struct ei_pool_pulse pulse = {0};
+    int64_t now_ns = 1;
+    for (int64_t i = 1; i <= 5; i++, now_ns += 50) {
+        EI_TRUE(is_moving(&pulse, i, i, i, now_ns));
+    }
+    EI_TRUE(is_moving(&pulse, 6, 5, 5, now_ns)); /* lost */
+    EI_TRUE(is_moving(&pulse, 7, 6, 6, now_ns + 50));
+    EI_TRUE(is_moving(&pulse, 7, 6, 6, now_ns + 5000));
+    EI_TRUE(is_moving(&pulse, 8, 6, 6, now_ns + 5010)); /* and one that hangs then is seen */
+    EI_TRUE(!is_moving(&pulse, 9, 7, 6, now_ns + 5110));
+}
+
 EI_MAIN()

@@ -110,22 +110,34 @@ EI_TEST(dds_pool_takes_over_between_machines)
 }
 
 /* A process that lives, asserts and goes its rounds, but whose jobs do not end. */
-EI_TEST(dds_pool_a_node_that_hangs_is_left)
+static void hang(const char *text, const char *const *tasks, const char *task)
 {
-    static const char *const tasks[] = {"eye", NULL};
     static char hanging[300];
     (void)snprintf(hanging, sizeof hanging, "%s/hanging_node", ei_test_build_dir());
     play.hanging = hanging;
-    EI_REQUIRE(open_play(pool_play_law, pool_play_law, tasks, false));
-    EI_TRUEF(pool_play_await(&play, "eye", 0, LIMIT_NS), "the first in rank was not heard");
-    EI_TRUEF(pool_play_await(&play, "eye", 1, LIMIT_NS), "nobody took over");
+    EI_REQUIRE(open_play(text, text, tasks, false));
+    EI_TRUEF(pool_play_await(&play, task, 0, LIMIT_NS), "the first in rank was not heard");
+    EI_TRUEF(pool_play_await(&play, task, 1, LIMIT_NS), "nobody took over");
     EI_EQ(kill(play.nodes[0], 0), 0);
     pool_play_nap_ms(500);
     struct einet_dds_egress_figures figures;
-    EI_TRUE(pool_play_figures(&play, "eye", &figures));
+    EI_TRUE(pool_play_figures(&play, task, &figures));
     EI_STREQ(figures.node, "b");
     expect_order();
     pool_play_close(&play);
+}
+
+EI_TEST(dds_pool_a_node_that_hangs_is_left)
+{
+    static const char *const tasks[] = {"eye", NULL};
+    hang(pool_play_law, tasks, "eye");
+}
+
+/* Its jobs are released by those of another task. */
+EI_TEST(dds_pool_a_node_that_hangs_behind_another_task_is_left)
+{
+    static const char *const tasks[] = {"eye", "behind", NULL};
+    hang(pool_play_law_behind, tasks, "behind");
 }
 
 /* ---- load ---- */

@@ -30,6 +30,8 @@ extern const char pool_play_bearable_chain[];
 
 /* `eye` with a stage, `law`, for a function in place of it. */
 extern const char pool_play_law[];
+/* `eye`, and `behind` with that stage behind it. */
+extern const char pool_play_law_behind[];
 
 /* What the listener heard of a task. */
 struct pool_heard {

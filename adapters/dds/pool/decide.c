@@ -215,3 +215,20 @@ void ei_pool_shed_step(struct ei_pool_shed *shed, const struct ei_pool_look *loo
         shed->tasks[i].duty = shed->tasks[looks[i].head].duty;
     }
 }
+
+/* ---- whether the jobs of a task come to an end ---- */
+
+bool ei_pool_is_moving(struct ei_pool_pulse *pulse, struct ei_pool_counts counts, int64_t patience_ns, int64_t now_ns)
+{
+    const bool is_first = pulse->moved_ns == 0, has_run = counts.ran != pulse->ran;
+    if (is_first || has_run) {
+        pulse->ran = counts.ran;
+        pulse->released = counts.released;
+    }
+    /* the second: noted alone would call a task that was once not told of an end, or was paused, busy for ever */
+    const bool is_idle = counts.released <= counts.noted || counts.released == pulse->released;
+    if (is_first || has_run || is_idle) {
+        pulse->moved_ns = now_ns;
+    }
+    return now_ns - pulse->moved_ns <= patience_ns;
+}

@@ -90,4 +90,22 @@ void ei_pool_shed_init(struct ei_pool_shed *shed, int32_t count);
  * replaced when all of it is, settled when the first is, and all of it has the duty of the first. */
 void ei_pool_shed_step(struct ei_pool_shed *shed, const struct ei_pool_look *looks, int64_t now_ns);
 
+/* ---- whether the jobs of a task come to an end ---- */
+
+/* Since the beginning. Of a task behind another in a chain the releases are those of the first, which has the images.
+ */
+struct ei_pool_counts {
+    int64_t released;
+    int64_t noted; /* of which the end was seen, however they ended; fewer than there were when some were not told of */
+    int64_t ran;   /* of them: run to an end. Those that wait behind one that hangs are dropped: that is none */
+};
+
+struct ei_pool_pulse {
+    int64_t ran, released; /* when a job was last seen to have run; released: before it was looked for */
+    int64_t moved_ns;      /* 0 = never looked */
+};
+
+/* Whether released jobs are run to an end, patience_ns late at most. One that has nothing to do moves. */
+bool ei_pool_is_moving(struct ei_pool_pulse *pulse, struct ei_pool_counts counts, int64_t patience_ns, int64_t now_ns);
+
 #endif
