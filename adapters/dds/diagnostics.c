@@ -91,7 +91,7 @@ void ei_dds_note_turned_away(struct ei_dds_task *task)
 
 /* ---- the message ---- */
 
-/* Of an image that was refused at the beginning of a chain none of its tasks gets anything. */
+/* Of an image that was refused or left to others at the beginning of a chain none of its tasks gets anything. */
 static bool judge(struct einet_dds *dds, bool is_due, int64_t now_ns)
 {
     pthread_mutex_lock(&dds->health_lock);
@@ -99,6 +99,7 @@ static bool judge(struct einet_dds *dds, bool is_due, int64_t now_ns)
     for (int32_t slot = 0; slot < dds->task_count; slot++) {
         struct ei_dds_task *task = &dds->tasks[slot];
         ei_dds_health_refused(&task->health, atomic_load(&dds->tasks[task->head].refused), now_ns);
+        ei_dds_health_left(&task->health, atomic_load(&dds->tasks[task->head].left), now_ns);
         is_changed = ei_dds_health_look(&task->health, is_due, now_ns) || is_changed;
     }
     for (int32_t slot = 0; (is_due || is_changed) && slot < dds->task_count; slot++) {

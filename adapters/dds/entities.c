@@ -83,7 +83,11 @@ static int make_endpoint(struct einet_dds *dds, const dds_topic_descriptor_t *ty
     *out = is_reader ? dds_create_reader(dds->participant, topic, qos, listener)
                      : dds_create_writer(dds->participant, topic, qos, NULL);
     dds_delete_qos(qos);
-    return *out < 0 ? fail(err, *out, name) : 0;
+    if (*out < 0) {
+        (void)dds_delete(topic);
+        return fail(err, *out, name);
+    }
+    return 0;
 }
 
 int ei_dds_open_writer(struct einet_dds *dds, const dds_topic_descriptor_t *type, const char *name, dds_entity_t *out,

@@ -52,6 +52,15 @@ void ei_dds_health_refused(struct ei_dds_health *health, int64_t total, int64_t 
     }
 }
 
+void ei_dds_health_left(struct ei_dds_health *health, int64_t total, int64_t now_ns)
+{
+    if (total != health->left) {
+        health->second_left += total - health->left;
+        health->left = total;
+        health->last_news_ns = now_ns;
+    }
+}
+
 static int64_t delay_ns(const struct ei_dds_health *health)
 {
     return health->last_job_ns - health->last_in_time_ns;
@@ -81,10 +90,11 @@ bool ei_dds_health_look(struct ei_dds_health *health, bool is_due, int64_t now_n
         health->level = now;
         health->shown_jobs = health->second_jobs;
         health->shown_troubles = health->second_missed + health->second_turned_away + health->second_refused;
+        health->shown_left = health->second_left;
     }
     if (is_due) {
         health->second_jobs = health->second_missed = health->second_turned_away = 0;
-        health->second_refused = health->second_faults = 0;
+        health->second_refused = health->second_faults = health->second_left = 0;
     }
     return health->level != before;
 }
@@ -95,7 +105,8 @@ static void say_message(const struct ei_dds_health *health, int64_t now_ns, char
 {
     switch (health->level) {
     case EI_DDS_OK:
-        (void)snprintf(out, size, "OK");
+        (void)snprintf(out, size, "%s",
+                       health->shown_left > 0 ? "OK, images are left to other nodes of the pool" : "OK");
         break;
     case EI_DDS_WARN:
         (void)snprintf(out, size, "%" PRId64 " late, not run, turned away or refused; %" PRId64 " jobs ended meanwhile",

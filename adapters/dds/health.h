@@ -1,7 +1,7 @@
 /* How a task does, as a level and words for /diagnostics: what became of its jobs, over seconds. A level rises as soon
  * as there is a reason, and falls when a whole second had none. Pure; times are of one clock; thread: any one.
  *
- *   OK     all that came in the last second was in time
+ *   OK     all that came in the last second was in time, or was left to other nodes of a pool
  *   WARN   something was late, did not run, was turned away or refused
  *   ERROR  a stage failed, or no job has been in time for more than a second
  *   STALE  no image has come for so long, or none yet
@@ -23,10 +23,11 @@ enum ei_dds_level { EI_DDS_OK, EI_DDS_WARN, EI_DDS_ERROR, EI_DDS_STALE };
 struct ei_dds_health {
     int64_t stale_ns, deadline_ns; /* deadline_ns 0 = none */
     enum ei_dds_level level;       /* as last said */
-    int64_t jobs, missed, turned_away, refused;
-    int64_t second_jobs, second_missed, second_turned_away, second_refused, second_faults; /* since the last look */
-    int64_t shown_jobs, shown_troubles; /* of the second that the level speaks of */
-    int64_t last_news_ns;               /* 0 = none yet */
+    int64_t jobs, missed, turned_away, refused, left;
+    int64_t second_jobs, second_missed, second_turned_away, second_refused, second_faults,
+        second_left;                                /* since the last look */
+    int64_t shown_jobs, shown_troubles, shown_left; /* of the second that the level speaks of */
+    int64_t last_news_ns;                           /* 0 = none yet */
     int64_t last_in_time_ns, last_job_ns;
     int64_t processing_ns, latency_ns; /* of the last job that ran to its end */
     bool is_late;                      /* the last job missed */
@@ -41,6 +42,8 @@ void ei_dds_health_job(struct ei_dds_health *health, const struct einet_result *
 void ei_dds_health_turned_away(struct ei_dds_health *health, int64_t now_ns);
 /* So many were refused in all. */
 void ei_dds_health_refused(struct ei_dds_health *health, int64_t total, int64_t now_ns);
+/* So many were left to other nodes of a pool in all: no trouble, and no silence either. */
+void ei_dds_health_left(struct ei_dds_health *health, int64_t total, int64_t now_ns);
 
 /* Judge. is_due: a second is over, and the next one begins. Returns whether the level has changed. */
 bool ei_dds_health_look(struct ei_dds_health *health, bool is_due, int64_t now_ns);

@@ -5,12 +5,12 @@
  *     -> einet_dds_stop -> einet_run_drain, einet_run_wait -> einet_dds_destroy -> einet_run_destroy
  *
  * Tasks with `input: { kind: topic, topic: NAME }` get the images of NAME. Each image that is taken ends in exactly one
- * einet_msgs/InferenceStatus for that task and for each one behind it in a chain (`arrival: after`), and, when the job
- * brought an answer, one vision_msgs/Classification before it; all bear the stamp of the image. `outputs:` of a task
- * names the topics, /einet/TASK/status and /einet/TASK/classification otherwise, and turns on one for the answers of
- * all exits. /diagnostics says each second how the tasks do. Jobs never wait for the network: images are taken by the
- * thread that receives them, results are written by the callback thread of the run, diagnostics and what the run has no
- * place for by a thread dds_out.
+ * einet_msgs/InferenceStatus for that task and for each one behind it in a chain (`arrival: after`), but for tasks that
+ * are paused behind another, and, when the job brought an answer, one vision_msgs/Classification before it; all bear
+ * the stamp of the image. `outputs:` of a task names the topics, /einet/TASK/status and /einet/TASK/classification
+ * otherwise, and turns on one for the answers of all exits. /diagnostics says each second how the tasks do. Jobs never
+ * wait for the network: images are taken by the thread that receives them, results are written by the callback thread
+ * of the run, diagnostics and what the run has no place for by a thread dds_out.
  */
 #ifndef EINET_DDS_H
 #define EINET_DDS_H

@@ -115,6 +115,29 @@ EI_TEST(health_without_images_is_stale)
     EI_TRUE(ei_dds_health_look(&health, true, 11001 * MS));
 }
 
+/* A node of a pool that was overloaded: it rests, and its camera goes on. */
+EI_TEST(health_of_images_that_are_left_to_others_is_well)
+{
+    struct ei_dds_words words;
+    int64_t left = 0;
+    begin();
+    (void)job(1100 * MS, true, 0);
+    for (int64_t at_ns = 2000 * MS; at_ns <= 9000 * MS; at_ns += 1000 * MS) {
+        ei_dds_health_left(&health, left += 50, at_ns);
+        EI_TRUE(!ei_dds_health_look(&health, true, at_ns));
+        EI_EQ(health.level, EI_DDS_OK);
+        ei_dds_health_say(&health, "", at_ns, &words);
+        EI_STREQ(words.message, "OK, images are left to other nodes of the pool");
+    }
+    (void)job(9500 * MS, true, 0);
+    EI_TRUE(!ei_dds_health_look(&health, true, 10000 * MS));
+    ei_dds_health_say(&health, "", 10000 * MS, &words);
+    EI_STREQ(words.message, "OK");                 /* it is back */
+    ei_dds_health_left(&health, left, 11000 * MS); /* no more than those */
+    EI_TRUE(ei_dds_health_look(&health, true, 11501 * MS));
+    EI_EQ(health.level, EI_DDS_STALE);
+}
+
 EI_TEST(health_words_are_those_that_robots_know)
 {
     static const char *const wanted[EI_DDS_WORDS][2] = {

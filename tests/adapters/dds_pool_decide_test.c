@@ -97,7 +97,7 @@ static void begin(struct play *play)
     *play = (struct play){.now_ns = 1};
     for (int i = 0; i < TASKS; i++) {
         play->looks[i] = (struct ei_pool_look){
-            .priority = priorities[i], .is_shared = i != OWN, .is_replaced = i != OWN, .load_permille = 300};
+            .priority = priorities[i], .head = i, .is_shared = i != OWN, .is_replaced = i != OWN, .load_permille = 300};
     }
     ei_pool_shed_init(&play->shed, TASKS);
     ei_pool_shed_step(&play->shed, play->looks, play->now_ns);
@@ -168,6 +168,58 @@ EI_TEST(pool_tasks_go_lowest_first_and_the_highest_stays)
     EI_EQ(duty(&play, TOP), EINET_DUTY_SERVING);
 }
 
+/* Only the first of a chain has images: behind one that rests nothing is to be heard. */
+EI_TEST(pool_a_chain_goes_and_comes_as_one)
+{
+    struct play play;
+    begin(&play);
+    play.looks[LOW].head = MID; /* LOW behind MID, of which OWN, now of the pool, is lower */
+    play.looks[OWN].is_shared = play.looks[OWN].is_replaced = true;
+    window(&play, 50, 0);
+    window(&play, 50, 0);
+    EI_EQ(duty(&play, OWN), EINET_DUTY_YIELDING); /* 10 < 50, that of the chain */
+    window(&play, 50, 0);
+    window(&play, 50, 0);
+    EI_EQ(duty(&play, MID), EINET_DUTY_YIELDING);
+    EI_EQ(duty(&play, LOW), EINET_DUTY_YIELDING);
+    play.looks[LOW].is_settled = true; /* says nothing of the chain */
+    ei_pool_shed_step(&play.shed, play.looks, play.now_ns + 1);
+    EI_EQ(duty(&play, MID), EINET_DUTY_YIELDING);
+    play.looks[LOW].is_settled = false;
+    play.looks[MID].is_settled = true;
+    ei_pool_shed_step(&play.shed, play.looks, play.now_ns + 2);
+    EI_EQ(duty(&play, MID), EINET_DUTY_RESTING);
+    EI_EQ(duty(&play, LOW), EINET_DUTY_RESTING);
+    for (int i = 0; i < 40; i++) { /* tried as one, and brought back as one */
+        window(&play, 0, 0);
+        EI_EQ(duty(&play, LOW), duty(&play, MID));
+    }
+    EI_EQ(duty(&play, LOW), EINET_DUTY_SERVING);
+    window(&play, 50, 0);
+    window(&play, 50, 0);
+    window(&play, 50, 0);
+    window(&play, 50, 0);
+    EI_EQ(duty(&play, LOW), EINET_DUTY_RESTING);
+    play.looks[LOW].is_replaced = false; /* nobody has its end any more */
+    ei_pool_shed_step(&play.shed, play.looks, play.now_ns + 1);
+    EI_EQ(duty(&play, MID), EINET_DUTY_SERVING);
+    EI_EQ(duty(&play, LOW), EINET_DUTY_SERVING);
+}
+
+/* The highest priority of a chain is that of all of it, wherever it stands in the file. */
+EI_TEST(pool_the_chain_of_highest_priority_stays)
+{
+    struct play play;
+    begin(&play);
+    play.looks[TOP].head = LOW; /* the first of it has 30, TOP behind it 60 */
+    for (int i = 0; i < 20; i++) {
+        window(&play, 50, 0);
+        EI_EQ(duty(&play, LOW), EINET_DUTY_SERVING);
+        EI_EQ(duty(&play, TOP), EINET_DUTY_SERVING);
+    }
+    EI_EQ(duty(&play, MID), EINET_DUTY_YIELDING);
+}
+
 EI_TEST(pool_nothing_is_given_to_nobody)
 {
     struct play play;
@@ -227,6 +279,58 @@ EI_TEST(pool_a_few_jobs_say_nothing)
         ei_pool_shed_step(&play.shed, play.looks, play.now_ns);
     }
     EI_EQ(duty(&play, LOW), EINET_DUTY_SERVING);
+}
+
+/* ---- whether jobs come to an end ---- */
+
+#define PATIENCE 100
+
+static bool is_moving(struct ei_pool_pulse *pulse, int64_t released, int64_t noted, int64_t ran, int64_t now_ns)
+{
+    return ei_pool_is_moving(pulse, (struct ei_pool_counts){.released = released, .noted = noted, .ran = ran}, PATIENCE,
+                             now_ns);
+}
+
+EI_TEST(pool_a_job_that_does_not_end_is_seen)
+{
+    struct ei_pool_pulse pulse = {0};
+    int64_t now_ns = 1;
+    for (int64_t i = 0; i < 20; i++, now_ns += 50) { /* one is always under way */
+        EI_TRUE(is_moving(&pulse, i + 1, i, i, now_ns));
+    }
+    EI_TRUE(is_moving(&pulse, 21, 19, 19, now_ns));
+    EI_TRUE(is_moving(&pulse, 22, 20, 19, now_ns + 50)); /* dropped behind it: no sign of life */
+    EI_TRUE(!is_moving(&pulse, 23, 21, 19, now_ns + 101));
+    EI_TRUE(!is_moving(&pulse, 23, 22, 19, now_ns + 1000)); /* nor is a camera that stops */
+    EI_TRUE(is_moving(&pulse, 23, 23, 20, now_ns + 1001));
+}
+
+/* A camera slower than the patience, looked at often. */
+EI_TEST(pool_the_only_job_that_does_not_end_is_seen)
+{
+    struct ei_pool_pulse pulse = {0};
+    EI_TRUE(is_moving(&pulse, 0, 0, 0, 990));
+    EI_TRUE(is_moving(&pulse, 1, 0, 0, 1000));
+    EI_TRUE(is_moving(&pulse, 1, 1, 1, 1010));
+    EI_TRUE(is_moving(&pulse, 1, 1, 1, 2000));
+    for (int64_t at = 2010; at <= 3000; at += 10) {
+        EI_EQ(is_moving(&pulse, 2, 1, 1, at), at <= 2100);
+    }
+}
+
+/* What a run could not tell of, or did not make because of a pause, is not owed for ever. */
+EI_TEST(pool_a_task_without_images_moves_though_an_end_was_not_told)
+{
+    struct ei_pool_pulse pulse = {0};
+    int64_t now_ns = 1;
+    for (int64_t i = 1; i <= 5; i++, now_ns += 50) {
+        EI_TRUE(is_moving(&pulse, i, i, i, now_ns));
+    }
+    EI_TRUE(is_moving(&pulse, 6, 5, 5, now_ns)); /* lost */
+    EI_TRUE(is_moving(&pulse, 7, 6, 6, now_ns + 50));
+    EI_TRUE(is_moving(&pulse, 7, 6, 6, now_ns + 5000));
+    EI_TRUE(is_moving(&pulse, 8, 6, 6, now_ns + 5010)); /* and one that hangs then is seen */
+    EI_TRUE(!is_moving(&pulse, 9, 7, 6, now_ns + 5110));
 }
 
 EI_MAIN()

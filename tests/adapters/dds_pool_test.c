@@ -110,22 +110,34 @@ EI_TEST(dds_pool_takes_over_between_machines)
 }
 
 /* A process that lives, asserts and goes its rounds, but whose jobs do not end. */
-EI_TEST(dds_pool_a_node_that_hangs_is_left)
+static void hang(const char *text, const char *const *tasks, const char *task)
 {
-    static const char *const tasks[] = {"eye", NULL};
     static char hanging[300];
     (void)snprintf(hanging, sizeof hanging, "%s/hanging_node", ei_test_build_dir());
     play.hanging = hanging;
-    EI_REQUIRE(open_play(pool_play_law, pool_play_law, tasks, false));
-    EI_TRUEF(pool_play_await(&play, "eye", 0, LIMIT_NS), "the first in rank was not heard");
-    EI_TRUEF(pool_play_await(&play, "eye", 1, LIMIT_NS), "nobody took over");
+    EI_REQUIRE(open_play(text, text, tasks, false));
+    EI_TRUEF(pool_play_await(&play, task, 0, LIMIT_NS), "the first in rank was not heard");
+    EI_TRUEF(pool_play_await(&play, task, 1, LIMIT_NS), "nobody took over");
     EI_EQ(kill(play.nodes[0], 0), 0);
     pool_play_nap_ms(500);
     struct einet_dds_egress_figures figures;
-    EI_TRUE(pool_play_figures(&play, "eye", &figures));
+    EI_TRUE(pool_play_figures(&play, task, &figures));
     EI_STREQ(figures.node, "b");
     expect_order();
     pool_play_close(&play);
+}
+
+EI_TEST(dds_pool_a_node_that_hangs_is_left)
+{
+    static const char *const tasks[] = {"eye", NULL};
+    hang(pool_play_law, tasks, "eye");
+}
+
+/* Its jobs are released by those of another task. */
+EI_TEST(dds_pool_a_node_that_hangs_behind_another_task_is_left)
+{
+    static const char *const tasks[] = {"eye", "behind", NULL};
+    hang(pool_play_law_behind, tasks, "behind");
 }
 
 /* ---- load ---- */
@@ -136,11 +148,8 @@ EI_TEST(dds_pool_a_node_that_hangs_is_left)
 #define HAS_SANITIZER 0
 #endif
 
-EI_TEST(dds_pool_gives_its_lowest_task_away_under_load)
+static void skip_without_a_machine_for_load(void)
 {
-    static const char *const tasks[] = {"high", "low", NULL};
-    struct einet_dds_egress_figures high, low;
-    int32_t frames = 0;
     if (HAS_SANITIZER) {
         ei_test_skip("a sanitized node has more to do than its workload says");
     }
@@ -150,6 +159,14 @@ EI_TEST(dds_pool_gives_its_lowest_task_away_under_load)
     if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
         ei_test_skip("not here: a CPU for each of two nodes");
     }
+}
+
+EI_TEST(dds_pool_gives_its_lowest_task_away_under_load)
+{
+    static const char *const tasks[] = {"high", "low", NULL};
+    struct einet_dds_egress_figures high, low;
+    int32_t frames = 0;
+    skip_without_a_machine_for_load();
     EI_REQUIRE(open_play(pool_play_too_much, pool_play_bearable, tasks, true));
     EI_TRUEF(pool_play_await(&play, "high", 0, LIMIT_NS), "the first in rank was not heard");
     EI_TRUEF(pool_play_await(&play, "low", 0, LIMIT_NS), "the first in rank was not heard");
@@ -187,6 +204,32 @@ static void run_of(const char *program, const char *arguments, char *out, size_t
 static void run(const char *arguments, char *out, size_t size)
 {
     run_of("einet-dds", arguments, out, size);
+}
+
+/* A task behind one that was given away has no images any more: the other node is heard of it, too. */
+EI_TEST(dds_pool_gives_a_chain_away_as_one)
+{
+    static const char *const tasks[] = {"high", "low", "behind", NULL};
+    static char out[20000];
+    char command[200];
+    struct einet_dds_egress_figures behind;
+    skip_without_a_machine_for_load();
+    EI_REQUIRE(open_play(pool_play_too_much_chain, pool_play_bearable_chain, tasks, true));
+    EI_TRUEF(pool_play_await(&play, "behind", 0, LIMIT_NS), "the first in rank was not heard");
+    EI_TRUEF(pool_play_await(&play, "low", 1, LIMIT_NS), "the chain of lowest priority stayed");
+    EI_TRUEF(pool_play_await(&play, "behind", 1, LIMIT_NS), "what is behind it stayed");
+    pool_play_nap_ms(1500); /* by now it rests, for 5 s */
+    (void)snprintf(command, sizeof command, "top --pool play --domain %d --once --json", play.domain);
+    run(command, out, sizeof out);
+    const char *first = strstr(out, "\"duty\":\"resting\"");
+    EI_TRUEF(first != NULL && strstr(first + 1, "\"duty\":\"resting\"") != NULL, "not both of them rest: %s", out);
+    EI_TRUE(pool_play_figures(&play, "behind", &behind));
+    const int64_t passed = behind.passed;
+    pool_play_nap_ms(1000);
+    EI_TRUE(pool_play_figures(&play, "behind", &behind));
+    EI_STREQ(behind.node, "b");
+    EI_TRUEF(behind.passed > passed, "it fell silent");
+    pool_play_close(&play);
 }
 
 EI_TEST(dds_pool_is_shown_and_left)

@@ -1,5 +1,5 @@
-/* Node "a" of a pool, as einet-dds is one, whose stage hangs for ever at one of its jobs while the rest of the process
- * goes on.
+/* Node "a" of a pool, as einet-dds is one, whose stage `law`, of its last task, hangs for ever at one of its jobs while
+ * the rest of the process goes on.
  *
  * usage: hanging_node DOMAIN FILE JOBS      JOBS that pass before
  */
@@ -39,7 +39,7 @@ int main(int argc, char **argv)
         options.callbacks = einet_dds_callbacks(dds);
         rc = einet_run_create(workload, &options, &run, &err);
     }
-    rc = rc < 0 ? rc : einet_run_set_stage(run, 0, "law", &stage, &err);
+    rc = rc < 0 ? rc : einet_run_set_stage(run, einet_workload_task_count(workload) - 1, "law", &stage, &err);
     rc = rc < 0 ? rc : einet_run_start(run, &err);
     rc = rc < 0 ? rc : einet_dds_start(dds, run, &err);
     if (rc < 0) {

@@ -38,6 +38,10 @@ static const char together[] =
     "      input: { kind: topic, topic: /camera/image_raw, width: 32, height: 32 },\n"                                 \
     "      stages: [ { name: p, kind: cpu, op: normalize }, { name: n, kind: nn, model: " model ", lane: acc } ] }\n"
 
+#define BEHIND(head, priority)                                                                                         \
+    "  - { name: behind, arrival: { model: after, task: " head " }, deadline: 20ms, priority: " priority               \
+    ",\n      late_release: { queue: 1, drop: oldest },\n"                                                             \
+    "      stages: [ { name: law, kind: cpu, work: { spin: 100us } } ] }\n"
 const char pool_play_one[] = HEAD "}\ntasks:\n" TASK("eye", "85", "net", "1ms");
 
 const char pool_play_law[] =
@@ -48,18 +52,27 @@ const char pool_play_law[] =
          "      stages: [ { name: p, kind: cpu, op: normalize }, { name: n, kind: nn, model: net, lane: acc },\n"
          "                { name: law, kind: cpu, work: { spin: 100us } } ] }\n";
 
+const char pool_play_law_behind[] = HEAD "}\ntasks:\n" TASK("eye", "85", "net", "1ms") BEHIND("eye", "84");
+
 #define SLOW "{ conv: 920us, branch: 80us, score: 0.5 }"
 #define SLOW_7 SLOW ", " SLOW ", " SLOW ", " SLOW ", " SLOW ", " SLOW ", " SLOW
 #define BOTH                                                                                                           \
     "         slow: { emulate: { blocks: [ " SLOW_7 ", " SLOW_7 " ] } },\n"                                            \
     "         quick: { emulate: { blocks: [ " SLOW ", " SLOW " ] } } }\n"
 
-const char pool_play_too_much[] = HEAD BOTH "tasks:\n" TASK("high", "80", "quick", "15ms")
-    TASK("low", "78", "slow", "15ms") "  - { name: own, arrival: { model: periodic, period: 20ms }, deadline: 20ms, "
-                                      "priority: 79, planner: { search: all },\n"
-                                      "      stages: [ { name: n, kind: nn, model: slow, lane: acc } ] }\n";
+#define OWN                                                                                                            \
+    "  - { name: own, arrival: { model: periodic, period: 20ms }, deadline: 20ms, priority: 79, "                      \
+    "planner: { search: all },\n"                                                                                      \
+    "      stages: [ { name: n, kind: nn, model: slow, lane: acc } ] }\n"
+
+const char pool_play_too_much[] =
+    HEAD BOTH "tasks:\n" TASK("high", "80", "quick", "15ms") TASK("low", "78", "slow", "15ms") OWN;
 const char pool_play_bearable[] =
     HEAD BOTH "tasks:\n" TASK("high", "80", "quick", "15ms") TASK("low", "78", "slow", "15ms");
+const char pool_play_too_much_chain[] =
+    HEAD BOTH "tasks:\n" TASK("high", "80", "quick", "15ms") TASK("low", "77", "slow", "15ms") BEHIND("low", "78") OWN;
+const char pool_play_bearable_chain[] =
+    HEAD BOTH "tasks:\n" TASK("high", "80", "quick", "15ms") TASK("low", "77", "slow", "15ms") BEHIND("low", "78");
 
 int64_t pool_play_now_ns(void)
 {

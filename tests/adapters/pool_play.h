@@ -24,9 +24,14 @@ extern const char pool_play_one[];
 extern const char pool_play_too_much[];
 /* The same without the last. */
 extern const char pool_play_bearable[];
+/* Both with `behind`, of a little higher priority, behind `low`. */
+extern const char pool_play_too_much_chain[];
+extern const char pool_play_bearable_chain[];
 
 /* `eye` with a stage, `law`, for a function in place of it. */
 extern const char pool_play_law[];
+/* `eye`, and `behind` with that stage behind it. */
+extern const char pool_play_law_behind[];
 
 /* What the listener heard of a task. */
 struct pool_heard {

@@ -168,7 +168,28 @@ static void end_window(struct ei_pool_shed *shed, const struct ei_pool_look *loo
     }
 }
 
-void ei_pool_shed_step(struct ei_pool_shed *shed, const struct ei_pool_look *looks, int64_t now_ns)
+/* Chains as one task each, in the place of the first; those behind it can neither be given away nor stand above any,
+ * and serve meanwhile. */
+static void fold_chains(const struct ei_pool_look *looks, int32_t count, struct ei_pool_look *out)
+{
+    for (int32_t i = 0; i < count; i++) {
+        out[i] = looks[i];
+    }
+    for (int32_t i = 0; i < count; i++) {
+        struct ei_pool_look *head = &out[looks[i].head];
+        if (head == &out[i]) {
+            continue;
+        }
+        head->priority = looks[i].priority > head->priority ? looks[i].priority : head->priority;
+        head->load_permille += looks[i].load_permille;
+        head->is_replaced = head->is_replaced && looks[i].is_replaced;
+        out[i].priority = INT32_MIN;
+        out[i].load_permille = 0;
+        out[i].is_shared = out[i].is_replaced = false;
+    }
+}
+
+static void step_units(struct ei_pool_shed *shed, const struct ei_pool_look *looks, int64_t now_ns)
 {
     for (int32_t i = 0; i < shed->count; i++) {
         struct ei_pool_shed_task *task = &shed->tasks[i];
@@ -183,4 +204,31 @@ void ei_pool_shed_step(struct ei_pool_shed *shed, const struct ei_pool_look *loo
     } else if (now_ns - shed->window_ns >= EI_POOL_WINDOW_NS) {
         end_window(shed, looks, now_ns);
     }
+}
+
+void ei_pool_shed_step(struct ei_pool_shed *shed, const struct ei_pool_look *looks, int64_t now_ns)
+{
+    struct ei_pool_look units[EINET_POOL_TASKS_MAX] = {0};
+    fold_chains(looks, shed->count, units);
+    step_units(shed, units, now_ns);
+    for (int32_t i = 0; i < shed->count; i++) {
+        shed->tasks[i].duty = shed->tasks[looks[i].head].duty;
+    }
+}
+
+/* ---- whether the jobs of a task come to an end ---- */
+
+bool ei_pool_is_moving(struct ei_pool_pulse *pulse, struct ei_pool_counts counts, int64_t patience_ns, int64_t now_ns)
+{
+    const bool is_first = pulse->moved_ns == 0, has_run = counts.ran != pulse->ran;
+    if (is_first || has_run) {
+        pulse->ran = counts.ran;
+        pulse->released = counts.released;
+    }
+    /* the second: noted alone would call a task that was once not told of an end, or was paused, busy for ever */
+    const bool is_idle = counts.released <= counts.noted || counts.released == pulse->released;
+    if (is_first || has_run || is_idle) {
+        pulse->moved_ns = now_ns;
+    }
+    return now_ns - pulse->moved_ns <= patience_ns;
 }

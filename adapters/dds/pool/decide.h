@@ -51,6 +51,7 @@ enum ei_pool_pass ei_pool_gate_pass(struct ei_pool_gate *gate, int32_t sec, uint
 /* What is known of a task. */
 struct ei_pool_look {
     int32_t priority;
+    int32_t head;          /* index of the task that has the images: the first of its chain, itself as a rule */
     bool is_shared;        /* of the pool; false: the node's own, such as a control loop, which is never given away */
     bool is_replaced;      /* another living node serves it, and is not overloaded */
     bool is_settled;       /* others were seen to answer since it yielded */
@@ -83,7 +84,28 @@ void ei_pool_shed_init(struct ei_pool_shed *shed, int32_t count);
  * windows the task of lowest priority that another node can serve yields: its strength goes down at once, and it rests
  * when others are seen to answer. The task of highest priority is never given away. A task that no other node serves
  * any more is served again at once. After a rest it is computed on trial; four calm windows bring it back, overload
- * doubles its rest. */
+ * doubles its rest.
+ *
+ * A chain is one task here, of its highest priority, since the first of it alone has images to leave to others: it is
+ * replaced when all of it is, settled when the first is, and all of it has the duty of the first. */
 void ei_pool_shed_step(struct ei_pool_shed *shed, const struct ei_pool_look *looks, int64_t now_ns);
+
+/* ---- whether the jobs of a task come to an end ---- */
+
+/* Since the beginning. Of a task behind another in a chain the releases are those of the first, which has the images.
+ */
+struct ei_pool_counts {
+    int64_t released;
+    int64_t noted; /* of which the end was seen, however they ended; fewer than there were when some were not told of */
+    int64_t ran;   /* of them: run to an end. Those that wait behind one that hangs are dropped: that is none */
+};
+
+struct ei_pool_pulse {
+    int64_t ran, released; /* when a job was last seen to have run; released: before it was looked for */
+    int64_t moved_ns;      /* 0 = never looked */
+};
+
+/* Whether released jobs are run to an end, patience_ns late at most. One that has nothing to do moves. */
+bool ei_pool_is_moving(struct ei_pool_pulse *pulse, struct ei_pool_counts counts, int64_t patience_ns, int64_t now_ns);
 
 #endif

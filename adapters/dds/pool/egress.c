@@ -174,6 +174,17 @@ static void take_results(struct einet_dds_egress *egress, struct passage *passag
 
 /* ---- the egress: tasks, as nodes name them ---- */
 
+/* With its topic; <= 0: it was not made. */
+static void close_end(dds_entity_t end)
+{
+    if (end > 0) {
+        const dds_entity_t topic = dds_get_topic(end);
+        (void)dds_delete(end);
+        (void)dds_delete(topic);
+    }
+}
+
+/* On error nothing of it stays, since it is tried again. */
 static int open_passage(struct einet_dds_egress *egress, const char *task, struct einet_error *err)
 {
     struct passage *passage = &egress->passages[egress->count];
@@ -193,6 +204,10 @@ static int open_passage(struct einet_dds_egress *egress, const char *task, struc
         (void)pthread_mutex_lock(&egress->lock);
         egress->count++;
         (void)pthread_mutex_unlock(&egress->lock);
+    } else {
+        close_end(passage->classifications);
+        close_end(passage->statuses);
+        close_end(passage->results);
     }
     return rc;
 }

@@ -40,7 +40,7 @@ struct shared {
     enum einet_dds_duty duty;                    /* that is in force */
     bool is_silent;                              /* no results are to come */
     int64_t written_at_change, others_at_change; /* results of ours and answers of other nodes, when the duty changed */
-    int64_t ran_seen, moved_ns;                  /* for the look whether its jobs come to an end */
+    struct ei_pool_pulse pulse;                  /* whether its jobs come to an end */
 };
 
 struct ei_pool {
@@ -270,6 +270,9 @@ void ei_pool_write(struct ei_pool *pool, const struct ei_dds_record *record)
     struct ei_dds_task *task = &pool->dds->tasks[record->slot];
     struct ei_dds_hypotheses hypotheses;
     einet_pool_Result message = {.incarnation = pool->incarnation};
+    if (atomic_load(&shared->is_resting)) { /* of an image that came before: others answer it as well */
+        return;
+    }
     if (atomic_load(&shared->is_stuck)) { /* "dropped" would be a sign of life: let others speak */
         atomic_fetch_add(&task->failed_writes, 1);
         return;
@@ -356,6 +359,7 @@ static void look_at_tasks(struct ei_pool *pool, int64_t now_ns)
         const int64_t turned_away = turned_away_of(pool, task);
         looks[i] = (struct ei_pool_look){
             .priority = task->info.priority,
+            .head = task->slot >= 0 ? pool->shared[pool->dds->tasks[task->slot].head].counted : i,
             .load_permille = (int32_t)task->load_permille,
             .is_shared = shared != NULL,
             .is_replaced = shared != NULL && is_replaced(pool, task->info.name, is_serving),
@@ -426,19 +430,17 @@ static void reckon_loads(struct ei_pool *pool, int64_t now_ns)
 
 /* ---- dds_pool: signs of life ---- */
 
-/* Whether jobs that were released are run to an end. Those that wait behind one that hangs are dropped: that is none.
- */
+/* Behind the first of a chain jobs are released by its images. */
 static bool is_moving(struct ei_pool *pool, int32_t slot, int64_t now_ns)
 {
     struct shared *shared = &pool->shared[slot];
+    const struct ei_dds_task *tasks = pool->dds->tasks;
     const struct einet_task_info *info = &pool->tasks[shared->counted].info;
-    const int64_t ran = atomic_load(&shared->ran);
-    if (ran != shared->ran_seen || atomic_load(&pool->dds->tasks[slot].released) <= atomic_load(&shared->noted) ||
-        shared->moved_ns == 0) {
-        shared->ran_seen = ran;
-        shared->moved_ns = now_ns;
-    }
-    return now_ns - shared->moved_ns <= (info->deadline_ns > 0 ? info->deadline_ns : PATIENCE_NS) + pool->lease_ns;
+    struct ei_pool_counts counts = {.released = atomic_load(&tasks[tasks[slot].head].released)}; /* before the others */
+    counts.noted = atomic_load(&shared->noted);
+    counts.ran = atomic_load(&shared->ran);
+    return ei_pool_is_moving(&shared->pulse, counts,
+                             (info->deadline_ns > 0 ? info->deadline_ns : PATIENCE_NS) + pool->lease_ns, now_ns);
 }
 
 static void tell(struct ei_pool *pool, int64_t now_ns)

@@ -55,7 +55,11 @@ static int open_end(const struct ei_pool_ends *ends, dds_entity_t participant, c
     }
     *out = is_writer ? dds_create_writer(ends->publisher, topic, qos, NULL)
                      : dds_create_reader(ends->subscriber, topic, qos, NULL);
-    return *out < 0 ? fail(err, *out, name) : 0;
+    if (*out < 0) {
+        (void)dds_delete(topic);
+        return fail(err, *out, name);
+    }
+    return 0;
 }
 
 static int open_state(const struct ei_pool_ends *ends, dds_entity_t participant, bool is_writer, dds_entity_t *out,
