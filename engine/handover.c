@@ -57,15 +57,17 @@ static const struct ei_model_spec *model_of(const struct ei_live_task *task)
     return &task->run->wl->models[task->spec->stages[task->spec->nn_stage_idx].model_idx];
 }
 
+/* Nobody knows whether functions of the program are the same as before, or take the same time. */
 static bool has_same_network(const struct ei_live_task *a, const struct ei_live_task *b)
 {
-    if (b->nn.net == NULL || a->nn.threads != b->nn.threads || b->nn.is_off_cpu) {
+    if (a->nn.net == NULL || b->nn.net == NULL || a->own_network != NULL || b->own_network != NULL ||
+        a->nn.threads != b->nn.threads || b->nn.is_off_cpu) {
         return false;
     }
     const struct ei_network_info *x = ei_network_info(a->nn.net), *y = ei_network_info(b->nn.net);
     return is_same_emulation(model_of(a), model_of(b)) ||
-           (strcmp(x->name, y->name) == 0 && strcmp(x->backend, y->backend) == 0 && x->weights_sha256[0] != '\0' &&
-            strcmp(x->weights_sha256, y->weights_sha256) == 0);
+           (strcmp(x->name, y->name) == 0 && strcmp(x->backend, y->backend) == 0 && x->precision == y->precision &&
+            x->weights_sha256[0] != '\0' && strcmp(x->weights_sha256, y->weights_sha256) == 0);
 }
 
 bool ei_handover_take_times(struct ei_live_task *task)
