@@ -189,6 +189,8 @@ EI_TEST(takeover_from_a_run_that_is_over_is_a_start)
 
 /* ---- networks of the program ---- */
 
+#define MEASURED_RUNS_MIN 24 /* of engine/timing.c; without measuring a block runs fewer times, to warm up */
+
 static atomic_int blocks_run;
 
 static int run_block(void *instance, int32_t block_idx)
@@ -247,9 +249,9 @@ EI_TEST(takeover_measures_a_network_of_the_program)
     EI_EQ(einet_run_drain(told[0].run), 0);
     finish(&told[0]);
     destroy(&told[0]);
-    EI_TRUE(alone > 0);
-    EI_EQ(blocks_of_takeover(false), alone);
-    EI_EQ(blocks_of_takeover(true), alone);
+    EI_TRUE(alone >= MEASURED_RUNS_MIN);
+    EI_TRUE(blocks_of_takeover(false) >= MEASURED_RUNS_MIN);
+    EI_TRUE(blocks_of_takeover(true) >= MEASURED_RUNS_MIN);
 }
 
 EI_MAIN()
