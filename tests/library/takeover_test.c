@@ -4,10 +4,12 @@
 #include "tests/harness/harness.h"
 #include "tests/library/run_play.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define RESULTS_MAX 8192
 #define CONTROL_PERIOD_NS INT64_C(5000000)
@@ -185,6 +187,42 @@ EI_TEST(takeover_from_a_run_that_is_over_is_a_start)
     EI_EQ(told[1].results[0].job_idx, 0);
     destroy(&told[0]);
     destroy(&told[1]);
+}
+
+/* Segments of runs of this process, which einet top finds. */
+static int count_boards(void)
+{
+    DIR *folder = opendir("/dev/shm");
+    const struct dirent *entry;
+    char prefix[32];
+    int count = 0;
+    snprintf(prefix, sizeof prefix, "einet-%d", (int)getpid());
+    while (folder != NULL && (entry = readdir(folder)) != NULL) {
+        const size_t length = strlen(prefix);
+        const bool is_it = strncmp(entry->d_name, prefix, length) == 0;
+        count += is_it && (entry->d_name[length] == '\0' || entry->d_name[length] == '-');
+    }
+    if (folder != NULL) {
+        closedir(folder);
+    }
+    return count;
+}
+
+EI_TEST(takeover_leaves_a_board_to_be_seen)
+{
+    EI_REQUIRE(create(&told[0], first_text, NULL) && start(&told[0]));
+    const int boards = count_boards();
+    EI_REQUIRE(create(&told[1], second_text, told[0].run) && start(&told[1]));
+    finish(&told[0]);
+    destroy(&told[0]);
+    EI_EQ(count_boards(), boards);
+    EI_EQ(einet_run_drain(told[1].run), 0);
+    finish(&told[1]);
+    destroy(&told[1]);
+    EI_EQ(count_boards(), 0);
+    if (boards == 0) {
+        ei_test_skip("no shared memory");
+    }
 }
 
 /* ---- networks of the program ---- */
