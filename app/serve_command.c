@@ -36,6 +36,7 @@
 #define STATUS_NS (5 * EI_NS_PER_S)
 #define LOSSES_NS (10 * EI_NS_PER_S) /* between two lines about lost jobs */
 #define DRAIN_LIMIT_NS (10 * EI_NS_PER_S)
+#define STOPPED (INT64_MAX - 1) /* for stop_at_ns: it was, which is said once */
 
 struct serve {
     const char *file;
@@ -359,7 +360,10 @@ static void take_over(struct serve *serve)
     }
     serve->next = NULL;
     serve->next_workload = NULL;
-    if (serve->stop_at_ns != INT64_MAX) { /* the service was told to end meanwhile */
+    /* The service was told to end meanwhile. */
+    if (serve->stop_at_ns == STOPPED) {
+        (void)einet_run_stop(serve->service.run);
+    } else if (serve->stop_at_ns != INT64_MAX) {
         (void)einet_run_drain(serve->service.run);
     }
 }
@@ -415,7 +419,8 @@ static void tell_losses(struct serve *serve, int64_t now_ns)
 /* The manager hears of us whenever the run has gone round, and never else. */
 static void pass_beat_on(struct serve *serve)
 {
-    const int64_t beat_ns = einet_run_beat(serve->service.run);
+    const bool is_over = einet_run_phase(serve->service.run) >= EINET_RUN_ENDED && serve->old != NULL;
+    const int64_t beat_ns = einet_run_beat(is_over ? serve->old : serve->service.run);
     if (beat_ns != serve->beat_ns && serve->manager.watchdog_ns > 0) {
         einet_manager_tell(&serve->manager, "WATCHDOG=1\n");
     }
@@ -435,10 +440,11 @@ static void begin_drain(struct serve *serve, const char *why)
 static void begin_stop(struct serve *serve, const char *why)
 {
     serve->ended_by = serve->ended_by != NULL ? serve->ended_by : why;
-    if (einet_run_stop(serve->service.run) == 0) {
+    const bool is_old_told = serve->old != NULL && einet_run_stop(serve->old) == 0;
+    if (einet_run_stop(serve->service.run) == 0 || is_old_told) {
         einet_manager_tell(&serve->manager, "STOPPING=1\nSTATUS=stopping\n");
         einet_serve_log(EINET_LOG_NOTICE, "%s: stopping, jobs end at their next boundary", why);
-        serve->stop_at_ns = INT64_MAX - 1; /* said once */
+        serve->stop_at_ns = STOPPED;
     }
 }
 
@@ -473,7 +479,7 @@ static void take_wishes(struct serve *serve)
 static int turn_ms(const struct serve *serve)
 {
     const int64_t quarter_ms = serve->manager.watchdog_ns / 4 / EI_NS_PER_MS;
-    const bool is_soon = einet_run_phase(serve->service.run) == EINET_RUN_ENDING || serve->next != NULL;
+    const bool is_soon = einet_run_phase(serve->service.run) >= EINET_RUN_ENDING || serve->next != NULL;
     const int ms = is_soon ? ENDING_TURN_MS : TURN_MS;
     return serve->manager.watchdog_ns > 0 && quarter_ms < ms ? (int)quarter_ms + 1 : ms;
 }
@@ -488,7 +494,7 @@ static void serve_until_ended(struct serve *serve)
             end_old(serve);
         }
         const int phase = einet_run_phase(serve->service.run);
-        if (serve->next == NULL && (phase == EINET_RUN_ENDED || phase == EINET_RUN_FAILED)) {
+        if (phase >= EINET_RUN_ENDED && serve->next == NULL && serve->old == NULL) { /* an old one drains within its limit */
             return;
         }
         const int64_t now_ns = ei_mono_now().ns;

@@ -155,6 +155,12 @@ static json_t *reply_answer(struct einet_service *service, const json_t *request
     return reply;
 }
 
+/* The old run takes nothing any more, and the new one is the service's only in a moment. */
+static json_t *takes_over_now(void)
+{
+    return refusal("busy", "another run takes over this moment: ask again");
+}
+
 static json_t *reply_release(struct einet_service *service, const json_t *request)
 {
     json_t *refused = NULL;
@@ -179,7 +185,7 @@ static json_t *reply_release(struct einet_service *service, const json_t *reques
         return refusal("full", "1024 releases of task '%s' wait already", name);
     case -ESHUTDOWN:
         if (service->is_taking_over) {
-            return refusal("busy", "another run takes over this moment: ask again");
+            return takes_over_now();
         }
         return refusal("ending", "task '%s' takes no releases: the service ends", name);
     default:
@@ -190,8 +196,12 @@ static json_t *reply_release(struct einet_service *service, const json_t *reques
 /* ---- changes ---- */
 
 /* What became of a change: the log has those that were made, and the asker hears why one was refused. */
-static json_t *changed(const json_t *request, int rc, const struct einet_error *err)
+static json_t *changed(const struct einet_service *service, const json_t *request, int rc,
+                       const struct einet_error *err)
 {
+    if (rc == -ESHUTDOWN && service->is_taking_over) {
+        return takes_over_now();
+    }
     if (rc == 0) {
         char *text = json_dumps(request, JSON_COMPACT);
         einet_serve_log(EINET_LOG_NOTICE, "asked by einet ctl and done: %s", text != NULL ? text : "a change");
@@ -259,7 +269,8 @@ static json_t *reply_set(struct einet_service *service, const json_t *request)
         return refused;
     }
     refused = take_changes(request, &change);
-    return refused != NULL ? refused : changed(request, einet_run_set(service->run, task_idx, &change, &err), &err);
+    return refused != NULL ? refused
+                           : changed(service, request, einet_run_set(service->run, task_idx, &change, &err), &err);
 }
 
 static json_t *pause_or_resume(struct einet_service *service, const json_t *request,
@@ -271,7 +282,7 @@ static json_t *pause_or_resume(struct einet_service *service, const json_t *requ
     if (named_task(service, request, &task_idx, &refused) == NULL) {
         return refused;
     }
-    return changed(request, act(service->run, task_idx, &err), &err);
+    return changed(service, request, act(service->run, task_idx, &err), &err);
 }
 
 static json_t *reply_pause(struct einet_service *service, const json_t *request)
@@ -290,7 +301,7 @@ static json_t *reply_reload(struct einet_service *service, const json_t *request
     (void)request;
     const int rc = service->reload(service->owner, &err);
     if (rc < 0) {
-        const char *code = rc == -ESHUTDOWN || rc == -EAGAIN ? "ending" : "refused";
+        const char *code = rc == -EBUSY ? "busy" : rc == -ESHUTDOWN || rc == -EAGAIN ? "ending" : "refused";
         return err.line > 0 ? refusal(code, "%s:%d: %s", err.file, err.line, err.text) : refusal(code, "%s", err.text);
     }
     json_t *reply = done();

@@ -25,7 +25,7 @@ struct ei_live_task;
 
 struct ei_chain_event {
     struct ei_release release;
-    int64_t at_ns;     /* when the predecessor's job was over */
+    int64_t at_ns;     /* when the predecessor's job was over; 0 = it did not run */
     bool is_completed; /* it was: else it brought nothing */
 };
 

@@ -255,12 +255,16 @@ static void show_progress(const struct ei_run *run, const struct ei_collector *c
     fflush(out);
 }
 
+void ei_run_end_by(struct ei_run *run, int64_t end_ns)
+{
+    int64_t present_ns = atomic_load(&run->end_ns);
+    while (end_ns < present_ns && !atomic_compare_exchange_weak(&run->end_ns, &present_ns, end_ns)) {
+    }
+}
+
 static void end_soon(struct ei_run *run)
 {
-    const int64_t soon_ns = ei_mono_now().ns + CANCEL_MARGIN_NS;
-    if (soon_ns < atomic_load(&run->end_ns)) {
-        atomic_store_explicit(&run->end_ns, soon_ns, memory_order_release);
-    }
+    ei_run_end_by(run, ei_mono_now().ns + CANCEL_MARGIN_NS);
 }
 
 static void cancel(struct ei_run *run)

@@ -396,6 +396,8 @@ EINET_RT void ei_job_refuse(struct ei_job_slot *slot, struct ei_release release,
 EINET_RT void ei_job_record_unrun(struct ei_live_task *task, struct ei_release release, uint8_t outcome, uint8_t cause);
 /* Whether the run was cancelled and now_ns is beyond its end. */
 EINET_RT bool ei_run_is_cancelled(struct ei_run *run, int64_t now_ns);
+/* Nothing released after end_ns (absolute) runs; a nearer end stays. Thread: any. */
+void ei_run_end_by(struct ei_run *run, int64_t end_ns);
 /* The network stage of the current job. Returns 0 or the backend's code. */
 EINET_RT int ei_job_run_network(struct ei_job_slot *slot);
 /* Count the thread as active or not on its CPU; nothing for a task outside real time. */

@@ -36,8 +36,11 @@ static void set_plain_priority(const struct ei_job_slot *slot, int32_t priority)
     }
 }
 
+/* Noted before the kernel is told, while whoever changes notes it afterwards: where the note is this thread's, its call
+ * was the last one; where it is the other's, the next job sees a difference or the kernel has that priority. */
 static void settle_priority(struct ei_job_slot *slot, int32_t priority)
 {
+    atomic_store(&slot->cpu_priority, priority);
     if (slot->task->is_fifo && !is_demoted(slot->task)) {
         if (slot->task->nn.net != NULL) {
             (void)ei_boost_rebase_self(&slot->seat.boost, priority);
@@ -45,7 +48,6 @@ static void settle_priority(struct ei_job_slot *slot, int32_t priority)
             set_plain_priority(slot, priority);
         }
     }
-    atomic_store(&slot->cpu_priority, priority);
 }
 
 void ei_settings_push_priority(struct ei_job_slot *slot, int32_t priority)
@@ -86,10 +88,12 @@ void ei_settings_leave(struct ei_job_slot *slot)
 {
     const struct ei_task_changes *changes = &slot->task->changes;
     atomic_store(&slot->has_begun, false);
-    int32_t priority = atomic_load(&changes->priority);
-    while (priority != atomic_load(&slot->cpu_priority)) {
+    /* Compared with what this thread told the kernel last: who changes may have told it another priority before that,
+     * and note so only now. */
+    int32_t told = atomic_load(&slot->cpu_priority), priority;
+    while ((priority = atomic_load(&changes->priority)) != told) {
         settle_priority(slot, priority);
-        priority = atomic_load(&changes->priority);
+        told = priority;
     }
 }
 

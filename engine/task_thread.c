@@ -57,6 +57,12 @@ static bool withhold(struct ei_live_task *task, int64_t nominal_ns, int64_t at_n
     return true;
 }
 
+/* The same for an event of the predecessor; of a job that did not run, which has no finish, it comes now. */
+static bool withhold_event(struct ei_live_task *task, const struct ei_chain_event *event)
+{
+    return withhold(task, event->release.nominal_ns, event->at_ns > 0 ? event->at_ns : ei_mono_now().ns);
+}
+
 /* What the leader waits for. */
 enum wish { WISH_HAS_JOB, WISH_RELEASE, WISH_NOTHING };
 
@@ -200,7 +206,7 @@ static void account_passed(struct ei_live_task *task, bool is_job_ending)
 {
     struct ei_chain_event event;
     while (task->chain.is_successor && may_account(task, is_job_ending) && ei_chain_take(&task->chain, &event)) {
-        if (withhold(task, event.release.nominal_ns, event.at_ns)) {
+        if (withhold_event(task, &event)) {
             continue;
         }
         if (event.is_completed) {
@@ -269,7 +275,7 @@ static void drop_rest(struct ei_live_task *task)
     }
     struct ei_chain_event event;
     while (task->chain.is_successor && ei_chain_await(&task->chain, &event)) {
-        if (withhold(task, event.release.nominal_ns, event.at_ns)) {
+        if (withhold_event(task, &event)) {
             continue;
         }
         if (event.is_completed) {

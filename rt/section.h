@@ -2,8 +2,8 @@
  *
  * Production code pays one thread-local store and one predictable branch per mark. The guard of tests/realtime installs
  * hooks and proves that, inside the section and outside submit sections, nothing allocates, locks without priority
- * inheritance, faults a page or makes a system call but sleep, wake, priority change and reading its own processor
- * time.
+ * inheritance, faults a page or makes a system call but sleep, wake, priority change, the yield of a hand-off and
+ * reading its own processor time.
  *
  *     outside --enter--> section --submit_enter--> submit --submit_leave--> section --leave--> outside
  */

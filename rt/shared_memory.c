@@ -81,13 +81,13 @@ static bool peek(const char *name, struct ei_shared_header *out)
     return is_read && atomic_load(&out->magic) == MAGIC && out->header_version == EI_SHARED_HEADER_VERSION;
 }
 
-/* Make a file of that name; one that a dead process, or an earlier run of this one, left there is removed before. */
+/* Make a file of that name; one that a dead process left there is removed before. */
 static int make(const char *name)
 {
     struct ei_shared_header left;
     int fd = shm_open(name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
     if (fd < 0 && errno == EEXIST) {
-        if (!peek(name, &left) || ei_shared_memory_owner(&left) == EI_SHARED_OWNER_UNKNOWN) {
+        if (!peek(name, &left) || ei_shared_memory_owner(&left) != EI_SHARED_OWNER_DEAD) {
             return -EEXIST;
         }
         (void)shm_unlink(name);

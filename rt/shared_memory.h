@@ -47,8 +47,9 @@ enum ei_shared_owner {
     EI_SHARED_OWNER_UNKNOWN /* it belongs to another pid namespace */
 };
 
-/* Make segment PREFIX-PID (PREFIX-PID-N where another pid namespace has that name), readable and writable by this user
- * alone, with all of its memory reserved. It is not offered yet. Returns 0 or -errno (no /dev/shm, no space in it). */
+/* Make segment PREFIX-PID (PREFIX-PID-N where that name is taken: by another run of this process, which may go on while
+ * this one takes over from it, or in another pid namespace), readable and writable by this user alone, with all of its
+ * memory reserved. It is not offered yet. Returns 0 or -errno (no /dev/shm, no space in it). */
 int ei_shared_memory_create(struct ei_shared_memory *shm, const char *prefix, uint32_t layout_version,
                             size_t payload_bytes, struct einet_error *err);
 /* From now on readers take it for whole. */

@@ -16,7 +16,6 @@
 struct own {
     struct ei_network net;
     struct ei_network_own_config config;
-    bool is_open;
 };
 
 static int failed(struct own *o, const char *what, int32_t idx, const char *why)

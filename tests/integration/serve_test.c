@@ -208,16 +208,21 @@ EI_TEST(serve_that_cannot_start_says_why)
 }
 
 /* The service's file with other words in it; false when it has them not. */
-static bool edit_file(const char *from, const char *to)
+static bool edit_text(const char *from_text, const char *from, const char *to)
 {
     static char text[8192];
-    const char *at = strstr(serve_text, from);
+    const char *at = strstr(from_text, from);
     if (!EI_TRUEF(at != NULL, "no %s", from)) {
         return false;
     }
-    snprintf(text, sizeof text, "%.*s%s%s", (int)(at - serve_text), serve_text, to, at + strlen(from));
+    snprintf(text, sizeof text, "%.*s%s%s", (int)(at - from_text), from_text, to, at + strlen(from));
     (void)write_file("service.yaml", text);
     return true;
+}
+
+static bool edit_file(const char *from, const char *to)
+{
+    return edit_text(serve_text, from, to);
 }
 
 static json_t *reload(bool is_ok)
@@ -297,6 +302,23 @@ EI_TEST(serve_hands_over_to_a_run_with_the_new_file)
     EI_CONTAINS(f->output, "reload refused, all goes on as before");
     EI_CONTAINS(f->output, "another run has taken over, the old one drains");
     EI_CONTAINS(f->output, " 0 aborted, ");
+}
+
+/* The jobs of the old run have their drain limit, also when the new one has nothing to do and ends first. */
+EI_TEST(serve_that_is_told_to_end_lets_the_old_run_drain)
+{
+    EI_REQUIRE(start_slow_jobs((const char *[]){"--drain-limit", "1000s", NULL}));
+    EI_REQUIRE(edit_text(slow_text, "100us", "200us"));
+    json_t *reply = reload(true);
+    EI_TRUE(json_is_true(json_object_get(reply, "takes_over")));
+    json_decref(reply);
+    reply = service_ask(&service, "{\"command\":\"reload\"}"); /* until the old run has ended */
+    EI_STREQ(json_string_value(json_object_get(reply, "code")), "busy");
+    json_decref(reply);
+    EI_TRUE(wait_for_text(in_tmpdir("output.txt"), "another run has taken over", 60000));
+    const struct finished *f = service_end(&service);
+    EI_TRUEF(f->status == 0, "status %d: %s", f->status, f->output);
+    EI_CONTAINS(f->output, "the old run ended: 60 jobs completed");
 }
 
 EI_TEST(unit_of_systemd_is_sound)

@@ -24,7 +24,7 @@ static const char tasks[] =
     "  long: { emulate: { blocks: [ { conv: 4ms, branch: 20us, score: 0.4 }, { conv: 4ms, branch: 20us, score: 0.6 },\n"
     "                               { conv: 4ms, branch: 20us, score: 0.8 } ] } }\n"
     "  steady: { emulate: { blocks: [ { conv: 1ms, branch: 20us, score: 0.4 },\n"
-    "                                 { conv: 12ms, branch: 20us, score: 0.8 } ] } }\n"
+    "                                 { conv: 40ms, branch: 20us, score: 0.8 } ] } }\n"
     "tasks:\n"
     "  - { name: camera, arrival: { model: external, min_interarrival: 10ms }, deadline: 1s, priority: 60,\n"
     "      late_release: { queue: 8, drop: oldest }, stages: [ { name: n, kind: nn, model: quick, lane: cpu0 } ] }\n"

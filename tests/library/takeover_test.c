@@ -4,10 +4,12 @@
 #include "tests/harness/harness.h"
 #include "tests/library/run_play.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define RESULTS_MAX 8192
 #define CONTROL_PERIOD_NS INT64_C(5000000)
@@ -185,6 +187,109 @@ EI_TEST(takeover_from_a_run_that_is_over_is_a_start)
     EI_EQ(told[1].results[0].job_idx, 0);
     destroy(&told[0]);
     destroy(&told[1]);
+}
+
+/* Segments of runs of this process, which einet top finds. */
+static int count_boards(void)
+{
+    DIR *folder = opendir("/dev/shm");
+    const struct dirent *entry;
+    char prefix[32];
+    int count = 0;
+    snprintf(prefix, sizeof prefix, "einet-%d", (int)getpid());
+    while (folder != NULL && (entry = readdir(folder)) != NULL) {
+        const size_t length = strlen(prefix);
+        const bool is_it = strncmp(entry->d_name, prefix, length) == 0;
+        count += is_it && (entry->d_name[length] == '\0' || entry->d_name[length] == '-');
+    }
+    if (folder != NULL) {
+        closedir(folder);
+    }
+    return count;
+}
+
+EI_TEST(takeover_leaves_a_board_to_be_seen)
+{
+    EI_REQUIRE(create(&told[0], first_text, NULL) && start(&told[0]));
+    const int boards = count_boards();
+    EI_REQUIRE(create(&told[1], second_text, told[0].run) && start(&told[1]));
+    finish(&told[0]);
+    destroy(&told[0]);
+    EI_EQ(count_boards(), boards);
+    EI_EQ(einet_run_drain(told[1].run), 0);
+    finish(&told[1]);
+    destroy(&told[1]);
+    EI_EQ(count_boards(), 0);
+    if (boards == 0) {
+        ei_test_skip("no shared memory");
+    }
+}
+
+/* ---- networks of the program ---- */
+
+#define MEASURED_RUNS_MIN 24 /* of engine/timing.c; without measuring a block runs fewer times, to warm up */
+
+static atomic_int blocks_run;
+
+static int run_block(void *instance, int32_t block_idx)
+{
+    (void)instance;
+    (void)block_idx;
+    atomic_fetch_add(&blocks_run, 1);
+    return 0;
+}
+
+static int run_exit(void *instance, int32_t exit_idx, float *out_scores, float *out_confidence)
+{
+    (void)instance;
+    (void)exit_idx;
+    (void)out_confidence;
+    out_scores[0] = 1.0F;
+    out_scores[1] = 0.0F;
+    return 0;
+}
+
+static int set_network(struct told *t)
+{
+    const struct einet_network net = {
+        .size_bytes = sizeof net, .exits = 1, .classes = 2, .run_block = run_block, .run_exit = run_exit};
+    return einet_run_set_network(t->run, 1, &net, NULL);
+}
+
+/* How often its block runs until the run with it has started. */
+static int blocks_of_start(struct told *t)
+{
+    EI_EQ(set_network(t), 0);
+    atomic_store(&blocks_run, 0);
+    EI_TRUE(start(t));
+    return atomic_load(&blocks_run);
+}
+
+static int blocks_of_takeover(bool is_old_own)
+{
+    EI_TRUE(create(&told[0], first_text, NULL));
+    EI_EQ(is_old_own ? set_network(&told[0]) : 0, 0);
+    EI_TRUE(start(&told[0]) && create(&told[1], first_text, told[0].run));
+    const int count = blocks_of_start(&told[1]);
+    EI_EQ(einet_run_drain(told[1].run), 0);
+    for (int r = 0; r < 2; r++) {
+        finish(&told[r]);
+        destroy(&told[r]);
+    }
+    return count;
+}
+
+/* Nobody knows what the functions of the program take but who measures them, in every run anew. */
+EI_TEST(takeover_measures_a_network_of_the_program)
+{
+    EI_REQUIRE(create(&told[0], first_text, NULL));
+    const int alone = blocks_of_start(&told[0]);
+    EI_EQ(einet_run_drain(told[0].run), 0);
+    finish(&told[0]);
+    destroy(&told[0]);
+    EI_TRUE(alone >= MEASURED_RUNS_MIN);
+    EI_TRUE(blocks_of_takeover(false) >= MEASURED_RUNS_MIN);
+    EI_TRUE(blocks_of_takeover(true) >= MEASURED_RUNS_MIN);
 }
 
 EI_MAIN()

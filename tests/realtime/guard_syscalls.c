@@ -16,15 +16,10 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-const int ei_guard_allowed_calls[] = {SYS_futex,
-                                      SYS_clock_nanosleep,
-                                      SYS_sched_setscheduler,
-                                      SYS_sched_setattr,
-                                      SYS_sched_setparam,
-                                      SYS_sched_yield,
-                                      SYS_rt_sigreturn,
-                                      SYS_restart_syscall, /* yield: the hand-off alone */
-                                      -1};
+/* SYS_sched_yield: the hand-off alone. */
+const int ei_guard_allowed_calls[] = {SYS_futex,         SYS_clock_nanosleep, SYS_sched_setscheduler,
+                                      SYS_sched_setattr, SYS_sched_setparam,  SYS_sched_yield,
+                                      SYS_rt_sigreturn,  SYS_restart_syscall, -1};
 
 #if defined(__x86_64__) && !GUARD_SANITIZER
 

@@ -57,17 +57,27 @@ EI_TEST(shared_memory_is_seen_by_a_reader)
     ei_shared_memory_close(&seen); /* nothing to do */
 }
 
-EI_TEST(shared_memory_of_an_earlier_run_of_this_process_is_replaced)
+EI_TEST(shared_memory_of_another_run_of_this_process_stays)
 {
-    struct ei_shared_memory first, second;
+    char name[EI_SHARED_NAME_MAX];
+    struct ei_shared_memory first, second, third, seen;
     struct einet_error err = {0};
     EI_REQUIRE(ei_shared_memory_create(&first, prefix(), 1, BYTES, &err) == 0);
     ei_shared_memory_offer(&first);
     EI_REQUIRE(ei_shared_memory_create(&second, prefix(), 1, BYTES, &err) == 0);
-    EI_STREQ(second.name, first.name);
-    EI_EQ(count_segments(), 1);
+    ei_shared_memory_offer(&second);
+    EI_TRUE(strcmp(second.name, first.name) != 0);
+    snprintf(name, sizeof name, "%s", first.name);
+    EI_EQ(count_segments(), 2);
     ei_shared_memory_close(&first);
+    EI_EQ(count_segments(), 1); /* that of the run that goes on */
+    EI_REQUIRE(ei_shared_memory_open(&seen, second.name, 1, BYTES, &err) == 0);
+    ei_shared_memory_close(&seen);
+    EI_REQUIRE(ei_shared_memory_create(&third, prefix(), 1, BYTES, &err) == 0);
+    EI_STREQ(third.name, name);
+    ei_shared_memory_close(&third);
     ei_shared_memory_close(&second);
+    EI_EQ(count_segments(), 0);
 }
 
 /* A process that makes a segment and is killed. Returns its segment's name, or NULL. */
