@@ -376,25 +376,37 @@ static int policy_of(const char *name, int *out_priority)
     return policy;
 }
 
-EI_TEST(dds_threads_have_the_policies_that_were_asked_for)
+#define REAL_TIME_PRIORITY 41
+
+/* A bridge of the workload, in a domain of its own, whose receiving and timed threads were seen at that priority; or
+ * skip. Both are the caller's. */
+static struct einet_dds *create_in_real_time(struct einet_dds_options *options, struct einet_workload **out_workload)
 {
     struct einet_error err = {0};
     struct einet_dds *dds = NULL;
-    struct einet_workload *workload = NULL;
-    struct einet_dds_options options = {.size_bytes = sizeof options, .priority = 41};
     int priority = 0;
-    options.domain = 20 + (int32_t)(getpid() % 180);
-    EI_REQUIRE(einet_workload_parse(text, sizeof text - 1, NULL, &workload, &err) == 0);
-    const int rc = einet_dds_create(workload, &options, &dds, &err);
+    options->domain = 20 + (int32_t)(getpid() % 180);
+    EI_EQ(einet_workload_parse(text, sizeof text - 1, NULL, out_workload, &err), 0);
+    const int rc = einet_dds_create(*out_workload, options, &dds, &err);
     if (rc == EINET_E_PRIVILEGE) {
-        einet_workload_destroy(workload);
+        einet_workload_destroy(*out_workload);
         ei_test_skip("no right to real-time threads: %s", err.text);
     }
     EI_TRUEF(rc == 0, "%s", err.text);
     EI_EQ(policy_of("recv", &priority), SCHED_FIFO);
-    EI_EQ(priority, 41);
+    EI_EQ(priority, REAL_TIME_PRIORITY);
     EI_EQ(policy_of("tev", &priority), SCHED_FIFO);
-    EI_EQ(priority, 41);
+    EI_EQ(priority, REAL_TIME_PRIORITY);
+    return dds;
+}
+
+EI_TEST(dds_threads_have_the_policies_that_were_asked_for)
+{
+    struct einet_error err = {0};
+    struct einet_workload *workload = NULL;
+    struct einet_dds_options options = {.size_bytes = sizeof options, .priority = REAL_TIME_PRIORITY};
+    int priority = 0;
+    struct einet_dds *dds = create_in_real_time(&options, &workload);
     EI_EQ(policy_of("gc", &priority), SCHED_OTHER);
     EI_EQ(policy_of("dq.builtins", &priority), SCHED_OTHER);
     einet_dds_destroy(dds);
@@ -425,21 +437,9 @@ EI_TEST(dds_receiving_thread_stays_in_real_time)
         "</Scheduling></Thread></Threads></Domain></CycloneDDS>";
     struct einet_error err = {0};
     struct einet_workload *workload = NULL;
-    struct einet_dds *dds = NULL;
-    struct einet_dds_options options = {.size_bytes = sizeof options, .priority = 41, .config = config};
+    struct einet_dds_options options = {.size_bytes = sizeof options, .priority = REAL_TIME_PRIORITY, .config = config};
     int priority = 0;
-    options.domain = 20 + (int32_t)(getpid() % 180);
-    EI_REQUIRE(einet_workload_parse(text, sizeof text - 1, NULL, &workload, &err) == 0);
-    const int rc = einet_dds_create(workload, &options, &dds, &err);
-    if (rc == EINET_E_PRIVILEGE) {
-        einet_workload_destroy(workload);
-        ei_test_skip("no right to real-time threads: %s", err.text);
-    }
-    EI_TRUEF(rc == 0, "%s", err.text);
-    EI_EQ(policy_of("recv", &priority), SCHED_FIFO);
-    EI_EQ(priority, 41);
-    EI_EQ(policy_of("tev", &priority), SCHED_FIFO);
-    EI_EQ(priority, 41);
+    struct einet_dds *dds = create_in_real_time(&options, &workload);
     EI_EQ(policy_of("recvMC", &priority), -1);
     einet_dds_destroy(dds);
     dds = NULL;
