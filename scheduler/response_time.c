@@ -289,14 +289,16 @@ static void bound_queued(struct ei_rta *rta, int32_t i, bool is_mandatory, int64
 }
 
 /* Improve finish bounds of a task whose jobs never queue behind each other: the chain may be cut anywhere, each stretch
- * bounded by a window of its own. full_ns are the bounds of whole jobs (finish_ns itself unless mandatory). */
+ * bounded by a window of its own. That begins when nothing is carried in at the first resource, and then may hold work
+ * of the task on its other legs there; or when the job comes to the stretch, and then others carry in work. full_ns are
+ * the bounds of whole jobs (finish_ns itself unless mandatory). */
 static void bound_alone(struct ei_rta *rta, int32_t i, bool is_mandatory, const int64_t *full_ns, int64_t *finish_ns)
 {
     const struct ei_rta_state *state = &rta->states[i];
     for (int32_t to = 0; to < state->leg_count; to++) {
         int64_t best_ns = state->best_arrival_ns;
         for (int32_t from = 0; from <= to; from++) {
-            const struct ei_rta_query query = {
+            struct ei_rta_query query = {
                 .task_idx = i,
                 .from = from,
                 .to = to,
@@ -307,6 +309,8 @@ static void bound_alone(struct ei_rta *rta, int32_t i, bool is_mandatory, const 
                 .best_arrival_ns = best_ns,
                 .carried_ns = -1,
             };
+            finish_ns[to] = least(finish_ns[to], ei_rta_window_bound(rta, &query).finish_ns);
+            query.carried_ns = 0;
             finish_ns[to] = least(finish_ns[to], ei_rta_window_bound(rta, &query).finish_ns);
             best_ns += state->legs[from].bcet_ns;
         }
