@@ -5,11 +5,10 @@
  * nothing relevant is carried in; `base` is the release from which its deadline counts, after t0. Until its finish
  * every moment is relevant work, a block of a job due later that holds a lane for which a relevant one asks, or, before
  * it is ready, work of a lower job due later whose priority is above that of all the relevant ones there are. Every
- * base is looked at, in cells. docs/analysis.md, "Lanes by deadline", has the argument step by step.
+ * base is looked at. docs/analysis.md, "Lanes by deadline", has the argument step by step.
  */
 #include "scheduler/response_time_parts.h"
 
-#define CELLS_MAX 24
 #define STEPS_MAX 2000000
 
 /* Another task of the CPU. Of its jobs late_ns and early_ns bound when they are ready after their nominal arrival. */
@@ -52,11 +51,6 @@ struct spread {
     int64_t work_ns;   /* of relevant jobs */
     int64_t requests;  /* theirs, for lanes */
     int64_t before_ns; /* work on lanes that goes before relevant jobs due later than the one in question */
-};
-
-/* Bases first_ns..last_ns, none of which lets the job finish later than finish_ns after t0. */
-struct cell {
-    int64_t first_ns, last_ns, finish_ns;
 };
 
 static int64_t least(int64_t a, int64_t b)
@@ -331,8 +325,10 @@ static int64_t demand(const struct inquiry *q, const struct spread *own)
     return ei_rta_add(spread.work_ns, later_work(q, &spread));
 }
 
-static int64_t finish_of(struct inquiry *q, int64_t first_ns, int64_t last_ns)
+/* See struct ei_rta_bases. */
+static int64_t finish_of(void *inquiry, int64_t first_ns, int64_t last_ns)
 {
+    struct inquiry *q = inquiry;
     struct spread own = {.first_ns = first_ns, .last_ns = last_ns};
     add_jobs(&own, (last_ns + q->late_ns) / q->period_ns, q->each_ns, q->each_requests);
     add_jobs(&own, 1, q->question_ns, q->question_requests);
@@ -366,71 +362,21 @@ static int64_t latest_ready(struct inquiry *q)
     return EI_RTA_INFINITE;
 }
 
-/* Least base after `after_ns` at which the jobs of `period_ns` grow, when one does at point_ns. */
-static int64_t next_point(int64_t after_ns, int64_t point_ns, int64_t period_ns)
+static int64_t next_base(const void *inquiry, int64_t after_ns)
 {
-    int64_t rest_ns = (point_ns - after_ns - 1) % period_ns;
-    rest_ns += rest_ns < 0 ? period_ns : 0;
-    return after_ns + 1 + rest_ns;
-}
-
-/* Where a cell is cut: at a base, if there is one in its later half or else its earlier, with which work begins to be
- * due; else in the middle. */
-static int64_t cut_of(const struct inquiry *q, const struct cell *cell)
-{
-    const int64_t middle_ns = cell->first_ns + (cell->last_ns - cell->first_ns) / 2;
-    const int64_t from_ns[] = {middle_ns, cell->first_ns};
-    for (int32_t half = 0; half < 2; half++) {
-        int64_t cut_ns = next_point(from_ns[half], -q->late_ns, q->period_ns);
-        for (int32_t r = 0; r < q->rival_count; r++) {
-            const struct rival *rival = &q->rivals[r];
-            if (!rival->is_higher && rival->longer_ns != INT64_MAX) {
-                const int64_t point_ns = rival->longer_ns - rival->late_ns;
-                cut_ns = least(cut_ns, greatest(point_ns, next_point(from_ns[half], point_ns, rival->period_ns)));
-            } else if (rival->end_ns > 0) {
-                const int64_t point_ns = -rival->end_until_ns - rival->late_ns;
-                cut_ns = least(cut_ns, next_point(from_ns[half], point_ns, rival->period_ns));
-            }
-        }
-        if (cut_ns <= cell->last_ns) {
-            return cut_ns;
+    const struct inquiry *q = inquiry;
+    int64_t next_ns = ei_rta_next_point(after_ns, -q->late_ns, q->period_ns);
+    for (int32_t r = 0; r < q->rival_count; r++) {
+        const struct rival *rival = &q->rivals[r];
+        if (!rival->is_higher && rival->longer_ns != INT64_MAX) {
+            const int64_t point_ns = rival->longer_ns - rival->late_ns;
+            next_ns = least(next_ns, greatest(point_ns, ei_rta_next_point(after_ns, point_ns, rival->period_ns)));
+        } else if (rival->end_ns > 0) {
+            const int64_t point_ns = -rival->end_until_ns - rival->late_ns;
+            next_ns = least(next_ns, ei_rta_next_point(after_ns, point_ns, rival->period_ns));
         }
     }
-    return middle_ns + 1;
-}
-
-static struct cell cell_of(struct inquiry *q, int64_t first_ns, int64_t last_ns)
-{
-    return (struct cell){.first_ns = first_ns, .last_ns = last_ns, .finish_ns = finish_of(q, first_ns, last_ns)};
-}
-
-static int64_t response_of(const struct inquiry *q, const struct cell *cell, bool is_own)
-{
-    if (cell->finish_ns >= EI_RTA_INFINITE) {
-        return EI_RTA_INFINITE;
-    }
-    return cell->finish_ns - (is_own ? greatest(0, cell->first_ns + q->early_ns)
-                                     : greatest(-q->late_ns, cell->first_ns - q->deadline_jitter_ns));
-}
-
-/* The longest response of all bases: the cell with the longest is cut until that is exact, or for a number of times. */
-static int64_t longest_response(struct inquiry *q, int64_t latest_ns, bool is_own)
-{
-    struct cell cells[CELLS_MAX] = {cell_of(q, -q->late_ns, latest_ns)};
-    for (int32_t count = 1;; count++) {
-        int32_t worst = 0;
-        for (int32_t c = 1; c < count; c++) {
-            worst = response_of(q, &cells[c], is_own) > response_of(q, &cells[worst], is_own) ? c : worst;
-        }
-        const struct cell cell = cells[worst];
-        if (cell.first_ns == cell.last_ns || count == CELLS_MAX ||
-            finish_of(q, cell.first_ns, cell.first_ns) == cell.finish_ns) {
-            return response_of(q, &cell, is_own);
-        }
-        const int64_t cut_ns = cut_of(q, &cell);
-        cells[worst] = cell_of(q, cell.first_ns, cut_ns - 1);
-        cells[count] = cell_of(q, cut_ns, cell.last_ns);
-    }
+    return next_ns;
 }
 
 struct ei_rta_window ei_rta_deadline_bound(struct ei_rta *rta, int32_t i, int32_t to, bool is_mandatory,
@@ -443,9 +389,21 @@ struct ei_rta_window ei_rta_deadline_bound(struct ei_rta *rta, int32_t i, int32_
     }
     const int64_t ready_ns = latest_ready(&q);
     if (ready_ns < EI_RTA_INFINITE) {
-        const int64_t latest_ns = greatest(ready_ns - q.early_ns, -q.late_ns);
-        window.finish_ns = longest_response(&q, latest_ns, false);
-        window.own_ns = is_own_asked ? longest_response(&q, latest_ns, true) : EI_RTA_INFINITE;
+        struct ei_rta_bases bases = {
+            .inquiry = &q,
+            .finish = finish_of,
+            .next = next_base,
+            .first_ns = -q.late_ns,
+            .last_ns = greatest(ready_ns - q.early_ns, -q.late_ns),
+            .shift_ns = -q.deadline_jitter_ns,
+            .least_ns = -q.late_ns,
+        };
+        window.finish_ns = ei_rta_longest_response(&bases);
+        if (is_own_asked) {
+            bases.shift_ns = q.early_ns;
+            bases.least_ns = 0;
+            window.own_ns = ei_rta_longest_response(&bases);
+        }
     }
     return window;
 }

@@ -75,6 +75,26 @@ static inline int64_t ei_rta_jobs_within(int64_t span_ns, int64_t period_ns)
     return span_ns <= 0 ? 0 : (span_ns - 1) / period_ns + 1;
 }
 
+/* ---- response_time_bases.c ---- */
+
+/* A window of lanes by deadline that begins at t0, and what is asked of the places that the job in question can have in
+ * it. Its base is the release from which its deadline counts, after t0: the later, the more is due before it. */
+struct ei_rta_bases {
+    void *inquiry;              /* handed to both functions */
+    int64_t first_ns, last_ns;  /* all bases there are */
+    int64_t shift_ns, least_ns; /* of one its response counts from max(base + shift_ns, least_ns) */
+    /* Its finish after t0 when its base is one of first_ns..last_ns, at most; EI_RTA_INFINITE: no bound. */
+    int64_t (*finish)(void *inquiry, int64_t first_ns, int64_t last_ns);
+    /* The least base after this one at which more can be due before it; INT64_MAX: none. */
+    int64_t (*next)(const void *inquiry, int64_t after_ns);
+};
+
+/* The longest response of all bases. */
+int64_t ei_rta_longest_response(const struct ei_rta_bases *bases);
+
+/* Least value after `after_ns` of point_ns and all that are whole periods away from it, before or after. */
+int64_t ei_rta_next_point(int64_t after_ns, int64_t point_ns, int64_t period_ns);
+
 /* ---- response_time_deadline.c ---- */
 
 /* The same question, answered for lanes by deadline from all work that is due before: for legs 0..to of a task whose
