@@ -28,6 +28,7 @@ struct runner {
     bool is_in_block;               /* has run some of the block */
     int64_t lane_stamp, cpu_stamp;  /* order of asking */
     int32_t holds, waits;           /* lane, or -1 */
+    bool needs_turn, is_block_over; /* of a driven segment: its CPU is to launch a block, or to see that one is over */
 };
 
 struct play {
@@ -44,6 +45,12 @@ struct play {
 static const struct ei_rta_segment *segment_of(const struct runner *r)
 {
     return &r->task->segments[r->segment];
+}
+
+/* On a CPU it is only there to launch a block and to see it done, for no time. */
+static bool is_driven(const struct runner *r)
+{
+    return segment_of(r)->is_driven;
 }
 
 /* Larger = more urgent. */
@@ -185,6 +192,7 @@ static void open_block(struct runner *r)
     const int64_t block_ns = segment_of(r)->max_nonpreemptive_ns;
     r->block_left_ns = block_ns > 0 && block_ns < r->left_ns ? block_ns : r->left_ns;
     r->is_in_block = false;
+    r->needs_turn = is_driven(r);
 }
 
 static void grant(struct play *p, int32_t lane, int32_t i)
@@ -253,7 +261,7 @@ static bool start_jobs(struct play *p)
 
 static bool is_ready_on(const struct runner *r, int32_t cpu)
 {
-    return r->is_active && r->waits < 0 && segment_of(r)->cpu == cpu;
+    return r->is_active && r->waits < 0 && segment_of(r)->cpu == cpu && (r->needs_turn || !is_driven(r));
 }
 
 static bool is_preemption_off(const struct runner *r)
@@ -308,7 +316,7 @@ static void dispatch(struct play *p, int32_t cpu)
 static bool is_running(const struct play *p, int32_t i)
 {
     const struct runner *r = &p->runners[i];
-    return r->is_active && r->waits < 0 && (segment_of(r)->cpu < 0 || r->is_on);
+    return r->is_active && r->waits < 0 && (is_driven(r) ? !r->needs_turn : segment_of(r)->cpu < 0 || r->is_on);
 }
 
 static int64_t next_event(const struct play *p)
@@ -362,6 +370,39 @@ static void pass_boundary(struct play *p, int32_t i)
     }
 }
 
+/* A block of task i has come to its end; of a driven one its thread is to see it. */
+static void end_block(struct play *p, int32_t i)
+{
+    struct runner *r = &p->runners[i];
+    if (is_driven(r)) {
+        r->needs_turn = r->is_block_over = true;
+        r->cpu_stamp = p->stamp++;
+    } else {
+        pass_boundary(p, i);
+    }
+}
+
+/* Threads of driven segments that are on a CPU do there what they came for. False: there was none. */
+static bool take_turns(struct play *p)
+{
+    bool is_any = false;
+    for (int32_t o = 0; o < p->count; o++) {
+        struct runner *r = &p->runners[p->order[o]];
+        if (!r->is_active || !is_driven(r) || !r->is_on || !r->needs_turn || r->waits >= 0) {
+            continue;
+        }
+        is_any = true;
+        r->needs_turn = false;
+        if (r->is_block_over) {
+            r->is_block_over = false;
+            pass_boundary(p, p->order[o]);
+        } else {
+            r->is_on = false; /* launched: its thread sleeps */
+        }
+    }
+    return is_any;
+}
+
 static void run_until(struct play *p, int64_t until_ns)
 {
     bool is_at_end[REFERENCE_TASKS_MAX] = {false};
@@ -377,7 +418,7 @@ static void run_until(struct play *p, int64_t until_ns)
     p->now_ns = until_ns;
     for (int32_t o = 0; o < p->count; o++) {
         if (is_at_end[p->order[o]]) {
-            pass_boundary(p, p->order[o]);
+            end_block(p, p->order[o]);
         }
     }
 }
@@ -428,12 +469,14 @@ void reference_play(const struct ei_rta_task *tasks, int32_t count, const struct
     p->result = out_result;
     prepare(p, tasks);
     while (p->now_ns <= 2 * pattern->horizon_ns) {
-        while (start_jobs(p)) {
-        }
-        leave_cpus(p);
-        for (int32_t c = 0; c < REFERENCE_CPUS; c++) {
-            dispatch(p, c);
-        }
+        do {
+            while (start_jobs(p)) {
+            }
+            leave_cpus(p);
+            for (int32_t c = 0; c < REFERENCE_CPUS; c++) {
+                dispatch(p, c);
+            }
+        } while (take_turns(p));
         const int64_t next_ns = next_event(p);
         if (next_ns == NEVER) {
             break;
