@@ -232,10 +232,8 @@ EI_TEST(changed_priority_decides_who_goes_first)
     play_done(&play);
 }
 
-/* Release the holder's job, which keeps the lane for its long last block, and meanwhile the camera's and the slow
- * task's, in this order. Returns whether the slow task's was done first; -1: the try shows nothing. The camera's is to
- * wait for the lane before the slow task's comes: one that waits lends the holder its priority, and on the holder's
- * processor none of lower priority begins then. */
+/* Release the holder's job, which keeps the lane for its long last block, the camera's, and when that waits (none lower
+ * may begin on the holder's CPU then) the slow task's. Whether that is done first; -1: the try shows nothing. */
 static int slow_is_served_first(uint64_t tag, bool is_slow_higher)
 {
     EI_EQ(einet_run_release(play.run, HOLDER, EINET_NOW, tag), 0);
@@ -246,9 +244,8 @@ static int slow_is_served_first(uint64_t tag, bool is_slow_higher)
     const int slow = await_result(PLAY_SLOW, tag), camera = await_result(PLAY_CAMERA, tag);
     const struct einet_result *holder = &told.result[await_result(HOLDER, tag)];
     const int64_t came_ns = is_slow_higher ? told.result[slow].start_ns : told.result[slow].release_ns;
-    const bool is_shown =
-        is_long_before(told.result[camera].start_ns, holder, 0) && is_long_before(came_ns, holder, 0);
-    return !is_shown ? -1 : slow < camera;
+    const bool has_waited = is_long_before(told.result[camera].start_ns, holder, 0);
+    return has_waited && is_long_before(came_ns, holder, 0) ? slow < camera : -1;
 }
 
 EI_TEST(changed_priority_decides_who_is_served_first)
