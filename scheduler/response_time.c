@@ -112,9 +112,8 @@ static bool add_segment(struct ei_rta_state *state, const struct ei_rta_segment 
     const int64_t bcet_ns = scaled(segment->bcet_ns, scale_ppm);
     leg->bcet_ns += bcet_ns > 0 && scale_ppm != 0 && scale_ppm != EI_RTA_PPM ? bcet_ns - 1 : bcet_ns;
     leg->chunk_ns = chunk_ns > leg->chunk_ns ? chunk_ns : leg->chunk_ns;
-    /* A block on a lane of a CPU is still preempted by CPU work of a higher task, and one that is launched from a CPU
-     * waits for it. */
-    leg->last_chunk_ns = is_whole && leg->driver < 0 && (leg->cpu < 0 || leg->lane < 0) ? wcet_ns : 0;
+    /* A block on a lane of a CPU is still preempted by CPU work of a higher task. */
+    leg->last_chunk_ns = is_whole && (leg->cpu < 0 || leg->lane < 0) ? wcet_ns : 0;
     return true;
 }
 
@@ -128,6 +127,9 @@ static int fill_state(struct ei_rta *rta, int32_t i, struct einet_error *err)
             return einet_error_set(err, -E2BIG, "task %d changes its resource more than %d times in one job", (int)i,
                                    EI_RTA_LEGS_MAX);
         }
+    }
+    if (state->leg_count > 0 && state->legs[state->leg_count - 1].driver >= 0) {
+        state->legs[state->leg_count - 1].last_chunk_ns = 0; /* its end is seen when its CPU has a turn for it */
     }
     for (int32_t s = 0; s < state->leg_count; s++) {
         const struct ei_rta_leg *leg = &state->legs[s];

@@ -123,7 +123,7 @@ static struct demand demand_of(const struct ei_rta *rta, const struct ei_rta_que
     d.last_chunk_ns = last->last_chunk_ns;
     if (query->is_mandatory) {
         d.question_ns = mandatory_ns;
-        d.last_chunk_ns = last->mandatory_ns == last->wcet_ns ? last->last_chunk_ns : 0;
+        d.last_chunk_ns = last->mandatory_ns == last->wcet_ns && last->driver < 0 ? last->last_chunk_ns : 0;
     }
     for (int32_t s = 0; s < state->leg_count; s++) {
         const bool is_outside = query->carried_ns >= 0 || (query->is_alone && (s < query->from || s > query->to));

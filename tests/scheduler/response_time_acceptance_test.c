@@ -183,7 +183,7 @@ EI_TEST(response_time_accepts_what_simulation_accepts_with_a_lane)
 {
     EI_IN(share_accepted(CPU_LANE, EI_RTA_LANES_BY_PRIORITY, "lane of the CPU"), LEAST, 1.0);
     EI_IN(share_accepted(ACCELERATED, EI_RTA_LANES_BY_PRIORITY, "CPU and accelerator"), LEAST, 1.0);
-    EI_IN(share_accepted(DRIVEN, EI_RTA_LANES_BY_PRIORITY, "CPU that launches on an accelerator"), 0.5, 1.0);
+    EI_IN(share_accepted(DRIVEN, EI_RTA_LANES_BY_PRIORITY, "CPU that launches on an accelerator"), LEAST, 1.0);
 }
 
 EI_TEST(response_time_accepts_what_simulation_accepts_with_a_lane_by_deadline)
