@@ -281,6 +281,7 @@ static void bound_queued(struct ei_rta *rta, int32_t i, bool is_mandatory, int64
             const bool is_own_asked = out_last != NULL && s == state->leg_count - 1;
             const struct ei_rta_window by_deadline = ei_rta_deadline_bound(rta, i, s, is_mandatory, is_own_asked);
             window.finish_ns = least(window.finish_ns, by_deadline.finish_ns);
+            window.finish_ns = least(window.finish_ns, ei_rta_lane_bound(rta, i, s, is_mandatory));
             window.own_ns = least(window.own_ns, by_deadline.own_ns);
         }
         out_finish_ns[s] = window.finish_ns;

@@ -58,6 +58,10 @@ int64_t ei_rta_lower_cpu_chunk(const struct ei_rta *rta, int32_t priority, int32
  * that CPU busy meanwhile. */
 bool ei_rta_is_one_cpu(const struct ei_rta *rta, const struct ei_rta_state *state, int32_t from, int32_t to);
 
+/* Latest arrival of a job at its first leg. A job that finds the one before it unfinished begins when that is done,
+ * unseen by the first resource until then; on one CPU the thread is ready there all the time, so nothing is unseen. */
+int64_t ei_rta_latest_start(const struct ei_rta *rta, const struct ei_rta_state *state);
+
 /* Lanes by deadline: work of task b on these lanes that can go before a job with this relative deadline. At the release
  * of that one, b's jobs due no later are as old as the deadlines differ, or older, and not done: of the youngest no
  * more can be left than the time to its bound, of those before it, a period apart, all. EI_RTA_INFINITE: no bound. */
@@ -101,6 +105,13 @@ int64_t ei_rta_next_point(int64_t after_ns, int64_t point_ns, int64_t period_ns)
  * whole CPU is analysed as one, with its lanes; EI_RTA_INFINITE where it is not. */
 struct ei_rta_window ei_rta_deadline_bound(struct ei_rta *rta, int32_t i, int32_t to, bool is_mandatory,
                                            bool is_own_asked);
+
+/* ---- response_time_lane.c ---- */
+
+/* The finish of leg `to` from the nominal arrival, from the requests that are due before the job's: of a leg on a lane
+ * by deadline that no CPU works for, or of one behind that on the CPUs that launch its blocks. EI_RTA_INFINITE where
+ * that gives none, or the leg is neither. */
+int64_t ei_rta_lane_bound(const struct ei_rta *rta, int32_t i, int32_t to, bool is_mandatory);
 
 /* a + b and a * b for values >= 0, at most EI_RTA_INFINITE. */
 int64_t ei_rta_add(int64_t a, int64_t b);

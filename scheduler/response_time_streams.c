@@ -98,9 +98,7 @@ bool ei_rta_is_one_cpu(const struct ei_rta *rta, const struct ei_rta_state *stat
     return true;
 }
 
-/* Latest arrival of a job at its first leg. A job that finds the one before it unfinished begins when that is done,
- * unseen by the first resource until then; on one CPU the thread is ready there all the time, so nothing is unseen. */
-static int64_t latest_start(const struct ei_rta *rta, const struct ei_rta_state *state)
+int64_t ei_rta_latest_start(const struct ei_rta *rta, const struct ei_rta_state *state)
 {
     const int32_t last = state->leg_count - 1;
     if (last < 0 || ei_rta_is_one_cpu(rta, state, 0, last)) {
@@ -130,7 +128,7 @@ static void note_wait(struct ei_rta *rta, int32_t k, int64_t until_ns, int64_t s
 static bool push_task(struct ei_rta *rta, int32_t i, int32_t k, const struct ei_rta_reach *reach)
 {
     const struct ei_rta_state *state = &rta->states[k];
-    int64_t since_ns = state->best_arrival_ns, arrival_ns = latest_start(rta, state);
+    int64_t since_ns = state->best_arrival_ns, arrival_ns = ei_rta_latest_start(rta, state);
     /* A job that is ready at the window's first CPU from start to end cannot have started before the window. */
     const bool is_inside = state->leg_count > 0 && state->legs[0].cpu == reach->first_cpu &&
                            ei_rta_is_one_cpu(rta, state, 0, state->leg_count - 1);

@@ -189,7 +189,7 @@ EI_TEST(response_time_accepts_what_simulation_accepts_with_a_lane)
 EI_TEST(response_time_accepts_what_simulation_accepts_with_a_lane_by_deadline)
 {
     EI_IN(share_accepted(CPU_LANE, EI_RTA_LANES_BY_DEADLINE, "lane of the CPU by deadline"), LEAST, 1.0);
-    EI_IN(share_accepted(ACCELERATED, EI_RTA_LANES_BY_DEADLINE, "CPU and accelerator by deadline"), 0.5, 1.0);
-    EI_IN(share_accepted(DRIVEN, EI_RTA_LANES_BY_DEADLINE, "CPU that launches on an accelerator by deadline"), 0.1,
+    EI_IN(share_accepted(ACCELERATED, EI_RTA_LANES_BY_DEADLINE, "CPU and accelerator by deadline"), LEAST, 1.0);
+    EI_IN(share_accepted(DRIVEN, EI_RTA_LANES_BY_DEADLINE, "CPU that launches on an accelerator by deadline"), LEAST,
           1.0);
 }

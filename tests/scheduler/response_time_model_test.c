@@ -98,6 +98,30 @@ EI_TEST(response_time_lane_on_the_cpu_and_off_it)
     EI_EQ(bounds[1].response_ns, 100);
 }
 
+/* By deadline, jobs of the lower task that are due first go first: released 2 before, all 12 of one are to come. The
+ * higher task's job is due before the lower one's that comes with it. Both happen. */
+EI_TEST(response_time_lane_by_deadline_on_an_accelerator)
+{
+    const struct ei_rta_segment high[] = {{.cpu = NO, .lane = 0, .wcet_ns = 5, .max_nonpreemptive_ns = 5}};
+    const struct ei_rta_segment low[] = {{.cpu = NO, .lane = 0, .wcet_ns = 12, .max_nonpreemptive_ns = 4}};
+    struct ei_rta_task tasks[] = {task(70, 100, high, 1), task(60, 100, low, 1)};
+    struct reference_pattern pattern = {.horizon_ns = 100, .is_low_first = true, .has_lanes_by_deadline = true};
+    struct reference_result seen;
+    tasks[0].deadline_ns = 20;
+    tasks[1].deadline_ns = 22;
+    EI_EQ(ei_rta_init(&rta, tasks, states, 2, NULL), 0);
+    rta.lane_order = EI_RTA_LANES_BY_DEADLINE;
+    EI_TRUE(ei_rta_solve(&rta, bounds));
+    EI_EQ(bounds[0].response_ns, 12 - 2 + 5);
+    EI_EQ(bounds[1].response_ns, 5 + 12);
+    pattern.first_ns[0] = 2;
+    reference_play(tasks, 2, &pattern, &seen);
+    EI_EQ(seen.response_ns[0], bounds[0].response_ns);
+    pattern.first_ns[0] = 1;
+    reference_play(tasks, 2, &pattern, &seen);
+    EI_EQ(seen.response_ns[1], bounds[1].response_ns);
+}
+
 /* CPU, accelerator, CPU below a busy CPU task: each stretch waits for the CPU's load only while it is on the CPU. */
 EI_TEST(response_time_stretches_are_cut_where_that_helps)
 {
@@ -107,7 +131,8 @@ EI_TEST(response_time_stretches_are_cut_where_that_helps)
                                          {.cpu = 0, .lane = NO, .wcet_ns = 10}};
     const struct ei_rta_task tasks[] = {task(80, 100, law, 1), task(50, 100000, net, 3)};
     EI_TRUE(solve(tasks, 2));
-    EI_EQ(bounds[1].response_ns, 90 + 5000 + 90); /* what can be under way when the post part is ready is one job of the law */
+    EI_EQ(bounds[1].response_ns,
+          90 + 5000 + 90); /* what can be under way when the post part is ready is one job of the law */
 }
 
 EI_TEST(response_time_mandatory_part_and_blocks_as_segments)

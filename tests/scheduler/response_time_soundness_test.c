@@ -515,4 +515,7 @@ EI_TEST(response_time_schedule_catches_what_is_left_out)
     EI_TRUE(play_sets(ONE_LANE, EI_RTA_LANES_BY_DEADLINE, 60, 3, ORDER).violations > 0);
     EI_TRUE(play_sets(CPU_LANE, EI_RTA_LANES_BY_DEADLINE, 60, 3, ORDER).violations > 0);
     EI_TRUE(play_sets(ACCELERATED, EI_RTA_LANES_BY_DEADLINE, 60, 3, JITTER).violations > 0);
+    EI_TRUE(play_sets(ONE_LANE, EI_RTA_LANES_BY_DEADLINE, 60, 3, BLOCKING).violations > 0);
+    EI_TRUE(play_sets(DRIVEN, EI_RTA_LANES_BY_DEADLINE, 60, 3, JITTER).violations > 0);
+    EI_TRUE(play_sets(DRIVEN, EI_RTA_LANES_BY_DEADLINE, 60, 3, BLOCKING).violations > 0);
 }
