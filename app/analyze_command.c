@@ -1,6 +1,6 @@
 /* einet analyze: response-time bounds of a workload file. */
 #include "app/commands.h"
-#include "app/options.h"
+#include "command/options.h"
 #include "engine/analyze.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* einet check: is a workload file right, and what does it say in full? */
 #include "app/commands.h"
 #include "app/json_output.h"
-#include "app/options.h"
+#include "command/options.h"
 #include "app/outcome.h"
 #include "app/workload_schema.h"
 #include "metrics/run_json.h"

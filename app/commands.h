@@ -4,17 +4,7 @@
 #ifndef APP_COMMANDS_H
 #define APP_COMMANDS_H
 
-#include <einet/error.h>
-
-/* Exit statuses of every sub-command. */
-enum einet_exit {
-    EINET_EXIT_OK = 0,
-    EINET_EXIT_USAGE = 1,
-    EINET_EXIT_BAD_FILE = 2,
-    EINET_EXIT_PRIVILEGES = 3,
-    EINET_EXIT_SLO = 4,
-    EINET_EXIT_FAULT = 5
-};
+#include "command/exit_status.h"
 
 int einet_run_command(int argc, char **argv);
 int einet_serve_command(int argc, char **argv);
@@ -34,9 +24,6 @@ int einet_plan_command(int argc, char **argv);
 int einet_evaluate_command(int argc, char **argv);
 int einet_report_command(int argc, char **argv);
 int einet_compare_command(int argc, char **argv);
-
-/* The exit status of the code of err. */
-int einet_exit_of(const struct einet_error *err);
 
 /* Print err as `einet COMMAND: [file:line:column: ]text` to standard error and return the exit status of its code. */
 int einet_report_error(const char *command, const struct einet_error *err);

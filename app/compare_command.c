@@ -1,6 +1,6 @@
 /* einet compare: two runs side by side, with intervals. */
 #include "app/commands.h"
-#include "app/options.h"
+#include "command/options.h"
 #include "app/report_command.h"
 #include "app/terminal.h"
 #include "report/plot.h"

@@ -1,7 +1,7 @@
 /* einet ctl: one request to a service, over its control socket, and its reply for people or as it came. */
 #include "app/commands.h"
-#include "app/control_socket.h"
-#include "app/options.h"
+#include "command/control_socket.h"
+#include "command/options.h"
 #include "workloads/spec.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 
 #include "app/commands.h"
 #include "app/json_output.h"
-#include "app/options.h"
+#include "command/options.h"
 #include "app/outcome.h"
 #include "app/progress.h"
 #include "app/terminal.h"

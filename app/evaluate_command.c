@@ -2,7 +2,7 @@
  * with --paper for all that there are, in the tables of the EINet paper.
  */
 #include "app/commands.h"
-#include "app/options.h"
+#include "command/options.h"
 #include "app/progress.h"
 #include "models/paper_evaluate.h"
 #include "planner/predictor_file.h"

@@ -1,7 +1,7 @@
 /* einet import: a workload file of another scheduler as one of ours. */
 #include "app/commands.h"
 #include "app/json_output.h"
-#include "app/options.h"
+#include "command/options.h"
 #include "metrics/run_json.h"
 #include "workloads/import.h"
 #include "workloads/spec.h"

@@ -1,6 +1,6 @@
 /* einet: dispatch to a sub-command. */
 #include "app/commands.h"
-#include "app/options.h"
+#include "command/options.h"
 #include "stages/environment.h"
 
 #include <limits.h>
@@ -47,25 +47,6 @@ static void print_help(FILE *out)
     fputs("\nexit status: 0 ok, 1 usage, 2 bad file, 3 privileges, 4 an SLO failed, 5 runtime fault\n"
           "\nexample: einet run configs/edge-server.yaml --duration 10s\n",
           out);
-}
-
-int einet_exit_of(const struct einet_error *err)
-{
-    switch (err->code) {
-    case EINET_E_USAGE:
-        return EINET_EXIT_USAGE;
-    case EINET_E_FILE:
-    case EINET_E_MISMATCH:
-    case EINET_E_LIMIT:
-        return EINET_EXIT_BAD_FILE;
-    case EINET_E_PRIVILEGE:
-        return EINET_EXIT_PRIVILEGES;
-    case EINET_E_SLO:
-        return EINET_EXIT_SLO;
-    default:
-        break;
-    }
-    return err->file[0] != '\0' ? EINET_EXIT_BAD_FILE : EINET_EXIT_FAULT;
 }
 
 int einet_report_error(const char *command, const struct einet_error *err)

@@ -2,7 +2,7 @@
  */
 #include "app/commands.h"
 #include "app/json_output.h"
-#include "app/options.h"
+#include "command/options.h"
 #include "stages/nn/weights_map.h"
 #include "stages/nn/zoo.h"
 

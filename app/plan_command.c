@@ -1,6 +1,6 @@
 /* einet plan: which exits to compute, for one problem or for a stream of them (docs/plan.md). */
 #include "app/commands.h"
-#include "app/options.h"
+#include "command/options.h"
 #include "app/plan_explain.h"
 #include "app/plan_json.h"
 #include "app/plan_lines.h"

@@ -1,7 +1,7 @@
 /* einet predictor: train a CS-predictor from a CS-profile, print one, or compare two on samples they have not seen. */
 #include "app/commands.h"
 #include "app/json_output.h"
-#include "app/options.h"
+#include "command/options.h"
 #include "app/progress.h"
 #include "metrics/run_json.h"
 #include "models/predictor_train.h"

@@ -1,7 +1,7 @@
 /* einet profile: measure a network's block times and per-sample confidences, or print such a profile. */
 #include "app/commands.h"
 #include "app/json_output.h"
-#include "app/options.h"
+#include "command/options.h"
 #include "app/progress.h"
 #include "metrics/run_json.h"
 #include "models/profile.h"

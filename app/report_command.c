@@ -2,7 +2,7 @@
 #include "app/report_command.h"
 #include "app/commands.h"
 #include "app/json_output.h"
-#include "app/options.h"
+#include "command/options.h"
 #include "app/terminal.h"
 #include "metrics/run_json.h"
 #include "report/page.h"

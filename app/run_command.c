@@ -2,7 +2,7 @@
 #include "app/commands.h"
 #include "app/doctor_command.h"
 #include "app/live_releases.h"
-#include "app/options.h"
+#include "command/options.h"
 #include "app/outcome.h"
 #include "engine/live.h"
 #include "rt/loopback.h"

@@ -1,6 +1,6 @@
 /* einet simulate: a workload file in virtual time, or a grid of them. */
 #include "app/commands.h"
-#include "app/options.h"
+#include "command/options.h"
 #include "app/outcome.h"
 #include "app/progress.h"
 #include "app/sweep.h"

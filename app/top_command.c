@@ -1,6 +1,6 @@
 /* einet top: the figures of a run that goes on, from another terminal. */
 #include "app/commands.h"
-#include "app/options.h"
+#include "command/options.h"
 #include "app/pool_command.h"
 #include "app/terminal.h"
 #include "app/top_screen.h"

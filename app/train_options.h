@@ -2,7 +2,7 @@
 #ifndef APP_TRAIN_OPTIONS_H
 #define APP_TRAIN_OPTIONS_H
 
-#include "app/options.h"
+#include "command/options.h"
 #include "models/train.h"
 
 #define TRAIN_COMMAND_TEXT_BYTES 1024

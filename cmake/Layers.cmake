@@ -18,6 +18,7 @@ set(EINET_LAYER_models 3)
 set(EINET_LAYER_engine 3)
 set(EINET_LAYER_doctor 3)
 set(EINET_LAYER_report 3)
+set(EINET_LAYER_command 3)
 set(EINET_LAYER_app 4)
 set(EINET_LAYER_library 4)
 

@@ -2,7 +2,7 @@
  * See fields.h. */
 #include "workloads/fields.h"
 
-#include "rt/clock.h"
+#include "rt/quantity.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -12,91 +12,14 @@
 
 _Static_assert(sizeof(enum ei_spec_replan) == sizeof(int32_t), "enums are stored as int32_t");
 
-struct unit {
-    const char *text;
-    int64_t scale;
-};
-
-static const struct unit time_units[] = {
-    {"ns", 1}, {"us", EI_NS_PER_US}, {"ms", EI_NS_PER_MS}, {"s", EI_NS_PER_S}, {NULL, 0}};
-static const struct unit size_units[] = {
+static const struct ei_unit size_units[] = {
     {"KiB", 1024}, {"MiB", INT64_C(1024) * 1024}, {"GiB", INT64_C(1024) * 1024 * 1024}, {NULL, 0}};
 
-/* Read "123.45" exactly as digits * 10^-decimals. Returns the characters used, 0 when there is no number or more digits
- * than an int64 holds. */
-static size_t read_decimal(const char *text, int64_t *out_digits, int *out_decimals)
-{
-    int64_t digits = 0;
-    int decimals = 0;
-    size_t i = 0;
-    bool is_after_point = false;
-    for (;; i++) {
-        if (text[i] == '.' && !is_after_point && i > 0) {
-            is_after_point = true;
-            continue;
-        }
-        if (text[i] < '0' || text[i] > '9') {
-            break;
-        }
-        const int64_t digit = text[i] - '0';
-        if (digits > (INT64_MAX - digit) / 10) {
-            return 0;
-        }
-        digits = digits * 10 + digit;
-        decimals += is_after_point ? 1 : 0;
-    }
-    if (i == 0 || text[i - 1] == '.') {
-        return 0;
-    }
-    *out_digits = digits;
-    *out_decimals = decimals;
-    return i;
-}
-
-/* digits * 10^-decimals * scale as an exact integer; false when it is none or too large. */
-static bool scale_decimal(int64_t digits, int decimals, int64_t scale, int64_t *out)
-{
-    while (decimals > 0 && digits % 10 == 0) {
-        digits /= 10;
-        decimals--;
-    }
-    for (; decimals > 0; decimals--) {
-        if (scale % 10 != 0) {
-            return false;
-        }
-        scale /= 10;
-    }
-    if (digits > INT64_MAX / scale) {
-        return false;
-    }
-    *out = digits * scale;
-    return true;
-}
-
-static bool parse_scaled(const char *text, const struct unit *units, int64_t *out)
-{
-    int64_t digits = 0;
-    int decimals = 0;
-    const size_t used = read_decimal(text, &digits, &decimals);
-    for (const struct unit *unit = units; used > 0 && unit->text != NULL; unit++) {
-        if (strcmp(text + used, unit->text) == 0) {
-            return scale_decimal(digits, decimals, unit->scale, out);
-        }
-    }
-    return false;
-}
-
-int ei_duration_parse(const char *text, int64_t *out_ns)
-{
-    static const struct unit longer_units[] = {{"min", 60 * EI_NS_PER_S}, {"h", 3600 * EI_NS_PER_S}, {NULL, 0}};
-    return parse_scaled(text, time_units, out_ns) || parse_scaled(text, longer_units, out_ns) ? 0 : -EINVAL;
-}
-
 /* The largest unit that leaves an integer. */
-static void format_scaled(int64_t value, const struct unit *units, char *out_text, size_t size_bytes)
+static void format_scaled(int64_t value, const struct ei_unit *units, char *out_text, size_t size_bytes)
 {
-    const struct unit *chosen = units;
-    for (const struct unit *unit = units; unit->text != NULL; unit++) {
+    const struct ei_unit *chosen = units;
+    for (const struct ei_unit *unit = units + 1; unit->text != NULL; unit++) {
         if (value % unit->scale == 0) {
             chosen = unit;
         }
@@ -106,7 +29,7 @@ static void format_scaled(int64_t value, const struct unit *units, char *out_tex
 
 const char *ei_duration_format(int64_t duration_ns, char out_text[EI_DURATION_TEXT_MAX])
 {
-    format_scaled(duration_ns, time_units, out_text, EI_DURATION_TEXT_MAX);
+    format_scaled(duration_ns, ei_time_units, out_text, EI_DURATION_TEXT_MAX);
     return out_text;
 }
 
@@ -115,7 +38,7 @@ const char *ei_duration_format(int64_t duration_ns, char out_text[EI_DURATION_TE
 static void format_number(const struct ei_field *field, int64_t value, char *out, size_t size_bytes)
 {
     if (field->type == EI_FIELD_DURATION || field->type == EI_FIELD_TIME) {
-        format_scaled(value, time_units, out, size_bytes);
+        format_scaled(value, ei_time_units, out, size_bytes);
     } else if (field->type == EI_FIELD_SIZE) {
         format_scaled(value, size_units, out, size_bytes);
     } else if (field->type == EI_FIELD_RATIO) {
@@ -293,7 +216,7 @@ static int parse_term_number(const struct ei_field *field, const struct ei_term_
 {
     int64_t digits = 0, billionths = 0;
     int decimals = 0;
-    const size_t used = read_decimal(text, &digits, &decimals);
+    const size_t used = ei_decimal_read(text, &digits, &decimals);
     hint_range(field, out_hint);
     if (used == 0 || text[used] != ')' || text[used + 1] != '\0') {
         snprintf(out_text, EI_DIAGNOSTIC_TEXT_MAX, "'(%.60s' is no number of '%s' in parentheses", text, field->key);
@@ -304,7 +227,7 @@ static int parse_term_number(const struct ei_field *field, const struct ei_term_
                  number->name, RATIO_DIGITS);
         return -EINVAL;
     }
-    if (!scale_decimal(digits, decimals, RATIO_SCALE, &billionths)) {
+    if (!ei_decimal_scale(digits, decimals, RATIO_SCALE, &billionths)) {
         billionths = INT64_MAX;
     }
     const double value = (double)billionths / (double)RATIO_SCALE;
@@ -330,7 +253,7 @@ static int parse_term_duration(const struct ei_field *field, const struct ei_ter
     int64_t ns = 0;
     hint_range(field, out_hint);
     snprintf(duration, sizeof duration, "%.*s", (int)(length < sizeof duration ? length : sizeof duration - 1), text);
-    if (length >= sizeof duration || strcmp(text + length, ")") != 0 || !parse_scaled(duration, time_units, &ns)) {
+    if (length >= sizeof duration || strcmp(text + length, ")") != 0 || !ei_quantity_parse(duration, ei_time_units, &ns)) {
         snprintf(out_text, EI_DIAGNOSTIC_TEXT_MAX, "'(%.60s' is no duration of '%s' in parentheses", text, field->key);
         return -EINVAL;
     }
@@ -386,7 +309,7 @@ static void explain_scaled(const struct ei_field *field, const char *text, char 
     const char *units = is_size ? "KiB, MiB or GiB" : "ns, us, ms or s";
     int64_t digits = 0;
     int decimals = 0;
-    const size_t used = read_decimal(text, &digits, &decimals);
+    const size_t used = ei_decimal_read(text, &digits, &decimals);
     snprintf(out_hint, EI_DIAGNOSTIC_TEXT_MAX, "write a number and a unit: %s", units);
     if (text[0] == '-') {
         snprintf(out_text, EI_DIAGNOSTIC_TEXT_MAX, "'%.80s' is negative, which a %s cannot be", text, kind);
@@ -394,7 +317,7 @@ static void explain_scaled(const struct ei_field *field, const char *text, char 
     } else if (used > 0 && text[used] == '\0') {
         snprintf(out_text, EI_DIAGNOSTIC_TEXT_MAX, "'%.80s' has no unit", text);
     } else if (used > 0) {
-        const struct unit *unit = is_size ? size_units : time_units;
+        const struct ei_unit *unit = is_size ? size_units : ei_time_units;
         while (unit->text != NULL && strcmp(unit->text, text + used) != 0) {
             unit++;
         }
@@ -425,7 +348,7 @@ static int parse_scaled_field(const struct ei_field *field, const char *text, in
                               char *out_hint)
 {
     int64_t value = 0;
-    if (!parse_scaled(text, field->type == EI_FIELD_SIZE ? size_units : time_units, &value)) {
+    if (!ei_quantity_parse(text, field->type == EI_FIELD_SIZE ? size_units : ei_time_units, &value)) {
         explain_scaled(field, text, out_text, out_hint);
         return -EINVAL;
     }
@@ -484,7 +407,7 @@ static int parse_ratio(const struct ei_field *field, const char *text, double *s
     int decimals = 0;
     const bool is_negative = text[0] == '-';
     const char *number = text + (is_negative ? 1 : 0);
-    const size_t used = read_decimal(number, &digits, &decimals);
+    const size_t used = ei_decimal_read(number, &digits, &decimals);
     hint_range(field, out_hint);
     if (used > 0 && strcmp(number + used, "%") == 0) {
         return refuse(out_text, "a ratio is a number from 0 to 1, not a percentage");
@@ -496,7 +419,7 @@ static int parse_ratio(const struct ei_field *field, const char *text, double *s
     if (decimals > RATIO_DIGITS) {
         return refuse(out_text, "a ratio has at most 9 decimals");
     }
-    if (!scale_decimal(digits, decimals, RATIO_SCALE, &billionths)) {
+    if (!ei_decimal_scale(digits, decimals, RATIO_SCALE, &billionths)) {
         billionths = INT64_MAX;
     }
     const int rc =

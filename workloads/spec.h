@@ -9,6 +9,7 @@
 #define WORKLOADS_SPEC_H
 
 #include "rt/cpuset.h"
+#include "rt/quantity.h"
 #include "workloads/dataset.h"
 #include "workloads/diagnostics.h"
 #include <einet/attributes.h>
@@ -438,10 +439,6 @@ void ei_workload_print(const struct ei_workload *wl, FILE *out);
 
 /* Equal in every field of the field table and in the trace times; places and file name do not count. */
 bool ei_workload_is_equal(const struct ei_workload *a, const struct ei_workload *b);
-
-/* Parse a duration of the command line: as the file writes it ("30s", "0.5ms"), a decimal number with unit ns, us, ms
- * or s, exact to the ns; there also min and h. Returns 0 with *out_ns >= 0, or -EINVAL. */
-int ei_duration_parse(const char *text, int64_t *out_ns);
 
 #define EI_DURATION_TEXT_MAX 32
 /* The shortest exact form: "33333us", "0ns" as "0s". Always terminated; returns out_text. */

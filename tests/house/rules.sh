@@ -8,7 +8,7 @@ breach() {
     fail=1
   fi
 }
-sources=$(find include rt planner workloads scheduler stages metrics models engine doctor report app library adapters tests bench \
+sources=$(find include rt planner workloads scheduler stages metrics models engine doctor report command app library adapters tests bench \
   -name '*.[ch]' -o -name '*.cpp')
 
 breach "include by path from the root, never relative (the layer check would be blind)" \

@@ -1,7 +1,7 @@
 /* See control_socket.h. */
-#include "app/control_socket.h"
+#include "command/control_socket.h"
 
-#include "app/serve_log.h"
+#include "command/service_log.h"
 #include "rt/clock.h"
 
 #include <errno.h>
@@ -281,8 +281,8 @@ static void refuse(struct einet_control *control, int fd, uid_t uid, int64_t now
     close(fd);
     control->refused++;
     if (control->told_ns == 0 || now_ns >= control->told_ns + TELL_NS) {
-        einet_serve_log(EINET_LOG_WARNING, "control: refused user %lld (%lld connections refused so far)",
-                        (long long)uid, (long long)control->refused);
+        einet_service_log(EINET_LOG_WARNING, "control: refused user %lld (%lld connections refused so far)",
+                          (long long)uid, (long long)control->refused);
         control->told_ns = now_ns;
     }
 }

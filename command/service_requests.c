@@ -1,7 +1,7 @@
-/* See serve_requests.h. */
-#include "app/serve_requests.h"
+/* See service_requests.h. */
+#include "command/service_requests.h"
 
-#include "app/serve_log.h"
+#include "command/service_log.h"
 #include "rt/clock.h"
 
 #include <errno.h>
@@ -204,7 +204,7 @@ static json_t *changed(const struct einet_service *service, const json_t *reques
     }
     if (rc == 0) {
         char *text = json_dumps(request, JSON_COMPACT);
-        einet_serve_log(EINET_LOG_NOTICE, "asked by einet ctl and done: %s", text != NULL ? text : "a change");
+        einet_service_log(EINET_LOG_NOTICE, "asked by einet ctl and done: %s", text != NULL ? text : "a change");
         free(text);
         return done();
     }

@@ -7,8 +7,8 @@
  * wait: sockets do not block, a connection with an unread reply is not read from, one that is silent for too long or
  * too slow is closed, and what comes faster than it may is left in the kernel's buffer.
  */
-#ifndef APP_CONTROL_SOCKET_H
-#define APP_CONTROL_SOCKET_H
+#ifndef COMMAND_CONTROL_SOCKET_H
+#define COMMAND_CONTROL_SOCKET_H
 
 #include <einet/error.h>
 #include <jansson.h>

@@ -11,8 +11,8 @@
  * Names may be shortened as far as they stay unique, --name=value is --name value, and -- ends the options. Thread:
  * one.
  */
-#ifndef APP_OPTIONS_H
-#define APP_OPTIONS_H
+#ifndef COMMAND_OPTIONS_H
+#define COMMAND_OPTIONS_H
 
 #include <einet/error.h>
 

@@ -1,5 +1,5 @@
 /* See service_manager.h. */
-#include "app/service_manager.h"
+#include "command/service_manager.h"
 
 #include "rt/clock.h"
 

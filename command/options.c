@@ -1,8 +1,8 @@
 /* See options.h. */
-#include "app/options.h"
+#include "command/options.h"
 
-#include "app/commands.h"
-#include "workloads/spec.h"
+#include "command/exit_status.h"
+#include "rt/quantity.h"
 
 #include <errno.h>
 #include <math.h>

@@ -1,8 +1,8 @@
-/* What einet serve answers to the requests of einet ctl (docs/serve.md). Thread: main. */
-#ifndef APP_SERVE_REQUESTS_H
-#define APP_SERVE_REQUESTS_H
+/* What a service answers to the requests of einet ctl (docs/serve.md). Thread: main. */
+#ifndef COMMAND_SERVICE_REQUESTS_H
+#define COMMAND_SERVICE_REQUESTS_H
 
-#include "app/control_socket.h"
+#include "command/control_socket.h"
 
 #include <einet/einet.h>
 #include <stdbool.h>

@@ -2,8 +2,8 @@
  * names (sd_notify(3) documents the protocol as stable, so no library is needed). Without that variable all calls do
  * nothing. Thread: main.
  */
-#ifndef APP_SERVICE_MANAGER_H
-#define APP_SERVICE_MANAGER_H
+#ifndef COMMAND_SERVICE_MANAGER_H
+#define COMMAND_SERVICE_MANAGER_H
 
 #include <einet/attributes.h>
 #include <stdint.h>
