@@ -91,11 +91,17 @@ static struct place find_option(const struct einet_usage *usage, const char *nam
 int einet_options_refuse(const struct einet_usage *usage, const char *format, ...)
 {
     va_list args;
-    fprintf(stderr, "einet %s: ", usage->command);
+    const char *program = usage->program != NULL ? usage->program : "einet";
+    const char *gap = usage->command != NULL ? " " : "", *command = usage->command != NULL ? usage->command : "";
+    fprintf(stderr, "%s%s%s: ", program, gap, command);
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);
-    fprintf(stderr, "; einet help %s\n", usage->command);
+    if (usage->program == NULL) {
+        fprintf(stderr, "; einet help %s\n", command);
+    } else {
+        fprintf(stderr, "; %s%s%s --help\n", program, gap, command);
+    }
     return EINET_EXIT_USAGE;
 }
 

@@ -1,6 +1,6 @@
-/* What may stand behind `einet COMMAND`: one table per command, of which the reader, the messages, `einet help COMMAND`
- * and, made from that, completions and manual pages are made. A row names an option, the field of the command's struct
- * that its value goes to (whose type says what a value looks like), its bounds, and its help.
+/* What may stand behind `einet COMMAND` and the like: one table per command, of which the reader, the messages, `einet
+ * help COMMAND` and, made from that, completions and manual pages are made. A row names an option, the field of the
+ * command's struct that its value goes to (whose type says what a value looks like), its bounds, and its help.
  *
  *     static const struct einet_option rows[] = {
  *         {.name = "duration", .argument = "D", EINET_FIELD(struct request, duration_ns), .low = 1, .help = "how
@@ -77,7 +77,8 @@ struct einet_option_table {
 
 /* A command as its user sees it. */
 struct einet_usage {
-    const char *command; /* "run" */
+    const char *program; /* NULL = "einet" */
+    const char *command; /* "run"; NULL = the program has none of that name */
     const char *head;    /* of the help: "usage: ..." lines, and behind an empty one what the command does */
     const char *foot;    /* behind the options: exit status and examples; without an empty line at its beginning */
     struct einet_option_table tables[EINET_OPTION_TABLES_MAX];

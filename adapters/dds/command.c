@@ -1,11 +1,11 @@
 /* einet-dds: run a workload whose pictures come from topics, alone or as a node of a pool, until it is stopped. See
  * docs/dds.md and docs/pool.md. */
 #include "adapters/dds/command.h"
+#include "command/exit_status.h"
 
 #include <einet/dds.h>
 #include <einet/einet.h>
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -13,159 +13,111 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char usage[] =
-    "usage: einet-dds [OPTIONS] FILE\n"
-    "       einet-dds egress --pool NAME [OPTIONS]\n"
-    "       einet-dds top --pool NAME [OPTIONS]\n"
-    "\n"
-    "Run the tasks of a workload file. Tasks with input: { kind: topic, topic: NAME } get the images of that topic of\n"
-    "ROS 2 and answer on /einet/TASK/classification and /einet/TASK/status, or as their outputs: say; /diagnostics "
-    "says each\n"
-    "second how they do. SIGINT and SIGTERM drain and end it.\n"
-    "\n"
-    "  --domain N     as ROS_DOMAIN_ID, which is the default; 0..230\n"
-    "  --priority N   of the threads that carry messages: 1..98 = SCHED_FIFO; 0, the default, = SCHED_OTHER\n"
-    "  --out DIR      write the files of the run there\n"
-    "  --config FILE  the same as FILE\n"
-    "\n"
-    "With --pool several machines run the same tasks and one answers for each: the strongest that lives. einet-dds\n"
-    "egress writes their answers to the topics above, einet-dds top shows them; each explains itself with --help.\n"
-    "\n"
-    "  --pool NAME    be a node of this pool\n"
-    "  --node NAME    what this node is called (default: the name of the machine)\n"
-    "  --rank N       0..100 (default: 50): the highest is heard; of equal ones the first by name\n"
-    "  --lease D      silence after which another node takes over, 20ms..10s (default: 100ms)\n"
-    "\n"
-    "  --help, --version\n"
-    "\n"
-    "CYCLONEDDS_URI adds settings of CycloneDDS. Exit status: 0 ok, 1 usage, 2 bad file, 3 privileges, 4 an objective\n"
-    "was not met, 5 fault.\n";
-
 struct wishes {
     const char *file, *out_dir;
     int32_t domain, priority;
     struct einet_dds_pool pool; /* name NULL = alone */
     char machine[EINET_POOL_NAME_MAX];
-    bool is_of_pool; /* an option was given that only a node of a pool has */
 };
 
-int32_t einet_dds_to_number(const char *text, long most)
-{
-    char *end = NULL;
-    errno = 0;
-    const long value = strtol(text, &end, 10);
-    return errno == 0 && end != text && *end == '\0' && value >= 0 && value <= most ? (int32_t)value : -1;
-}
+#define FIELD(field) EINET_FIELD(struct wishes, field)
 
-int64_t einet_dds_to_duration(const char *text)
-{
-    char *end = NULL;
-    const double value = strtod(text, &end);
-    const double unit_ns = strcmp(end, "ms") == 0 ? 1e6 : strcmp(end, "s") == 0 ? 1e9 : -1;
-    return end != text && value >= 0 && value <= 1e6 && unit_ns > 0 ? (int64_t)(value * unit_ns) : -1;
-}
+static const struct einet_option rows[] = {
+    {.name = "config", .argument = "FILE", FIELD(file), .help = "the same as FILE"},
+    {.name = "domain",
+     .argument = "N",
+     FIELD(domain),
+     .high = EINET_DDS_DOMAIN_MAX,
+     .help = "as ROS_DOMAIN_ID, which is the default; 0..230"},
+    {.name = "priority",
+     .argument = "N",
+     FIELD(priority),
+     .high = 98,
+     .help = "of the threads that carry messages: 1..98 = SCHED_FIFO; 0, the default, = SCHED_OTHER"},
+    {.name = "out", .argument = "DIR", FIELD(out_dir), .help = "write the files of the run there"},
+    {.help = "\nWith --pool several machines run the same tasks and one answers for each: the strongest that lives. "
+             "einet-dds egress writes their answers to the topics above, einet-dds top shows them.\n"},
+    {.name = "pool", .argument = "NAME", FIELD(pool.name), .help = "be a node of this pool"},
+    {.name = "node",
+     .argument = "NAME",
+     FIELD(pool.node),
+     .help = "what this node is called (default: the name of the machine)"},
+    {.name = "rank",
+     .argument = "N",
+     FIELD(pool.rank),
+     .high = EINET_POOL_RANK_MAX,
+     .help = "0..100 (default: 50): the highest is heard; of equal ones the first by name"},
+    {.name = "lease",
+     .argument = "D",
+     FIELD(pool.lease_ns),
+     .low = 1,
+     .expected = "a time with a unit, such as 100ms",
+     .help = "silence after which another node takes over, 20ms..10s (default: 100ms)"},
+};
+
+static const struct einet_usage usage = {
+    .program = "einet-dds",
+    .head =
+        "usage: einet-dds [OPTIONS] FILE\n"
+        "       einet-dds egress --pool NAME [OPTIONS]\n"
+        "       einet-dds top --pool NAME [OPTIONS]\n"
+        "       einet-dds --help | --version\n"
+        "\n"
+        "Run the tasks of a workload file (einet-workload(5)). Tasks with input: { kind: topic, topic: NAME } get the "
+        "images\n"
+        "of that topic of ROS 2 and answer on /einet/TASK/classification and /einet/TASK/status, or as their outputs: "
+        "say;\n"
+        "/diagnostics says each second how they do. SIGINT and SIGTERM drain and end it. CYCLONEDDS_URI adds settings "
+        "of\n"
+        "CycloneDDS.\n",
+    .tables = {EINET_OPTION_TABLE(rows, 0)},
+    .foot = "exit status: 0 ok, 1 usage, 2 bad file, 3 privileges, 4 an SLO failed, 5 runtime fault\n\n"
+            "example: einet-dds --domain 7 --priority 60 examples/ros2/robot.yaml\n",
+    .operands_max = 1,
+    .too_many = "one workload file, so not ",
+};
 
 int32_t einet_dds_default_domain(void)
 {
-    const char *domain = getenv("ROS_DOMAIN_ID");
-    return einet_dds_to_number(domain != NULL && domain[0] != '\0' ? domain : "0", 230);
-}
-
-/* What is wrong, or NULL. */
-static const char *take_pool_option(struct wishes *wishes, int option, const char *value)
-{
-    wishes->is_of_pool |= option != 'P';
-    switch (option) {
-    case 'P':
-        wishes->pool.name = value;
-        return NULL;
-    case 'n':
-        wishes->pool.node = value;
-        return NULL;
-    case 'r':
-        wishes->pool.rank = einet_dds_to_number(value, EINET_POOL_RANK_MAX);
-        return wishes->pool.rank < 0 ? "give a rank of 0..100" : NULL;
-    default:
-        wishes->pool.lease_ns = einet_dds_to_duration(value);
-        return wishes->pool.lease_ns <= 0 ? "give a lease with its unit, such as 100ms" : NULL;
+    const char *text = getenv("ROS_DOMAIN_ID");
+    char *end = NULL;
+    if (text == NULL || text[0] == '\0') {
+        return 0;
     }
+    errno = 0;
+    const long domain = strtol(text, &end, 10);
+    return errno == 0 && end != text && *end == '\0' && domain >= 0 && domain <= EINET_DDS_DOMAIN_MAX ? (int32_t)domain
+                                                                                                      : -1;
 }
 
-/* What is wrong, or NULL. */
-static const char *judge(const struct wishes *wishes, int arguments)
+int einet_dds_refuse_domain(const struct einet_usage *of)
 {
-    return arguments != 1                                    ? "give one workload file"
-           : wishes->domain < 0                              ? "give a domain of 0..230"
-           : wishes->priority < 0                            ? "give a priority of 0..98"
-           : wishes->is_of_pool && wishes->pool.name == NULL ? "--node, --rank and --lease want --pool NAME"
-                                                             : NULL;
-}
-
-static int usage_error(const char *what)
-{
-    fprintf(stderr, "einet-dds: %s; einet-dds --help\n", what);
-    return 1;
+    return einet_options_refuse(of, "ROS_DOMAIN_ID wants a number from 0 to %d, not '%s'", EINET_DDS_DOMAIN_MAX,
+                                getenv("ROS_DOMAIN_ID"));
 }
 
 /* Returns -1 to go on, or the exit status. */
 static int parse(int argc, char **argv, struct wishes *wishes)
 {
-    static const struct option options[] = {
-        {"domain", required_argument, NULL, 'd'},
-        {"priority", required_argument, NULL, 'p'},
-        {"out", required_argument, NULL, 'o'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},
-        {"config", required_argument, NULL, 'c'},
-        {"pool", required_argument, NULL, 'P'},
-        {"node", required_argument, NULL, 'n'},
-        {"rank", required_argument, NULL, 'r'},
-        {"lease", required_argument, NULL, 'l'},
-        {NULL, 0, NULL, 0},
-    };
-    const char *wrong = NULL;
+    struct einet_arguments given;
     wishes->domain = einet_dds_default_domain();
     wishes->pool = (struct einet_dds_pool){.size_bytes = sizeof wishes->pool, .node = wishes->machine, .rank = 50};
     (void)gethostname(wishes->machine, sizeof wishes->machine - 1);
-    for (int c = getopt_long(argc, argv, "h", options, NULL); c != -1;
-         c = getopt_long(argc, argv, "h", options, NULL)) {
-        switch (c) {
-        case 'd':
-            wishes->domain = einet_dds_to_number(optarg, 230);
-            break;
-        case 'p':
-            wishes->priority = einet_dds_to_number(optarg, 98);
-            break;
-        case 'o':
-            wishes->out_dir = optarg;
-            break;
-        case 'c':
-            wishes->file = optarg;
-            break;
-        case 'P':
-        case 'n':
-        case 'r':
-        case 'l':
-            wrong = take_pool_option(wishes, c, optarg);
-            if (wrong != NULL) {
-                return usage_error(wrong);
-            }
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            return 0;
-        case 'V':
-            fprintf(stdout, "einet-dds %s\n", einet_version());
-            return 0;
-        default:
-            return 1;
-        }
+    const int status = einet_options_read(&usage, argc, argv, wishes, &given);
+    if (status >= 0) {
+        return status;
     }
-    wrong = judge(wishes, argc - optind + (wishes->file != NULL));
-    if (wrong != NULL) {
-        return usage_error(wrong);
+    if (given.operand_count + (wishes->file != NULL) != 1) {
+        return einet_options_refuse(&usage, "give one workload file");
     }
-    wishes->file = wishes->file != NULL ? wishes->file : argv[optind];
+    if (wishes->domain < 0) {
+        return einet_dds_refuse_domain(&usage);
+    }
+    if (wishes->pool.name == NULL && (einet_options_has(&given, "node") || einet_options_has(&given, "rank") ||
+                                      einet_options_has(&given, "lease"))) {
+        return einet_options_refuse(&usage, "--node, --rank and --lease want --pool NAME");
+    }
+    wishes->file = wishes->file != NULL ? wishes->file : given.operands[0];
     return -1;
 }
 
@@ -177,18 +129,9 @@ int einet_dds_say(int rc, const struct einet_error *err)
         fprintf(stderr, "%s: ", err->file);
     }
     fprintf(stderr, "einet-dds: %s\n", err->text[0] != '\0' ? err->text : einet_error_text(rc));
-    switch (rc) {
-    case EINET_E_USAGE:
-        return 1;
-    case EINET_E_FILE:
-    case EINET_E_MISMATCH:
-    case EINET_E_LIMIT:
-        return 2;
-    case EINET_E_PRIVILEGE:
-        return 3;
-    default:
-        return 5;
-    }
+    struct einet_error coded = *err;
+    coded.code = rc;
+    return einet_exit_of(&coded);
 }
 
 static void print_figures(const struct einet_workload *workload, const struct einet_dds *dds)
@@ -239,7 +182,6 @@ static int go(struct einet_run *run, struct einet_dds *dds, const struct einet_w
 
 int main(int argc, char **argv)
 {
-    static char egress[] = "einet-dds egress", top[] = "einet-dds top"; /* getopt_long begins its errors with them */
     struct wishes wishes = {0};
     struct einet_error err = {0};
     struct einet_workload *workload = NULL;
@@ -247,12 +189,14 @@ int main(int argc, char **argv)
     struct einet_run *run = NULL;
     sigset_t ends;
     if (argc > 1 && strcmp(argv[1], "egress") == 0) {
-        argv[1] = egress;
         return einet_dds_egress_command(argc - 1, argv + 1);
     }
     if (argc > 1 && strcmp(argv[1], "top") == 0) {
-        argv[1] = top;
         return einet_dds_top_command(argc - 1, argv + 1);
+    }
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        fprintf(stdout, "einet-dds %s\n", einet_version());
+        return EINET_EXIT_OK;
     }
     int status = parse(argc, argv, &wishes);
     if (status >= 0) {

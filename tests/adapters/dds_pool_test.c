@@ -292,7 +292,7 @@ EI_TEST(dds_pool_of_einet_serve_is_einet_dds)
     EI_CONTAINS(out, "einet-dds: ");
     EI_CONTAINS(out, "nowhere.yaml");
     run_of("einet", "serve --config nowhere.yaml --pool p --rank 101", out, sizeof out);
-    EI_CONTAINS(out, "einet-dds: give a rank of 0..100");
+    EI_CONTAINS(out, "einet-dds: --rank wants a number from 0 to 100, not '101'");
     run_of("einet", "top --pool", out, sizeof out);
     EI_CONTAINS(out, "einet-dds");
     (void)snprintf(command, sizeof command,

@@ -3,7 +3,6 @@
 
 #include <einet/pool.h>
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -19,97 +18,84 @@
 #define INTERVAL_MIN_NS INT64_C(100000000)
 #define NS_PER_S INT64_C(1000000000)
 
-static const char egress_usage[] =
-    "usage: einet-dds egress --pool NAME [--domain N] [--priority N]\n"
-    "\n"
-    "Write the answers of a pool (einet-dds --pool NAME FILE) to the topics of ROS 2, /einet/TASK/classification and\n"
-    "/einet/TASK/status: those of the strongest node that lives, each stamp once and none behind a later one. Run one\n"
-    "for each pool. SIGINT and SIGTERM end it.\n"
-    "\n"
-    "  --pool NAME    the pool\n"
-    "  --domain N     as ROS_DOMAIN_ID, which is the default; 0..230\n"
-    "  --priority N   of the threads that carry messages: 1..98 = SCHED_FIFO; 0, the default, = SCHED_OTHER\n"
-    "  --help\n"
-    "\n"
-    "Exit status: 0 ok, 1 usage, 3 privileges, 5 fault.\n";
-
-static const char top_usage[] =
-    "usage: einet-dds top --pool NAME [--once] [--json] [--interval D] [--domain N]\n"
-    "\n"
-    "Show the nodes of a pool that live, the first in rank first, and what each does about its tasks.\n"
-    "\n"
-    "  --pool NAME    the pool\n"
-    "  --once         show it once and end\n"
-    "  --json         one JSON object per look, each in a line of its own\n"
-    "  --interval D   between two looks, at least 100ms (default: 1s)\n"
-    "  --domain N     as ROS_DOMAIN_ID, which is the default; 0..230\n"
-    "  --help\n"
-    "\n"
-    "Exit status: 0 ok, 1 usage or no node was found, 5 fault.\n";
-
 struct wishes {
     struct einet_dds_egress_options side;
     bool is_once, is_json;
     int64_t interval_ns;
 };
 
+#define FIELD(field) EINET_FIELD(struct wishes, field)
+
+static const struct einet_option pool_rows[] = {
+    {.name = "pool", .argument = "NAME", FIELD(side.pool), .help = "the pool"},
+    {.name = "domain",
+     .argument = "N",
+     FIELD(side.domain),
+     .high = EINET_DDS_DOMAIN_MAX,
+     .help = "as ROS_DOMAIN_ID, which is the default; 0..230"},
+};
+
+static const struct einet_option egress_rows[] = {
+    {.name = "priority",
+     .argument = "N",
+     FIELD(side.priority),
+     .high = 98,
+     .help = "of the threads that carry messages: 1..98 = SCHED_FIFO; 0, the default, = SCHED_OTHER"},
+};
+
+static const struct einet_option top_rows[] = {
+    {.name = "once", FIELD(is_once), .help = "show it once and end"},
+    {.name = "json", FIELD(is_json), .help = "one JSON object per look, each in a line of its own"},
+    {.name = "interval",
+     .argument = "D",
+     FIELD(interval_ns),
+     .low = INTERVAL_MIN_NS,
+     .expected = "a time of at least 100ms, with a unit",
+     .help = "between two looks, at least 100ms (default: 1s)"},
+};
+
+static const struct einet_usage egress_usage = {
+    .program = "einet-dds",
+    .command = "egress",
+    .head =
+        "usage: einet-dds egress --pool NAME [--domain N] [--priority N]\n"
+        "\n"
+        "Write the answers of a pool (einet-dds --pool NAME FILE) to the topics of ROS 2, /einet/TASK/classification "
+        "and\n"
+        "/einet/TASK/status: those of the strongest node that lives, each stamp once and none behind a later one. Run "
+        "one\n"
+        "for each pool. SIGINT and SIGTERM end it.\n",
+    .tables = {EINET_OPTION_TABLE(pool_rows, 0), EINET_OPTION_TABLE(egress_rows, 0)},
+    .foot = "exit status: 0 ok, 1 usage, 3 privileges, 5 runtime fault\n\n"
+            "example: einet-dds egress --pool left-arm --priority 60\n",
+};
+
+static const struct einet_usage top_usage = {
+    .program = "einet-dds",
+    .command = "top",
+    .head = "usage: einet-dds top --pool NAME [--once] [--json] [--interval D] [--domain N]\n"
+            "\n"
+            "Show the nodes of a pool that live, the first in rank first, and what each does about its tasks.\n",
+    .tables = {EINET_OPTION_TABLE(pool_rows, 0), EINET_OPTION_TABLE(top_rows, 0)},
+    .foot = "exit status: 0 ok, 1 usage or no node was found, 5 runtime fault\n\n"
+            "example: einet-dds top --pool left-arm --once\n",
+};
+
 /* Returns -1 to go on, or the exit status. */
-static int parse(int argc, char **argv, bool is_top, struct wishes *wishes)
+static int parse(const struct einet_usage *usage, int argc, char **argv, struct wishes *wishes)
 {
-    static const struct option options[] = {
-        {"pool", required_argument, NULL, 'P'},     {"domain", required_argument, NULL, 'd'},
-        {"help", no_argument, NULL, 'h'},           {"priority", required_argument, NULL, 'p'},
-        {"once", no_argument, NULL, 'o'},           {"json", no_argument, NULL, 'j'},
-        {"interval", required_argument, NULL, 'i'}, {NULL, 0, NULL, 0},
-    };
-    const char *wrong = NULL;
+    struct einet_arguments given;
     *wishes = (struct wishes){.interval_ns = INTERVAL_NS};
     wishes->side = (struct einet_dds_egress_options){
         .size_bytes = sizeof wishes->side, .domain = einet_dds_default_domain(), .config = getenv("CYCLONEDDS_URI")};
-    for (int c = getopt_long(argc, argv, "h", options, NULL); c != -1 && wrong == NULL;
-         c = getopt_long(argc, argv, "h", options, NULL)) {
-        switch (c) {
-        case 'P':
-            wishes->side.pool = optarg;
-            break;
-        case 'd':
-            wishes->side.domain = einet_dds_to_number(optarg, 230);
-            break;
-        case 'p':
-            wishes->side.priority = einet_dds_to_number(optarg, 98);
-            wrong = is_top ? "there is no --priority here" : NULL;
-            break;
-        case 'o':
-            wishes->is_once = true;
-            wrong = is_top ? NULL : "there is no --once here";
-            break;
-        case 'j':
-            wishes->is_json = true;
-            wrong = is_top ? NULL : "there is no --json here";
-            break;
-        case 'i':
-            wishes->interval_ns = einet_dds_to_duration(optarg);
-            wrong = !is_top                                 ? "there is no --interval here"
-                    : wishes->interval_ns < INTERVAL_MIN_NS ? "give an interval of at least 100ms, with its unit"
-                                                            : NULL;
-            break;
-        case 'h':
-            fputs(is_top ? top_usage : egress_usage, stdout);
-            return 0;
-        default:
-            return 1;
-        }
+    const int status = einet_options_read(usage, argc, argv, wishes, &given);
+    if (status >= 0) {
+        return status;
     }
-    wrong = wrong != NULL               ? wrong
-            : optind != argc            ? "there is an argument too many"
-            : wishes->side.pool == NULL ? "which pool? Give --pool NAME"
-            : wishes->side.domain < 0   ? "give a domain of 0..230"
-            : wishes->side.priority < 0 ? "give a priority of 0..98"
-                                        : NULL;
-    if (wrong != NULL) {
-        fprintf(stderr, "%s: %s; %s --help\n", argv[0], wrong, argv[0]);
+    if (wishes->side.pool == NULL) {
+        return einet_options_refuse(usage, "which pool? Give --pool NAME");
     }
-    return wrong != NULL ? 1 : -1;
+    return wishes->side.domain < 0 ? einet_dds_refuse_domain(usage) : -1;
 }
 
 /* Before any thread is made: the signals are the caller's. */
@@ -167,7 +153,7 @@ int einet_dds_egress_command(int argc, char **argv)
     struct einet_error err = {0};
     struct einet_dds_egress *egress = NULL;
     int64_t told[EINET_POOL_TASKS_MAX] = {0};
-    const int status = parse(argc, argv, false, &wishes);
+    const int status = parse(&egress_usage, argc, argv, &wishes);
     if (status >= 0) {
         return status;
     }
@@ -264,7 +250,7 @@ int einet_dds_top_command(int argc, char **argv)
     struct wishes wishes;
     struct einet_error err = {0};
     struct einet_dds_watch *watch = NULL;
-    const int status = parse(argc, argv, true, &wishes);
+    const int status = parse(&top_usage, argc, argv, &wishes);
     if (status >= 0) {
         return status;
     }
