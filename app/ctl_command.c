@@ -64,7 +64,7 @@ static const struct einet_usage usage = {
         "       einet ctl [--socket PATH] [--json] set TASK [priority=N] [deadline=D] [exits=E]\n"
         "       einet ctl [--socket PATH] [--json] pause | resume TASK\n"
         "       einet ctl [--socket PATH] [--json] reload | drain | stop\n\n"
-        "Ask a service (einet serve). list: its tasks and their figures. answer: the answer that a task has published\n"
+        "Ask a service (einet serve, einet-dds). list: its tasks and their figures. answer: the answer that a task has published\n"
         "last, also while its job goes on. release: the next job of a task with arrival external. set: priority "
         "(1..98),\n"
         "deadline (with a unit, or none) and exits of a task, from its next job on; exits: numbers from 1, as 1,4,6, or "

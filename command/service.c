@@ -61,15 +61,24 @@ static int look_at_file(const struct serve *serve, struct einet_error *err)
     return serve->hooks->look != NULL ? serve->hooks->look(serve->hooks->owner, serve->file, err) : 0;
 }
 
+static int prepare(const struct serve *serve, struct einet_workload *workload, struct einet_run_options *options,
+                   struct einet_error *err)
+{
+    const struct einet_service_hooks *hooks = serve->hooks;
+    return hooks->prepare != NULL ? hooks->prepare(hooks->owner, workload, options, err) : 0;
+}
+
 static int start_run(struct serve *serve, struct einet_error *err)
 {
     struct einet_service *service = &serve->service;
+    struct einet_run_options options = serve->options;
     int rc = look_at_file(serve, err);
     rc = rc == 0 ? einet_workload_load(serve->file, &service->workload, err) : rc;
     if (rc == 0 && serve->socket.path != NULL) {
         rc = einet_control_open(&serve->socket, &service->control, err);
     }
-    rc = rc == 0 ? einet_run_create(service->workload, &serve->options, &service->run, err) : rc;
+    rc = rc == 0 ? prepare(serve, service->workload, &options, err) : rc;
+    rc = rc == 0 ? einet_run_create(service->workload, &options, &service->run, err) : rc;
     if (rc < 0) {
         return rc;
     }
@@ -78,7 +87,8 @@ static int start_run(struct serve *serve, struct einet_error *err)
                       einet_workload_task_count(service->workload), serve->file);
     rc = einet_run_start(service->run, err);
     service->started_ns = ei_mono_now().ns;
-    return rc;
+    return rc == 0 && serve->hooks->started != NULL ? serve->hooks->started(serve->hooks->owner, service->run, err)
+                                                    : rc;
 }
 
 /* ---- reloading ---- */
@@ -119,6 +129,7 @@ static int prepare_next(struct serve *serve, struct einet_workload *workload, st
             "same folder: restart the service for this file");
     }
     rc = rc == 0 ? look_at_file(serve, err) : rc;
+    rc = rc == 0 ? prepare(serve, workload, &options, err) : rc;
     rc = rc == 0 ? einet_run_create(workload, &options, &serve->next, err) : rc;
     if (rc == 0) {
         atomic_store(&serve->is_started, false);
@@ -260,8 +271,16 @@ static void pass_beat_on(struct serve *serve)
     serve->beat_ns = beat_ns;
 }
 
+static void take_nothing_more(const struct serve *serve)
+{
+    if (serve->hooks->ending != NULL) {
+        serve->hooks->ending(serve->hooks->owner);
+    }
+}
+
 static void begin_drain(struct serve *serve, const char *why)
 {
+    take_nothing_more(serve);
     serve->ended_by = serve->ended_by != NULL ? serve->ended_by : why;
     if (einet_run_drain(serve->service.run) == 0 && serve->stop_at_ns == INT64_MAX) {
         einet_manager_tell(&serve->manager, "STOPPING=1\nSTATUS=draining\n");
@@ -273,6 +292,7 @@ static void begin_drain(struct serve *serve, const char *why)
 
 static void begin_stop(struct serve *serve, const char *why)
 {
+    take_nothing_more(serve);
     serve->ended_by = serve->ended_by != NULL ? serve->ended_by : why;
     const bool is_old_told = serve->old != NULL && einet_run_stop(serve->old) == 0;
     if (einet_run_stop(serve->service.run) == 0 || is_old_told) {
@@ -435,6 +455,9 @@ int einet_service_run(const struct einet_service_wishes *wishes, const struct ei
     einet_run_destroy(serve.old);
     einet_workload_destroy(serve.old_workload);
     einet_run_destroy(serve.service.run);
+    if (hooks->close != NULL) {
+        hooks->close(hooks->owner);
+    }
     einet_workload_destroy(serve.service.workload);
     einet_manager_close(&serve.manager);
     close(serve.signal_fd);

@@ -34,10 +34,20 @@ struct einet_service_hooks {
     void *owner;      /* handed to the others */
     /* At a file before a run is made of it, also when it is read again. Negative with err: it is refused. */
     int (*look)(void *owner, const char *file, struct einet_error *err);
+    /* Before a run is made of a workload, also of one that is to take over from the run that goes on: callbacks and the
+     * like into options. Negative with err: it is refused. */
+    int (*prepare)(void *owner, struct einet_workload *workload, struct einet_run_options *options,
+                   struct einet_error *err);
+    /* The first run has started. Negative with err: the service ends. */
+    int (*started)(void *owner, struct einet_run *run, struct einet_error *err);
+    /* Before it drains or stops: nothing more is to come in. Perhaps several times. */
+    void (*ending)(void *owner);
     /* When all is over, what there is to say of it; ended_by: what made it end. Returns the exit status, as a rule the
      * one it gets. */
     int (*report)(void *owner, struct einet_workload *workload, const struct einet_end *end, const char *ended_by,
                   int status);
+    /* Between the end of the last run and that of its workload; also when nothing was started. */
+    void (*close)(void *owner);
 };
 
 /* Serve until it has ended: the exit status, everything said. Before other threads exist: it blocks signals. */

@@ -163,6 +163,7 @@ static json_t *takes_over_now(void)
 
 static json_t *reply_release(struct einet_service *service, const json_t *request)
 {
+    struct einet_task_info info = {.size_bytes = sizeof info};
     json_t *refused = NULL;
     int32_t task_idx;
     const char *name = named_task(service, request, &task_idx, &refused);
@@ -178,6 +179,10 @@ static json_t *reply_release(struct einet_service *service, const json_t *reques
     case 0:
         return done();
     case -EINVAL:
+        (void)einet_workload_task_info(service->workload, task_idx, &info);
+        if (info.topic[0] != '\0') {
+            return refusal("not_external", "task '%s' is released by the images of its topic, %s", name, info.topic);
+        }
         return refusal("not_external", "task '%s' is not released from outside: its arrival is not external", name);
     case -ECANCELED:
         return refusal("paused", "task '%s' is paused: resume it first", name);

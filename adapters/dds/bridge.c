@@ -117,7 +117,7 @@ static int take_task(struct einet_dds *dds, struct ei_dds_task *task, int32_t ta
     task->classification_topic = info->classification_topic;
     task->status_topic = info->status_topic;
     task->partial_topic = info->partial_topic;
-    task->deadline_ns = info->deadline_ns;
+    atomic_init(&task->deadline_ns, info->deadline_ns);
     task->is_compressed = info->is_compressed != 0;
     task->head = info->chain_head_idx; /* in the workload, until all slots are known */
     ei_dds_health_init(&task->health, info->deadline_ns, info->least_interval_ns);
@@ -253,7 +253,9 @@ int einet_dds_start(struct einet_dds *dds, struct einet_run *run, struct einet_e
 
 void einet_dds_stop(struct einet_dds *dds)
 {
+    pthread_mutex_lock(&dds->health_lock); /* dds_out looks at the run under it, while images are taken */
     atomic_store(&dds->is_taking, false);
+    pthread_mutex_unlock(&dds->health_lock);
     for (int32_t i = 0; i < dds->task_count; i++) {
         if (dds->tasks[i].reader > 0) {
             (void)dds_set_listener(dds->tasks[i].reader, NULL); /* waits for one that is being called */

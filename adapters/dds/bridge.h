@@ -54,7 +54,8 @@ struct ei_dds_task {
     atomic_int last_fault; /* enum ei_dds_fault */
 
     int32_t head;        /* slot of the first task of its chain, which has the images; its own slot as a rule */
-    int64_t deadline_ns; /* from the stamp of the image; 0 = none */
+    /* From the stamp of the image, 0 = none; as it was a second ago at most, when it changes while the run goes on. */
+    atomic_int_least64_t deadline_ns;
     const char *classification_topic, *status_topic, *partial_topic; /* of the workload; "" = none */
     dds_entity_t partials;                                           /* 0 = none */
     atomic_int_least64_t partial_count;

@@ -1,20 +1,19 @@
-/* einet-dds: run a workload whose pictures come from topics, alone or as a node of a pool, until it is stopped. See
- * docs/dds.md and docs/pool.md. */
+/* einet-dds: a workload whose pictures come from topics as a service (command/service.h), alone or as a node of a pool.
+ * See docs/dds.md and docs/pool.md. */
 #include "adapters/dds/command.h"
 #include "command/exit_status.h"
+#include "command/service.h"
 
 #include <einet/dds.h>
 #include <einet/einet.h>
 #include <errno.h>
-#include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 struct wishes {
-    const char *file, *out_dir;
+    struct einet_service_wishes service;
     int32_t domain, priority;
     struct einet_dds_pool pool; /* name NULL = alone */
     char machine[EINET_POOL_NAME_MAX];
@@ -22,8 +21,8 @@ struct wishes {
 
 #define FIELD(field) EINET_FIELD(struct wishes, field)
 
-static const struct einet_option rows[] = {
-    {.name = "config", .argument = "FILE", FIELD(file), .help = "the same as FILE"},
+static const struct einet_option topic_rows[] = {
+    {.name = "config", .argument = "FILE", FIELD(service.file), .help = "the same as FILE"},
     {.name = "domain",
      .argument = "N",
      FIELD(domain),
@@ -34,7 +33,9 @@ static const struct einet_option rows[] = {
      FIELD(priority),
      .high = 98,
      .help = "of the threads that carry messages: 1..98 = SCHED_FIFO; 0, the default, = SCHED_OTHER"},
-    {.name = "out", .argument = "DIR", FIELD(out_dir), .help = "write the files of the run there"},
+};
+
+static const struct einet_option pool_rows[] = {
     {.help = "\nWith --pool several machines run the same tasks and one answers for each: the strongest that lives. "
              "einet-dds egress writes their answers to the topics above, einet-dds top shows them.\n"},
     {.name = "pool", .argument = "NAME", FIELD(pool.name), .help = "be a node of this pool"},
@@ -67,10 +68,15 @@ static const struct einet_usage usage = {
         "images\n"
         "of that topic of ROS 2 and answer on /einet/TASK/classification and /einet/TASK/status, or as their outputs: "
         "say;\n"
-        "/diagnostics says each second how they do. SIGINT and SIGTERM drain and end it. CYCLONEDDS_URI adds settings "
-        "of\n"
-        "CycloneDDS.\n",
-    .tables = {EINET_OPTION_TABLE(rows, 0)},
+        "/diagnostics says each second how they do. CYCLONEDDS_URI adds settings of CycloneDDS.\n"
+        "\n"
+        "It is a service as einet serve is: SIGINT and SIGTERM drain and end it, SIGHUP reads the file again, einet "
+        "ctl "
+        "talks\n"
+        "to it over its socket, and under systemd it says when it is ready and feeds the watchdog.\n",
+    .tables = {EINET_OPTION_TABLE(topic_rows, 0),
+               EINET_OPTION_TABLE(einet_service_rows, offsetof(struct wishes, service)),
+               EINET_OPTION_TABLE(pool_rows, 0)},
     .foot = "exit status: 0 ok, 1 usage, 2 bad file, 3 privileges, 4 an SLO failed, 5 runtime fault\n\n"
             "example: einet-dds --domain 7 --priority 60 examples/ros2/robot.yaml\n",
     .operands_max = 1,
@@ -100,6 +106,7 @@ int einet_dds_refuse_domain(const struct einet_usage *of)
 static int parse(int argc, char **argv, struct wishes *wishes)
 {
     struct einet_arguments given;
+    einet_service_wish(&wishes->service);
     wishes->domain = einet_dds_default_domain();
     wishes->pool = (struct einet_dds_pool){.size_bytes = sizeof wishes->pool, .node = wishes->machine, .rank = 50};
     (void)gethostname(wishes->machine, sizeof wishes->machine - 1);
@@ -107,7 +114,7 @@ static int parse(int argc, char **argv, struct wishes *wishes)
     if (status >= 0) {
         return status;
     }
-    if (given.operand_count + (wishes->file != NULL) != 1) {
+    if (given.operand_count + (wishes->service.file != NULL) != 1) {
         return einet_options_refuse(&usage, "give one workload file");
     }
     if (wishes->domain < 0) {
@@ -117,7 +124,7 @@ static int parse(int argc, char **argv, struct wishes *wishes)
                                       einet_options_has(&given, "lease"))) {
         return einet_options_refuse(&usage, "--node, --rank and --lease want --pool NAME");
     }
-    wishes->file = wishes->file != NULL ? wishes->file : given.operands[0];
+    wishes->service.file = wishes->service.file != NULL ? wishes->service.file : given.operands[0];
     return -1;
 }
 
@@ -155,39 +162,69 @@ static void print_figures(const struct einet_workload *workload, const struct ei
     }
 }
 
-/* From the first image to the signal. */
-static int go(struct einet_run *run, struct einet_dds *dds, const struct einet_workload *workload, const sigset_t *ends)
+/* ---- its parts of the service ---- */
+
+struct node {
+    struct wishes wishes;
+    struct einet_dds *dds;
+};
+
+static int prepare(void *owner, struct einet_workload *workload, struct einet_run_options *options,
+                   struct einet_error *err)
 {
-    struct einet_error err = {0};
-    struct einet_end end = {.size_bytes = sizeof end};
-    int signal = 0;
-    int rc = einet_run_start(run, &err);
-    rc = rc < 0 ? rc : einet_dds_start(dds, run, &err);
-    if (rc < 0) {
-        return einet_dds_say(rc, &err);
+    struct node *node = owner;
+    const struct wishes *wishes = &node->wishes;
+    const struct einet_dds_options bridge = {.size_bytes = sizeof bridge,
+                                             .domain = wishes->domain,
+                                             .priority = wishes->priority,
+                                             .config = getenv("CYCLONEDDS_URI"),
+                                             .pool = wishes->pool.name != NULL ? &wishes->pool : NULL};
+    if (node->dds != NULL) {
+        return einet_error_set(err, EINET_E_USAGE,
+                               "priorities, deadlines and searches change while topics are served, but another run "
+                               "cannot have them: restart the service for this file");
     }
-    fprintf(stdout, "running\n");
-    fflush(stdout);
-    (void)sigwait(ends, &signal);
-    einet_dds_stop(dds);
-    (void)einet_run_drain(run);
-    rc = einet_run_wait(run, -1, &err);
-    if (rc < 0) {
-        return einet_dds_say(rc, &err);
+    const int rc = einet_dds_create(workload, &bridge, &node->dds, err);
+    if (rc == 0) {
+        options->callbacks = einet_dds_callbacks(node->dds);
+        options->callback_priority = wishes->priority; /* results pass the callback thread on their way out */
     }
-    print_figures(workload, dds);
-    (void)einet_run_end(run, &end);
-    return end.faulty_jobs > 0 ? 5 : end.slo_failures > 0 ? 4 : 0;
+    return rc;
+}
+
+static int started(void *owner, struct einet_run *run, struct einet_error *err)
+{
+    const struct node *node = owner;
+    const int rc = einet_dds_start(node->dds, run, err);
+    if (rc == 0) {
+        fprintf(stdout, "running\n");
+        fflush(stdout);
+    }
+    return rc;
+}
+
+static void ending(void *owner)
+{
+    einet_dds_stop(((struct node *)owner)->dds);
+}
+
+static int report(void *owner, struct einet_workload *workload, const struct einet_end *end, const char *ended_by,
+                  int status)
+{
+    (void)end;
+    (void)ended_by;
+    print_figures(workload, ((struct node *)owner)->dds);
+    return status;
+}
+
+static void close_bridge(void *owner)
+{
+    einet_dds_destroy(((struct node *)owner)->dds);
 }
 
 int main(int argc, char **argv)
 {
-    struct wishes wishes = {0};
-    struct einet_error err = {0};
-    struct einet_workload *workload = NULL;
-    struct einet_dds *dds = NULL;
-    struct einet_run *run = NULL;
-    sigset_t ends;
+    static struct node node;
     if (argc > 1 && strcmp(argv[1], "egress") == 0) {
         return einet_dds_egress_command(argc - 1, argv + 1);
     }
@@ -198,31 +235,19 @@ int main(int argc, char **argv)
         fprintf(stdout, "einet-dds %s\n", einet_version());
         return EINET_EXIT_OK;
     }
-    int status = parse(argc, argv, &wishes);
+    const int status = parse(argc, argv, &node.wishes);
     if (status >= 0) {
         return status;
     }
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGINT);
-    sigaddset(&ends, SIGTERM);
-    (void)pthread_sigmask(SIG_BLOCK, &ends, NULL); /* before any thread: they are this one's */
-    const struct einet_dds_options bridge = {.size_bytes = sizeof bridge,
-                                             .domain = wishes.domain,
-                                             .priority = wishes.priority,
-                                             .config = getenv("CYCLONEDDS_URI"),
-                                             .pool = wishes.pool.name != NULL ? &wishes.pool : NULL};
-    struct einet_run_options options = {
-        .size_bytes = sizeof options, .duration_ns = EINET_UNTIL_STOPPED, .out_dir = wishes.out_dir};
-    int rc = einet_workload_load(wishes.file, &workload, &err);
-    rc = rc < 0 ? rc : einet_dds_create(workload, &bridge, &dds, &err);
-    if (rc == 0) {
-        options.callbacks = einet_dds_callbacks(dds);
-        options.callback_priority = wishes.priority; /* results pass the callback thread on their way out */
-        rc = einet_run_create(workload, &options, &run, &err);
-    }
-    status = rc < 0 ? einet_dds_say(rc, &err) : go(run, dds, workload, &ends);
-    einet_run_destroy(run);
-    einet_dds_destroy(dds);
-    einet_workload_destroy(workload);
-    return status;
+    const struct einet_service_hooks hooks = {
+        .name = "einet-dds",
+        .has_levels = getenv("JOURNAL_STREAM") != NULL,
+        .owner = &node,
+        .prepare = prepare,
+        .started = started,
+        .ending = ending,
+        .report = report,
+        .close = close_bridge,
+    };
+    return einet_service_run(&node.wishes.service, &hooks);
 }

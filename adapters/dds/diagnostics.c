@@ -91,6 +91,17 @@ void ei_dds_note_turned_away(struct ei_dds_task *task)
 
 /* ---- the message ---- */
 
+/* What was changed while the run goes on; the lock is held. */
+static void follow_deadline(struct ei_dds_task *task)
+{
+    struct einet_settings settings = {.size_bytes = sizeof settings};
+    if (einet_run_settings(task->dds->run, task->task_idx, &settings) == 0) {
+        const int64_t deadline_ns = settings.deadline_ns != EINET_NO_DEADLINE ? settings.deadline_ns : 0;
+        atomic_store(&task->deadline_ns, deadline_ns);
+        task->health.deadline_ns = deadline_ns;
+    }
+}
+
 /* Of an image that was refused or left to others at the beginning of a chain none of its tasks gets anything. */
 static bool judge(struct einet_dds *dds, bool is_due, int64_t now_ns)
 {
@@ -98,6 +109,9 @@ static bool judge(struct einet_dds *dds, bool is_due, int64_t now_ns)
     bool is_changed = dds->is_level_changed;
     for (int32_t slot = 0; slot < dds->task_count; slot++) {
         struct ei_dds_task *task = &dds->tasks[slot];
+        if (is_due && atomic_load(&dds->is_taking)) { /* the run may be gone when nothing is taken any more */
+            follow_deadline(task);
+        }
         ei_dds_health_refused(&task->health, atomic_load(&dds->tasks[task->head].refused), now_ns);
         ei_dds_health_left(&task->health, atomic_load(&dds->tasks[task->head].left), now_ns);
         is_changed = ei_dds_health_look(&task->health, is_due, now_ns) || is_changed;

@@ -118,7 +118,8 @@ static void write_status(struct ei_dds_task *task, const struct ei_dds_record *r
 static void write_partial(struct ei_dds_task *task, const struct einet_answer *answer)
 {
     einet_msgs_msg_dds__InferenceStatus_ message = blank_status(task, answer->tag);
-    const int64_t deadline_ns = task->deadline_ns > 0 ? answer->release_ns + task->deadline_ns : INT64_MAX;
+    const int64_t relative_ns = atomic_load(&task->deadline_ns);
+    const int64_t deadline_ns = relative_ns > 0 ? answer->release_ns + relative_ns : INT64_MAX;
     message.job_idx = answer->job_idx;
     message.outcome = EI_DDS_OUTCOME_UNDER_WAY;
     message.cause = 0;

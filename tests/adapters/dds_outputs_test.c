@@ -252,6 +252,36 @@ EI_TEST(dds_partial_answers_are_those_of_the_run)
     robot_close(&robot);
 }
 
+/* What a change of the deadline means for answers of jobs that go on is known a second later. */
+EI_TEST(dds_partial_answers_follow_a_changed_deadline)
+{
+    const struct einet_change change = {
+        .size_bytes = sizeof change, .what = EINET_SET_DEADLINE, .deadline_ns = 3000000000};
+    struct einet_error err = {0};
+    int64_t deadline_ns = 0;
+    void *sample = NULL;
+    dds_sample_info_t info;
+    EI_REQUIRE(robot_open(&robot, exits, NULL));
+    const dds_entity_t images =
+        robot_writer(robot.participant, &sensor_msgs_msg_dds__Image__desc, "rt/camera/image_raw", NULL);
+    const dds_entity_t partials =
+        robot_reader(robot.participant, &einet_msgs_msg_dds__InferenceStatus__desc, "rt/einet/eye/partial");
+    EI_REQUIRE(robot_start(&robot));
+    EI_TRUEF(einet_run_set(robot.run, 0, &change, &err) == 0, "%s", err.text);
+    for (int i = 0; i < ROBOT_WAIT_MS / 10 && deadline_ns != change.deadline_ns; i++) {
+        robot_send(&robot, images, BASE_SEC + i, 0, 0);
+        robot_nap_ms(10);
+        while (dds_take(partials, &sample, &info, 1, 1) == 1) {
+            const einet_msgs_msg_dds__InferenceStatus_ *partial = sample;
+            deadline_ns = partial->deadline_ns - partial->release_ns;
+            (void)dds_return_loan(partials, &sample, 1);
+        }
+    }
+    EI_EQ(deadline_ns, change.deadline_ns);
+    robot_end(&robot);
+    robot_close(&robot);
+}
+
 /* ---- diagnostics ---- */
 
 /* Wait for a message that has the level; what it says of the one task, and a value of it, into out. images: meanwhile a

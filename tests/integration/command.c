@@ -37,11 +37,11 @@ const char *write_file(const char *name, const char *text)
     return path;
 }
 
-static pid_t start(const char *const *args, bool is_unprivileged)
+static pid_t start(const char *name, const char *const *args, bool is_unprivileged)
 {
     char program[512];
     const char *argv[ARGS_MAX + 2] = {program};
-    snprintf(program, sizeof program, "%s/einet", ei_test_build_dir());
+    snprintf(program, sizeof program, "%s/%s", ei_test_build_dir(), name);
     for (int i = 0; i < ARGS_MAX && args[i] != NULL; i++) {
         argv[i + 1] = args[i];
     }
@@ -64,7 +64,12 @@ static pid_t start(const char *const *args, bool is_unprivileged)
 
 pid_t einet_start(const char *const *args)
 {
-    return start(args, false);
+    return start("einet", args, false);
+}
+
+pid_t program_start(const char *name, const char *const *args)
+{
+    return start(name, args, false);
 }
 
 const struct finished *einet_wait(pid_t pid)
@@ -95,7 +100,7 @@ const struct finished *einet_run_unprivileged(const char *const *args)
     if (chmod(ei_test_tmpdir(), 0777) != 0) {
         ei_test_skip("cannot open the test folder for another user");
     }
-    return einet_wait(start(args, true));
+    return einet_wait(start("einet", args, true));
 }
 
 void sleep_ms(int64_t ms)

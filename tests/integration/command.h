@@ -17,6 +17,8 @@ struct finished {
 
 /* Start `einet ARGS...` (NULL-terminated list), output to a file of the case's folder. */
 pid_t einet_start(const char *const *args);
+/* The same of another program of the build folder. */
+pid_t program_start(const char *name, const char *const *args);
 /* Wait for it and read its output. The result is static: valid until the next call. */
 const struct finished *einet_wait(pid_t pid);
 /* Both at once. */

@@ -3,14 +3,17 @@
 
 #include "tests/harness/harness.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 const char serve_text[] =
@@ -41,10 +44,17 @@ static bool listen_as_manager(struct service *service)
 
 bool service_start(struct service *service, const char *text, const char *const *more, bool has_manager)
 {
+    return service_start_of(service, "einet", text, more, has_manager);
+}
+
+bool service_start_of(struct service *service, const char *program, const char *text, const char *const *more,
+                      bool has_manager)
+{
     *service = (struct service){.manager_fd = -1};
     snprintf(service->file, sizeof service->file, "%s", write_file("service.yaml", text));
     snprintf(service->socket, sizeof service->socket, "%s", in_tmpdir("control"));
     const char *args[ARGS_MAX] = {"serve", "--config", service->file, "--socket", service->socket};
+    const bool is_einet = strcmp(program, "einet") == 0;
     for (int i = 0; more != NULL && more[i] != NULL && i + 6 < ARGS_MAX; i++) {
         args[i + 5] = more[i];
     }
@@ -52,7 +62,7 @@ bool service_start(struct service *service, const char *text, const char *const 
         return false;
     }
     (void)unlink(in_tmpdir("output.txt")); /* of an earlier one */
-    service->pid = einet_start(args);
+    service->pid = program_start(program, is_einet ? args : args + 1);
     unsetenv("NOTIFY_SOCKET");
     unsetenv("WATCHDOG_USEC");
     const bool is_running = wait_for_text(in_tmpdir("output.txt"), "running; control socket", 60000);
@@ -77,6 +87,70 @@ int service_told(struct service *service, const char *line)
         }
     }
     return count;
+}
+
+void service_await_told(struct service *service, const char *line)
+{
+    int told = 0;
+    for (int i = 0; i < 1000 && told == 0; i++) {
+        sleep_ms(20);
+        told = service_told(service, line);
+    }
+    EI_TRUEF(told > 0, "the manager was never told %s", line);
+}
+
+/* The thread of the service that keeps house, the only one beside the main thread without a further name; or 0. */
+static pid_t housekeeper(const struct service *service)
+{
+    char path[256], name[64] = "";
+    pid_t found = 0;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)service->pid);
+    DIR *folder = opendir(path);
+    for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
+        snprintf(path, sizeof path, "/proc/%d/task/%.20s/comm", (int)service->pid, entry->d_name);
+        FILE *file = entry->d_name[0] != '.' ? fopen(path, "re") : NULL;
+        if (file != NULL) {
+            found = fgets(name, sizeof name, file) != NULL && strcmp(name, "einet\n") == 0 &&
+                            atoi(entry->d_name) != service->pid
+                        ? (pid_t)atoi(entry->d_name)
+                        : found;
+            fclose(file);
+        }
+    }
+    if (folder != NULL) {
+        closedir(folder);
+    }
+    return found;
+}
+
+static void ask_list(const struct service *service, int times)
+{
+    for (int i = 0; i < times; i++) { /* each is a turn of the main thread at least */
+        json_decref(service_ask(service, "{\"command\":\"list\"}"));
+    }
+}
+
+void service_check_watchdog(struct service *service)
+{
+    int status;
+    service_await_told(service, "WATCHDOG=1");
+    service_await_told(service, "WATCHDOG=1");
+    const pid_t tid = housekeeper(service);
+    EI_TRUE(tid > 0);
+    if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) != 0) {
+        (void)service_end(service);
+        ei_test_skip("no thread can be held here");
+    }
+    EI_EQ(ptrace(PTRACE_INTERRUPT, tid, NULL, NULL), 0);
+    EI_EQ(waitpid(tid, &status, __WALL), tid);
+    ask_list(service, 3); /* its last round is passed on by now */
+    (void)service_told(service, "WATCHDOG=1");
+    ask_list(service, 3);
+    sleep_ms(300);
+    ask_list(service, 3);
+    EI_EQ(service_told(service, "WATCHDOG=1"), 0);
+    EI_EQ(ptrace(PTRACE_DETACH, tid, NULL, NULL), 0);
+    service_await_told(service, "WATCHDOG=1");
 }
 
 const struct finished *service_wait(struct service *service)

@@ -21,8 +21,17 @@ struct service {
 /* Start it with a workload and further options (NULL-terminated, may be NULL) and wait until it runs. False with a
  * failed check. has_manager: with NOTIFY_SOCKET and WATCHDOG_USEC. */
 bool service_start(struct service *service, const char *text, const char *const *more, bool has_manager);
+/* The same of another program, whose own options stand in more alone. */
+bool service_start_of(struct service *service, const char *program, const char *text, const char *const *more,
+                      bool has_manager);
 /* Messages of the manager's socket that came so far and hold this line. */
 int service_told(struct service *service, const char *line);
+/* Wait until the manager has been told this line. */
+void service_await_told(struct service *service, const char *line);
+/* That the watchdog of a service that was started with a manager is fed, and not while the thread that keeps house is
+ * held, though the main thread goes on and replies. Skips the case where no thread can be held; the service has ended
+ * then. */
+void service_check_watchdog(struct service *service);
 /* SIGTERM, and how it ended. */
 const struct finished *service_end(struct service *service);
 /* Whatever it does: how it ended. */

@@ -2,14 +2,10 @@
 #include "tests/harness/harness.h"
 #include "tests/integration/serve_play.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static struct service service;
@@ -52,70 +48,11 @@ EI_TEST(serve_says_ready_and_stopping_and_drains_at_sigterm)
     EI_TRUE(strstr(f->output, "stopping") == NULL);
 }
 
-static void sleep_until_told(const char *line)
-{
-    int told = 0;
-    for (int i = 0; i < 1000 && told == 0; i++) {
-        sleep_ms(20);
-        told = service_told(&service, line);
-    }
-    EI_TRUEF(told > 0, "the manager was never told %s", line);
-}
-
-/* The thread of the service that keeps house, the only one beside the main thread without a further name; or 0. */
-static pid_t housekeeper(void)
-{
-    char path[256], name[64] = "";
-    pid_t found = 0;
-    snprintf(path, sizeof path, "/proc/%d/task", (int)service.pid);
-    DIR *folder = opendir(path);
-    for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
-        snprintf(path, sizeof path, "/proc/%d/task/%.20s/comm", (int)service.pid, entry->d_name);
-        FILE *file = entry->d_name[0] != '.' ? fopen(path, "re") : NULL;
-        if (file != NULL) {
-            found = fgets(name, sizeof name, file) != NULL && strcmp(name, "einet\n") == 0 &&
-                            atoi(entry->d_name) != service.pid
-                        ? (pid_t)atoi(entry->d_name)
-                        : found;
-            fclose(file);
-        }
-    }
-    if (folder != NULL) {
-        closedir(folder);
-    }
-    return found;
-}
-
-static void ask_list(int times)
-{
-    for (int i = 0; i < times; i++) { /* each is a turn of the main thread at least */
-        json_decref(service_ask(&service, "{\"command\":\"list\"}"));
-    }
-}
-
 /* One thread alone is held: the main thread goes on and replies, and yet nothing feeds the watchdog. */
 EI_TEST(serve_watchdog_is_fed_by_the_scheduler_alone)
 {
-    int status;
     EI_REQUIRE(service_start(&service, serve_text, NULL, true));
-    sleep_until_told("WATCHDOG=1");
-    sleep_until_told("WATCHDOG=1");
-    const pid_t tid = housekeeper();
-    EI_TRUE(tid > 0);
-    if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) != 0) {
-        (void)service_end(&service);
-        ei_test_skip("no thread can be held here");
-    }
-    EI_EQ(ptrace(PTRACE_INTERRUPT, tid, NULL, NULL), 0);
-    EI_EQ(waitpid(tid, &status, __WALL), tid);
-    ask_list(3); /* its last round is passed on by now */
-    (void)service_told(&service, "WATCHDOG=1");
-    ask_list(3);
-    sleep_ms(300);
-    ask_list(3);
-    EI_EQ(service_told(&service, "WATCHDOG=1"), 0);
-    EI_EQ(ptrace(PTRACE_DETACH, tid, NULL, NULL), 0);
-    sleep_until_told("WATCHDOG=1");
+    service_check_watchdog(&service);
     const struct finished *f = service_end(&service);
     EI_TRUEF(f->status == 0, "status %d: %s", f->status, f->output);
 }
@@ -260,7 +197,7 @@ EI_TEST(serve_reloads_its_file)
     EI_REQUIRE(edit_file("deadline: 10s", "deadline: 9s"));
     (void)service_told(&service, "READY=1");
     EI_EQ(kill(service.pid, SIGHUP), 0);
-    sleep_until_told("READY=1");
+    service_await_told(&service, "READY=1");
     EI_TRUE(of_camera("deadline_ns") == 9000000000 && of_camera("priority") == 40);
     const struct finished *f = service_end(&service);
     EI_TRUEF(f->status == 0, "status %d: %s", f->status, f->output);
@@ -279,14 +216,14 @@ EI_TEST(serve_hands_over_to_a_run_with_the_new_file)
     json_t *reply = reload(true);
     EI_TRUE(json_is_true(json_object_get(reply, "takes_over")));
     json_decref(reply);
-    sleep_until_told("READY=1");
+    service_await_told(&service, "READY=1");
     EI_EQ(of_camera("priority"), 40);
     EI_REQUIRE(edit_file("min_interarrival: 5ms }, deadline: 10s, priority: 40",
                          "min_interarrival: 6ms }, deadline: 10s, priority: 43"));
     reply = reload(true);
     EI_TRUE(json_is_true(json_object_get(reply, "takes_over")));
     json_decref(reply);
-    sleep_until_told("READY=1");
+    service_await_told(&service, "READY=1");
     EI_EQ(of_camera("priority"), 43);
     reply = service_ask(&service, "{\"command\":\"release\",\"task\":\"camera\"}");
     EI_TRUE(json_is_true(json_object_get(reply, "ok")));

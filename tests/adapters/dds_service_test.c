@@ -1,0 +1,225 @@
+/* einet-dds as a service: what it tells its manager, what einet ctl can ask of it, what of its file can change. */
+#include "tests/adapters/robot.h"
+#include "tests/harness/harness.h"
+#include "tests/integration/serve_play.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char text[] =
+    "version: 1\nname: robot\nrun: { warmup: 0s, start_delay: 0s }\nplatform: { watchdog: 0 }\n"
+    "lanes: { acc: { kind: cpu } }\n"
+    "models: { net: { emulate: { blocks: [ { conv: 200us, branch: 20us, score: 0.5 },\n"
+    "                                      { conv: 200us, branch: 20us, score: 0.9 } ] } } }\n"
+    "tasks:\n"
+    "  - { name: eye, arrival: { model: external, min_interarrival: 1ms }, deadline: 10s, priority: 40,\n"
+    "      late_release: { queue: 4, drop: oldest },\n"
+    "      input: { kind: topic, topic: /camera/image_raw, width: 32, height: 32 },\n"
+    "      stages: [ { name: p, kind: cpu, op: normalize }, { name: n, kind: nn, model: net, lane: acc } ] }\n"
+    "  - { name: clock, arrival: { model: periodic, period: 20ms }, deadline: 20ms, priority: 60,\n"
+    "      stages: [ { name: w, kind: cpu, work: { spin: 50us } } ] }\n";
+
+/* The loopback interface without multicast. */
+static const char network[] =
+    "<CycloneDDS><Domain id=\"any\"><General><AllowMulticast>false</AllowMulticast><Interfaces><NetworkInterface "
+    "name=\"lo\"/></Interfaces></General><Discovery><ParticipantIndex>auto</ParticipantIndex><Peers><Peer "
+    "address=\"localhost\"/></Peers></Discovery></Domain></CycloneDDS>";
+
+#define TURNED_AWAY 4 /* outcome of a status */
+
+static struct service service;
+static struct {
+    dds_entity_t participant, images, statuses;
+    int32_t sec; /* of the last image */
+} side;
+
+static bool start(const char *const *more, bool has_pool)
+{
+    char domain[16];
+    const char *args[12] = {"--domain", domain};
+    int count = 2;
+    (void)snprintf(domain, sizeof domain, "%d", (int)robot_domain());
+    EI_EQ(setenv("CYCLONEDDS_URI", network, 1), 0);
+    for (; more != NULL && more[count - 2] != NULL && count < 11; count++) {
+        args[count] = more[count - 2];
+    }
+    /* a node of a pool as people start it, through einet; it has the same options */
+    if (!service_start_of(&service, has_pool ? "einet" : "einet-dds", text, args, true)) {
+        return false;
+    }
+    EI_EQ(service_told(&service, "READY=1"), 1); /* said before the line that was waited for */
+    return true;
+}
+
+static void open_side(void)
+{
+    side.participant = dds_create_participant((dds_domainid_t)robot_domain(), NULL, NULL);
+    EI_REQUIRE(side.participant > 0);
+    side.images = robot_writer(side.participant, &sensor_msgs_msg_dds__Image__desc, "rt/camera/image_raw", NULL);
+    side.statuses = robot_reader(side.participant, &einet_msgs_msg_dds__InferenceStatus__desc, "rt/einet/eye/status");
+    side.sec = 1700000000;
+}
+
+/* The status of a new image, sent again until there is one: the other side may not know of the writer yet. */
+static einet_msgs_msg_dds__InferenceStatus_ ask_image(void)
+{
+    einet_msgs_msg_dds__InferenceStatus_ found = {.outcome = UINT8_MAX};
+    void *sample = NULL;
+    dds_sample_info_t info;
+    side.sec++;
+    for (int tries = 0; tries < 100 && found.outcome == UINT8_MAX; tries++) {
+        robot_write(side.images, side.sec, 1, 0);
+        for (int waited = 0; waited < 100 && found.outcome == UINT8_MAX; waited++) {
+            robot_nap_ms(1);
+            while (dds_take(side.statuses, &sample, &info, 1, 1) == 1) {
+                const einet_msgs_msg_dds__InferenceStatus_ *status = sample;
+                if (info.valid_data && status->stamp.sec == side.sec) {
+                    found = *status;
+                }
+                (void)dds_return_loan(side.statuses, &sample, 1);
+            }
+        }
+    }
+    EI_TRUEF(found.outcome != UINT8_MAX, "no status of image %d", (int)side.sec);
+    return found;
+}
+
+/* The whole reply; with is_ok false its code is to be this one. */
+static json_t *ask(const char *request, const char *code)
+{
+    json_t *reply = service_ask(&service, request);
+    char *said = json_dumps(reply, 0);
+    EI_TRUEF(json_is_true(json_object_get(reply, "ok")) == (code == NULL), "%s: %s", request, said);
+    if (code != NULL) {
+        EI_STREQ(json_string_value(json_object_get(reply, "code")), code);
+    }
+    free(said);
+    return reply;
+}
+
+static void do_ask(const char *request)
+{
+    json_decref(ask(request, NULL));
+}
+
+static int64_t of_task(const char *task, const char *key)
+{
+    json_t *entry = service_task(&service, task);
+    const int64_t value = json_integer_value(json_object_get(entry, key));
+    json_decref(entry);
+    return value;
+}
+
+static const struct finished *end(void)
+{
+    (void)service_told(&service, "WATCHDOG=1"); /* what was not read yet: a full socket takes no more */
+    const int manager_fd = service.manager_fd;
+    service.manager_fd = -1;
+    const struct finished *f = service_end(&service);
+    service.manager_fd = manager_fd;
+    EI_EQ(service_told(&service, "STOPPING=1"), 1);
+    close(manager_fd);
+    EI_TRUEF(f->status == 0, "status %d: %s", f->status, f->output);
+    return f;
+}
+
+/* The case's file with other words in it. */
+static void edit(const char *from, const char *to)
+{
+    static char edited[sizeof text + 200];
+    const char *at = strstr(text, from);
+    EI_REQUIRE(at != NULL);
+    (void)snprintf(edited, sizeof edited, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+    (void)write_file("service.yaml", edited);
+}
+
+EI_TEST(dds_service_is_fed_by_the_scheduler_and_says_when_it_ends)
+{
+    EI_REQUIRE(start(NULL, false));
+    service_check_watchdog(&service);
+    const struct finished *f = end();
+    EI_CONTAINS(f->output, "einet-dds: starting robot with 2 tasks");
+    EI_CONTAINS(f->output, "Terminated: draining, for 10 s at most");
+    EI_CONTAINS(f->output, "einet-dds: ended: ");
+    EI_CONTAINS(f->output, "eye: 0 images");
+}
+
+EI_TEST(dds_service_is_controlled)
+{
+    EI_REQUIRE(start(NULL, false));
+    open_side();
+    EI_TRUE(ask_image().answered);
+    json_t *reply = ask("{\"command\":\"answer\",\"task\":\"eye\"}", NULL);
+    EI_TRUE(json_is_object(json_object_get(reply, "answer")));
+    json_decref(reply);
+    /* The deadline of the next image is the new one. */
+    do_ask("{\"command\":\"set\",\"task\":\"eye\",\"deadline_ns\":9000000000,\"priority\":44}");
+    const einet_msgs_msg_dds__InferenceStatus_ status = ask_image();
+    EI_EQ(status.deadline_ns - status.release_ns, 9000000000);
+    EI_EQ(of_task("eye", "priority"), 44);
+    /* Paused: each image has a status that says so. */
+    do_ask("{\"command\":\"pause\",\"task\":\"eye\"}");
+    EI_EQ(ask_image().outcome, TURNED_AWAY);
+    do_ask("{\"command\":\"resume\",\"task\":\"eye\"}");
+    EI_EQ(ask_image().outcome, EINET_JOB_COMPLETED);
+    /* Whoever has no image cannot release it. */
+    reply = ask("{\"command\":\"release\",\"task\":\"eye\"}", "not_external");
+    EI_CONTAINS(json_string_value(json_object_get(reply, "error")), "/camera/image_raw");
+    json_decref(reply);
+    /* Draining by request: an end as by SIGTERM. */
+    do_ask("{\"command\":\"drain\"}");
+    EI_EQ(dds_delete(side.participant), 0);
+    const struct finished *f = service_wait(&service);
+    EI_TRUEF(f->status == 0, "status %d: %s", f->status, f->output);
+    EI_CONTAINS(f->output, "asked by einet ctl: draining");
+    EI_CONTAINS(f->output, "asked by einet ctl and done: {\"command\":\"set\"");
+}
+
+EI_TEST(dds_service_reads_its_file_again)
+{
+    EI_REQUIRE(start(NULL, false));
+    open_side();
+    EI_TRUE(ask_image().answered);
+    edit("priority: 40", "priority: 45");
+    EI_EQ(kill(service.pid, SIGHUP), 0);
+    service_await_told(&service, "READY=1");
+    EI_EQ(of_task("eye", "priority"), 45);
+    /* Another topic: refused with the reason, and all goes on. */
+    edit("/camera/image_raw", "/camera/other");
+    json_t *reply = ask("{\"command\":\"reload\"}", "refused");
+    EI_CONTAINS(json_string_value(json_object_get(reply, "error")), "restart the service");
+    json_decref(reply);
+    EI_TRUE(ask_image().answered);
+    EI_EQ(of_task("eye", "priority"), 45);
+    EI_EQ(dds_delete(side.participant), 0);
+    EI_CONTAINS(end()->output, "reload refused, all goes on as before");
+}
+
+EI_TEST(dds_service_of_a_pool_is_one_too)
+{
+    EI_REQUIRE(start((const char *[]){"--pool", "play", "--node", "a", "--rank", "60", NULL}, true));
+    service_check_watchdog(&service);
+    open_side();
+    for (int waited = 0; waited < ROBOT_WAIT_MS && of_task("eye", "completed") == 0; waited += 20) {
+        robot_write(side.images, ++side.sec, 1, 0);
+        robot_nap_ms(20);
+    }
+    EI_TRUE(of_task("eye", "completed") > 0);
+    do_ask("{\"command\":\"set\",\"task\":\"eye\",\"priority\":44}");
+    EI_EQ(of_task("eye", "priority"), 44);
+    edit("priority: 40", "priority: 45");
+    do_ask("{\"command\":\"reload\"}");
+    EI_EQ(of_task("eye", "priority"), 45);
+    edit("period: 20ms", "period: 40ms");
+    json_t *reply = ask("{\"command\":\"reload\"}", "refused");
+    EI_CONTAINS(json_string_value(json_object_get(reply, "error")), "restart the service");
+    json_decref(reply);
+    EI_EQ(dds_delete(side.participant), 0);
+    const struct finished *f = end();
+    EI_CONTAINS(f->output, "einet-dds: ended: ");
+}
+
+EI_MAIN()
