@@ -111,6 +111,10 @@ EINET_API int32_t einet_dds_egress_task_count(struct einet_dds_egress *egress);
 EINET_API int einet_dds_egress_figures(struct einet_dds_egress *egress, int32_t task_idx,
                                        struct einet_dds_egress_figures *out_figures);
 
+/* When its thread last went round (CLOCK_MONOTONIC), as it does every 100 ms at least; 0 = not yet. A watchdog of the
+ * program should be fed only while this moves. Thread: any. */
+EINET_API int64_t einet_dds_egress_beat(const struct einet_dds_egress *egress);
+
 /* End it and free it. NULL is fine. */
 EINET_API void einet_dds_egress_destroy(struct einet_dds_egress *egress);
 

@@ -139,7 +139,7 @@ static void edit(const char *from, const char *to)
 EI_TEST(dds_service_is_fed_by_the_scheduler_and_says_when_it_ends)
 {
     EI_REQUIRE(start(NULL, false));
-    service_check_watchdog(&service);
+    service_check_watchdog(&service, "einet");
     const struct finished *f = end();
     EI_CONTAINS(f->output, "einet-dds: starting robot with 2 tasks");
     EI_CONTAINS(f->output, "Terminated: draining, for 10 s at most");
@@ -201,7 +201,7 @@ EI_TEST(dds_service_reads_its_file_again)
 EI_TEST(dds_service_of_a_pool_is_one_too)
 {
     EI_REQUIRE(start((const char *[]){"--pool", "play", "--node", "a", "--rank", "60", NULL}, true));
-    service_check_watchdog(&service);
+    service_check_watchdog(&service, "einet");
     open_side();
     for (int waited = 0; waited < ROBOT_WAIT_MS && of_task("eye", "completed") == 0; waited += 20) {
         robot_write(side.images, ++side.sec, 1, 0);
@@ -220,6 +220,28 @@ EI_TEST(dds_service_of_a_pool_is_one_too)
     EI_EQ(dds_delete(side.participant), 0);
     const struct finished *f = end();
     EI_CONTAINS(f->output, "einet-dds: ended: ");
+}
+
+/* The egress runs nothing: its watchdog is fed by the thread that passes answers on. */
+EI_TEST(dds_service_of_the_egress)
+{
+    char domain[16];
+    (void)snprintf(domain, sizeof domain, "%d", (int)robot_domain());
+    EI_EQ(setenv("CYCLONEDDS_URI", network, 1), 0);
+    service = (struct service){0};
+    EI_REQUIRE(service_launch(&service, "einet-dds",
+                              (const char *[]){"egress", "--pool", "play", "--domain", domain, NULL}, "running\n",
+                              true));
+    EI_EQ(service_told(&service, "READY=1"), 1);
+    service_check_watchdog(&service, "dds_egress");
+    EI_CONTAINS(service.last_status, "STATUS=0 tasks, 0 frames passed");
+    (void)end();
+}
+
+EI_TEST(units_of_systemd_for_topics_are_sound)
+{
+    check_unit("einet-dds", "einet-dds");
+    check_unit("einet-egress", "einet-dds");
 }
 
 EI_MAIN()

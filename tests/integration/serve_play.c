@@ -58,14 +58,21 @@ bool service_start_of(struct service *service, const char *program, const char *
     for (int i = 0; more != NULL && more[i] != NULL && i + 6 < ARGS_MAX; i++) {
         args[i + 5] = more[i];
     }
+    return service_launch(service, program, is_einet ? args : args + 1, "running; control socket", has_manager);
+}
+
+bool service_launch(struct service *service, const char *program, const char *const *args, const char *awaited,
+                    bool has_manager)
+{
+    service->manager_fd = -1;
     if (has_manager && !EI_TRUE(listen_as_manager(service))) {
         return false;
     }
     (void)unlink(in_tmpdir("output.txt")); /* of an earlier one */
-    service->pid = program_start(program, is_einet ? args : args + 1);
+    service->pid = program_start(program, args);
     unsetenv("NOTIFY_SOCKET");
     unsetenv("WATCHDOG_USEC");
-    const bool is_running = wait_for_text(in_tmpdir("output.txt"), "running; control socket", 60000);
+    const bool is_running = wait_for_text(in_tmpdir("output.txt"), awaited, 60000);
     if (!is_running) {
         (void)kill(service->pid, SIGKILL);
     }
@@ -99,8 +106,8 @@ void service_await_told(struct service *service, const char *line)
     EI_TRUEF(told > 0, "the manager was never told %s", line);
 }
 
-/* The thread of the service that keeps house, the only one beside the main thread without a further name; or 0. */
-static pid_t housekeeper(const struct service *service)
+/* The thread of the service with this name that is not the main one; or 0. */
+static pid_t thread_of(const struct service *service, const char *wanted)
 {
     char path[256], name[64] = "";
     pid_t found = 0;
@@ -110,10 +117,10 @@ static pid_t housekeeper(const struct service *service)
         snprintf(path, sizeof path, "/proc/%d/task/%.20s/comm", (int)service->pid, entry->d_name);
         FILE *file = entry->d_name[0] != '.' ? fopen(path, "re") : NULL;
         if (file != NULL) {
-            found = fgets(name, sizeof name, file) != NULL && strcmp(name, "einet\n") == 0 &&
-                            atoi(entry->d_name) != service->pid
-                        ? (pid_t)atoi(entry->d_name)
-                        : found;
+            const bool is_read = fgets(name, sizeof name, file) != NULL;
+            name[strcspn(name, "\n")] = '\0';
+            const bool is_it = is_read && strcmp(name, wanted) == 0 && atoi(entry->d_name) != service->pid;
+            found = is_it ? (pid_t)atoi(entry->d_name) : found;
             fclose(file);
         }
     }
@@ -123,31 +130,33 @@ static pid_t housekeeper(const struct service *service)
     return found;
 }
 
-static void ask_list(const struct service *service, int times)
+/* Let its main thread go round, several times. */
+static void let_turn(const struct service *service)
 {
-    for (int i = 0; i < times; i++) { /* each is a turn of the main thread at least */
+    for (int i = 0; i < 3 && service->socket[0] != '\0'; i++) { /* each request is a turn at least */
         json_decref(service_ask(service, "{\"command\":\"list\"}"));
     }
+    sleep_ms(service->socket[0] != '\0' ? 0 : 1000);
 }
 
-void service_check_watchdog(struct service *service)
+void service_check_watchdog(struct service *service, const char *thread)
 {
     int status;
     service_await_told(service, "WATCHDOG=1");
     service_await_told(service, "WATCHDOG=1");
-    const pid_t tid = housekeeper(service);
-    EI_TRUE(tid > 0);
+    const pid_t tid = thread_of(service, thread);
+    EI_TRUEF(tid > 0, "no thread %s", thread);
     if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) != 0) {
         (void)service_end(service);
         ei_test_skip("no thread can be held here");
     }
     EI_EQ(ptrace(PTRACE_INTERRUPT, tid, NULL, NULL), 0);
     EI_EQ(waitpid(tid, &status, __WALL), tid);
-    ask_list(service, 3); /* its last round is passed on by now */
+    let_turn(service); /* its last round is passed on by now */
     (void)service_told(service, "WATCHDOG=1");
-    ask_list(service, 3);
+    let_turn(service);
     sleep_ms(300);
-    ask_list(service, 3);
+    let_turn(service);
     EI_EQ(service_told(service, "WATCHDOG=1"), 0);
     EI_EQ(ptrace(PTRACE_DETACH, tid, NULL, NULL), 0);
     service_await_told(service, "WATCHDOG=1");
@@ -159,7 +168,7 @@ const struct finished *service_wait(struct service *service)
     if (service->manager_fd >= 0) {
         close(service->manager_fd);
     }
-    EI_TRUEF(access(service->socket, F_OK) != 0 || finished->status > 128, "the socket was left");
+    EI_TRUEF(service->socket[0] == '\0' || access(service->socket, F_OK) != 0 || finished->status > 128, "the socket was left");
     return finished;
 }
 
@@ -242,4 +251,24 @@ json_t *service_task(const struct service *service, const char *task)
     json_decref(reply);
     EI_TRUEF(found != NULL, "no task %s", task);
     return found;
+}
+
+void check_unit(const char *name, const char *program)
+{
+    char command[1024], said[8192], at[64];
+    if (system("command -v systemd-analyze >/dev/null") != 0) {
+        ei_test_skip("no systemd-analyze");
+    }
+    /* a copy whose program exists: the one that was built */
+    snprintf(command, sizeof command,
+             "sed 's|^ExecStart=[^ ]*|ExecStart=%s/%s|' '%s/%s@.service' > '%s/%s@.service' && "
+             "systemd-analyze verify --man=no '%s/%s@one.service' 2>&1; echo status $?",
+             ei_test_build_dir(), program, ei_test_build_dir(), name, ei_test_tmpdir(), name, ei_test_tmpdir(), name);
+    FILE *pipe = popen(command, "r");
+    EI_REQUIRE(pipe != NULL);
+    said[fread(said, 1, sizeof said - 1, pipe)] = '\0';
+    pclose(pipe);
+    EI_CONTAINS(said, "status 0");
+    snprintf(at, sizeof at, "%s@", name);
+    EI_TRUEF(strstr(said, at) == NULL, "%s", said);
 }

@@ -26,12 +26,15 @@ bool service_start_of(struct service *service, const char *program, const char *
                       bool has_manager);
 /* Messages of the manager's socket that came so far and hold this line. */
 int service_told(struct service *service, const char *line);
+/* Start any program, with NOTIFY_SOCKET and WATCHDOG_USEC when has_manager, and wait until its output has this. */
+bool service_launch(struct service *service, const char *program, const char *const *args, const char *awaited,
+                    bool has_manager);
 /* Wait until the manager has been told this line. */
 void service_await_told(struct service *service, const char *line);
-/* That the watchdog of a service that was started with a manager is fed, and not while the thread that keeps house is
- * held, though the main thread goes on and replies. Skips the case where no thread can be held; the service has ended
- * then. */
-void service_check_watchdog(struct service *service);
+/* That the watchdog of a service that was started with a manager is fed, and not while its thread of this name is held,
+ * though the main thread goes on (and replies, if it has a socket). Skips the case where no thread can be held; the
+ * service has ended then. */
+void service_check_watchdog(struct service *service, const char *thread);
 /* SIGTERM, and how it ended. */
 const struct finished *service_end(struct service *service);
 /* Whatever it does: how it ended. */
@@ -47,5 +50,9 @@ const char *service_line(int fd);
 json_t *service_ask(const struct service *service, const char *request);
 /* An entry of `list`; json_decref it. */
 json_t *service_task(const struct service *service, const char *task);
+
+/* That systemd finds no fault in the unit NAME@.service of the build folder, which starts this program. Skips the case
+ * where there is no systemd-analyze. */
+void check_unit(const char *name, const char *program);
 
 #endif

@@ -74,6 +74,7 @@ if [ -f "$lib/libeinet_dds.so" ]; then
   [[ $("$prefix/bin/einet-dds" --version) == "einet-dds $wanted" ]]
   [ -f "$prefix/share/man/man1/einet-dds.1" ] && [ -f "$prefix/include/einet/dds.h" ]
   [ -f "$prefix/include/einet/pool.h" ]
+  [ -f "$prefix/lib/systemd/system/einet-dds@.service" ] && [ -f "$prefix/lib/systemd/system/einet-egress@.service" ]
   [ -f "$prefix/share/bash-completion/completions/einet-dds" ]
   if nm -D "$lib/libeinet.so" | grep -qi " U dds"; then
     echo "libeinet.so wants CycloneDDS"

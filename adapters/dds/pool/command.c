@@ -1,5 +1,6 @@
 /* einet-dds egress and einet-dds top. See docs/pool.md. */
 #include "adapters/dds/command.h"
+#include "command/service_manager.h"
 
 #include <einet/pool.h>
 #include <errno.h>
@@ -12,6 +13,7 @@
 #include <time.h>
 
 #define LOOK_NS INT64_C(200000000)
+#define STATUS_LOOKS 25 /* between two lines of status */
 #define FIND_NS INT64_C(50000000)
 #define FINDS 20 /* for as long nodes are waited for at first */
 #define INTERVAL_NS INT64_C(1000000000)
@@ -122,6 +124,11 @@ static bool is_ended(const sigset_t *ends, int64_t ns)
 
 /* ---- egress ---- */
 
+struct told {
+    int64_t switches[EINET_POOL_TASKS_MAX];
+    int64_t beat_ns, looks;
+};
+
 static void tell_switches(struct einet_dds_egress *egress, int64_t told[EINET_POOL_TASKS_MAX])
 {
     struct einet_dds_egress_figures f = {.size_bytes = sizeof f};
@@ -147,28 +154,58 @@ static void print_egress(struct einet_dds_egress *egress)
     }
 }
 
+/* What the manager hears each while, and that the watchdog is fed while the thread of the egress goes round. */
+static void tell_manager(struct einet_dds_egress *egress, const struct einet_manager *manager, struct told *told)
+{
+    struct einet_dds_egress_figures f = {.size_bytes = sizeof f};
+    const int64_t beat_ns = einet_dds_egress_beat(egress);
+    int64_t passed = 0, answered = 0;
+    if (beat_ns != told->beat_ns && manager->watchdog_ns > 0) {
+        einet_manager_tell(manager, "WATCHDOG=1\n");
+    }
+    told->beat_ns = beat_ns;
+    if (told->looks++ % STATUS_LOOKS == 0) {
+        int32_t i = 0;
+        for (; einet_dds_egress_figures(egress, i, &f) == 0; i++) {
+            passed += f.passed;
+            answered += f.answered;
+        }
+        einet_manager_tell(manager, "STATUS=%d tasks, %" PRId64 " frames passed, %" PRId64 " answered\n", i, passed,
+                           answered);
+    }
+}
+
 int einet_dds_egress_command(int argc, char **argv)
 {
     struct wishes wishes;
     struct einet_error err = {0};
     struct einet_dds_egress *egress = NULL;
-    int64_t told[EINET_POOL_TASKS_MAX] = {0};
+    struct einet_manager manager;
+    struct told told = {0};
     const int status = parse(&egress_usage, argc, argv, &wishes);
     if (status >= 0) {
         return status;
     }
     const sigset_t ends = hold_signals();
     const int rc = einet_dds_egress_create(&wishes.side, &egress, &err);
+    einet_manager_open(&manager);
     if (rc < 0) {
+        einet_manager_tell(&manager, "STATUS=%s\n", err.text);
+        einet_manager_close(&manager);
         return einet_dds_say(rc, &err);
     }
+    einet_manager_tell(&manager, "READY=1\n");
     fprintf(stdout, "running\n");
     fflush(stdout);
-    while (!is_ended(&ends, LOOK_NS)) {
-        tell_switches(egress, told);
+    const bool is_hurried = manager.watchdog_ns > 0 && manager.watchdog_ns / 4 < LOOK_NS;
+    while (!is_ended(&ends, is_hurried ? manager.watchdog_ns / 4 : LOOK_NS)) {
+        tell_switches(egress, told.switches);
+        tell_manager(egress, &manager, &told);
     }
+    einet_manager_tell(&manager, "STOPPING=1\n");
     print_egress(egress);
     einet_dds_egress_destroy(egress);
+    einet_manager_close(&manager);
     return 0;
 }
 

@@ -11,6 +11,7 @@
 
 #define DOMAIN_MAX 230
 #define TAKEN_AT_ONCE 10
+#define ROUND_NS DDS_MSECS(100) /* at most, when nothing comes */
 
 /* One side's view of the pool. */
 struct view {
@@ -40,6 +41,7 @@ struct einet_dds_egress {
     struct ei_thread thread;
     bool has_thread;
     atomic_bool is_ending;
+    atomic_int_least64_t beat_ns; /* of the thread's last round; 0 = none yet */
 };
 
 /* ---- the view ---- */
@@ -238,13 +240,14 @@ static void work(void *arg)
 {
     struct einet_dds_egress *egress = arg;
     while (!atomic_load(&egress->is_ending)) {
-        (void)dds_waitset_wait(egress->waitset, NULL, 0, DDS_INFINITY);
+        (void)dds_waitset_wait(egress->waitset, NULL, 0, ROUND_NS);
         for (int32_t i = 0; i < egress->count; i++) {
             take_results(egress, &egress->passages[i]);
         }
         if (ei_pool_roster_take(&egress->view.roster, egress->view.state_reader)) {
             find_tasks(egress);
         }
+        atomic_store(&egress->beat_ns, now_ns());
     }
 }
 
@@ -281,6 +284,11 @@ int einet_dds_egress_create(const struct einet_dds_egress_options *options, stru
     }
     *out_egress = egress;
     return 0;
+}
+
+int64_t einet_dds_egress_beat(const struct einet_dds_egress *egress)
+{
+    return atomic_load(&egress->beat_ns);
 }
 
 int32_t einet_dds_egress_task_count(struct einet_dds_egress *egress)
