@@ -107,6 +107,13 @@ static int refuse_reload(struct serve *serve, int rc, const struct einet_error *
     return rc;
 }
 
+static void expect(const struct serve *serve, struct einet_run *run)
+{
+    if (serve->hooks->expect != NULL) {
+        serve->hooks->expect(serve->hooks->owner, run);
+    }
+}
+
 static void *start_next(void *arg)
 {
     struct serve *serve = arg;
@@ -132,9 +139,11 @@ static int prepare_next(struct serve *serve, struct einet_workload *workload, st
     rc = rc == 0 ? prepare(serve, workload, &options, err) : rc;
     rc = rc == 0 ? einet_run_create(workload, &options, &serve->next, err) : rc;
     if (rc == 0) {
+        expect(serve, serve->next);
         atomic_store(&serve->is_started, false);
         serve->start_error = (struct einet_error){0};
         if (pthread_create(&serve->starter, NULL, start_next, serve) != 0) {
+            expect(serve, NULL);
             rc = einet_error_set(err, -ENOMEM, "no thread to prepare a run with the new file");
         }
     }
@@ -190,9 +199,13 @@ static void take_over(struct serve *serve)
     serve->service.is_taking_over = false;
     if (serve->start_rc < 0) {
         (void)refuse_reload(serve, serve->start_rc, &serve->start_error);
+        expect(serve, NULL);
         einet_run_destroy(serve->next);
         einet_workload_destroy(serve->next_workload);
     } else {
+        if (serve->hooks->taken_over != NULL) {
+            serve->hooks->taken_over(serve->hooks->owner);
+        }
         serve->old = serve->service.run;
         serve->old_workload = serve->service.workload;
         serve->old_stop_at_ns = ei_mono_add(ei_mono_now(), serve->drain_limit_ns).ns;

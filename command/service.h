@@ -40,6 +40,10 @@ struct einet_service_hooks {
                    struct einet_error *err);
     /* The first run has started. Negative with err: the service ends. */
     int (*started)(void *owner, struct einet_run *run, struct einet_error *err);
+    /* A run that is to take over was made, and is started by another thread next; NULL: it came to nothing. */
+    void (*expect)(void *owner, struct einet_run *run);
+    /* It has taken over; the one before drains. */
+    void (*taken_over)(void *owner);
     /* Before it drains or stops: nothing more is to come in. Perhaps several times. */
     void (*ending)(void *owner);
     /* When all is over, what there is to say of it; ended_by: what made it end. Returns the exit status, as a rule the

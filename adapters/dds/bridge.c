@@ -21,11 +21,22 @@ static int32_t slot_of(const struct einet_dds *dds, int32_t task_idx)
     return slot;
 }
 
+/* The same in the run of a feed. */
+static int32_t slot_in(const struct ei_dds_feed *feed, int32_t task_idx)
+{
+    int32_t slot = 0;
+    while (slot < feed->dds->task_count && feed->promises[slot].task_idx != task_idx) {
+        slot++;
+    }
+    return slot;
+}
+
 static void on_result(void *context, const struct einet_result *result)
 {
-    struct einet_dds *dds = context;
+    const struct ei_dds_feed *feed = context;
+    struct einet_dds *dds = feed->dds;
     const struct ei_dds_record record = {
-        .slot = slot_of(dds, result->task_idx), .kind = EI_DDS_RESULT, .result = *result};
+        .slot = slot_in(feed, result->task_idx), .kind = EI_DDS_RESULT, .result = *result};
     if (dds->pool != NULL) {
         ei_pool_note(dds->pool, result);
     }
@@ -39,21 +50,23 @@ static void on_result(void *context, const struct einet_result *result)
 
 static void on_miss(void *context, const struct einet_result *result)
 {
-    const struct einet_dds *dds = context;
+    const struct einet_dds *dds = ((const struct ei_dds_feed *)context)->dds;
     dds->next.on_miss(dds->next.context, result);
 }
 
 static void on_preempt(void *context, const struct einet_preemption *preemption)
 {
-    const struct einet_dds *dds = context;
+    const struct einet_dds *dds = ((const struct ei_dds_feed *)context)->dds;
     dds->next.on_preempt(dds->next.context, preemption);
 }
 
 static void on_answer(void *context, const struct einet_answer *answer)
 {
-    struct einet_dds *dds = context;
-    const struct ei_dds_record record = {
-        .slot = slot_of(dds, answer->task_idx), .kind = EI_DDS_PARTIAL, .result = {.answer = *answer}};
+    const struct ei_dds_feed *feed = context;
+    struct einet_dds *dds = feed->dds;
+    const struct ei_dds_record record = {.slot = slot_in(feed, answer->task_idx),
+                                         .kind = EI_DDS_PARTIAL,
+                                         .result = {.task_idx = answer->task_idx, .answer = *answer}};
     if (record.slot < dds->task_count && dds->tasks[record.slot].partials > 0) {
         ei_dds_write_record(dds, &record);
     }
@@ -64,7 +77,7 @@ static void on_answer(void *context, const struct einet_answer *answer)
 
 const struct einet_callbacks *einet_dds_callbacks(struct einet_dds *dds)
 {
-    return &dds->callbacks;
+    return &dds->feeds[0].callbacks;
 }
 
 /* ---- creating ---- */
@@ -98,8 +111,7 @@ static int take_options(struct einet_dds *dds, const struct einet_dds_options *o
     return 0;
 }
 
-/* Tasks whose chain begins with the images of a topic. */
-static bool is_ours(const struct einet_workload *workload, int32_t task_idx, struct einet_task_info *out_info)
+bool ei_dds_is_ours(const struct einet_workload *workload, int32_t task_idx, struct einet_task_info *out_info)
 {
     struct einet_task_info head = {.size_bytes = sizeof head};
     out_info->size_bytes = sizeof *out_info;
@@ -107,16 +119,33 @@ static bool is_ours(const struct einet_workload *workload, int32_t task_idx, str
            einet_workload_task_info(workload, out_info->chain_head_idx, &head) == 0 && head.topic[0] != '\0';
 }
 
+/* The workload may go before the bridge, when another run has taken over. */
+static int keep_texts(struct ei_dds_task *task, const struct einet_task_info *info)
+{
+    const char *const from[] = {info->name, info->topic, info->classification_topic, info->status_topic,
+                                info->partial_topic};
+    const char **const to[] = {&task->name, &task->topic, &task->classification_topic, &task->status_topic,
+                               &task->partial_topic};
+    size_t bytes = 0;
+    for (size_t i = 0; i < sizeof from / sizeof from[0]; i++) {
+        bytes += strlen(from[i]) + 1;
+    }
+    char *at = task->texts = malloc(bytes);
+    for (size_t i = 0; at != NULL && i < sizeof from / sizeof from[0]; i++) {
+        *to[i] = at;
+        at = stpcpy(at, from[i]) + 1;
+    }
+    return at != NULL ? 0 : -ENOMEM;
+}
+
 static int take_task(struct einet_dds *dds, struct ei_dds_task *task, int32_t task_idx,
                      const struct einet_task_info *info, struct einet_error *err)
 {
     task->dds = dds;
-    task->task_idx = task_idx;
-    task->name = info->name;
-    task->topic = info->topic;
-    task->classification_topic = info->classification_topic;
-    task->status_topic = info->status_topic;
-    task->partial_topic = info->partial_topic;
+    atomic_init(&task->task_idx, task_idx);
+    if (keep_texts(task, info) < 0) {
+        return einet_error_set(err, -ENOMEM, "no memory for the names of task '%s'", info->name);
+    }
     atomic_init(&task->deadline_ns, info->deadline_ns);
     task->is_compressed = info->is_compressed != 0;
     task->head = info->chain_head_idx; /* in the workload, until all slots are known */
@@ -137,12 +166,18 @@ static int take_tasks(struct einet_dds *dds, const struct einet_workload *worklo
 {
     const int32_t count = einet_workload_task_count(workload);
     dds->tasks = calloc((size_t)count + 1, sizeof *dds->tasks);
-    if (dds->tasks == NULL) {
+    for (int i = 0; i < 2; i++) {
+        dds->feeds[i] =
+            (struct ei_dds_feed){.dds = dds, .promises = calloc((size_t)count + 1, sizeof *dds->feeds[i].promises)};
+    }
+    if (dds->tasks == NULL || dds->feeds[0].promises == NULL || dds->feeds[1].promises == NULL) {
         return einet_error_set(err, -ENOMEM, "no memory for the tasks");
     }
     for (int32_t i = 0; i < count; i++) {
         struct einet_task_info info;
-        if (is_ours(workload, i, &info)) {
+        if (ei_dds_is_ours(workload, i, &info)) {
+            dds->feeds[0].promises[dds->task_count] =
+                (struct ei_dds_promise){i, info.deadline_ns, info.least_interval_ns};
             const int rc = take_task(dds, &dds->tasks[dds->task_count++], i, &info, err);
             if (rc < 0) {
                 return rc;
@@ -199,13 +234,15 @@ int einet_dds_create(struct einet_workload *workload, const struct einet_dds_opt
         einet_dds_destroy(dds);
         return rc;
     }
-    dds->callbacks =
-        (struct einet_callbacks){.size_bytes = sizeof dds->callbacks,
-                                 .context = dds,
-                                 .on_result = on_result,
-                                 .on_miss = dds->next.on_miss != NULL ? on_miss : NULL,
-                                 .on_preempt = dds->next.on_preempt != NULL ? on_preempt : NULL,
-                                 .on_answer = wants_partial(dds) || dds->next.on_answer != NULL ? on_answer : NULL};
+    for (int i = 0; i < 2; i++) {
+        dds->feeds[i].callbacks =
+            (struct einet_callbacks){.size_bytes = sizeof dds->feeds[i].callbacks,
+                                     .context = &dds->feeds[i],
+                                     .on_result = on_result,
+                                     .on_miss = dds->next.on_miss != NULL ? on_miss : NULL,
+                                     .on_preempt = dds->next.on_preempt != NULL ? on_preempt : NULL,
+                                     .on_answer = wants_partial(dds) || dds->next.on_answer != NULL ? on_answer : NULL};
+    }
     *out_dds = dds;
     return 0;
 }
@@ -235,7 +272,7 @@ int einet_dds_start(struct einet_dds *dds, struct einet_run *run, struct einet_e
     if (dds->run != NULL) {
         return einet_error_set(err, -EALREADY, "the bridge was started before: create another one");
     }
-    dds->run = run;
+    dds->run = dds->feeds[0].run = run;
     int rc =
         ei_dds_start_thread(dds->options.priority, "dds_out", ei_dds_write_results, dds, &dds->out, &dds->has_out, err);
     rc = rc == 0 && dds->pool != NULL ? ei_pool_start(dds->pool, err) : rc;
@@ -284,8 +321,11 @@ void einet_dds_destroy(struct einet_dds *dds)
     ei_pool_destroy(dds->pool);
     for (int32_t i = 0; i < dds->task_count; i++) {
         free(dds->tasks[i].scratch);
+        free(dds->tasks[i].texts);
     }
     free(dds->tasks);
+    free(dds->feeds[0].promises);
+    free(dds->feeds[1].promises);
     ei_dds_free_diagnoses(dds->diagnoses);
     pthread_mutex_destroy(&dds->health_lock);
     free(dds->storage);

@@ -39,10 +39,11 @@ struct ei_dds_publisher {
 };
 
 struct ei_dds_task {
-    int32_t task_idx; /* in the workload */
+    atomic_int task_idx; /* in the workload of the run that has the images */
     bool is_compressed;
     struct ei_dds_wanted wanted;
-    const char *topic, *name; /* of the workload; topic "" = behind one that has one */
+    const char *topic, *name; /* in texts, as other names; topic "" = behind one that has one */
+    char *texts;              /* own */
     struct einet_dds *dds;
     dds_entity_t reader, classifications, statuses; /* 0 = none */
     atomic_uint calls; /* to take images that nobody has answered yet: whoever finds none before it takes them */
@@ -53,10 +54,10 @@ struct ei_dds_task {
     atomic_int_least64_t classified, reported, failed_writes;
     atomic_int last_fault; /* enum ei_dds_fault */
 
-    int32_t head;        /* slot of the first task of its chain, which has the images; its own slot as a rule */
+    int32_t head; /* slot of the first task of its chain, which has the images; its own slot as a rule */
     /* From the stamp of the image, 0 = none; as it was a second ago at most, when it changes while the run goes on. */
     atomic_int_least64_t deadline_ns;
-    const char *classification_topic, *status_topic, *partial_topic; /* of the workload; "" = none */
+    const char *classification_topic, *status_topic, *partial_topic; /* "" = none */
     dds_entity_t partials;                                           /* 0 = none */
     atomic_int_least64_t partial_count;
     struct ei_dds_health health;                               /* under health_lock */
@@ -75,9 +76,27 @@ struct ei_dds_record {
     struct einet_result result;
 };
 
+/* What a workload says of the task of a slot. */
+struct ei_dds_promise {
+    int32_t task_idx;
+    int64_t deadline_ns, least_interval_ns;
+};
+
+/* One of the runs: that which has the images, or the one that is to take over, or the one before, which drains. */
+struct ei_dds_feed {
+    struct einet_dds *dds;
+    struct einet_run *run;
+    struct ei_dds_promise *promises; /* [task_count] */
+    struct einet_callbacks callbacks;
+};
+
 struct einet_dds {
     struct einet_dds_options options; /* without pointers */
-    struct einet_callbacks callbacks, next;
+    struct einet_callbacks next;
+    struct ei_dds_feed feeds[2];
+    atomic_int feed;                  /* that has the images */
+    atomic_bool is_follower_expected; /* the other is to take over */
+    atomic_int releasing;             /* calls into a run that are under way */
     int32_t task_count;
     struct ei_dds_task *tasks;
     dds_entity_t domain, participant;
@@ -85,8 +104,8 @@ struct einet_dds {
     void *storage;
     struct ei_bell bell;
     atomic_int_least64_t lost;
-    struct einet_run *run;
-    struct ei_pool *pool; /* NULL = none */
+    struct einet_run *run; /* that has the images; changed under health_lock */
+    struct ei_pool *pool;  /* NULL = none */
     struct ei_thread out;
     bool has_out;
     atomic_bool is_taking, is_out_ending;
@@ -110,6 +129,9 @@ static inline uint64_t ei_dds_tag(int32_t sec, uint32_t nanosec, int32_t frame_i
 /* A thread that takes no signal: SCHED_FIFO at priority, or SCHED_OTHER when that is 0. Returns as ei_thread_create. */
 int ei_dds_start_thread(int32_t priority, const char *name, ei_thread_fn body, void *arg, struct ei_thread *thread,
                         bool *has_thread, struct einet_error *err);
+
+/* Whether the chain of a task begins with the images of a topic; *out_info is filled in either case. */
+bool ei_dds_is_ours(const struct einet_workload *workload, int32_t task_idx, struct einet_task_info *out_info);
 
 /* ---- entities.c ---- */
 
@@ -142,8 +164,7 @@ struct ei_dds_hypotheses {
 void ei_dds_fill_classification(struct ei_dds_task *task, const struct einet_result *result,
                                 struct ei_dds_hypotheses *hypotheses,
                                 struct vision_msgs_msg_dds__Classification_ *out_message);
-void ei_dds_fill_status(const struct ei_dds_task *task, const struct ei_dds_record *record,
-                        struct einet_msgs_msg_dds__InferenceStatus_ *out_message);
+void ei_dds_fill_status(const struct ei_dds_record *record, struct einet_msgs_msg_dds__InferenceStatus_ *out_message);
 
 /* ---- log.c ---- */
 

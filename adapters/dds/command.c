@@ -179,15 +179,13 @@ static int prepare(void *owner, struct einet_workload *workload, struct einet_ru
                                              .priority = wishes->priority,
                                              .config = getenv("CYCLONEDDS_URI"),
                                              .pool = wishes->pool.name != NULL ? &wishes->pool : NULL};
+    options->callback_priority = wishes->priority; /* results pass the callback thread on their way out */
     if (node->dds != NULL) {
-        return einet_error_set(err, EINET_E_USAGE,
-                               "priorities, deadlines and searches change while topics are served, but another run "
-                               "cannot have them: restart the service for this file");
+        return einet_dds_prepare(node->dds, workload, &options->callbacks, err);
     }
     const int rc = einet_dds_create(workload, &bridge, &node->dds, err);
     if (rc == 0) {
         options->callbacks = einet_dds_callbacks(node->dds);
-        options->callback_priority = wishes->priority; /* results pass the callback thread on their way out */
     }
     return rc;
 }
@@ -201,6 +199,16 @@ static int started(void *owner, struct einet_run *run, struct einet_error *err)
         fflush(stdout);
     }
     return rc;
+}
+
+static void expect(void *owner, struct einet_run *run)
+{
+    einet_dds_expect(((struct node *)owner)->dds, run);
+}
+
+static void taken_over(void *owner)
+{
+    einet_dds_taken_over(((struct node *)owner)->dds);
 }
 
 static void ending(void *owner)
@@ -245,6 +253,8 @@ int main(int argc, char **argv)
         .owner = &node,
         .prepare = prepare,
         .started = started,
+        .expect = expect,
+        .taken_over = taken_over,
         .ending = ending,
         .report = report,
         .close = close_bridge,

@@ -12,9 +12,14 @@ static int64_t largest(int64_t a, int64_t b)
 
 void ei_dds_health_init(struct ei_dds_health *health, int64_t deadline_ns, int64_t least_interval_ns)
 {
-    *health = (struct ei_dds_health){.stale_ns = largest(EI_DDS_STALE_NS, 10 * least_interval_ns),
-                                     .deadline_ns = deadline_ns,
-                                     .level = EI_DDS_STALE};
+    *health = (struct ei_dds_health){.level = EI_DDS_STALE};
+    ei_dds_health_promise(health, deadline_ns, least_interval_ns);
+}
+
+void ei_dds_health_promise(struct ei_dds_health *health, int64_t deadline_ns, int64_t least_interval_ns)
+{
+    health->stale_ns = largest(EI_DDS_STALE_NS, 10 * least_interval_ns);
+    health->deadline_ns = deadline_ns;
 }
 
 void ei_dds_health_job(struct ei_dds_health *health, const struct einet_result *result, int64_t now_ns)

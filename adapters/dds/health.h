@@ -35,6 +35,8 @@ struct ei_dds_health {
 
 /* least_interval_ns: between two images, 0 = unknown. Its level is STALE until something comes. */
 void ei_dds_health_init(struct ei_dds_health *health, int64_t deadline_ns, int64_t least_interval_ns);
+/* The task promises something else from now on; what became of its jobs stays. */
+void ei_dds_health_promise(struct ei_dds_health *health, int64_t deadline_ns, int64_t least_interval_ns);
 
 /* What became of a job. */
 void ei_dds_health_job(struct ei_dds_health *health, const struct einet_result *result, int64_t now_ns);

@@ -52,6 +52,22 @@ static void refuse(struct ei_dds_task *task, enum ei_dds_fault fault)
     ei_bell_ring(&task->dds->bell); /* diagnostics say so */
 }
 
+/* To the run that has the images, or, from the instant on at which another takes over from it, to that. */
+static int hand_in(struct einet_dds *dds, int32_t slot, int64_t release_ns, uint64_t tag,
+                   const struct einet_frame *frame)
+{
+    atomic_fetch_add(&dds->releasing, 1);
+    const int feed = atomic_load(&dds->feed);
+    const struct ei_dds_feed *of = &dds->feeds[feed];
+    int rc = einet_run_release_frame(of->run, of->promises[slot].task_idx, release_ns, tag, frame);
+    if (rc == -ESHUTDOWN && (atomic_load(&dds->is_follower_expected) || atomic_load(&dds->feed) != feed)) {
+        of = &dds->feeds[1 - feed];
+        rc = einet_run_release_frame(of->run, of->promises[slot].task_idx, release_ns, tag, frame);
+    }
+    atomic_fetch_sub(&dds->releasing, 1);
+    return rc;
+}
+
 /* Returns whether the run has the frame, and with it what it borrowed. */
 static bool release(struct ei_dds_task *task, const struct ei_dds_message *message, const struct einet_frame *frame)
 {
@@ -67,7 +83,7 @@ static bool release(struct ei_dds_task *task, const struct ei_dds_message *messa
     }
     const uint64_t tag = ei_dds_tag(message->sec, message->nanosec, frame_id);
     const int64_t release_ns = to_release_ns(message);
-    const int rc = einet_run_release_frame(dds->run, task->task_idx, release_ns, tag, frame);
+    const int rc = hand_in(dds, (int32_t)(task - dds->tasks), release_ns, tag, frame);
     if (rc == 0) {
         atomic_fetch_add(&task->released, 1);
         atomic_fetch_add(&task->restamped, release_ns == EINET_NOW);

@@ -44,12 +44,12 @@ void ei_dds_fill_classification(struct ei_dds_task *task, const struct einet_res
 }
 
 /* What is not known, as it is of an image that was not released. */
-static einet_msgs_msg_dds__InferenceStatus_ blank_status(const struct ei_dds_task *task, uint64_t tag)
+static einet_msgs_msg_dds__InferenceStatus_ blank_status(int32_t task_idx, uint64_t tag)
 {
     return (einet_msgs_msg_dds__InferenceStatus_){
         .stamp = stamp_of(tag),
         .job_idx = -1,
-        .task_idx = task->task_idx,
+        .task_idx = task_idx,
         .outcome = EI_DDS_OUTCOME_TURNED_AWAY,
         .cause = EINET_CAUSE_QUEUE,
         .is_final = true,
@@ -59,14 +59,13 @@ static einet_msgs_msg_dds__InferenceStatus_ blank_status(const struct ei_dds_tas
     };
 }
 
-static void fill_result(const struct ei_dds_task *task, const struct einet_result *result,
-                        einet_msgs_msg_dds__InferenceStatus_ *out_message)
+static void fill_result(const struct einet_result *result, einet_msgs_msg_dds__InferenceStatus_ *out_message)
 {
     const bool is_answered = (result->flags & EINET_RESULT_ANSWERED) != 0;
     *out_message = (einet_msgs_msg_dds__InferenceStatus_){
         .stamp = stamp_of(result->tag),
         .job_idx = result->job_idx,
-        .task_idx = task->task_idx,
+        .task_idx = result->task_idx,
         .outcome = (uint8_t)result->outcome,
         .cause = (uint8_t)result->cause,
         .answered = is_answered,
@@ -89,13 +88,12 @@ static void fill_result(const struct ei_dds_task *task, const struct einet_resul
     };
 }
 
-void ei_dds_fill_status(const struct ei_dds_task *task, const struct ei_dds_record *record,
-                        struct einet_msgs_msg_dds__InferenceStatus_ *out_message)
+void ei_dds_fill_status(const struct ei_dds_record *record, struct einet_msgs_msg_dds__InferenceStatus_ *out_message)
 {
     if (record->kind == EI_DDS_TURNED_AWAY) {
-        *out_message = blank_status(task, record->result.tag);
+        *out_message = blank_status(record->result.task_idx, record->result.tag);
     } else {
-        fill_result(task, &record->result, out_message);
+        fill_result(&record->result, out_message);
     }
 }
 
@@ -110,14 +108,14 @@ static void write_classification(struct ei_dds_task *task, const struct einet_re
 static void write_status(struct ei_dds_task *task, const struct ei_dds_record *record)
 {
     einet_msgs_msg_dds__InferenceStatus_ message;
-    ei_dds_fill_status(task, record, &message);
+    ei_dds_fill_status(record, &message);
     count_write(task, dds_write(task->statuses, &message), &task->reported);
 }
 
 /* Of an answer that a job has while it goes on: what will have become of the job is not known. */
 static void write_partial(struct ei_dds_task *task, const struct einet_answer *answer)
 {
-    einet_msgs_msg_dds__InferenceStatus_ message = blank_status(task, answer->tag);
+    einet_msgs_msg_dds__InferenceStatus_ message = blank_status(answer->task_idx, answer->tag);
     const int64_t relative_ns = atomic_load(&task->deadline_ns);
     const int64_t deadline_ns = relative_ns > 0 ? answer->release_ns + relative_ns : INT64_MAX;
     message.job_idx = answer->job_idx;

@@ -4,6 +4,11 @@
  *     einet_dds_create -> einet_run_create with its callbacks -> einet_run_start -> einet_dds_start
  *     -> einet_dds_stop -> einet_run_drain, einet_run_wait -> einet_dds_destroy -> einet_run_destroy
  *
+ * Another run may take over with the images that come (options.takes_over of einet/run.h):
+ *
+ *     einet_dds_prepare -> einet_run_create with its callbacks -> einet_dds_expect -> einet_run_start
+ *     -> einet_dds_taken_over
+ *
  * Tasks with `input: { kind: topic, topic: NAME }` get the images of NAME. Each image that is taken ends in exactly one
  * einet_msgs/InferenceStatus for that task and for each one behind it in a chain (`arrival: after`), but for tasks that
  * are paused behind another, and, when the job brought an answer, one vision_msgs/Classification before it; all bear
@@ -44,12 +49,28 @@ struct einet_dds_options {
 EINET_API int einet_dds_create(struct einet_workload *workload, const struct einet_dds_options *options,
                                struct einet_dds **out_dds, struct einet_error *err);
 
-/* For einet_run_options of the one run of this bridge; lives as long as the bridge. */
+/* For einet_run_options of the first run of this bridge; lives as long as the bridge. */
 EINET_API const struct einet_callbacks *einet_dds_callbacks(struct einet_dds *dds);
 
 /* Take images from now on and release them in run, which was started. Once. Returns 0, -EALREADY, EINET_E_PRIVILEGE or
  * -errno. */
 EINET_API int einet_dds_start(struct einet_dds *dds, struct einet_run *run, struct einet_error *err);
+
+/* Have another run take over from the one of this bridge: *out_callbacks are for its options, and live as long as the
+ * bridge. Its workload must have the same tasks with topics and behind them in chains, with the same images and
+ * outputs; all else may differ. The run before the present one must have been destroyed. Returns 0; EINET_E_MISMATCH:
+ * topics differ, err says of which task and in what; EINET_E_USAGE: not in a pool; -EINVAL: not started; -EBUSY: one is
+ * expected. Thread: one at a time for this and the next two. */
+EINET_API int einet_dds_prepare(struct einet_dds *dds, const struct einet_workload *workload,
+                                const struct einet_callbacks **out_callbacks, struct einet_error *err);
+
+/* The run that was made with those callbacks is about to be started; from the instant at which it takes over images are
+ * released in it. NULL: it comes to nothing, its start has failed, and it may be destroyed when this returns. */
+EINET_API void einet_dds_expect(struct einet_dds *dds, struct einet_run *run);
+
+/* Its start has succeeded: it is the run of this bridge. What the one before still has in hand is written when it comes;
+ * when that has ended it may be destroyed. */
+EINET_API void einet_dds_taken_over(struct einet_dds *dds);
 
 /* Take no further image; what was taken ends as it would. Nothing when not started. */
 EINET_API void einet_dds_stop(struct einet_dds *dds);

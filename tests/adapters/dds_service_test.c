@@ -16,7 +16,7 @@ static const char text[] =
     "                                      { conv: 200us, branch: 20us, score: 0.9 } ] } } }\n"
     "tasks:\n"
     "  - { name: eye, arrival: { model: external, min_interarrival: 1ms }, deadline: 10s, priority: 40,\n"
-    "      late_release: { queue: 4, drop: oldest },\n"
+    "      late_release: { queue: 64, drop: oldest },\n"
     "      input: { kind: topic, topic: /camera/image_raw, width: 32, height: 32 },\n"
     "      stages: [ { name: p, kind: cpu, op: normalize }, { name: n, kind: nn, model: net, lane: acc } ] }\n"
     "  - { name: clock, arrival: { model: periodic, period: 20ms }, deadline: 20ms, priority: 60,\n"
@@ -190,12 +190,85 @@ EI_TEST(dds_service_reads_its_file_again)
     /* Another topic: refused with the reason, and all goes on. */
     edit("/camera/image_raw", "/camera/other");
     json_t *reply = ask("{\"command\":\"reload\"}", "refused");
-    EI_CONTAINS(json_string_value(json_object_get(reply, "error")), "restart the service");
+    EI_STREQ(json_string_value(json_object_get(reply, "error")),
+             "task 'eye' has another topic now, which cannot change while images come: restart the service");
     json_decref(reply);
+    EI_TRUE(ask_image().answered);
+    static const struct {
+        const char *from, *to, *says;
+    } others[] = {
+        {"width: 32", "width: 64", "task 'eye' has images of another shape now"},
+        {"late_release", "outputs: { status: /said }, late_release", "task 'eye' has other outputs now"},
+        {"name: eye", "name: ear", "task 'ear' has a topic that it had not now"},
+        {"input: { kind: topic, topic: /camera/image_raw, width: 32, height: 32 }", "input: { kind: generated }",
+         "task 'eye' has no images of a topic any more"},
+    };
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        edit(others[i].from, others[i].to);
+        reply = ask("{\"command\":\"reload\"}", "refused");
+        EI_CONTAINS(json_string_value(json_object_get(reply, "error")), others[i].says);
+        json_decref(reply);
+    }
     EI_TRUE(ask_image().answered);
     EI_EQ(of_task("eye", "priority"), 45);
     EI_EQ(dds_delete(side.participant), 0);
     EI_CONTAINS(end()->output, "reload refused, all goes on as before");
+}
+
+/* What cannot change while the tasks go on: another run takes over behind the same ends on the network, and each image
+ * has exactly one status, of the one or of the other. */
+EI_TEST(dds_service_hands_images_over_to_another_run)
+{
+    static int statuses[20000];
+    void *sample = NULL;
+    dds_sample_info_t info;
+    int sent = 0, after = 0, last_idx = -1;
+    memset(statuses, 0, sizeof statuses);
+    EI_REQUIRE(start(NULL, false));
+    open_side();
+    EI_TRUE(ask_image().answered);
+    const int32_t base = side.sec;
+    edit("tasks:\n", "tasks:\n"
+                     "  - { name: another, arrival: { model: periodic, period: 50ms }, priority: 20,\n"
+                     "      stages: [ { name: w, kind: cpu, work: { spin: 50us } } ] }\n");
+    json_t *reply = ask("{\"command\":\"reload\"}", NULL);
+    EI_TRUE(json_is_true(json_object_get(reply, "takes_over")));
+    json_decref(reply);
+    while (sent < 19000 && after < 50) { /* until some images after it have been sent */
+        robot_write(side.images, base + ++sent, 1, 0);
+        robot_nap_ms(2);
+        after += after > 0 || service_told(&service, "READY=1") > 0;
+    }
+    EI_TRUEF(after > 0, "nobody took over");
+    for (int quiet = 0; quiet < 500; quiet++) {
+        while (dds_take(side.statuses, &sample, &info, 1, 1) == 1) {
+            const einet_msgs_msg_dds__InferenceStatus_ *status = sample;
+            const int number = info.valid_data ? status->stamp.sec - base : 0;
+            if (number > 0 && number <= sent) {
+                statuses[number]++;
+                last_idx = status->task_idx;
+                EI_TRUEF(status->outcome == EINET_JOB_COMPLETED, "image %d of %d: outcome %d", number, sent,
+                         (int)status->outcome);
+            }
+            (void)dds_return_loan(side.statuses, &sample, 1);
+            quiet = 0;
+        }
+        robot_nap_ms(1);
+    }
+    for (int i = 1; i <= sent; i++) {
+        EI_TRUEF(statuses[i] == 1, "image %d of %d has %d statuses", i, sent, statuses[i]);
+    }
+    EI_EQ(last_idx, 1); /* the second task of the new file */
+    EI_EQ(of_task("another", "priority"), 20);
+    /* And what is live can change again, and a topic cannot. */
+    do_ask("{\"command\":\"set\",\"task\":\"eye\",\"deadline_ns\":8000000000}");
+    const einet_msgs_msg_dds__InferenceStatus_ status = ask_image();
+    EI_EQ(status.deadline_ns - status.release_ns, 8000000000);
+    EI_EQ(dds_delete(side.participant), 0);
+    const struct finished *f = end();
+    EI_CONTAINS(f->output, "another run has taken over, the old one drains");
+    EI_CONTAINS(f->output, "the old run ended: ");
+    EI_CONTAINS(f->output, " 0 refused, 0 turned away");
 }
 
 EI_TEST(dds_service_of_a_pool_is_one_too)

@@ -279,7 +279,7 @@ void ei_pool_write(struct ei_pool *pool, const struct ei_dds_record *record)
     }
     (void)snprintf(message.node, sizeof message.node, "%s", pool->node);
     ei_dds_fill_classification(task, &record->result, &hypotheses, &message.classification);
-    ei_dds_fill_status(task, record, &message.status);
+    ei_dds_fill_status(record, &message.status);
     const bool is_written = dds_write(shared->writer, &message) == DDS_RETCODE_OK;
     atomic_fetch_add(&task->classified, is_written && message.status.answered);
     atomic_fetch_add(&task->reported, is_written);
