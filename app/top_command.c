@@ -152,7 +152,7 @@ static void list_runs(const struct arguments *arguments, const struct found *fou
 {
     for (int i = 0; i < count; i++) {
         const struct ei_board_run *run = &found[i].run;
-        const char *state = found[i].is_dead ? "died" : ei_board_phase_name(run->phase);
+        const char *state = found[i].is_dead ? "died" : einet_top_phase(run);
         if (arguments->is_json) {
             printf("%s{\"pid\":%" PRId64 ",\"name\":\"%s\",\"state\":\"%s\",\"elapsed_ns\":%" PRId64
                    ",\"duration_ns\":",
@@ -171,13 +171,34 @@ static void list_runs(const struct arguments *arguments, const struct found *fou
     }
 }
 
+/* How much a run is the one of its process: while another takes over two are there. */
+static int weight(const struct ei_board_run *run)
+{
+    return ei_board_is_over(run) ? 0 : run->is_ending ? 1 : run->phase == EI_BOARD_STARTING ? 2 : 3;
+}
+
+/* Whether it only ends, or is only made, beside the run of its process that goes on. */
+static bool is_beside(const struct found *found, int count, int which)
+{
+    const struct ei_board_run *run = &found[which].run;
+    for (int i = 0; i < count; i++) {
+        const struct ei_board_run *other = &found[i].run;
+        if (i != which && other->pid == run->pid && !found[i].is_dead &&
+            (weight(other) > weight(run) || (weight(other) == weight(run) && other->elapsed_ns < run->elapsed_ns))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The one that is meant: the only one, or the only one that is alive. Returns its index, or -1 with *out_status. */
 static int choose(const struct arguments *arguments, const struct found *found, int count, int *out_status)
 {
     int alive = 0, chosen = -1;
     for (int i = 0; i < count; i++) {
-        alive += !found[i].is_dead;
-        chosen = !found[i].is_dead ? i : chosen;
+        const bool is_alive = !found[i].is_dead && !is_beside(found, count, i);
+        alive += is_alive;
+        chosen = is_alive ? i : chosen;
     }
     if (alive == 1 || (alive == 0 && count == 1)) {
         return alive == 1 ? chosen : 0;
@@ -298,7 +319,7 @@ static int watch_run(struct watch *w)
     }
     if (ei_board_is_over(&w->view.run)) {
         fprintf(stderr, "einet top: run '%s' (pid %" PRId64 ") %s\n", w->view.run.name, w->view.run.pid,
-                ei_board_phase_name(w->view.run.phase));
+                einet_top_phase(&w->view.run));
     }
     return w->view.run.phase == EI_BOARD_FAILED ? EINET_EXIT_FAULT : EINET_EXIT_OK;
 }

@@ -16,9 +16,19 @@
 
 /* ---- for people ---- */
 
+const char *einet_top_phase(const struct ei_board_run *run)
+{
+    return run->is_ending && run->phase == EI_BOARD_RUNNING ? "ending" : ei_board_phase_name(run->phase);
+}
+
 const char *einet_top_state(const struct ei_board_view *view, const struct einet_top_news *news)
 {
-    return news->is_dead ? "died" : ei_board_phase_name(view->run.phase);
+    return news->is_dead ? "died" : einet_top_phase(&view->run);
+}
+
+static const char *task_state(const struct ei_board_task *task)
+{
+    return task->is_paused && task->state != EI_BOARD_TASK_DEMOTED ? "paused" : ei_board_task_state_name(task->state);
 }
 
 static void set_cell(struct ei_table_cell *cell, enum ei_table_colour colour, const char *fmt, ...) EINET_PRINTF(3, 4);
@@ -151,7 +161,7 @@ static void print_tasks(FILE *out, bool is_coloured, const struct ei_board_view 
         struct ei_table_cell *row = &cells[(i + 1) * TASK_COLUMNS];
         set_cell(&row[TASK_NAME], EI_COLOUR_NONE, "%s", task->name);
         set_cell(&row[TASK_STATE], task->state >= EI_BOARD_TASK_FALLBACK ? EI_COLOUR_WARN : EI_COLOUR_NONE, "%s",
-                 ei_board_task_state_name(task->state));
+                 task_state(task));
         set_count(&row[TASK_RELEASED], EI_COLOUR_NONE, task->completed + task->aborted);
         set_count(&row[TASK_OK], EI_COLOUR_NONE, task->completed - task->misses);
         set_count(&row[TASK_MISS], EI_COLOUR_BAD, task->misses);
@@ -259,12 +269,11 @@ static json_t *task_json(const struct ei_board_task *task)
     return json_pack(
         "{s:o, s:o, s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "name",
         ei_json_text(task->name), "class", ei_json_text(task->class_name), "priority", task->priority, "state",
-        ei_board_task_state_name(task->state), "released", task->completed + task->aborted, "completed",
-        task->completed, "misses", task->misses, "skipped", task->skipped, "dropped", task->dropped, "aborted",
-        task->aborted, "preemptions", task->preemptions, "backlog", task->backlog, "deadline_ns",
-        time_json(task->deadline_ns), "last_response_ns", task->last_ns, "p50_response_ns", task->p50_ns,
-        "p99_response_ns", task->p99_ns, "max_response_ns", task->max_ns, "answered", task->answered, "exits", exits,
-        "accuracy", accuracy);
+        task_state(task), "released", task->completed + task->aborted, "completed", task->completed, "misses",
+        task->misses, "skipped", task->skipped, "dropped", task->dropped, "aborted", task->aborted, "preemptions",
+        task->preemptions, "backlog", task->backlog, "deadline_ns", time_json(task->deadline_ns), "last_response_ns",
+        task->last_ns, "p50_response_ns", task->p50_ns, "p99_response_ns", task->p99_ns, "max_response_ns",
+        task->max_ns, "answered", task->answered, "exits", exits, "accuracy", accuracy);
 }
 
 static json_t *lane_json(const struct ei_board_view *view, const struct ei_board_lane *lane)

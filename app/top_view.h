@@ -13,7 +13,10 @@ struct einet_top_news {
     int64_t silent_ns; /* since the last publication */
 };
 
-/* "starting", "running", "ended", "failed", "died". */
+/* "starting", "running", "ending", "ended", "failed". */
+const char *einet_top_phase(const struct ei_board_run *run);
+
+/* The same, or "died". */
 const char *einet_top_state(const struct ei_board_view *view, const struct einet_top_news *news);
 
 /* "3.9 / 7.0 s", or "3.9 s" of a run that has no end of its own. */

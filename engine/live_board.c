@@ -44,6 +44,7 @@ static void publish_tasks(struct ei_live_board *live, const struct ei_run *run, 
             .exits = described.exits,
             .deadline_ns = deadline_ns == EI_NONE_NS ? INT64_MAX : deadline_ns,
             .state = task_state(task),
+            .is_paused = ei_settings_is_paused(task),
             .backlog = atomic_load_explicit(&task->backlog, memory_order_relaxed),
         };
         snprintf(out.name, sizeof out.name, "%s", described.name);
@@ -196,6 +197,7 @@ void ei_live_board_beat(struct ei_live_board *live, struct ei_run *run, const st
 {
     if (live->board != NULL && now_ns >= live->next_ns) {
         live->run.phase = now_ns >= run->t0_ns ? EI_BOARD_RUNNING : EI_BOARD_STARTING;
+        live->run.is_ending = now_ns > atomic_load(&run->end_ns);
         publish(live, run, drain, now_ns);
     }
 }

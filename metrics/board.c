@@ -76,22 +76,22 @@ static bool is_run_sound(const struct ei_board_run *run)
     return is_text(run->name, sizeof run->name) && is_text(run->version, sizeof run->version) &&
            is_text(run->degraded_reason, sizeof run->degraded_reason) &&
            is_text(run->degraded_fix, sizeof run->degraded_fix) && is_text(run->metrics, sizeof run->metrics) &&
-           run->phase >= 0 && run->phase < EI_BOARD_PHASES && run->task_count >= 0 &&
-           run->task_count <= EI_BOARD_TASKS_MAX && run->lane_count >= 0 && run->lane_count <= EI_BOARD_LANES_MAX &&
-           run->cpu_count >= 0 && run->cpu_count <= EI_BOARD_CPUS_MAX && run->degraded_count >= 0 &&
-           is_count(run->job_records_lost) && is_count(run->gap_records_lost) && is_count(run->lines_lost) &&
-           is_count(run->duration_ns);
+           run->phase >= 0 && run->phase < EI_BOARD_PHASES && (run->is_ending == 0 || run->is_ending == 1) &&
+           run->task_count >= 0 && run->task_count <= EI_BOARD_TASKS_MAX && run->lane_count >= 0 &&
+           run->lane_count <= EI_BOARD_LANES_MAX && run->cpu_count >= 0 && run->cpu_count <= EI_BOARD_CPUS_MAX &&
+           run->degraded_count >= 0 && is_count(run->job_records_lost) && is_count(run->gap_records_lost) &&
+           is_count(run->lines_lost) && is_count(run->duration_ns);
 }
 
 static bool is_task_sound(const struct ei_board_task *task)
 {
     bool is_sound = is_text(task->name, sizeof task->name) && is_text(task->class_name, sizeof task->class_name) &&
                     task->exits >= 0 && task->exits <= EI_METRICS_EXITS_MAX && task->state >= 0 &&
-                    task->state < EI_BOARD_TASK_STATES && is_count(task->completed) && is_count(task->aborted) &&
-                    is_count(task->skipped) && is_count(task->dropped) && is_count(task->misses) &&
-                    is_count(task->preemptions) && is_count(task->backlog) && is_count(task->answered) &&
-                    is_count(task->labelled_answered) && is_count(task->correct) && is_count(task->response_count) &&
-                    task->response_sum_ns >= 0.0;
+                    task->state < EI_BOARD_TASK_STATES && (task->is_paused == 0 || task->is_paused == 1) &&
+                    is_count(task->completed) && is_count(task->aborted) && is_count(task->skipped) &&
+                    is_count(task->dropped) && is_count(task->misses) && is_count(task->preemptions) &&
+                    is_count(task->backlog) && is_count(task->answered) && is_count(task->labelled_answered) &&
+                    is_count(task->correct) && is_count(task->response_count) && task->response_sum_ns >= 0.0;
     for (int i = 0; i <= EI_BOARD_BOUNDS; i++) {
         is_sound = is_sound && is_count(task->response_below[i]);
     }

@@ -49,7 +49,7 @@ struct ei_board_run {
     int32_t degraded_count;
     int32_t task_count, lane_count, cpu_count;
     int32_t is_probe_outranked; /* the noise probes are no real-time threads, see struct ei_metrics_run */
-    int32_t reserved;
+    int32_t is_ending; /* while it runs: nothing is released any more, perhaps because another run has taken over */
 };
 
 enum ei_board_task_state {
@@ -68,8 +68,8 @@ struct ei_board_task {
     char name[EI_BOARD_NAME_MAX];
     char class_name[16]; /* "fifo", "deadline", "other" */
     int32_t priority, exits;
-    int32_t state; /* enum ei_board_task_state */
-    int32_t reserved;
+    int32_t state;       /* enum ei_board_task_state */
+    int32_t is_paused;   /* it is not released, whatever jobs are still under way */
     int64_t deadline_ns; /* INT64_MAX = none */
     int64_t completed, aborted, skipped, dropped, misses, preemptions;
     int64_t backlog; /* released and not over, as far as the task has accounted for its releases */

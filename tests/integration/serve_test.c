@@ -235,6 +235,53 @@ EI_TEST(serve_hands_over_to_a_run_with_the_new_file)
     EI_CONTAINS(f->output, " 0 aborted, ");
 }
 
+/* What `einet top` says of the service: the state of its run, and of one task. */
+static void expect_top(const char *state, const char *task, const char *task_state)
+{
+    char pid[16];
+    size_t i;
+    json_t *entry;
+    snprintf(pid, sizeof pid, "%d", (int)service.pid);
+    for (int tries = 0;; tries++) { /* figures come four times a second */
+        const struct finished *f = einet_run((const char *[]){"top", pid, "--once", "--json", NULL});
+        json_t *view = json_loads(f->output, 0, NULL);
+        bool is_so = f->status == 0 && view != NULL &&
+                     strcmp(json_string_value(json_object_get(view, "state")), state) == 0;
+        json_array_foreach(json_object_get(view, "tasks"), i, entry)
+        {
+            is_so = is_so && (strcmp(json_string_value(json_object_get(entry, "name")), task) != 0 ||
+                              strcmp(json_string_value(json_object_get(entry, "state")), task_state) == 0);
+        }
+        json_decref(view);
+        if (is_so || tries == 100) {
+            EI_TRUEF(is_so, "not %s with %s %s: status %d, %s", state, task, task_state, f->status, f->output);
+            return;
+        }
+        sleep_ms(50);
+    }
+}
+
+EI_TEST(top_shows_a_paused_task_and_of_two_runs_the_one_that_goes_on)
+{
+    EI_REQUIRE(start_slow_jobs((const char *[]){"--drain-limit", "1000s", NULL}));
+    expect_top("running", "slow", "active");
+    EI_REQUIRE(edit_text(slow_text, "100us", "200us"));
+    json_decref(reload(true));
+    sleep_ms(100);
+    expect_top("running", "slow", "idle"); /* the new run, which has no job; the old one drains for seconds */
+    json_decref(service_ask(&service, "{\"command\":\"pause\",\"task\":\"slow\"}"));
+    expect_top("running", "slow", "paused");
+    json_decref(service_ask(&service, "{\"command\":\"resume\",\"task\":\"slow\"}"));
+    expect_top("running", "slow", "idle");
+    for (int i = 0; i < 20; i++) {
+        json_decref(service_ask(&service, "{\"command\":\"release\",\"task\":\"slow\"}"));
+    }
+    EI_EQ(kill(service.pid, SIGTERM), 0);
+    expect_top("ending", "slow", "active");
+    EI_EQ(kill(service.pid, SIGTERM), 0); /* the rest is dropped */
+    (void)service_wait(&service);
+}
+
 /* The jobs of the old run have their drain limit, also when the new one has nothing to do and ends first. */
 EI_TEST(serve_that_is_told_to_end_lets_the_old_run_drain)
 {
