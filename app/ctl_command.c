@@ -276,6 +276,17 @@ static void print_answer(const json_t *reply)
            json_is_true(json_object_get(answer, "final")) ? "" : " so far", (double)number_of(answer, "age_ns") / 1e6);
 }
 
+/* Of a change that was made all the same. */
+static void print_warnings(const json_t *warnings)
+{
+    size_t i;
+    json_t *warning;
+    json_array_foreach(warnings, i, warning)
+    {
+        fprintf(stderr, "einet ctl: done, but admission warns: %s\n", json_string_value(warning));
+    }
+}
+
 static int show(const struct ctl_arguments *arguments, const char *path, const char *text)
 {
     json_error_t why;
@@ -300,6 +311,9 @@ static int show(const struct ctl_arguments *arguments, const char *path, const c
         }
     } else if (strcmp(arguments->command, "answer") == 0) {
         print_answer(reply);
+    }
+    if (!arguments->is_json) {
+        print_warnings(json_object_get(reply, "warnings"));
     }
     json_decref(reply);
     return is_ok ? EINET_EXIT_OK : EINET_EXIT_USAGE;

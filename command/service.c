@@ -87,6 +87,9 @@ static int start_run(struct serve *serve, struct einet_error *err)
                       einet_workload_task_count(service->workload), serve->file);
     rc = einet_run_start(service->run, err);
     service->started_ns = ei_mono_now().ns;
+    if (rc == 0) {
+        einet_service_warn(err, NULL);
+    }
     return rc == 0 && serve->hooks->started != NULL ? serve->hooks->started(serve->hooks->owner, service->run, err)
                                                     : rc;
 }
@@ -180,6 +183,7 @@ static int reload(void *owner, struct einet_error *err)
     int rc = einet_workload_load(serve->file, &workload, err);
     rc = rc == 0 ? einet_run_reload(serve->service.run, workload, &changed, err) : rc;
     if (rc == EINET_E_MISMATCH && workload != NULL) {
+        *err = (struct einet_error){0}; /* it said what differs */
         rc = prepare_next(serve, workload, err);
         return rc < 0 ? refuse_reload(serve, rc, err) : 0;
     }
@@ -212,6 +216,7 @@ static void take_over(struct serve *serve)
         serve->service.run = serve->next;
         serve->service.workload = serve->next_workload;
         serve->told = (struct einet_figures){.size_bytes = sizeof serve->told};
+        einet_service_warn(&serve->start_error, NULL);
         einet_service_log(EINET_LOG_NOTICE, "reloaded %s: another run has taken over, the old one drains", serve->file);
         tell_reloaded(serve);
     }
@@ -321,7 +326,9 @@ static void take_signals(struct serve *serve)
     while (read(serve->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGHUP) {
             struct einet_error err = {0};
-            (void)reload(serve, &err);
+            if (reload(serve, &err) >= 0) {
+                einet_service_warn(&err, NULL);
+            }
         } else if (serve->stop_at_ns == INT64_MAX) {
             begin_drain(serve, strsignal((int)info.ssi_signo));
         } else {

@@ -200,6 +200,20 @@ static json_t *reply_release(struct einet_service *service, const json_t *reques
 
 /* ---- changes ---- */
 
+void einet_service_warn(const struct einet_error *said, json_t *reply)
+{
+    json_t *warnings = said->text[0] != '\0' && reply != NULL ? json_array() : NULL;
+    for (const char *at = said->text; *at != '\0';) {
+        const size_t length = strcspn(at, "\n");
+        einet_service_log(EINET_LOG_WARNING, "admission: %.*s", (int)length, at);
+        (void)json_array_append_new(warnings, json_stringn(at, length));
+        at += length + (at[length] == '\n');
+    }
+    if (warnings != NULL) {
+        (void)json_object_set_new(reply, "warnings", warnings);
+    }
+}
+
 /* What became of a change: the log has those that were made, and the asker hears why one was refused. */
 static json_t *changed(const struct einet_service *service, const json_t *request, int rc,
                        const struct einet_error *err)
@@ -211,7 +225,9 @@ static json_t *changed(const struct einet_service *service, const json_t *reques
         char *text = json_dumps(request, JSON_COMPACT);
         einet_service_log(EINET_LOG_NOTICE, "asked by einet ctl and done: %s", text != NULL ? text : "a change");
         free(text);
-        return done();
+        json_t *reply = done();
+        einet_service_warn(err, reply);
+        return reply;
     }
     return refusal(rc == -ESHUTDOWN || rc == -EAGAIN ? "ending" : "refused", "%s", err->text);
 }
@@ -312,6 +328,7 @@ static json_t *reply_reload(struct einet_service *service, const json_t *request
     json_t *reply = done();
     (void)json_object_set_new(reply, "changed", json_integer(rc));
     (void)json_object_set_new(reply, "takes_over", json_boolean(service->is_taking_over));
+    einet_service_warn(&err, reply);
     return reply;
 }
 

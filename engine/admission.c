@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* What the analysis takes from the run. */
 struct measured {
@@ -23,11 +24,28 @@ static void say(const struct ei_run *run, const char *text)
     }
 }
 
+/* A line more for who asked; what does not fit is told by dots. */
+static void tell(struct einet_error *said, const char *text)
+{
+    static const char more[] = "\n...";
+    if (said == NULL) {
+        return;
+    }
+    const size_t used = strlen(said->text), room = sizeof said->text - used;
+    if (used > 0 && strlen(text) + sizeof more + 1 > room) {
+        const bool is_told = used >= sizeof more - 1 && strcmp(said->text + used - (sizeof more - 1), more) == 0;
+        snprintf(said->text + used, room, "%s", is_told ? "" : more);
+    } else {
+        snprintf(said->text + used, room, "%s%s", used > 0 ? "\n" : "", text);
+    }
+}
+
 /* Say or refuse; the sentence is about a place of the workload file. */
 static int object(const struct ei_run *run, struct ei_place place, const char *text, struct einet_error *err)
 {
     if (run->wl->scheduler.admission == EI_SPEC_ADMISSION_WARN) {
         say(run, text);
+        tell(err, text);
         return 0;
     }
     return einet_error_set_at(err, EINET_E_FILE, run->wl->file, place.line, place.column,

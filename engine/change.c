@@ -408,6 +408,9 @@ int ei_live_change(struct ei_tap *tap, const struct ei_change *changes, int32_t 
 {
     int rc = 0;
     struct ei_run *run = ei_external_enter(tap, &rc);
+    if (err != NULL) {
+        *err = (struct einet_error){0}; /* what is left in it was said by admission */
+    }
     if (run == NULL) {
         return einet_error_set(err, rc, "%s",
                                rc == -EAGAIN ? "the run has not started: change it when it has"

@@ -164,6 +164,7 @@ static void on_go(void *context, int64_t t0_ns, const struct ei_cpuset *housekee
     struct einet_run *run = context;
     pthread_mutex_lock(&run->lock);
     run->t0_ns = t0_ns;
+    run->warned = run->error; /* which nobody else writes before the end */
     run->listener_cpus = *housekeeping_cpus;
     const bool is_ending = atomic_load(&run->tap.request) != EI_TAP_GO_ON;
     atomic_store(&run->phase, is_ending ? EINET_RUN_ENDING : EINET_RUN_RUNNING);
@@ -301,8 +302,8 @@ int einet_run_start(struct einet_run *run, struct einet_error *err)
     const bool is_failed = atomic_load(&run->phase) == EINET_RUN_FAILED;
     const int64_t t0_ns = run->t0_ns;
     rc = is_failed ? run->failure : 0;
-    if (is_failed && err != NULL) {
-        *err = run->error;
+    if (err != NULL) {
+        *err = is_failed ? run->error : run->warned;
     }
     pthread_mutex_unlock(&run->lock);
     if (rc == 0) {

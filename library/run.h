@@ -48,7 +48,7 @@ struct einet_run {
     struct ei_cpuset listener_cpus;     /* under lock, from RUNNING on */
     atomic_bool is_told;                /* nothing more comes for the listener */
     int failure;                        /* under lock, from FAILED on, as error; from ENDED on the next two */
-    struct einet_error error;
+    struct einet_error error, warned; /* why it failed; what admission said at the start, once it runs */
     struct ei_live_result result;
     char *summary; /* owned */
 };

@@ -169,7 +169,8 @@ EINET_API int einet_run_set_stage(struct einet_run *run, int32_t task_idx, const
 /* Load networks, make and warm up the threads, measure block times, and return at time zero of the run, from which on
  * releases are taken. This takes a second or more. Once per run. Returns 0; -EBUSY: another run of this process goes
  * on; -EALREADY: it was started before; EINET_E_PRIVILEGE, EINET_E_FILE, EINET_E_MISMATCH, EINET_E_BACKEND,
- * EINET_E_USAGE, EINET_E_LIMIT or -errno, with the reason in err: the run has FAILED then.
+ * EINET_E_USAGE, EINET_E_LIMIT or -errno, with the reason in err: the run has FAILED then. On 0 the text of err has
+ * what `admission: warn` has to say, as for einet_run_set.
  *
  * A run that takes over (options.takes_over) starts beside another one of this process: networks are loaded, threads
  * made and blocks timed under SCHED_OTHER while the other goes on; block times of networks that both have are the
@@ -289,7 +290,8 @@ struct einet_change {
  * and of what others plan with. It cannot be changed where the policy of the workload derives it, nor of tasks outside
  * class fifo, of tasks whose blocks run on several threads, and of a task that the watchdog has demoted. The deadline
  * cannot be changed under policies that derive priorities from it, nor of class deadline. With `admission: reject` the
- * changed task set must pass the same analysis as at the start.
+ * changed task set must pass the same analysis as at the start; with `warn` the change is made, and the text of err says
+ * which deadlines have no guarantee, one a line, with code 0; else it is empty.
  *
  * Returns 0; -EINVAL: no such task, no size, or nothing to change; -E2BIG (size_bytes); -EAGAIN: not running yet;
  * -ESHUTDOWN: it ends or has ended; EINET_E_USAGE or EINET_E_FILE (admission), with the reason in err; -ENOMEM.

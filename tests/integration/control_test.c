@@ -379,4 +379,44 @@ EI_TEST(control_socket_of_a_dead_service_is_replaced_and_of_a_live_one_is_not)
     check_unhurt();
 }
 
+/* What a change leaves without a guarantee reaches who asked for it, and the log. */
+EI_TEST(control_passes_on_what_admission_warns_of)
+{
+    static char edited[1024];
+    static const char text[] =
+        "version: 1\nname: warned\nrun: { duration: 1s, start_delay: 10ms, seed: 1 }\n"
+        "platform: { watchdog: 0 }\nscheduler: { admission: warn }\ntasks:\n"
+        "  - { name: law, arrival: { model: periodic, period: 100ms }, deadline: 60ms, priority: 40, cpus: \"0\",\n"
+        "      stages: [ { name: w, kind: cpu, work: { spin: 10ms } } ] }\n";
+    EI_REQUIRE(service_start(&service, text, NULL, false));
+    json_t *reply = service_ask(&service, "{\"command\":\"set\",\"task\":\"law\",\"deadline_ns\":50000000}");
+    EI_TRUE(json_is_true(json_object_get(reply, "ok")) && json_object_get(reply, "warnings") == NULL);
+    json_decref(reply);
+    reply = service_ask(&service, "{\"command\":\"set\",\"task\":\"law\",\"deadline_ns\":5000000}");
+    EI_TRUE(json_is_true(json_object_get(reply, "ok")));
+    EI_CONTAINS(json_string_value(json_array_get(json_object_get(reply, "warnings"), 0)), "'law'");
+    json_decref(reply);
+    reply = service_ask(&service, "{\"command\":\"reload\"}");
+    EI_TRUE(json_is_true(json_object_get(reply, "ok")) && json_object_get(reply, "warnings") == NULL);
+    json_decref(reply);
+    char *shorter = strstr(strcpy(edited, text), "deadline: 60ms");
+    memcpy(shorter, "deadline: 06ms", strlen("deadline: 06ms"));
+    (void)write_file("service.yaml", edited);
+    reply = service_ask(&service, "{\"command\":\"reload\"}");
+    EI_CONTAINS(json_string_value(json_array_get(json_object_get(reply, "warnings"), 0)), "'law'");
+    json_decref(reply);
+    char command[700], said[1024]; /* not over a file that the service's output is in */
+    snprintf(command, sizeof command, "%s/einet ctl --socket %s set law deadline=7ms 2>&1", ei_test_build_dir(),
+             service.socket);
+    FILE *ctl = popen(command, "r");
+    EI_REQUIRE(ctl != NULL);
+    said[fread(said, 1, sizeof said - 1, ctl)] = '\0';
+    EI_EQ(pclose(ctl), 0);
+    EI_CONTAINS(said, "einet ctl: done, but admission warns: ");
+    const struct finished *f = service_end(&service);
+    EI_TRUEF(f->status == 0, "status %d: %s", f->status, f->output);
+    const char *first = strstr(f->output, "<4>admission: ");
+    EI_TRUEF(first != NULL && strstr(first + 1, "<4>admission: ") != NULL, "%s", f->output);
+}
+
 EI_MAIN()

@@ -678,23 +678,4 @@ EI_TEST(policy_that_derives_priorities_keeps_them)
     }
 }
 
-/* What was admitted stays what it is. */
-EI_TEST(admission_refuses_a_change_that_breaks_a_guarantee)
-{
-    EI_REQUIRE(begin(
-        "version: 1\nname: admitted\nrun: { start_delay: 1ms }\nscheduler: { admission: reject }\n"
-        "tasks:\n"
-        "  - { name: low, arrival: { model: periodic, period: 100ms }, deadline: 100ms, priority: 20, cpus: \"0\",\n"
-        "      stages: [ { name: w, kind: cpu, work: { spin: 10ms } } ] }\n"
-        "  - { name: high, arrival: { model: periodic, period: 100ms }, deadline: 15ms, priority: 40, cpus: \"0\",\n"
-        "      stages: [ { name: w, kind: cpu, work: { spin: 10ms } } ] }\n"));
-    refused(1, (struct einet_change){.what = EINET_SET_PRIORITY, .priority = 10}, EINET_E_FILE, "high");
-    refused(1, (struct einet_change){.what = EINET_SET_DEADLINE, .deadline_ns = 5000000}, EINET_E_FILE, "high");
-    set(1, (struct einet_change){.what = EINET_SET_DEADLINE, .deadline_ns = 60000000});
-    set(1, (struct einet_change){.what = EINET_SET_PRIORITY, .priority = 10}); /* now it has the time */
-    refused(1, (struct einet_change){.what = EINET_SET_DEADLINE, .deadline_ns = 19000000}, EINET_E_FILE, "high");
-    (void)end_run();
-    play_done(&play);
-}
-
 EI_MAIN()
