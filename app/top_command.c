@@ -1,10 +1,10 @@
 /* einet top: the figures of a run that goes on, from another terminal. */
 #include "app/commands.h"
-#include "command/options.h"
 #include "app/pool_command.h"
 #include "app/terminal.h"
 #include "app/top_screen.h"
 #include "app/top_view.h"
+#include "command/options.h"
 #include "rt/clock.h"
 #include "rt/shared_memory.h"
 
@@ -24,6 +24,7 @@ struct arguments {
     const char *which; /* pid or name; NULL = the only one */
     int64_t interval_ns;
     bool is_once, is_json;
+    bool is_quiet; /* of what is wrong with segments */
 };
 
 /* One segment that was found. */
@@ -134,7 +135,9 @@ static int find_runs(const struct arguments *arguments, struct found *found, int
         }
         if (rc < 0) {
             *out_status = rc == EINET_E_FILE || rc == EINET_E_MISMATCH ? EINET_EXIT_BAD_FILE : *out_status;
-            fprintf(stderr, "einet top: %s\n", err.text);
+            if (!arguments->is_quiet) {
+                fprintf(stderr, "einet top: %s\n", err.text);
+            }
             continue;
         }
         f->run = view.run;
@@ -245,6 +248,30 @@ static int look_again(struct watch *w, struct einet_error *err)
     return 0;
 }
 
+/* The run that has taken over from the one that is watched, which ends, is watched from now on. Returns whether there
+ * is one. */
+static bool go_over(struct watch *w)
+{
+    static struct found found[RUNS_MAX];
+    char pid[24];
+    struct arguments same = {.which = pid, .is_quiet = true};
+    int status = EINET_EXIT_OK, chosen = -1;
+    snprintf(pid, sizeof pid, "%" PRId64, w->view.run.pid);
+    const int count = find_runs(&same, found, &status);
+    for (int i = 0; i < count; i++) {
+        const bool is_it = chosen < 0 && !found[i].is_dead && weight(&found[i].run) > weight(&w->view.run);
+        chosen = is_it ? i : chosen;
+        if (!is_it) {
+            ei_shared_memory_close(&found[i].shm);
+        }
+    }
+    if (chosen >= 0) {
+        ei_shared_memory_close(&w->shm);
+        w->shm = found[chosen].shm;
+    }
+    return chosen >= 0;
+}
+
 static bool wants_page(const struct arguments *arguments)
 {
     const char *term = getenv("TERM");
@@ -280,6 +307,9 @@ static int follow(struct watch *w, bool is_page, struct einet_error *err)
     bool is_over = false;
     for (int looks = 0; !is_over; looks++) {
         int rc = look_again(w, err);
+        if (rc == 0 && !w->arguments->is_once && !w->news.is_dead && weight(&w->view.run) <= 1 && go_over(w)) {
+            rc = look_again(w, err);
+        }
         if (rc == 0 && looks > 0 && !is_page && !w->arguments->is_json) {
             fputc('\n', stdout);
         }
@@ -344,9 +374,12 @@ int einet_top_command(int argc, char **argv)
     if (chosen >= 0) {
         w = (struct watch){.arguments = &arguments, .shm = found[chosen].shm, .view.run = found[chosen].run};
         status = watch_run(&w);
+        ei_shared_memory_close(&w.shm);
     }
     for (int i = 0; i < count; i++) {
-        ei_shared_memory_close(&found[i].shm);
+        if (i != chosen) { /* which the watch had */
+            ei_shared_memory_close(&found[i].shm);
+        }
     }
     (void)ei_shared_memory_remove_stale(EI_BOARD_PREFIX);
     return status;

@@ -282,6 +282,42 @@ EI_TEST(top_shows_a_paused_task_and_of_two_runs_the_one_that_goes_on)
     (void)service_wait(&service);
 }
 
+/* Who watches sees the new run go on where the old one ends, and the end of the service. */
+EI_TEST(top_goes_over_to_the_run_that_takes_over)
+{
+    char command[600];
+    static char line[65536];
+    bool has_gone_over = false;
+    int64_t before_ns = INT64_MIN;
+    EI_REQUIRE(service_start(&service, serve_text, NULL, false));
+    snprintf(command, sizeof command, "%s/einet top %d --json --interval 100ms 2>/dev/null", ei_test_build_dir(),
+             (int)service.pid);
+    FILE *top = popen(command, "r");
+    EI_REQUIRE(top != NULL);
+    for (int looks = 0; fgets(line, sizeof line, top) != NULL; looks++) {
+        json_t *view = json_loads(line, 0, NULL);
+        const int64_t elapsed_ns = json_integer_value(json_object_get(view, "elapsed_ns"));
+        if (looks == 3) {
+            (void)edit_file("min_interarrival: 5ms", "min_interarrival: 6ms");
+            json_decref(reload(true));
+        }
+        if (elapsed_ns < before_ns && !has_gone_over) {
+            has_gone_over = true;
+            EI_EQ(kill(service.pid, SIGTERM), 0);
+        }
+        before_ns = elapsed_ns;
+        json_decref(view);
+        if (looks == 600 && !has_gone_over) {
+            break;
+        }
+    }
+    if (!EI_TRUE(has_gone_over)) {
+        EI_EQ(kill(service.pid, SIGKILL), 0);
+    }
+    EI_EQ(pclose(top), 0);
+    (void)service_wait(&service);
+}
+
 /* The jobs of the old run have their drain limit, also when the new one has nothing to do and ends first. */
 EI_TEST(serve_that_is_told_to_end_lets_the_old_run_drain)
 {
