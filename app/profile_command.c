@@ -15,6 +15,7 @@
 
 #define PRIORITY_DEFAULT 50
 #define PATH_BYTES 4096
+#define SMS_MAX 1024
 
 static volatile sig_atomic_t stop_requested;
 
@@ -75,6 +76,13 @@ static const struct einet_option rows[] = {
      FIELD(job.et.device_idx),
      .high = EI_CUDA_DEVICES_MAX - 1,
      .help = "cuda: number of the GPU, default 0"},
+    {.name = "sms",
+     .argument = "N",
+     FIELD(job.et.sms),
+     .low = 1,
+     .high = SMS_MAX,
+     .help =
+         "cuda: on N multiprocessors of its own, as a lane with sms: N has; the times are PREFIX.cuda-N.et.csv then"},
     {.name = "wait",
      .argument = "W",
      FIELD(job.wait),
@@ -284,9 +292,9 @@ static int print_file(const struct request *r)
 
 static int tell_files(const struct request *r, json_t *notes)
 {
-    char times[PATH_BYTES], scores[PATH_BYTES];
-    snprintf(times, sizeof times, "%s%s", r->job.out_prefix,
-             r->job.backend == EI_NETWORK_CUDA ? ".cuda.et.csv" : ".et.csv");
+    char times[PATH_BYTES], scores[PATH_BYTES], ending[EI_ET_ENDING_MAX];
+    ei_et_profile_ending(r->job.backend == EI_NETWORK_CUDA, r->job.et.sms, ending);
+    snprintf(times, sizeof times, "%s%s", r->job.out_prefix, ending);
     snprintf(scores, sizeof scores, "%s.cs", r->job.out_prefix);
     if (r->is_json) {
         return print_json(r->job.measure_et ? times : NULL, r->job.measure_cs ? scores : NULL, true, notes);

@@ -230,9 +230,11 @@ void ei_model_file_beside(const struct ei_model_spec *model, const char *ending,
 int ei_model_read_times(const struct ei_model_spec *model, const struct ei_lane_spec *lane, struct ei_et_profile *out,
                         struct einet_error *err)
 {
-    char path[EI_SPEC_PATH_MAX + 16];
+    char path[EI_SPEC_PATH_MAX + EI_ET_ENDING_MAX], ending[EI_ET_ENDING_MAX];
+    struct einet_error other;
     const bool is_cuda = lane->kind == EI_SPEC_LANE_CUDA;
-    ei_model_file_beside(model, is_cuda ? ".cuda.et.csv" : ".et.csv", path, sizeof path);
+    ei_et_profile_ending(is_cuda, lane->sms, ending);
+    ei_model_file_beside(model, ending, path, sizeof path);
     const int rc = ei_et_profile_read(path, out, err);
     if (rc < 0) {
         return rc;
@@ -242,11 +244,9 @@ int ei_model_read_times(const struct ei_model_spec *model, const struct ei_lane_
                                   "is of %.64s, the workload asks for %.64s: make profiles with einet profile",
                                   out->network, model->zoo);
     }
-    if ((strncmp(out->lane, "cuda:", 5) == 0) != is_cuda) {
+    if (ei_et_profile_match_lane(out, is_cuda, lane->sms, &other) != 0) {
         return einet_error_set_at(err, EINET_E_MISMATCH, path, 0, 0,
-                                  "was measured on lane %.32s, and lane '%s' is of kind %s: make a profile there with "
-                                  "einet profile",
-                                  out->lane, lane->name, is_cuda ? "cuda" : "cpu");
+                                  "%s ('%s'): make a profile there with einet profile", other.text, lane->name);
     }
     return 0;
 }

@@ -334,8 +334,8 @@ void ei_task_take_seat(struct ei_live_task *task);
  */
 int ei_task_build_network(struct ei_live_task *task, struct einet_error *err);
 /* The profile of block times that belongs to the model's weights or bundle on such a lane: NAME.et.csv of a CPU,
- * NAME.cuda.et.csv of a device. Returns 0; EINET_E_FILE; EINET_E_MISMATCH (of another network, or another kind of
- * lane). */
+ * NAME.cuda.et.csv of a device, NAME.cuda-SMS.et.csv of a lane with sms there. Returns 0; EINET_E_FILE;
+ * EINET_E_MISMATCH (of another network, or another kind of lane). */
 int ei_model_read_times(const struct ei_model_spec *model, const struct ei_lane_spec *lane, struct ei_et_profile *out,
                         struct einet_error *err);
 /* The file that belongs to a model's weights or bundle by its name: "x.safetensors" or "x/" -> "x" and the ending; ""

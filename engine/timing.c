@@ -218,7 +218,7 @@ static int measure_blocks(struct ei_job_slot *slot, struct ei_network *net, int3
     snprintf(et->weights_sha256, sizeof et->weights_sha256, "%s", info->weights_sha256);
     snprintf(et->machine, sizeof et->machine, "%.100s", task->run->machine.cpu_model);
     if (lane->kind == EI_SPEC_LANE_CUDA) {
-        snprintf(et->lane, sizeof et->lane, "cuda:%d", lane->device_idx);
+        ei_et_profile_set_device(et, lane->device_idx, lane->sms);
     } else {
         snprintf(et->lane, sizeof et->lane, "cpu");
     }

@@ -14,7 +14,7 @@
 static int write_times(const struct ei_profile_job *job, struct ei_network *net, const struct ei_dataset *dataset,
                        const struct ei_profile_progress *progress, struct einet_error *err)
 {
-    char path[4096];
+    char path[4096], ending[EI_ET_ENDING_MAX];
     struct ei_et_kernels kernels = {0};
     struct ei_et_profile *et = malloc(sizeof *et);
     int rc = et == NULL ? einet_error_set(err, -ENOMEM, "no memory for a profile")
@@ -23,8 +23,8 @@ static int write_times(const struct ei_profile_job *job, struct ei_network *net,
         rc = ei_profile_kernels(net, &kernels, err);
     }
     if (rc == 0) {
-        snprintf(path, sizeof path, "%.4080s%s", job->out_prefix,
-                 job->backend == EI_NETWORK_CUDA ? ".cuda.et.csv" : ".et.csv");
+        ei_et_profile_ending(job->backend == EI_NETWORK_CUDA, job->et.sms, ending);
+        snprintf(path, sizeof path, "%.4070s%s", job->out_prefix, ending);
         rc = ei_et_profile_write_kernels(path, et, &kernels, err);
     }
     ei_et_kernels_fini(&kernels);
@@ -83,7 +83,8 @@ static struct ei_network_cuda_settings cuda_settings(const struct ei_profile_job
                                              .wait = job->wait,
                                              .poll_ns = POLL_NS,
                                              .hang_ns = HANG_NS,
-                                             .merge_below_ns = 1};
+                                             .merge_below_ns = 1,
+                                             .sms = job->et.sms};
 }
 
 static int open_network(void *context, const struct ei_network_choice *choice, struct ei_network **out,
@@ -154,6 +155,9 @@ int ei_profile_run(const struct ei_profile_job *job, const struct ei_profile_pro
     struct ei_dataset *dataset = NULL;
     struct ei_network *net = NULL;
     struct ei_profile_job copy = *job; /* a context is not const */
+    if (job->et.sms != 0 && job->backend != EI_NETWORK_CUDA) {
+        return einet_error_set(err, EINET_E_USAGE, "--sms is of multiprocessors of a GPU: add --backend cuda");
+    }
     int rc = ei_dataset_open(job->dataset, EI_SPLIT_TEST, job->data_root, &dataset, err);
     if (rc == 0 && job->tune != EI_NETWORK_TUNE_NONE) {
         rc = tune_and_write(&copy, dataset, progress, err);

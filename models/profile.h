@@ -30,6 +30,7 @@ struct ei_profile_et_config {
     int32_t priority;     /* SCHED_FIFO 1 .. EI_PROFILE_PRIORITY_MAX with memory locked; 0 = SCHED_OTHER, not locked */
     int32_t cpu;          /* where it is pinned; -1 = the last allowed. With more threads, as many CPUs up to it */
     int32_t device_idx;   /* of a network on a CUDA device; recorded */
+    int32_t sms;          /* multiprocessors there that it has alone, as it was opened with; 0 = all; recorded */
 };
 
 #define EI_PROFILE_RUNS_MAX 1000000
@@ -60,7 +61,7 @@ struct ei_profile_job {
     enum ei_network_precision precision;
     enum ei_network_backend_kind backend;
     const char *dataset, *data_root; /* data_root NULL = environment EINET_DATA, else "data" */
-    const char *out_prefix;          /* PREFIX.et.csv, on a device PREFIX.cuda.et.csv, and PREFIX.cs are written */
+    const char *out_prefix;          /* PREFIX.cs and PREFIX with ei_et_profile_ending are written */
     enum ei_cuda_wait wait;          /* backend CUDA: how the end of a part is waited for */
     struct ei_profile_et_config et;
     /* Kernels of dnnl by measuring; they go into the ET-profile. Those that round otherwise, where no exit's accuracy

@@ -203,7 +203,7 @@ static void describe_network(const struct et_run *r, struct ei_et_profile *out)
     snprintf(out->weights_sha256, sizeof out->weights_sha256, "%s", info->weights_sha256);
     snprintf(out->lane, sizeof out->lane, "cpu");
     if (ei_network_cuda_parts(r->net) != NULL) {
-        snprintf(out->lane, sizeof out->lane, "cuda:%d", r->config->device_idx);
+        ei_et_profile_set_device(out, r->config->device_idx, r->config->sms);
     }
     describe_backend(r, out->backend, sizeof out->backend);
     out->exits = info->exits;

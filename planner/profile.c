@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -315,6 +316,34 @@ int ei_et_profile_match(const struct ei_et_profile *profile, const char *network
 {
     return match("ET-profile", profile->network, profile->exits, profile->weights_sha256, network, exits,
                  weights_sha256, err);
+}
+
+#define DEVICE "cuda:"
+#define SMS " sms:"
+
+void ei_et_profile_set_device(struct ei_et_profile *profile, int32_t device_idx, int32_t sms)
+{
+    char alone[24] = "";
+    if (sms > 0) {
+        snprintf(alone, sizeof alone, SMS "%d", sms);
+    }
+    snprintf(profile->lane, sizeof profile->lane, DEVICE "%d%s", device_idx, alone);
+}
+
+int ei_et_profile_match_lane(const struct ei_et_profile *profile, bool is_cuda, int32_t sms, struct einet_error *err)
+{
+    const bool was_cuda = strncmp(profile->lane, DEVICE, sizeof DEVICE - 1) == 0;
+    const char *alone = strstr(profile->lane, SMS);
+    const int64_t had = was_cuda && alone != NULL ? strtol(alone + sizeof SMS - 1, NULL, 10) : 0;
+    if (was_cuda == is_cuda && had == (is_cuda ? sms : 0)) {
+        return 0;
+    }
+    char here[40] = "a CPU";
+    if (is_cuda) {
+        snprintf(here, sizeof here, sms > 0 ? "a GPU with sms: %d" : "a GPU without sms", sms);
+    }
+    return einet_error_set(err, EINET_E_MISMATCH, "was measured on lane `%.32s`, and the lane in question is %s",
+                           profile->lane, here);
 }
 
 int ei_cs_profile_match(const struct ei_cs_profile *profile, const char *network, int32_t exits,

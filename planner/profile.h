@@ -60,7 +60,7 @@ struct ei_et_profile {
     char kernel[EI_PROFILE_TEXT_MAX];          /* release, version and machine */
     char governor[EI_PROFILE_TEXT_MAX];        /* of the CPU's frequency, "performance" */
     char backend[EI_PROFILE_TEXT_MAX];         /* "aten, libtorch 1.13.0" */
-    char lane[EI_PROFILE_TEXT_MAX];            /* "cpu", "cuda:0" */
+    char lane[EI_PROFILE_TEXT_MAX];            /* "cpu", "cuda:0", "cuda:0 sms:32" */
     char cpus[EI_PROFILE_TEXT_MAX];            /* pinned to, in the kernel's list form, "1"; "" = not pinned */
     struct ei_time_stats conv[EI_EXITS_MAX];   /* conv part i */
     struct ei_time_stats branch[EI_EXITS_MAX]; /* branch i, publishing included */
@@ -91,6 +91,14 @@ EINET_RT void ei_et_profile_times(const struct ei_et_profile *profile, enum ei_t
 
 /* sum conv + sum branch at a quantile: the H of the paper. Real-time safe, any thread. */
 EINET_RT int64_t ei_et_profile_total_ns(const struct ei_et_profile *profile, enum ei_time_quantile quantile);
+
+/* Write profile->lane: "cuda:0", or "cuda:0 sms:32" where 32 multiprocessors of the device were asked for; sms 0 = all
+ * of them. */
+void ei_et_profile_set_device(struct ei_et_profile *profile, int32_t device_idx, int32_t sms);
+
+/* Whether the times are of such a lane: of a CPU, or of a device and as many multiprocessors, whatever its number.
+ * Returns 0 or EINET_E_MISMATCH, both sides named. */
+int ei_et_profile_match_lane(const struct ei_et_profile *profile, bool is_cuda, int32_t sms, struct einet_error *err);
 
 /* Check every field. Returns 0, EINET_E_LIMIT (too many exits) or EINET_E_USAGE with the field named in err. */
 int ei_et_profile_check(const struct ei_et_profile *profile, struct einet_error *err);

@@ -274,6 +274,15 @@ int ei_et_profile_read_kernels(const char *path, struct ei_et_profile *out, stru
     return status;
 }
 
+void ei_et_profile_ending(bool is_cuda, int32_t sms, char out[EI_ET_ENDING_MAX])
+{
+    if (is_cuda && sms > 0) {
+        snprintf(out, EI_ET_ENDING_MAX, ".cuda-%d.et.csv", sms);
+    } else {
+        snprintf(out, EI_ET_ENDING_MAX, "%s", is_cuda ? ".cuda.et.csv" : ".et.csv");
+    }
+}
+
 static int check_kernels(const struct ei_et_profile *profile, const struct ei_et_kernels *kernels,
                          struct einet_error *err)
 {

@@ -29,6 +29,12 @@ int ei_et_profile_read_kernels(const char *path, struct ei_et_profile *out, stru
                                struct einet_error *err);
 int ei_cs_profile_read(const char *path, struct ei_cs_profile *out, struct einet_error *err);
 
+#define EI_ET_ENDING_MAX 24
+
+/* What the name of an ET-profile ends in: ".et.csv" of a CPU, ".cuda.et.csv" of a device, ".cuda-32.et.csv" of a lane
+ * with `sms` 32 there. */
+void ei_et_profile_ending(bool is_cuda, int32_t sms, char out[EI_ET_ENDING_MAX]);
+
 /* Write the file anew. A CS-profile's mean_score and accuracy are computed from its arrays, whatever they hold.
  * Returns 0; EINET_E_USAGE or EINET_E_LIMIT (the profile does not pass its check); -errno (what was at path before is
  * kept). */

@@ -263,6 +263,8 @@ EI_TEST(profile_refuses_what_does_not_fit)
     expect_refused(profile(weights, "--cpu", "-1"), 1, "--cpu");
     expect_refused(profile(weights, "--backend", "gpu"), 1, "--backend wants aten, dnnl, auto or cuda, not 'gpu'");
     expect_refused(profile(weights, "--device", "16"), 1, "--device wants a number from 0 to 15, not '16'");
+    expect_refused(profile(weights, "--sms", "0"), 1, "--sms wants a number from 1 to 1024, not '0'");
+    expect_refused(profile(weights, "--sms", "32"), 1, "--sms is of multiprocessors of a GPU: add --backend cuda");
     expect_refused(profile(weights, "--wait", "sleep"), 1, "--wait wants block, poll or spin, not 'sleep'");
     expect_refused(profile(weights, "--precision", "int8"), 1, "--precision");
     expect_refused(profile(weights, "--model", "vgg-16"), 2, "holds weights of b-alexnet, not of vgg-16");

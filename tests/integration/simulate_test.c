@@ -4,6 +4,7 @@
 
 #include "tests/harness/harness.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,6 +145,57 @@ EI_TEST(bad_calls_are_named)
         "      input: { kind: dataset, name: cifar10 },\n"
         "      stages: [ { name: pre, kind: cpu, op: normalize }, { name: n, kind: nn, model: m, lane: a } ] }\n");
     expect(2, "nowhere.et.csv", (const char *[]){"simulate", profileless, NULL});
+}
+
+static const char *workload_on_gpu(const char *name, const char *lane)
+{
+    char weights[512], text[2048];
+    snprintf(weights, sizeof weights, "%s/n.safetensors", ei_test_tmpdir());
+    snprintf(text, sizeof text,
+             "version: 1\nname: p\nrun: { duration: 1s }\nlanes: { a: { kind: cuda%s } }\n"
+             "models: { m: { zoo: b-alexnet, dataset: cifar10, weights: %s } }\n"
+             "tasks:\n  - { name: t, arrival: { model: periodic, period: 20ms }, priority: 5,\n"
+             "      input: { kind: dataset, name: cifar10 },\n"
+             "      stages: [ { name: pre, kind: cpu, op: normalize }, { name: n, kind: nn, model: m, lane: a } ] }\n",
+             lane, weights);
+    return write_file(name, text);
+}
+
+/* The shipped profile under another name, as if it were of such a lane. */
+static void write_times(const char *ending, const char *lane)
+{
+    char path[600], line[512];
+    snprintf(path, sizeof path, "%s/n%s", ei_test_tmpdir(), ending);
+    FILE *from = fopen("models/pretrained/b-alexnet-cifar10.et.csv", "r"), *to = fopen(path, "w");
+    EI_REQUIRE(from != NULL && to != NULL);
+    while (fgets(line, sizeof line, from) != NULL) {
+        if (strncmp(line, "# lane:", 7) == 0) {
+            fprintf(to, "# lane: %s\n", lane);
+        } else {
+            fputs(line, to);
+        }
+    }
+    fclose(from);
+    fclose(to);
+}
+
+/* Times of a whole GPU are not those of a lane that has some of its multiprocessors. */
+EI_TEST(times_are_those_of_the_lane_s_multiprocessors)
+{
+    char small[1024], large[1024], scores[PATH_MAX], beside[600];
+    snprintf(beside, sizeof beside, "%s/n.cs", ei_test_tmpdir());
+    EI_REQUIRE(realpath("models/pretrained/b-alexnet-cifar10.cs", scores) != NULL && symlink(scores, beside) == 0);
+    snprintf(small, sizeof small, "%s", workload_on_gpu("small.yaml", ", sms: 16"));
+    snprintf(large, sizeof large, "%s", workload_on_gpu("large.yaml", ""));
+    write_times(".cuda.et.csv", "cuda:0");
+    expect(2, "n.cuda-16.et.csv", (const char *[]){"simulate", small, NULL});
+    write_times(".cuda-16.et.csv", "cuda:0 sms:32");
+    expect(2,
+           "was measured on lane `cuda:0 sms:32`, and the lane in question is a GPU with sms: 16 ('a'): make a profile",
+           (const char *[]){"simulate", small, NULL});
+    write_times(".cuda-16.et.csv", "cuda:0 sms:16");
+    expect(0, "t ", (const char *[]){"simulate", small, NULL});
+    expect(0, "t ", (const char *[]){"simulate", large, NULL});
 }
 
 /* On a terminal long work tells how far it is and the time left; not with --quiet, and not elsewhere. */

@@ -47,17 +47,18 @@ EI_TEST(times_on_a_device_say_so)
     }
     setenv("EINET_CUDA_PLUGIN", plugin, 1);
     setenv("EINET_FAKE_CUDA", "is_real_time=1", 1);
-    struct ei_network_emulate_config emulate = {.exits = 2,
-                                                .classes = 10,
-                                                .channels = 3,
-                                                .height_px = 32,
-                                                .width_px = 32,
-                                                .conv_ns = {200000, 400000},
-                                                .branch_ns = {100000, 100000},
-                                                .score = {0.5F, 0.9F},
-                                                .is_on_cuda = true,
-                                                .cuda = {.priority = 50, .depth = 1, .hang_ns = 20000000000}};
-    struct ei_profile_et_config config = {.runs = 5, .threads = 1, .cpu = -1};
+    struct ei_network_emulate_config emulate = {
+        .exits = 2,
+        .classes = 10,
+        .channels = 3,
+        .height_px = 32,
+        .width_px = 32,
+        .conv_ns = {200000, 400000},
+        .branch_ns = {100000, 100000},
+        .score = {0.5F, 0.9F},
+        .is_on_cuda = true,
+        .cuda = {.priority = 50, .depth = 1, .hang_ns = 20000000000, .sms = 48}};
+    struct ei_profile_et_config config = {.runs = 5, .threads = 1, .cpu = -1, .sms = 48};
     struct ei_dataset *test = open_test_set(10);
     struct ei_network *net = NULL;
     struct einet_error err = {0};
@@ -65,7 +66,7 @@ EI_TEST(times_on_a_device_say_so)
     EI_TRUEF(ei_network_open_emulate(&emulate, &net, &err) == 0, "%s", err.text);
     EI_REQUIRE(net != NULL);
     EI_TRUEF(ei_profile_measure_et(net, test, &config, NULL, &et, &err) == 0, "%s", err.text);
-    EI_STREQ(et.lane, "cuda:0");
+    EI_STREQ(et.lane, "cuda:0 sms:48");
     EI_STREQ(et.backend, "emulate on cuda, Fake device 0");
     EI_TRUE(et.conv[0].p50_ns >= 200000 && et.conv[1].p50_ns >= 400000 && et.branch[0].p50_ns >= 100000);
     config.mode = EI_ET_COLD;

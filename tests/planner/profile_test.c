@@ -167,6 +167,27 @@ EI_TEST(cs_profile_check_names_the_field)
     ei_cs_profile_fini(&cs);
 }
 
+EI_TEST(times_match_the_lane_that_they_are_of)
+{
+    struct ei_et_profile et = sample_et_profile(3);
+    struct einet_error err = {.code = 0};
+    EI_EQ(ei_et_profile_match_lane(&et, false, 0, &err), 0);
+    EI_EQ(ei_et_profile_match_lane(&et, true, 0, &err), EINET_E_MISMATCH);
+    EI_CONTAINS(err.text, "the lane in question is a GPU without sms");
+    ei_et_profile_set_device(&et, 2, 0);
+    EI_STREQ(et.lane, "cuda:2");
+    EI_EQ(ei_et_profile_match_lane(&et, true, 0, &err), 0);
+    EI_EQ(ei_et_profile_match_lane(&et, true, 32, &err), EINET_E_MISMATCH);
+    EI_CONTAINS(err.text, "was measured on lane `cuda:2`, and the lane in question is a GPU with sms: 32");
+    ei_et_profile_set_device(&et, 2, 32);
+    EI_STREQ(et.lane, "cuda:2 sms:32");
+    EI_EQ(ei_et_profile_match_lane(&et, true, 32, &err), 0);
+    EI_EQ(ei_et_profile_match_lane(&et, true, 16, &err), EINET_E_MISMATCH);
+    EI_EQ(ei_et_profile_match_lane(&et, true, 0, &err), EINET_E_MISMATCH);
+    EI_EQ(ei_et_profile_match_lane(&et, false, 0, &err), EINET_E_MISMATCH);
+    EI_CONTAINS(err.text, "the lane in question is a CPU");
+}
+
 EI_TEST(profiles_match_network_exits_and_weights)
 {
     struct ei_et_profile et = sample_et_profile(3);
