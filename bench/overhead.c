@@ -1,6 +1,6 @@
 /* What a job costs in the live engine beside its network: gate, preemption checks, plans, answers, records.
  *
- * usage: bench_overhead [--jobs N] [--period MS] CASE...
+ * usage: bench_overhead [--jobs N] [--period MS] [--rehearse US] CASE...
  *        CASE: EXITSxUS, an emulated network whose conv parts and branches all last US microseconds; a weight file; or
  * a name of the zoo, which then gets random weights
  *
@@ -15,6 +15,7 @@
  */
 #include "bench/random_weights.h"
 #include "engine/live.h"
+#include "engine/rehearsal_rt.h"
 #include "engine/run_state.h"
 #include "rt/memory.h"
 #include "stages/environment.h"
@@ -38,10 +39,13 @@
 static struct {
     int32_t pairs_max, pairs;
     bool is_whole_next;
-    uint64_t mask;     /* of exits that the engine's last job took */
-    int64_t inside_ns; /* of the job under way: in the calls below */
+    uint64_t mask;      /* of exits that the engine's last job took */
+    int32_t sample_idx; /* its picture: what a rehearsal leaves of its record is not looked at */
+    int64_t inside_ns;  /* of the job under way: in the calls below */
     int64_t beside_ns[PAIRS_MAX], engine_ns[PAIRS_MAX], whole_ns[PAIRS_MAX];
     int64_t parts[PAIRS_MAX];
+    int32_t rehearsals;
+    int64_t rehearsal_ns[PAIRS_MAX];
 } measured;
 
 /* ---- the calls that are the job's own work, timed wherever they are made ---- */
@@ -90,7 +94,7 @@ void __wrap_ei_job_run(struct ei_job_slot *slot, struct ei_release release, int6
 static int run_parts(struct ei_job_slot *slot)
 {
     const struct ei_live_task *task = slot->task;
-    const int32_t sample_idx = slot->record.sample_idx;
+    const int32_t sample_idx = measured.sample_idx;
     int32_t label = -1;
     int rc = task->dataset != NULL ? ei_dataset_sample(task->dataset, sample_idx, &slot->image, &label) : 0;
     rc = rc == 0 && task->pre != NULL ? ei_pre_run(task->pre, &slot->image, slot->input_chw) : rc;
@@ -114,6 +118,7 @@ void __wrap_ei_job_run(struct ei_job_slot *slot, struct ei_release release, int6
         __real_ei_job_run(slot, release, awake_ns);
         const int64_t all_ns = ei_mono_now().ns - start_ns;
         measured.mask = slot->record.exits_mask;
+        measured.sample_idx = slot->record.sample_idx;
         measured.is_whole_next = at < measured.pairs_max && measured.mask != 0;
         if (measured.is_whole_next) {
             measured.engine_ns[at] = all_ns;
@@ -127,6 +132,18 @@ void __wrap_ei_job_run(struct ei_job_slot *slot, struct ei_release release, int6
     measured.pairs += rc == 0;
     measured.is_whole_next = false;
     ei_job_refuse(slot, release, EI_CAUSE_CANCELLED);
+}
+
+void __real_ei_rehearse(struct ei_job_slot *slot, int64_t release_ns);
+void __wrap_ei_rehearse(struct ei_job_slot *slot, int64_t release_ns);
+
+void __wrap_ei_rehearse(struct ei_job_slot *slot, int64_t release_ns)
+{
+    const int64_t start_ns = ei_mono_now().ns;
+    __real_ei_rehearse(slot, release_ns);
+    if (measured.rehearsals < PAIRS_MAX) {
+        measured.rehearsal_ns[measured.rehearsals++] = ei_mono_now().ns - start_ns;
+    }
 }
 
 /* ---- figures ---- */
@@ -204,6 +221,10 @@ static void print_case(const char *name)
         printf(" %6.4f",
                quantile_us(measured.engine_ns, measured.pairs, q) / quantile_us(measured.whole_ns, measured.pairs, q));
     }
+    if (measured.rehearsals > 0) {
+        printf("  rehearsals of %.1f us, p90 %.1f", quantile_us(measured.rehearsal_ns, measured.rehearsals, 0.5),
+               quantile_us(measured.rehearsal_ns, measured.rehearsals, 0.9));
+    }
     printf("\n");
 }
 
@@ -220,10 +241,11 @@ static void write_emulated(FILE *file, int32_t exits, int32_t block_us)
 }
 
 /* Returns 0, or -1 with stderr written. is_random: weights_path is to be written. */
-static int write_workload(const char *path, const char *name, const char *weights_path, int64_t jobs, int32_t period_ms)
+static int write_workload(const char *path, const char *name, const char *weights_path, int64_t jobs, int32_t period_ms,
+                          int32_t rehearse_us)
 {
     int32_t exits = 0, block_us = 0;
-    char full[PATH_MAX], zoo[64] = "";
+    char full[PATH_MAX], zoo[64] = "", rehearse[48] = "";
     FILE *file = fopen(path, "w");
     if (file == NULL) {
         return -1;
@@ -250,10 +272,13 @@ static int write_workload(const char *path, const char *name, const char *weight
                 full);
         ei_safetensors_close(weights);
     }
+    if (rehearse_us > 0) {
+        snprintf(rehearse, sizeof rehearse, "    rehearse: %dus\n", rehearse_us);
+    }
     fprintf(file,
             "tasks:\n  - name: net\n    arrival: { model: periodic, period: %dms }\n    deadline: %dms\n"
-            "    priority: 60\n%s    stages: [ %s{ name: net, kind: nn, model: net, lane: acc } ]\n",
-            period_ms, period_ms,
+            "    priority: 60\n%s%s    stages: [ %s{ name: net, kind: nn, model: net, lane: acc } ]\n",
+            period_ms, period_ms, rehearse,
             is_emulated ? "" : "    input: { kind: generated, seed: 1, count: 200, split: test }\n",
             is_emulated ? "" : "{ name: pre, kind: cpu, op: normalize }, ");
     return fclose(file);
@@ -282,7 +307,7 @@ static int run_workload(const char *path, const char *out_dir)
     return rc;
 }
 
-static int measure(const char *name, const char *dir, int32_t jobs, int32_t period_ms)
+static int measure(const char *name, const char *dir, int32_t jobs, int32_t period_ms, int32_t rehearse_us)
 {
     char workload[PATH_MAX], out[PATH_MAX], random[PATH_MAX];
     snprintf(workload, sizeof workload, "%s/workload.yaml", dir);
@@ -292,10 +317,10 @@ static int measure(const char *name, const char *dir, int32_t jobs, int32_t peri
     if (is_random && bench_write_random_weights(name, random) != 0) {
         return -1;
     }
-    measured.pairs = 0;
+    measured.pairs = measured.rehearsals = 0;
     measured.pairs_max = jobs / 2;
     measured.is_whole_next = false;
-    int rc = write_workload(workload, name, is_random ? random : name, jobs, period_ms);
+    int rc = write_workload(workload, name, is_random ? random : name, jobs, period_ms, rehearse_us);
     rc = rc == 0 ? run_workload(workload, out) : rc;
     if (rc == 0) {
         print_case(strrchr(name, '/') != NULL ? strrchr(name, '/') + 1 : name);
@@ -314,17 +339,19 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 
 int main(int argc, char **argv)
 {
-    int32_t jobs = JOBS_DEFAULT, period_ms = 30;
+    int32_t jobs = JOBS_DEFAULT, period_ms = 30, rehearse_us = 0;
     char dir[] = "/tmp/bench_overhead.XXXXXX";
     (void)ei_environment_apply(argv);
     (void)ei_memory_tune_malloc();
     int first = 1;
     for (; first + 1 < argc && strncmp(argv[first], "--", 2) == 0; first += 2) {
-        int32_t *option = strcmp(argv[first], "--jobs") == 0 ? &jobs : &period_ms;
+        int32_t *option = strcmp(argv[first], "--jobs") == 0       ? &jobs
+                          : strcmp(argv[first], "--rehearse") == 0 ? &rehearse_us
+                                                                   : &period_ms;
         *option = (int32_t)strtol(argv[first + 1], NULL, 10);
     }
     if (first >= argc || jobs < 2 * WINDOW || jobs > JOBS_MAX || period_ms < 1 || mkdtemp(dir) == NULL) {
-        fprintf(stderr, "usage: bench_overhead [--jobs N] [--period MS] EXITSxUS|WEIGHTS|ZOO...\n");
+        fprintf(stderr, "usage: bench_overhead [--jobs N] [--period MS] [--rehearse US] EXITSxUS|WEIGHTS|ZOO...\n");
         return 1;
     }
     sigset_t signals;
@@ -336,7 +363,7 @@ int main(int argc, char **argv)
            "whole us", "beside, us", "p90", "p99", "beside / whole, %", "engine's job / whole", "p50, p90, p99");
     int rc = 0;
     for (int i = first; rc == 0 && i < argc; i++) {
-        rc = measure(argv[i], dir, jobs, period_ms);
+        rc = measure(argv[i], dir, jobs, period_ms, rehearse_us);
     }
     (void)nftw(dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
     return rc == 0 ? 0 : 5;

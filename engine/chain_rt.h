@@ -13,6 +13,7 @@
 #ifndef ENGINE_CHAIN_RT_H
 #define ENGINE_CHAIN_RT_H
 
+#include "engine/rehearsal_rt.h"
 #include "metrics/record.h"
 #include "rt/bell.h"
 #include "rt/spsc_ring.h"
@@ -49,8 +50,8 @@ void ei_chains_link(struct ei_run *run);
 
 /* Tell the successors what became of a release of this task. emit: takes the records of jobs that found a full inbox,
  * and of those behind them. Thread: the task's own, one of several under their guard. */
-EINET_RT void ei_chain_post(struct ei_live_task *task, const struct ei_job_record *record, ei_chain_emit emit,
-                            void *context);
+EI_JOB_CODE EINET_RT void ei_chain_post(struct ei_live_task *task, const struct ei_job_record *record,
+                                        ei_chain_emit emit, void *context);
 
 /* Wake the successors if there is news. Thread: the task's own; one of several under their guard, or in two steps: take
  * the news under it and ring without. */

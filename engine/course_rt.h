@@ -13,6 +13,7 @@
 #ifndef ENGINE_COURSE_RT_H
 #define ENGINE_COURSE_RT_H
 
+#include "engine/rehearsal_rt.h"
 #include "metrics/record.h"
 #include "planner/elastic.h"
 #include "scheduler/boundary.h"
@@ -44,8 +45,8 @@ struct ei_course {
 
 /* The job of the slot's record begins, or has ended: the watchdog sees it, others plan with it, and a demoted task asks
  * for lanes as the lowest of all. */
-EINET_RT void ei_course_job_begin(struct ei_job_slot *slot);
-EINET_RT void ei_course_job_end(struct ei_job_slot *slot);
+EI_JOB_CODE EINET_RT void ei_course_job_begin(struct ei_job_slot *slot);
+EI_JOB_CODE EINET_RT void ei_course_job_end(struct ei_job_slot *slot);
 
 /* Whether jobs of the task are real-time load: of class fifo (or fallen back to it), and not demoted. Class deadline
  * has its own bandwidth, and a job of it that is throttled is no load. */
@@ -74,7 +75,7 @@ EINET_RT struct ei_job_record ei_job_record_blank(const struct ei_live_task *tas
 EINET_RT void ei_job_record_begin(struct ei_job_record *record, const struct ei_task_settings *settings);
 
 /* Fill in how the job ended at finish_ns; rc < 0: a stage failed. */
-EINET_RT void ei_job_record_finish(struct ei_job_record *record, int rc, int64_t finish_ns);
+EI_JOB_CODE EINET_RT void ei_job_record_finish(struct ei_job_record *record, int rc, int64_t finish_ns);
 
 /* ---- its stages ---- */
 
@@ -95,7 +96,7 @@ EINET_RT int64_t ei_course_piece_ns(const struct ei_job_slot *slot, const struct
 
 /* It is done. True: the part goes on with its next one, after this boundary. False: the part is done, and conv_done or
  * branch_done says so. */
-EINET_RT bool ei_course_piece_done(struct ei_job_slot *slot, struct ei_course *course);
+EI_JOB_CODE EINET_RT bool ei_course_piece_done(struct ei_job_slot *slot, struct ei_course *course);
 
 /* The confidence in the record of a conv part, or of a piece that is not the last of its branch: none. */
 EINET_RT float ei_course_unanswered(const struct ei_course *course);
@@ -127,7 +128,7 @@ EINET_RT void ei_course_moved(struct ei_job_slot *slot, struct ei_course *course
 
 /* The network part ended and its lane was passed to next_task_idx (EI_LANE_NOBODY: nobody waited): complete the record
  * and learn from the exit time. ended_ns: when the last block was over. */
-EINET_RT void ei_course_end(struct ei_job_slot *slot, const struct ei_course *course, int32_t next_task_idx,
-                            int64_t ended_ns, int64_t now_ns);
+EI_JOB_CODE EINET_RT void ei_course_end(struct ei_job_slot *slot, const struct ei_course *course, int32_t next_task_idx,
+                                        int64_t ended_ns, int64_t now_ns);
 
 #endif

@@ -15,6 +15,7 @@
 #ifndef ENGINE_LANE_GATE_RT_H
 #define ENGINE_LANE_GATE_RT_H
 
+#include "engine/rehearsal_rt.h"
 #include "rt/handoff.h"
 #include "scheduler/lane.h"
 
@@ -69,8 +70,8 @@ EINET_RT struct ei_gate_look ei_gate_look(const struct ei_lane_gate *gate, int64
 
 /* Ask for the lane for job job_idx, whose absolute deadline is deadline_ns, at now_ns. True: held. False: call
  * ei_gate_wait. */
-EINET_RT bool ei_gate_request(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int64_t job_idx,
-                              int64_t deadline_ns, int64_t now_ns);
+EI_JOB_CODE EINET_RT bool ei_gate_request(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int64_t job_idx,
+                                          int64_t deadline_ns, int64_t now_ns);
 EINET_RT void ei_gate_wait(struct ei_gate_seat *seat);
 
 /* Whether a job waits that goes before the holder's. One relaxed load. Thread: the holder. */
@@ -87,6 +88,6 @@ EINET_RT int32_t ei_gate_release(struct ei_lane_gate *gate, struct ei_gate_seat 
 
 /* The same when nobody waits, nor lent the holder a priority that was not asked for yet (seat.top_priority). Returns
  * false, and the lane is still held, when that is not so. */
-EINET_RT bool ei_gate_release_alone(struct ei_lane_gate *gate, struct ei_gate_seat *seat);
+EI_JOB_CODE EINET_RT bool ei_gate_release_alone(struct ei_lane_gate *gate, struct ei_gate_seat *seat);
 
 #endif

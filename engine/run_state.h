@@ -21,6 +21,7 @@
 #include "engine/live_board.h"
 #include "engine/pieces.h"
 #include "engine/planning.h"
+#include "engine/rehearsal_rt.h"
 #include "engine/settings_rt.h"
 #include "engine/slots_rt.h"
 #include "engine/stage_record_rt.h"
@@ -390,7 +391,7 @@ int ei_task_configure_plan(struct ei_live_task *task, const float *score, int32_
 void ei_task_thread(void *arg);
 /* Run one job from release to finish and push its record, or only keep its place. The thread is inside the real-time
  * section. */
-EINET_RT void ei_job_run(struct ei_job_slot *slot, struct ei_release release, int64_t awake_ns);
+EI_JOB_CODE EINET_RT void ei_job_run(struct ei_job_slot *slot, struct ei_release release, int64_t awake_ns);
 EINET_RT void ei_job_refuse(struct ei_job_slot *slot, struct ei_release release, uint8_t cause);
 /* Record a release that did not become a job. The task's guard is held. */
 EINET_RT void ei_job_record_unrun(struct ei_live_task *task, struct ei_release release, uint8_t outcome, uint8_t cause);
@@ -399,7 +400,7 @@ EINET_RT bool ei_run_is_cancelled(struct ei_run *run, int64_t now_ns);
 /* Nothing released after end_ns (absolute) runs; a nearer end stays. Thread: any. */
 void ei_run_end_by(struct ei_run *run, int64_t end_ns);
 /* The network stage of the current job. Returns 0 or the backend's code. */
-EINET_RT int ei_job_run_network(struct ei_job_slot *slot);
+EI_JOB_CODE EINET_RT int ei_job_run_network(struct ei_job_slot *slot);
 /* Count the thread as active or not on its CPU; nothing for a task outside real time. */
 EINET_RT void ei_slot_activate(struct ei_job_slot *slot);
 EINET_RT void ei_slot_deactivate(struct ei_job_slot *slot);

@@ -15,6 +15,7 @@
 #ifndef ENGINE_SETTINGS_RT_H
 #define ENGINE_SETTINGS_RT_H
 
+#include "engine/rehearsal_rt.h"
 #include "planner/elastic.h"
 
 #include <einet/attributes.h>
@@ -51,7 +52,7 @@ void ei_settings_init(struct ei_live_task *task);
 
 /* A job of the slot begins: from now on ei_slot_settings is its set, and its thread and its claim of a lane have its
  * priority. Thread: the slot's. */
-EINET_RT void ei_settings_take(struct ei_job_slot *slot);
+EI_JOB_CODE EINET_RT void ei_settings_take(struct ei_job_slot *slot);
 
 /* The slot has no job any more, and its thread takes the task's present priority. Thread: the slot's. */
 EINET_RT void ei_settings_leave(struct ei_job_slot *slot);

@@ -13,6 +13,7 @@
 #ifndef ENGINE_SLOTS_RT_H
 #define ENGINE_SLOTS_RT_H
 
+#include "engine/rehearsal_rt.h"
 #include "metrics/record.h"
 #include "rt/handoff.h"
 #include "scheduler/pipeline.h"
@@ -53,11 +54,11 @@ struct ei_slot_turn {
 int ei_slots_init(struct ei_live_task *task, struct einet_error *err);
 void ei_slots_fini(struct ei_live_task *task);
 
-EINET_RT void ei_slots_lock(struct ei_live_task *task);
-EINET_RT void ei_slots_unlock(struct ei_live_task *task);
+EI_JOB_CODE EINET_RT void ei_slots_lock(struct ei_live_task *task);
+EI_JOB_CODE EINET_RT void ei_slots_unlock(struct ei_live_task *task);
 
 /* Push a record of the task. Guard not held. */
-EINET_RT void ei_slots_record(struct ei_live_task *task, const struct ei_record *record);
+EI_JOB_CODE EINET_RT void ei_slots_record(struct ei_live_task *task, const struct ei_record *record);
 
 /* ---- who leads ---- */
 
@@ -88,15 +89,15 @@ EINET_RT void ei_slots_close(struct ei_live_task *task);
 EINET_RT bool ei_slots_await_first_stage(struct ei_job_slot *slot);
 
 /* A job that runs wants to begin a stage, or (stage_count) to end. Guard not held. */
-EINET_RT void ei_slots_enter_stage(struct ei_job_slot *slot, int32_t stage);
+EI_JOB_CODE EINET_RT void ei_slots_enter_stage(struct ei_job_slot *slot, int32_t stage);
 
 /* A job that has not run wants to end. Guard not held. */
 EINET_RT void ei_slots_enter_end_unrun(struct ei_job_slot *slot);
 
 /* The job is past the stage, which is not its last. Guard not held. */
-EINET_RT void ei_slots_pass_stage(struct ei_job_slot *slot, int32_t stage);
+EI_JOB_CODE EINET_RT void ei_slots_pass_stage(struct ei_job_slot *slot, int32_t stage);
 
 /* The job, which may end, is recorded. Guard held. */
-EINET_RT void ei_slots_leave(struct ei_job_slot *slot);
+EI_JOB_CODE EINET_RT void ei_slots_leave(struct ei_job_slot *slot);
 
 #endif

@@ -9,6 +9,7 @@
 #ifndef ENGINE_STAGE_RECORD_RT_H
 #define ENGINE_STAGE_RECORD_RT_H
 
+#include "engine/rehearsal_rt.h"
 #include "metrics/record.h"
 #include "planner/elastic.h"
 
@@ -39,8 +40,9 @@ EINET_RT struct ei_record ei_block_record_make(const struct ei_job_slot *slot, s
                                                int64_t end_ns, float confidence);
 
 /* Live: a stage is over, or a block: push its record. Guard not held. */
-EINET_RT void ei_stage_record_push(struct ei_job_slot *slot, int32_t stage_idx, int64_t end_ns, int64_t used_ns);
-EINET_RT void ei_block_record_push(struct ei_job_slot *slot, struct ei_step step, int64_t start_ns, int64_t end_ns,
-                                   float confidence);
+EI_JOB_CODE EINET_RT void ei_stage_record_push(struct ei_job_slot *slot, int32_t stage_idx, int64_t end_ns,
+                                               int64_t used_ns);
+EI_JOB_CODE EINET_RT void ei_block_record_push(struct ei_job_slot *slot, struct ei_step step, int64_t start_ns,
+                                               int64_t end_ns, float confidence);
 
 #endif

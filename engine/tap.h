@@ -12,6 +12,7 @@
 #define ENGINE_TAP_H
 
 #include "engine/frames.h"
+#include "engine/rehearsal_rt.h"
 #include "metrics/board.h"
 #include "metrics/record.h"
 #include "planner/search.h"
@@ -112,14 +113,14 @@ void ei_tap_fini(struct ei_tap *tap);
 /* ---- tap_rt.c: of the run, which may have no tap ---- */
 
 /* What became of a release; its picture is over. by: the task whose guard is held. */
-EINET_RT void ei_tap_job(struct ei_live_task *by, const struct ei_job_record *record);
+EI_JOB_CODE EINET_RT void ei_tap_job(struct ei_live_task *by, const struct ei_job_record *record);
 /* A preemption that by has recorded, with its guard held. */
 EINET_RT void ei_tap_preemption(struct ei_live_task *by, const struct ei_preemption_record *preemption);
 /* Wake the listener if there is news of the two above; without the guard as a rule. */
-EINET_RT bool ei_tap_take_news(struct ei_live_task *by);
+EI_JOB_CODE EINET_RT bool ei_tap_take_news(struct ei_live_task *by);
 EINET_RT void ei_tap_ring(struct ei_live_task *by);
 /* An answer that was published. Thread: the job's. */
-EINET_RT void ei_tap_answer(struct ei_live_task *task, const struct ei_answer *answer);
+EI_JOB_CODE EINET_RT void ei_tap_answer(struct ei_live_task *task, const struct ei_answer *answer);
 /* A release that was accepted and lies behind the end of the run: it has no record. The guard is held. */
 EINET_RT void ei_tap_unreleased(struct ei_live_task *task, struct ei_release release);
 

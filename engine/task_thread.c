@@ -5,6 +5,7 @@
  * Sleeps are absolute, so the phase never drifts. A long sleep is cut into naps, so that a run which is ended early
  * ends soon. Releases that pass while every thread has a job are accounted when one has finished, in order.
  */
+#include "engine/rehearsal_rt.h"
 #include "engine/run_state.h"
 
 #include "rt/memory.h"
@@ -118,11 +119,36 @@ static bool await_request(struct ei_job_slot *slot)
     }
 }
 
+static void enter_section(const struct ei_live_task *task)
+{
+    if (task->spec->class_ != EI_SPEC_CLASS_OTHER) {
+        ei_rt_section_enter();
+    }
+}
+
+static void leave_section(const struct ei_live_task *task)
+{
+    if (task->spec->class_ != EI_SPEC_CLASS_OTHER) {
+        ei_rt_section_leave();
+    }
+}
+
+/* A thread that was woken late has no time for it any more. */
+static void rehearse(struct ei_job_slot *slot, int64_t release_ns)
+{
+    const struct ei_live_task *task = slot->task;
+    if (release_ns - ei_mono_now().ns > task->spec->rehearse_ns / 2) {
+        enter_section(task);
+        ei_rehearse(slot, release_ns);
+        leave_section(task);
+    }
+}
+
 /* Sleep until the leader may have a job; false when there is none any more, or the run ended before it. */
 static bool await_release(struct ei_job_slot *slot)
 {
     const struct ei_live_task *task = slot->task;
-    int64_t at_ns;
+    int64_t at_ns, ahead_ns = task->spec->rehearse_ns != EI_NONE_NS ? task->spec->rehearse_ns : 0;
     for (;;) {
         const enum wish wish = look(slot, &at_ns);
         const int64_t now_ns = ei_mono_now().ns;
@@ -135,8 +161,12 @@ static bool await_release(struct ei_job_slot *slot)
         if (wish == WISH_NOTHING || ei_run_is_cancelled(task->run, now_ns)) {
             return task->chain.is_successor && await_event(slot);
         }
+        if (at_ns - now_ns <= ahead_ns) {
+            ahead_ns = 0; /* once before each release */
+            rehearse(slot, at_ns);
+        }
         ei_activity_rest(slot);
-        ei_mono_sleep_until((struct ei_mono){at_ns - now_ns > NAP_NS ? now_ns + NAP_NS : at_ns});
+        ei_mono_sleep_until((struct ei_mono){at_ns - now_ns > NAP_NS ? now_ns + NAP_NS : at_ns - ahead_ns});
     }
 }
 
@@ -333,20 +363,6 @@ static void run_jobs(struct ei_job_slot *slot, struct ei_release job)
         }
     }
     ei_settings_leave(slot);
-}
-
-static void enter_section(const struct ei_live_task *task)
-{
-    if (task->spec->class_ != EI_SPEC_CLASS_OTHER) {
-        ei_rt_section_enter();
-    }
-}
-
-static void leave_section(const struct ei_live_task *task)
-{
-    if (task->spec->class_ != EI_SPEC_CLASS_OTHER) {
-        ei_rt_section_leave();
-    }
 }
 
 /* Lead until a release is this slot's job, by the clock or as the predecessor's jobs finish; the thread is inside the

@@ -46,6 +46,9 @@ int ei_spsc_ring_init(struct ei_spsc_ring *ring, size_t capacity, size_t record_
 /* Copy one record in. false = full, dropped and counted. Thread: the producer. */
 EINET_RT bool ei_spsc_ring_push(struct ei_spsc_ring *ring, const void *record);
 
+/* Ask for the memory of the next `count` records, so that their push finds it in the caches. Thread: the producer. */
+EINET_RT void ei_spsc_ring_prefetch(const struct ei_spsc_ring *ring, size_t count);
+
 /* Copy the oldest record out. false = empty. Thread: the consumer. */
 EINET_RT bool ei_spsc_ring_pop(struct ei_spsc_ring *ring, void *out_record);
 

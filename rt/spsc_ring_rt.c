@@ -58,6 +58,17 @@ bool ei_spsc_ring_push(struct ei_spsc_ring *ring, const void *record)
     return true;
 }
 
+void ei_spsc_ring_prefetch(const struct ei_spsc_ring *ring, size_t count)
+{
+    const uint64_t head = atomic_load_explicit(&ring->producer.head, memory_order_relaxed);
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *record = slot(ring, head + i);
+        for (size_t at = 0; at < ring->record_bytes; at += EI_CACHE_LINE_BYTES) {
+            __builtin_prefetch(record + at, 1);
+        }
+    }
+}
+
 const void *ei_spsc_ring_peek(struct ei_spsc_ring *ring)
 {
     const uint64_t tail = atomic_load_explicit(&ring->consumer.tail, memory_order_relaxed);

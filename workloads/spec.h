@@ -338,6 +338,7 @@ struct ei_task_spec {
     enum ei_spec_class class_;
     struct ei_late_spec late_release;
     int32_t overlap;                    /* jobs in flight at most, 1..EI_OVERLAP_MAX */
+    int64_t rehearse_ns;                /* before each release its thread warms up for the job; EI_NONE_NS = never */
     enum ei_spec_on_preempt on_preempt; /* NONE on a lane with preempt: kernel, where nobody waits for a boundary */
     int32_t max_preemptions;            /* a job that lost its lane so often keeps it; 0 = any number */
     enum ei_spec_on_deadline on_deadline;

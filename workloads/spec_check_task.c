@@ -1,6 +1,8 @@
 /* Checks of one task that need several of its fields, and its derived values. See spec_read.h. */
 #include "workloads/spec_read.h"
 
+#include "workloads/arrival.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -343,7 +345,7 @@ static void check_network(struct subject *s)
 /* Without a network these decide nothing: they go back to their defaults, so that equal behaviour is equal data. */
 static void warn_idle(struct subject *s)
 {
-    static const char *const idle[] = {"on_preempt", "max_preemptions", "max_blocking", "planner"};
+    static const char *const idle[] = {"on_preempt", "max_preemptions", "max_blocking", "planner", "rehearse"};
     for (size_t i = 0; i < sizeof idle / sizeof idle[0]; i++) {
         if (node_of(s, idle[i], NULL) >= 0) {
             ei_spec_warn(s->rd, node_of(s, idle[i], NULL), NULL, "'%s' has no effect: task '%s' has no nn stage",
@@ -352,7 +354,7 @@ static void warn_idle(struct subject *s)
     }
     s->task->on_preempt = EI_SPEC_ON_PREEMPT_EXIT;
     s->task->max_preemptions = 0;
-    s->task->max_blocking_ns = EI_NONE_NS;
+    s->task->max_blocking_ns = s->task->rehearse_ns = EI_NONE_NS;
     s->task->planner = s->rd->wl->planner;
 }
 
@@ -472,6 +474,29 @@ static void warn_overlap(struct subject *s)
         ei_spec_warn(
             s->rd, node_of(s, "overlap", NULL), "for jobs that wait use late_release: { queue: 1, drop: oldest }",
             "nothing of task '%s' can overlap: it has one stage, which serves one job at a time", s->task->name);
+    }
+}
+
+/* Before a release that is known, and by a thread that has no job. */
+static void check_rehearsal(struct subject *s)
+{
+    const struct ei_task_spec *task = s->task;
+    const int32_t node = node_of(s, "rehearse", NULL);
+    const int64_t distance_ns = ei_arrival_least_distance_ns(&task->arrival);
+    char text[EI_DURATION_TEXT_MAX], hint[EI_DIAGNOSTIC_TEXT_MAX];
+    if (task->rehearse_ns == EI_NONE_NS) {
+        return;
+    }
+    if (task->arrival.model == EI_ARRIVAL_AFTER || task->arrival.model == EI_ARRIVAL_EXTERNAL) {
+        ei_spec_error(s->rd, node, "leave it out, or let the task be released by the clock",
+                      "task '%s' cannot rehearse: nobody knows before when it is released", task->name);
+    } else if (task->overlap > 1) {
+        ei_spec_error(s->rd, node, "leave it out, or overlap",
+                      "task '%s' cannot rehearse while a job of it is in flight", task->name);
+    } else if (distance_ns > 0 && task->rehearse_ns >= distance_ns) {
+        snprintf(hint, sizeof hint, "less than %s", ei_duration_format(distance_ns, text));
+        ei_spec_error(s->rd, node, hint, "task '%s' would rehearse all the time from one release to the next",
+                      task->name);
     }
 }
 
@@ -660,6 +685,7 @@ void ei_spec_check_task(struct ei_spec_reader *rd, int32_t task_idx)
     check_deadline(&s);
     warn_overlap(&s);
     check_stages(&s);
+    check_rehearsal(&s);
     check_device_lane(&s);
     check_cpus(&s);
     check_slo(&s);

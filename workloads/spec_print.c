@@ -144,7 +144,8 @@ static bool is_left_out(const struct ei_workload *wl, const struct ei_field *fie
         const bool is_about_preemption = strcmp(field->key, "on_preempt") == 0 ||
                                          strcmp(field->key, "max_preemptions") == 0 ||
                                          strcmp(field->key, "max_blocking") == 0;
-        const bool is_about_nn = is_about_preemption || strcmp(field->key, "planner") == 0;
+        const bool is_about_nn =
+            is_about_preemption || strcmp(field->key, "planner") == 0 || strcmp(field->key, "rehearse") == 0;
         const bool is_given =
             task->class_ == EI_SPEC_CLASS_FIFO && wl->scheduler.policy == EI_SPEC_POLICY_FIXED_PRIORITY;
         const int32_t lane_idx = task->nn_stage_idx >= 0 ? task->stages[task->nn_stage_idx].lane_idx : EI_NONE_IDX;

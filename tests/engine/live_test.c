@@ -1,7 +1,9 @@
 /* Runs of the live engine in which something rare happens at a chosen moment. Wrapped by the linker (CMakeLists.txt):
- * the clock, the housekeeper's wait for signals, the measurement of a task's blocks, the reading of a sample.
+ * the clock, the housekeeper's wait for signals, the measurement of a task's blocks, the reading of a sample,
+ * rehearsals.
  */
 #include "engine/live.h"
+#include "engine/rehearsal_rt.h"
 #include "engine/run_state.h"
 #include "rt/clock.h"
 #include "rt/topology.h"
@@ -76,6 +78,28 @@ int __wrap_ei_task_measure(struct ei_job_slot *slot, struct einet_error *err)
 int __wrap_ei_dataset_sample(const struct ei_dataset *ds, int32_t idx, struct einet_image *image, int32_t *label)
 {
     return is_sample_broken && idx == 3 ? -EIO : __real_ei_dataset_sample(ds, idx, image, label);
+}
+
+/* What a rehearsal must leave as it was, in what others see. */
+static int32_t rehearsals, rehearsals_seen, rehearsed_after;
+
+void __real_ei_rehearse(struct ei_job_slot *slot, int64_t release_ns); /* NOLINT */
+void __wrap_ei_rehearse(struct ei_job_slot *slot, int64_t release_ns);
+
+void __wrap_ei_rehearse(struct ei_job_slot *slot, int64_t release_ns)
+{
+    struct ei_live_task *task = slot->task;
+    const struct ei_gate_look gate = ei_gate_look(&task->run->gates[0], 0);
+    const uint64_t answers = atomic_load(&task->answer->sequence);
+    const int64_t assumed = task->planning.exit_times.assumed.jobs;
+    rehearsed_after += ei_mono_now().ns >= release_ns;
+    __real_ei_rehearse(slot, release_ns);
+    const struct ei_gate_look after = ei_gate_look(&task->run->gates[0], 0);
+    rehearsals++;
+    rehearsals_seen += after.holder_idx != gate.holder_idx || after.busy_ns != gate.busy_ns ||
+                       atomic_load(&task->answer->sequence) != answers ||
+                       task->planning.exit_times.assumed.jobs != assumed || slot->is_under_way ||
+                       atomic_load(&slot->watch.job_idx) != EI_WATCH_NO_JOB || slot->cpu != EI_CPU_LOAD_NONE;
 }
 
 /* A spin of this length runs away once: until it is no FIFO thread any more and spins of the other length have gone on
@@ -249,6 +273,41 @@ EI_TEST(live_preempted_jobs_start_again)
     EI_EQ(run.result.faulty_jobs, 0);
     EI_TRUE(run.result.is_identity_ok);
     EI_TRUEF(run.preemptions > 0, "no job was preempted");
+}
+
+/* The thread goes through each job before its release, and nobody else sees it. */
+EI_TEST(live_rehearsals_show_nothing)
+{
+    static const struct {
+        const char *lane, *planner, *task;
+    } cases[] = {{"preempt: block", "search: all, replan: inline", "on_deadline: abort,"},
+                 {"preempt: block", "search: exact, replan: inline", "on_preempt: resume,"},
+                 {"preempt: block", "search: exact, replan: overlapped, exit_time: empirical", "priority: 60,"},
+                 {"preempt: kernel", "search: exact, replan: inline, exit_time: uniform", "priority: 60,"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct outcome run;
+        char text[2048];
+        rehearsals = rehearsals_seen = rehearsed_after = 0;
+        snprintf(text, sizeof text,
+                 "version: 1\nname: rehearsed\nrun: { duration: 400ms, seed: 1 }\n"
+                 "lanes: { lane0: { kind: cpu, %s } }\n"
+                 "models: { net: { emulate: { blocks: [ { conv: 300us, branch: 20us, score: 0.5 },\n"
+                 "    { conv: 300us, branch: 20us, score: 0.7 }, { conv: 300us, branch: 20us, score: 0.9 } ] } } }\n"
+                 "planner: { %s }\n"
+                 "tasks:\n"
+                 "  - { name: one, arrival: { model: periodic, period: 10ms }, %s rehearse: 3ms,\n"
+                 "      stages: [ { name: net, kind: nn, model: net, lane: lane0 } ] }\n"
+                 "outputs: { dir: out }\n",
+                 cases[i].lane, cases[i].planner, cases[i].task);
+        run_text(text, NULL, NULL, &run);
+        EI_TRUEF(run.rc == 0, "%s", run.err.text);
+        EI_EQ(run.result.faulty_jobs, 0);
+        EI_TRUE(run.result.is_identity_ok);
+        EI_EQ(run.releases, 41);
+        EI_TRUEF(rehearsals > 10 && rehearsals <= 42, "%d rehearsals", rehearsals);
+        EI_EQ(rehearsals_seen, 0);
+        EI_EQ(rehearsed_after, 0);
+    }
 }
 
 /* Three tasks, two lanes: whoever finds none free queues for one of them. */

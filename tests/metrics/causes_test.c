@@ -96,6 +96,27 @@ EI_TEST(higher_task_interferes)
     tear_down(&f);
 }
 
+/* What delayed the thread while it rehearsed the job delayed no job; to others a rehearsal is as a job. */
+EI_TEST(a_rehearsal_is_not_of_the_response)
+{
+    struct fixture f;
+    set_up(&f, 6 * MS, 5 * MS);
+    add_activity(&f, 0, 80, 3, -5, -3, 2);
+    add_activity(&f, OWN, 50, 7, -6, -2, 1);
+    add_activity(&f, OWN, 50, 7, 0, 6, 2);
+    f.job.part_ns[EI_PART_EXECUTION] = 2 * MS; /* counted from its release */
+    EI_EQ(judge(&f, 0), EI_PART_UNEXPLAINED);
+    expect_part(&f, EI_PART_INTERFERENCE, 0);
+    expect_part(&f, EI_PART_EXECUTION, 2);
+    tear_down(&f);
+    set_up(&f, 6 * MS, 5 * MS);
+    add_activity(&f, 0, 80, 3, 1, 4, 3); /* a rehearsal of the higher task */
+    add_activity(&f, OWN, 50, 7, 0, 6, 2);
+    EI_EQ(judge(&f, 0), EI_PART_INTERFERENCE);
+    expect_part(&f, EI_PART_INTERFERENCE, 3);
+    tear_down(&f);
+}
+
 EI_TEST(raised_lower_task_blocks_and_an_unraised_one_does_not)
 {
     struct fixture f;

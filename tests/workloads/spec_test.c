@@ -174,6 +174,8 @@ EI_TEST(spec_holds_every_value_of_the_fullest_file)
     EI_NEAR(gpu->wait.number, 125000, 0);
     EI_EQ(gpu->depth, 2);
     EI_EQ(gpu->sms, 24);
+    EI_EQ(wl->tasks[0].rehearse_ns, EI_NONE_NS);
+    EI_EQ(wl->tasks[1].rehearse_ns, 80 * EI_NS_PER_US);
     EI_EQ(gpu->hang_ns, 250 * EI_NS_PER_MS);
     EI_STREQ(gpu->fallback, "single");
     EI_EQ(gpu->fallback_idx, 2);
