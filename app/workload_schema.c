@@ -250,6 +250,28 @@ static json_t *variants_of(enum ei_context context, const struct ei_field *discr
     return list;
 }
 
+/* Whether an input of kind topic has pictures, its message says, a second discriminator of these keys alone. */
+static json_t *topic_variant(void)
+{
+    json_t *none = json_object(), *all = json_array();
+    for (int32_t i = ei_field_next(EI_CONTEXT_INPUT, 0); i >= 0; i = ei_field_next(EI_CONTEXT_INPUT, i + 1)) {
+        const struct ei_field *field = &ei_fields[i];
+        if (!ei_field_is_of_pictures(field) || !ei_field_is_for(field, EI_SPEC_INPUT_TOPIC)) {
+            continue;
+        }
+        json_object_set_new(none, field->key, json_false());
+        if (field->offset != offsetof(struct ei_input_spec, channels)) {
+            json_array_append_new(all, json_string(field->key));
+        }
+    }
+    json_t *is_result = json_pack("{s:{s:{s:[s,s]}}, s:[s]}", "properties", "message", "enum", "classification",
+                                  "status", "required", "message");
+    json_t *inner =
+        json_pack("{s:o, s:{s:o}, s:{s:o}}", "if", is_result, "then", "properties", none, "else", "required", all);
+    return json_pack("{s:{s:{s:{s:s}}, s:[s]}, s:o}", "if", "properties", "kind", "const", "topic", "required", "kind",
+                     "then", inner);
+}
+
 static json_t *model_variants(void)
 {
     json_t *list = json_array();
@@ -277,7 +299,11 @@ static json_t *context_schema(enum ei_context context)
     if (context == EI_CONTEXT_MODEL) {
         json_object_set_new(schema, "oneOf", model_variants());
     } else if (discriminator != NULL) {
-        json_object_set_new(schema, "allOf", variants_of(context, discriminator));
+        json_t *variants = variants_of(context, discriminator);
+        if (context == EI_CONTEXT_INPUT) {
+            json_array_append_new(variants, topic_variant());
+        }
+        json_object_set_new(schema, "allOf", variants);
     }
     return schema;
 }

@@ -40,9 +40,9 @@ static int build_input(struct ei_live_task *task, struct einet_error *err)
     const struct ei_input_spec *spec = &task->spec->input;
     if (spec->kind == EI_SPEC_INPUT_TOPIC && run->tap == NULL) {
         return einet_error_set_at(err, EINET_E_USAGE, run->wl->file, spec->place.line, spec->place.column,
-                                  "pictures of task '%s' come from topic %s: run the file with einet-dds, which takes "
+                                  "%s of task '%s' come from topic %s: run the file with einet-dds, which takes "
                                   "them from there, or give the task another input",
-                                  task->spec->name, spec->topic);
+                                  ei_input_is_result(spec) ? "releases" : "pictures", task->spec->name, spec->topic);
     }
     if (spec->kind == EI_SPEC_INPUT_CALLER && run->tap == NULL) {
         return einet_error_set_at(err, EINET_E_USAGE, run->wl->file, spec->place.line, spec->place.column,
@@ -50,7 +50,7 @@ static int build_input(struct ei_live_task *task, struct einet_error *err)
                                   "write such a program, or give the task another input",
                                   task->spec->name);
     }
-    if (spec->kind == EI_SPEC_INPUT_NONE || ei_input_is_handed_in(spec)) {
+    if (spec->kind == EI_SPEC_INPUT_NONE || spec->kind == EI_SPEC_INPUT_TOPIC || ei_input_is_handed_in(spec)) {
         return 0;
     }
     struct ei_run_input *input = NULL;
@@ -174,7 +174,9 @@ int ei_run_make_tasks(struct ei_run *run, struct einet_error *err)
         task->own_stages = run->tap != NULL ? run->tap->stages[i] : NULL;
         task->own_network =
             run->tap != NULL && run->tap->networks[i].config.run_block != NULL ? &run->tap->networks[i] : NULL;
-        task->frames = run->tap != NULL && run->tap->frames[i].count > 0 ? &run->tap->frames[i] : NULL;
+        const bool has_frames =
+            run->tap != NULL && run->tap->frames[i].count > 0 && !run->tap->frames[i].is_result; /* pictures */
+        task->frames = has_frames ? &run->tap->frames[i] : NULL;
         task->slots = slot;
         task->slot_count = wl->tasks[i].overlap;
         for (int32_t k = 0; k < task->spec->stage_count; k++) {

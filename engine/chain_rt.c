@@ -30,18 +30,35 @@ static void refuse(struct ei_live_task *task, struct ei_release release, uint8_t
     }
 }
 
+/* The result of another run with which the chain goes on here: for the next task, too, which runs only when this one
+ * has. */
+static int32_t hand_on(const struct ei_live_task *task, const struct ei_job_record *record, int32_t next_idx)
+{
+    struct ei_tap *tap = task->run->tap;
+    return tap != NULL && record->frame > 0 && record->outcome == EI_JOB_COMPLETED && tap->frames[task->idx].is_result
+               ? ei_frames_hand_on(&tap->frames[task->idx], record->frame, &tap->frames[next_idx])
+               : 0;
+}
+
 void ei_chain_post(struct ei_live_task *task, const struct ei_job_record *record, ei_chain_emit emit, void *context)
 {
-    const struct ei_chain_event event = {
+    struct ei_chain_event event = {
         .release = {.job_idx = record->job_idx, .nominal_ns = record->release_ns, .tag = record->tag},
         .at_ns = record->finish_ns,
         .is_completed = record->outcome == EI_JOB_COMPLETED,
     };
     for (int32_t i = 0; i < task->chain.next_count; i++) {
         struct ei_live_task *next = &task->run->tasks[task->chain.next[i]];
+        event.release.frame = hand_on(task, record, next->idx);
         if (ei_spsc_ring_push(&next->chain.inbox, &event)) {
             task->chain.has_news = true;
-        } else if (event.is_completed) {
+            continue;
+        }
+        if (event.release.frame > 0) {
+            ei_frames_unclaim(&task->run->tap->frames[next->idx], event.release.frame);
+            event.release.frame = 0;
+        }
+        if (event.is_completed) {
             refuse(next, event.release, EI_JOB_DROPPED, EI_CAUSE_QUEUE, emit, context);
         } else {
             refuse(next, event.release, EI_JOB_SKIPPED, EI_CAUSE_UPSTREAM, emit, context);

@@ -1,6 +1,8 @@
 /* See frames.h. */
 #include "engine/frames.h"
 
+#include <string.h>
+
 int32_t ei_frames_claim(struct ei_frames *frames)
 {
     const int start = atomic_load_explicit(&frames->hint, memory_order_relaxed);
@@ -18,6 +20,15 @@ int32_t ei_frames_claim(struct ei_frames *frames)
 struct ei_frame *ei_frames_at(const struct ei_frames *frames, int32_t number)
 {
     return &frames->frames[number - 1];
+}
+
+int32_t ei_frames_hand_on(const struct ei_frames *frames, int32_t number, struct ei_frames *next)
+{
+    const int32_t there = ei_frames_claim(next);
+    if (there > 0) {
+        memcpy(ei_frames_at(next, there)->copy, ei_frames_at(frames, number)->copy, next->copy_bytes);
+    }
+    return there;
 }
 
 void ei_frames_unclaim(struct ei_frames *frames, int32_t number)

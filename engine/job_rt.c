@@ -61,7 +61,8 @@ static void emit(void *context, const struct ei_job_record *job)
 static void push(struct ei_live_task *task, const struct ei_job_record *job)
 {
     emit(task, job);
-    ei_chain_post(task, job, emit, task);
+    ei_chain_post(task, job, emit, task); /* which may hand on what came with it */
+    ei_tap_frame_over(task, job);
 }
 
 void ei_job_record_unrun(struct ei_live_task *task, struct ei_release release, uint8_t outcome, uint8_t cause)

@@ -12,7 +12,7 @@ static int init_frames(struct ei_tap *tap, const struct ei_workload *wl, struct 
 {
     int rc = 0;
     for (int32_t i = 0; rc == 0 && i < wl->task_count; i++) {
-        rc = ei_frames_init(&tap->frames[i], wl, &wl->tasks[i], err);
+        rc = ei_frames_init(&tap->frames[i], wl, i, err);
     }
     return rc;
 }

@@ -112,8 +112,10 @@ void ei_tap_fini(struct ei_tap *tap);
 
 /* ---- tap_rt.c: of the run, which may have no tap ---- */
 
-/* What became of a release; its picture is over. by: the task whose guard is held. */
+/* What became of a release. by: the task whose guard is held. */
 EI_JOB_CODE EINET_RT void ei_tap_job(struct ei_live_task *by, const struct ei_job_record *record);
+/* What came with it, a picture or a result, is needed no longer. */
+EI_JOB_CODE EINET_RT void ei_tap_frame_over(struct ei_live_task *by, const struct ei_job_record *record);
 /* A preemption that by has recorded, with its guard held. */
 EINET_RT void ei_tap_preemption(struct ei_live_task *by, const struct ei_preemption_record *preemption);
 /* Wake the listener if there is news of the two above; without the guard as a rule. */

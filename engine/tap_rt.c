@@ -10,12 +10,17 @@ static void post(struct ei_tap *tap, const struct ei_tap_event *event)
     }
 }
 
-void ei_tap_job(struct ei_live_task *by, const struct ei_job_record *record)
+void ei_tap_frame_over(struct ei_live_task *by, const struct ei_job_record *record)
 {
     struct ei_tap *tap = by->run->tap;
     if (tap != NULL && record->frame > 0 && ei_frames_end(&tap->frames[record->task_idx], record->frame)) {
         by->has_tap_news = true;
     }
+}
+
+void ei_tap_job(struct ei_live_task *by, const struct ei_job_record *record)
+{
+    struct ei_tap *tap = by->run->tap;
     if (tap == NULL || !tap->wants_jobs) {
         return;
     }
@@ -66,4 +71,5 @@ void ei_tap_unreleased(struct ei_live_task *task, struct ei_release release)
     record.outcome = EI_JOB_DROPPED;
     record.cause = EI_CAUSE_CANCELLED;
     ei_tap_job(task, &record);
+    ei_tap_frame_over(task, &record);
 }

@@ -61,7 +61,13 @@ static bool withhold(struct ei_live_task *task, int64_t nominal_ns, int64_t at_n
 /* The same for an event of the predecessor; of a job that did not run, which has no finish, it comes now. */
 static bool withhold_event(struct ei_live_task *task, const struct ei_chain_event *event)
 {
-    return withhold(task, event->release.nominal_ns, event->at_ns > 0 ? event->at_ns : ei_mono_now().ns);
+    if (!withhold(task, event->release.nominal_ns, event->at_ns > 0 ? event->at_ns : ei_mono_now().ns)) {
+        return false;
+    }
+    if (event->release.frame > 0) {
+        ei_frames_unclaim(&task->run->tap->frames[task->idx], event->release.frame);
+    }
+    return true;
 }
 
 /* What the leader waits for. */

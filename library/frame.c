@@ -113,7 +113,8 @@ static enum fault check_device(const struct ei_frames *frames, const struct eine
 EINET_RT static enum fault take_frame(const struct einet_run *run, int32_t task_idx, const struct einet_frame *theirs,
                                       struct einet_frame *out)
 {
-    if (task_idx < 0 || task_idx >= run->tap.task_count || run->tap.frames[task_idx].count == 0) {
+    if (task_idx < 0 || task_idx >= run->tap.task_count || run->tap.frames[task_idx].count == 0 ||
+        run->tap.frames[task_idx].is_result) {
         return FAULT_TASK;
     }
     const struct ei_frames *frames = &run->tap.frames[task_idx];

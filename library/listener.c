@@ -34,8 +34,8 @@ EINET_RT void ei_listener_convert(const struct ei_answer *from, struct einet_ans
     memcpy(out->top_p, from->top_p, sizeof out->top_p);
 }
 
-EINET_RT void ei_listener_describe_job(const struct ei_job_record *record, int32_t stage_idx,
-                                       const struct einet_answer *answer, struct einet_job *out)
+EINET_RT void ei_listener_describe_job(const struct einet_run *run, const struct ei_job_record *record,
+                                       int32_t stage_idx, const struct einet_answer *answer, struct einet_job *out)
 {
     *out = (struct einet_job){
         .size_bytes = sizeof *out,
@@ -46,6 +46,7 @@ EINET_RT void ei_listener_describe_job(const struct ei_job_record *record, int32
         .task_idx = record->task_idx,
         .stage_idx = stage_idx,
         .answer = answer,
+        .upstream = ei_upstream_of(run, record),
     };
 }
 

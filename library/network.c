@@ -32,7 +32,7 @@ static int call_begin(void *context, const float *input_chw)
     if (record == NULL) {
         return own->theirs.begin(own->instance, NULL, input_chw);
     }
-    ei_listener_describe_job(record, own->stage_idx, NULL, &job);
+    ei_listener_describe_job(own->run, record, own->stage_idx, NULL, &job);
     return own->theirs.begin(own->instance, &job, input_chw);
 }
 
@@ -170,6 +170,7 @@ static int give(struct einet_run *run, int32_t task_idx, struct ei_own_network *
 {
     struct ei_own_network *former = own;
     int rc = 0;
+    own->run = run;
     own->seat = &run->tap.networks[task_idx];
     pthread_mutex_lock(&run->lock);
     if (atomic_load(&run->phase) == EINET_RUN_CREATED) {

@@ -338,7 +338,7 @@ EINET_RT int einet_run_release(struct einet_run *run, int32_t task_idx, int64_t 
 {
     const struct ei_workload *wl = run->workload->spec;
     if (task_idx < 0 || task_idx >= wl->task_count || wl->tasks[task_idx].arrival.model != EI_ARRIVAL_EXTERNAL ||
-        ei_input_is_handed_in(&wl->tasks[task_idx].input)) {
+        ei_input_is_handed_in(&wl->tasks[task_idx].input) || ei_input_is_result(&wl->tasks[task_idx].input)) {
         return -EINVAL;
     }
     return ei_run_release(run, task_idx, stamp_ns, tag, 0);

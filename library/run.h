@@ -17,12 +17,19 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* A stage of the program's own. */
+struct ei_own_stage {
+    struct einet_stage theirs; /* run NULL = none */
+    const struct einet_run *run;
+};
+
 /* A network of the program's for one task. */
 struct ei_own_network {
     struct einet_network theirs; /* its texts and lists are owned copies, the next two */
     char *name;
     float *mean_score;
     void *instance; /* the context until it is opened */
+    const struct einet_run *run;
     int32_t stage_idx;
     struct ei_tap_network *seat; /* where the engine keeps the job */
 };
@@ -37,9 +44,9 @@ struct einet_run {
     bool has_listeners; /* something to call back, or pictures to give back */
     int32_t callback_priority;
     struct ei_tap tap;
-    struct einet_stage stages[EI_TASKS_MAX][EI_STAGES_MAX]; /* run NULL = none; before start */
-    struct ei_own_network *networks[EI_TASKS_MAX];          /* owned; NULL = none; before start */
-    atomic_int phase;                                       /* enum einet_run_phase; changed under lock */
+    struct ei_own_stage stages[EI_TASKS_MAX][EI_STAGES_MAX]; /* before start */
+    struct ei_own_network *networks[EI_TASKS_MAX];           /* owned; NULL = none; before start */
+    atomic_int phase;                                        /* enum einet_run_phase; changed under lock */
     pthread_mutex_t lock;
     pthread_cond_t changed; /* CLOCK_MONOTONIC */
     int64_t t0_ns;          /* under lock, from RUNNING on */
@@ -53,7 +60,7 @@ struct einet_run {
     char *summary; /* owned */
 };
 
-/* Release a job of an external task, with the picture of that place (0 = none). */
+/* Release a job of an external task, with the picture or the result of that place (0 = none). */
 EINET_RT int ei_run_release(struct einet_run *run, int32_t task_idx, int64_t stamp_ns, uint64_t tag, int32_t frame);
 
 /* ---- network.c ---- */
@@ -73,7 +80,12 @@ bool ei_listener_is_calling(const struct einet_run *run);
 /* The engine's answer as the interface has it. */
 EINET_RT void ei_listener_convert(const struct ei_answer *from, struct einet_answer *out);
 /* The engine's job as functions of the program are told of it; answer is borrowed and may be NULL. */
-EINET_RT void ei_listener_describe_job(const struct ei_job_record *record, int32_t stage_idx,
-                                       const struct einet_answer *answer, struct einet_job *out);
+EINET_RT void ei_listener_describe_job(const struct einet_run *run, const struct ei_job_record *record,
+                                       int32_t stage_idx, const struct einet_answer *answer, struct einet_job *out);
+
+/* ---- upstream.c ---- */
+
+/* The result of another run that came with the job, until its record is made; NULL = none did. Thread: the job's. */
+EINET_RT const struct einet_result *ei_upstream_of(const struct einet_run *run, const struct ei_job_record *record);
 
 #endif

@@ -6,18 +6,18 @@
 #include <errno.h>
 #include <string.h>
 
-/* context: the struct einet_stage. Thread: the job's. */
+/* context: the struct ei_own_stage. Thread: the job's. */
 static int call_stage(void *context, const struct ei_job_record *record, int32_t stage_idx,
                       const struct ei_answer *answer)
 {
-    const struct einet_stage *stage = context;
+    const struct ei_own_stage *stage = context;
     struct einet_answer converted;
     struct einet_job job;
     if (answer != NULL) {
         ei_listener_convert(answer, &converted);
     }
-    ei_listener_describe_job(record, stage_idx, answer != NULL ? &converted : NULL, &job);
-    return stage->run(stage->context, &job);
+    ei_listener_describe_job(stage->run, record, stage_idx, answer != NULL ? &converted : NULL, &job);
+    return stage->theirs.run(stage->theirs.context, &job);
 }
 
 static int find_stage(const struct ei_task_spec *task, const char *name, int32_t *out_idx, struct einet_error *err)
@@ -61,7 +61,7 @@ int einet_run_set_stage(struct einet_run *run, int32_t task_idx, const char *sta
     }
     pthread_mutex_lock(&run->lock);
     if (atomic_load(&run->phase) == EINET_RUN_CREATED) {
-        run->stages[task_idx][stage_idx] = taken;
+        run->stages[task_idx][stage_idx] = (struct ei_own_stage){.theirs = taken, .run = run};
         run->tap.stages[task_idx][stage_idx] =
             (struct ei_tap_stage){.run = call_stage, .context = &run->stages[task_idx][stage_idx]};
     } else {

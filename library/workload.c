@@ -123,6 +123,21 @@ static int32_t class_of(enum ei_spec_class class_)
     return EINET_CLASS_OTHER;
 }
 
+static int32_t message_of(enum ei_spec_message message)
+{
+    switch (message) {
+    case EI_SPEC_MESSAGE_COMPRESSED_IMAGE:
+        return EINET_MESSAGE_COMPRESSED_IMAGE;
+    case EI_SPEC_MESSAGE_CLASSIFICATION:
+        return EINET_MESSAGE_CLASSIFICATION;
+    case EI_SPEC_MESSAGE_STATUS:
+        return EINET_MESSAGE_STATUS;
+    case EI_SPEC_MESSAGE_IMAGE:
+        break;
+    }
+    return EINET_MESSAGE_IMAGE;
+}
+
 int einet_workload_task_info(const struct einet_workload *workload, int32_t task_idx, struct einet_task_info *out_info)
 {
     if (task_idx < 0 || task_idx >= workload->spec->task_count) {
@@ -150,6 +165,7 @@ int einet_workload_task_info(const struct einet_workload *workload, int32_t task
         .classification_topic = task->topics.classification,
         .status_topic = task->topics.status,
         .partial_topic = task->topics.partial,
+        .message = message_of(task->input.message),
     };
     return ei_sized_give(&info, sizeof info, out_info);
 }

@@ -104,8 +104,11 @@ static const struct ei_word on_overrun_words[] = {
 static const struct ei_word input_words[] = {{"dataset", EI_SPEC_INPUT_DATASET},     {"images", EI_SPEC_INPUT_IMAGES},
                                              {"generated", EI_SPEC_INPUT_GENERATED}, {"caller", EI_SPEC_INPUT_CALLER},
                                              {"topic", EI_SPEC_INPUT_TOPIC},         END};
-static const struct ei_word message_words[] = {
-    {"image", EI_SPEC_MESSAGE_IMAGE}, {"compressed_image", EI_SPEC_MESSAGE_COMPRESSED_IMAGE}, END};
+static const struct ei_word message_words[] = {{"image", EI_SPEC_MESSAGE_IMAGE},
+                                               {"compressed_image", EI_SPEC_MESSAGE_COMPRESSED_IMAGE},
+                                               {"classification", EI_SPEC_MESSAGE_CLASSIFICATION},
+                                               {"status", EI_SPEC_MESSAGE_STATUS},
+                                               END};
 static const struct ei_word memory_words[] = {{"host", EI_SPEC_MEMORY_HOST}, {"device", EI_SPEC_MEMORY_DEVICE}, END};
 static const struct ei_word split_words[] = {{"test", EI_SPLIT_TEST}, {"train", EI_SPLIT_TRAIN}, END};
 static const struct ei_word stage_words[] = {{"cpu", EI_SPEC_STAGE_CPU}, {"nn", EI_SPEC_STAGE_NN}, END};
@@ -357,7 +360,7 @@ const struct ei_field ei_fields[] = {
     {TASK_AT(input), .key = "input", .type = EI_FIELD_MAP, .child = EI_CONTEXT_INPUT, .computed = "none",
      .doc = "Where its pictures come from."},
     {TASK_AT(topics), .key = "outputs", .type = EI_FIELD_MAP, .child = EI_CONTEXT_TOPICS, .computed = "its defaults",
-     .doc = "Topics of ROS 2 that say what becomes of the images of a topic, through einet-dds: of the task that has them as "
+     .doc = "Topics of ROS 2 that say what becomes of the messages of a topic, through einet-dds: of the task that has them as "
             "its input, and of those behind it in a chain."},
     {TASK_AT(stages), .key = "stages", .type = EI_FIELD_LIST, .child = EI_CONTEXT_STAGE, .lo = 1, .hi = EI_STAGES_MAX,
      .count_offset = offsetof(struct ei_task_spec, stage_count), .element_bytes = sizeof(struct ei_stage_spec),
@@ -414,7 +417,7 @@ const struct ei_field ei_fields[] = {
     {INPUT_AT(kind), .key = "kind", .type = EI_FIELD_WORD, .words = input_words, .is_discriminator = true,
      .doc = "dataset: a real data set. images: a folder of PNG and JPEG files, a sub-folder per class. generated: drawn "
             "from a seed. caller: each comes with its release, from a program that embeds the run; topic: each comes as "
-            "a message of ROS 2, through einet-dds. Both need arrival external."},
+            "a message of ROS 2, through einet-dds: a picture, or a result of another run. Both need arrival external."},
     {INPUT_AT(name), .key = "name", .type = EI_FIELD_CHOICE, .words = input_set_words,
      .only = BIT(EI_SPEC_INPUT_DATASET), .doc = "Which data set."},
     {INPUT_AT(split), .key = "split", .type = EI_FIELD_WORD, .words = split_words, .default_text = "test",
@@ -428,18 +431,28 @@ const struct ei_field ei_fields[] = {
     {INPUT_AT(count), .key = "count", .type = EI_FIELD_INT, .default_text = "4000", .lo = 1,
      .hi = EI_DATASET_GENERATED_MAX, .only = BIT(EI_SPEC_INPUT_GENERATED), .doc = "Pictures to draw before the run."},
     {INPUT_AT(topic), .key = "topic", .type = EI_FIELD_TEXT, .only = BIT(EI_SPEC_INPUT_TOPIC),
-     .doc = "Name of the topic, from the root: /camera/image_raw."},
+     .doc = "Name of the topic, from the root: /camera/image_raw, /einet/camera/status."},
     {INPUT_AT(message), .key = "message", .type = EI_FIELD_WORD, .words = message_words, .default_text = "image",
      .only = BIT(EI_SPEC_INPUT_TOPIC),
-     .doc = "image: sensor_msgs/Image. compressed_image: sensor_msgs/CompressedImage, JPEG or PNG; needs op decode."},
+     .doc = "image: sensor_msgs/Image. compressed_image: sensor_msgs/CompressedImage, JPEG or PNG; needs op decode. "
+            "classification, status: results of a task of another run, on this machine or another; the task goes on with "
+            "the chain that began there, without a picture. See docs/dds.md."},
     {INPUT_AT(width_px), .key = "width", .type = EI_FIELD_INT, .lo = 1, .hi = EI_SPEC_SIDE_MAX_PX,
-     .only = BIT(EI_SPEC_INPUT_CALLER) | BIT(EI_SPEC_INPUT_TOPIC),
+     .only = BIT(EI_SPEC_INPUT_CALLER),
      .doc = "Width of the pictures, in pixels; the largest where a stage has op resize."},
     {INPUT_AT(height_px), .key = "height", .type = EI_FIELD_INT, .lo = 1, .hi = EI_SPEC_SIDE_MAX_PX,
-     .only = BIT(EI_SPEC_INPUT_CALLER) | BIT(EI_SPEC_INPUT_TOPIC),
+     .only = BIT(EI_SPEC_INPUT_CALLER),
      .doc = "Height of the pictures, in pixels; the largest where a stage has op resize."},
     {INPUT_AT(channels), .key = "channels", .type = EI_FIELD_INT, .default_text = "3", .lo = 1, .hi = 3,
-     .only = BIT(EI_SPEC_INPUT_CALLER) | BIT(EI_SPEC_INPUT_TOPIC), .doc = "Of each pixel: 1 or 3."},
+     .only = BIT(EI_SPEC_INPUT_CALLER), .doc = "Of each pixel: 1 or 3."},
+    {INPUT_AT(width_px), .key = "width", .type = EI_FIELD_INT, .lo = 1, .hi = EI_SPEC_SIDE_MAX_PX,
+     .computed = "required for pictures, none for results", .only = BIT(EI_SPEC_INPUT_TOPIC),
+     .doc = "The same of pictures in messages."},
+    {INPUT_AT(height_px), .key = "height", .type = EI_FIELD_INT, .lo = 1, .hi = EI_SPEC_SIDE_MAX_PX,
+     .computed = "required for pictures, none for results", .only = BIT(EI_SPEC_INPUT_TOPIC),
+     .doc = "The same of pictures in messages."},
+    {INPUT_AT(channels), .key = "channels", .type = EI_FIELD_INT, .computed = "3 for pictures, none for results",
+     .lo = 1, .hi = 3, .only = BIT(EI_SPEC_INPUT_TOPIC), .doc = "The same of pictures in messages."},
     {INPUT_AT(memory), .key = "memory", .type = EI_FIELD_WORD, .words = memory_words, .default_text = "host",
      .only = BIT(EI_SPEC_INPUT_CALLER),
      .doc = "host: pictures as they come from a camera, for the stages before the network. device: what the network takes, "
@@ -550,6 +563,13 @@ const struct ei_field *ei_field_find(enum ei_context context, const char *key, i
     return NULL;
 }
 
+bool ei_field_is_of_pictures(const struct ei_field *field)
+{
+    return field->context == EI_CONTEXT_INPUT && (field->offset == offsetof(struct ei_input_spec, width_px) ||
+                                                  field->offset == offsetof(struct ei_input_spec, height_px) ||
+                                                  field->offset == offsetof(struct ei_input_spec, channels));
+}
+
 const struct ei_field *ei_field_discriminator(enum ei_context context)
 {
     for (int32_t i = ei_field_next(context, 0); i >= 0; i = ei_field_next(context, i + 1)) {
@@ -563,26 +583,16 @@ const struct ei_field *ei_field_discriminator(enum ei_context context)
 const char *ei_context_title(enum ei_context context)
 {
     static const char *const titles[EI_CONTEXT_COUNT] = {
-        [EI_CONTEXT_FILE] = "the file",
-        [EI_CONTEXT_RUN] = "run",
-        [EI_CONTEXT_PLATFORM] = "platform",
-        [EI_CONTEXT_LANE] = "lane",
-        [EI_CONTEXT_MODEL] = "model",
-        [EI_CONTEXT_EMULATE] = "emulate",
-        [EI_CONTEXT_BLOCK] = "block",
-        [EI_CONTEXT_LOGNORMAL] = "lognormal",
-        [EI_CONTEXT_SCHEDULER] = "scheduler",
-        [EI_CONTEXT_PLANNER] = "planner",
-        [EI_CONTEXT_TASK] = "task",
-        [EI_CONTEXT_ARRIVAL] = "arrival",
-        [EI_CONTEXT_LATE] = "late_release",
-        [EI_CONTEXT_INPUT] = "input",
-        [EI_CONTEXT_TOPICS] = "outputs",
-        [EI_CONTEXT_STAGE] = "stage",
-        [EI_CONTEXT_WORK] = "work",
-        [EI_CONTEXT_SLO] = "slo",
-        [EI_CONTEXT_OUTPUTS] = "outputs",
-        [EI_CONTEXT_TRACE] = "trace",
+        [EI_CONTEXT_FILE] = "the file",       [EI_CONTEXT_RUN] = "run",
+        [EI_CONTEXT_PLATFORM] = "platform",   [EI_CONTEXT_LANE] = "lane",
+        [EI_CONTEXT_MODEL] = "model",         [EI_CONTEXT_EMULATE] = "emulate",
+        [EI_CONTEXT_BLOCK] = "block",         [EI_CONTEXT_LOGNORMAL] = "lognormal",
+        [EI_CONTEXT_SCHEDULER] = "scheduler", [EI_CONTEXT_PLANNER] = "planner",
+        [EI_CONTEXT_TASK] = "task",           [EI_CONTEXT_ARRIVAL] = "arrival",
+        [EI_CONTEXT_LATE] = "late_release",   [EI_CONTEXT_INPUT] = "input",
+        [EI_CONTEXT_TOPICS] = "outputs",      [EI_CONTEXT_STAGE] = "stage",
+        [EI_CONTEXT_WORK] = "work",           [EI_CONTEXT_SLO] = "slo",
+        [EI_CONTEXT_OUTPUTS] = "outputs",     [EI_CONTEXT_TRACE] = "trace",
     };
     return titles[context];
 }

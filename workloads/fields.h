@@ -115,6 +115,9 @@ const struct ei_field *ei_field_find(enum ei_context context, const char *key, i
 /* The discriminator row of a context, or NULL. */
 const struct ei_field *ei_field_discriminator(enum ei_context context);
 
+/* Whether it is a key of `input` that only pictures have, in messages that may be others (kind topic). */
+bool ei_field_is_of_pictures(const struct ei_field *field);
+
 static inline bool ei_field_is_for(const struct ei_field *field, int32_t value)
 {
     return field->only == 0 || value < 0 || (field->only >> value & 1U) != 0;

@@ -247,12 +247,17 @@ enum ei_spec_input_kind {
     EI_SPEC_INPUT_IMAGES,
     EI_SPEC_INPUT_GENERATED,
     EI_SPEC_INPUT_CALLER, /* with each release, by a program that embeds the run (einet/run.h) */
-    EI_SPEC_INPUT_TOPIC   /* the same, by an adapter that takes them from messages (docs/dds.md) */
+    EI_SPEC_INPUT_TOPIC   /* the same, or results, by an adapter that takes them from messages (docs/dds.md) */
 };
 
 enum ei_spec_memory { EI_SPEC_MEMORY_HOST, EI_SPEC_MEMORY_DEVICE };
 #define EI_SPEC_TOPIC_MAX 200 /* bytes of its name */
-enum ei_spec_message { EI_SPEC_MESSAGE_IMAGE, EI_SPEC_MESSAGE_COMPRESSED_IMAGE };
+enum ei_spec_message {
+    EI_SPEC_MESSAGE_IMAGE,
+    EI_SPEC_MESSAGE_COMPRESSED_IMAGE,
+    EI_SPEC_MESSAGE_CLASSIFICATION, /* this and the next: results of another run, without a picture */
+    EI_SPEC_MESSAGE_STATUS
+};
 
 /* Where pictures come from. Job k reads sample k modulo their number. */
 struct ei_input_spec {
@@ -264,22 +269,29 @@ struct ei_input_spec {
     char dir[EI_SPEC_PATH_MAX];   /* images */
     uint64_t seed;                /* generated */
     int32_t count;                /* generated */
-    int32_t width_px, height_px;  /* caller, topic: of its pictures; at most that where a stage resizes */
-    int32_t channels;             /* caller, topic: 1 or 3 */
+    int32_t width_px, height_px;  /* caller, topic: of its pictures; at most that where a stage resizes; 0 of results */
+    int32_t channels;             /* caller, topic: 1 or 3; 0 of results */
     enum ei_spec_memory memory;   /* caller: where they lie; DEVICE: as the network takes them, on its lane's device */
     char topic[EI_SPEC_PATH_MAX]; /* topic: its name in ROS 2, from the root */
     enum ei_spec_message message; /* topic */
     bool is_loop; /* false: a run with more releases than samples is refused (engine, ei_arrival_expected) */
 };
 
+/* Whether what comes with each release is a result of another run, in which its chain began. */
+static inline bool ei_input_is_result(const struct ei_input_spec *input)
+{
+    return input->kind == EI_SPEC_INPUT_TOPIC &&
+           (input->message == EI_SPEC_MESSAGE_CLASSIFICATION || input->message == EI_SPEC_MESSAGE_STATUS);
+}
+
 /* Whether each picture comes with its release. */
 static inline bool ei_input_is_handed_in(const struct ei_input_spec *input)
 {
-    return input->kind == EI_SPEC_INPUT_CALLER || input->kind == EI_SPEC_INPUT_TOPIC;
+    return input->kind == EI_SPEC_INPUT_CALLER || (input->kind == EI_SPEC_INPUT_TOPIC && !ei_input_is_result(input));
 }
 
-/* Where an adapter says what becomes of the images of a topic: names in ROS 2 from the root, "" = nowhere. All "" of a
- * task whose chain does not begin with one that takes the images of a topic. */
+/* Where an adapter says what becomes of the messages of a topic: names in ROS 2 from the root, "" = nowhere. All "" of
+ * a task whose chain does not begin with one that takes those of a topic. */
 struct ei_topics_spec {
     char classification[EI_SPEC_PATH_MAX], status[EI_SPEC_PATH_MAX], partial[EI_SPEC_PATH_MAX];
 };
@@ -352,6 +364,26 @@ struct ei_task_spec {
     int32_t nn_stage_idx; /* of the one nn stage, EI_NONE_IDX when there is none */
     struct ei_slo_spec slo;
 };
+
+/* Whether one of its stages has the operation. */
+static inline bool ei_task_has_op(const struct ei_task_spec *task, enum ei_spec_op_kind kind)
+{
+    for (int32_t i = 0; i < task->stage_count; i++) {
+        for (int32_t k = 0; k < task->stages[i].op_count; k++) {
+            if (task->stages[i].ops[k].kind == kind) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* The same of any that works on pictures. */
+static inline bool ei_task_has_picture_op(const struct ei_task_spec *task)
+{
+    return ei_task_has_op(task, EI_SPEC_OP_DECODE) || ei_task_has_op(task, EI_SPEC_OP_RESIZE) ||
+           ei_task_has_op(task, EI_SPEC_OP_NORMALIZE);
+}
 
 /* ---- outputs and the whole ---- */
 

@@ -231,77 +231,16 @@ static void check_op_order(struct subject *s)
                               "op '%s' comes too late in task '%s'", name, s->task->name);
             } else if (is_pre(kind)) {
                 last_pre = (int32_t)kind;
-                if (s->task->input.kind == EI_SPEC_INPUT_NONE) {
+                if (ei_input_is_result(&s->task->input)) {
+                    ei_spec_error(s->rd, node, "take it out, or write message: image with width and height",
+                                  "op '%s' works on pictures, and the input of task '%s' brings results", name,
+                                  s->task->name);
+                } else if (s->task->input.kind == EI_SPEC_INPUT_NONE) {
                     ei_spec_error(s->rd, node, "add input: { kind: generated }", "op '%s' needs an input in task '%s'",
                                   name, s->task->name);
                 }
             }
         }
-    }
-}
-
-static bool has_pre(const struct ei_task_spec *task, enum ei_spec_op_kind kind)
-{
-    for (int32_t i = 0; i < task->stage_count; i++) {
-        for (int32_t k = 0; k < task->stages[i].op_count; k++) {
-            if (task->stages[i].ops[k].kind == kind) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-static bool has_any_pre(const struct ei_task_spec *task)
-{
-    return has_pre(task, EI_SPEC_OP_DECODE) || has_pre(task, EI_SPEC_OP_RESIZE) || has_pre(task, EI_SPEC_OP_NORMALIZE);
-}
-
-/* Only a network on that device can read them. */
-static void check_device_memory(struct subject *s)
-{
-    const struct ei_task_spec *task = s->task;
-    const int32_t node = node_of(s, "input", "memory");
-    const int32_t lane_idx =
-        task->nn_stage_idx != EI_NONE_IDX ? task->stages[task->nn_stage_idx].lane_idx : EI_NONE_IDX;
-    if (task->nn_stage_idx == EI_NONE_IDX) {
-        ei_spec_error(s->rd, node, "write memory: host, or add an nn stage",
-                      "task '%s' has no network that could read pictures in memory of a device", task->name);
-    } else if (lane_idx != EI_NONE_IDX && s->rd->wl->lanes[lane_idx].kind == EI_SPEC_LANE_CPU) {
-        ei_spec_error(s->rd, node, "write memory: host, or take a lane of kind cuda",
-                      "lane '%s' of task '%s' is of kind cpu, which cannot read memory of a device",
-                      s->rd->wl->lanes[lane_idx].name, task->name);
-    } else if (lane_idx != EI_NONE_IDX && s->rd->wl->lanes[lane_idx].fallback[0] != '\0') {
-        ei_spec_error(s->rd, node, "leave the fallback out, or write memory: host",
-                      "the fallback of lane '%s' cannot read pictures of task '%s' in memory of a device",
-                      s->rd->wl->lanes[lane_idx].name, task->name);
-    }
-    if (has_any_pre(task)) {
-        ei_spec_error(s->rd, node, "take decode, resize and normalize out: the pictures come as the network takes them",
-                      "stages of task '%s' work on pictures, but not on those in memory of a device", task->name);
-    }
-}
-
-static void check_input(struct subject *s)
-{
-    const struct ei_task_spec *task = s->task;
-    const int32_t node = node_of(s, "input", NULL);
-    if (!ei_input_is_handed_in(&task->input)) {
-        return;
-    }
-    if (task->input.message == EI_SPEC_MESSAGE_COMPRESSED_IMAGE && !has_pre(task, EI_SPEC_OP_DECODE)) {
-        ei_spec_error(s->rd, node_of(s, "input", "message"), "add it: op: [decode, resize: 32x32, normalize]",
-                      "compressed pictures need op decode in task '%s'", task->name);
-    }
-    if (task->arrival.model != EI_ARRIVAL_EXTERNAL) {
-        ei_spec_error(s->rd, node, "write arrival: { model: external, min_interarrival: ... }",
-                      "pictures of task '%s' come with its releases, but those do not come from outside", task->name);
-    }
-    if (task->input.memory == EI_SPEC_MEMORY_DEVICE) {
-        check_device_memory(s);
-    }
-    if (task->input.channels == 2) {
-        ei_spec_error(s->rd, node_of(s, "input", "channels"), "write 1 or 3", "a picture has no 2 channels");
     }
 }
 
@@ -321,16 +260,25 @@ static void check_network(struct subject *s)
     if (named[0] == '\0') {
         return;
     }
+    if (ei_input_is_result(&task->input)) {
+        ei_spec_error(
+            s->rd, node,
+            "leave the network in the run that has the pictures; one that needs none, of a program, stands in "
+            "the place of an emulate: { ... } model",
+            "stage '%s' of task '%s' runs a network on pictures, and the input of the task brings results", stage->name,
+            task->name);
+        return;
+    }
     if (task->input.kind == EI_SPEC_INPUT_NONE) {
         ei_spec_error(s->rd, node, "add input: { kind: generated } to the task",
                       "task '%s' runs a network but has no input", task->name);
         return;
     }
-    if (!has_pre(task, EI_SPEC_OP_NORMALIZE) && task->input.memory == EI_SPEC_MEMORY_HOST) {
+    if (!ei_task_has_op(task, EI_SPEC_OP_NORMALIZE) && task->input.memory == EI_SPEC_MEMORY_HOST) {
         ei_spec_error(s->rd, node, "add a stage before it: { name: pre, kind: cpu, op: normalize }",
                       "stage '%s' of task '%s' needs a normalized picture", stage->name, task->name);
     }
-    if (task->input.kind == EI_SPEC_INPUT_IMAGES && !has_pre(task, EI_SPEC_OP_DECODE)) {
+    if (task->input.kind == EI_SPEC_INPUT_IMAGES && !ei_task_has_op(task, EI_SPEC_OP_DECODE)) {
         ei_spec_error(s->rd, node_of(s, "input", NULL), "add it: op: [decode, resize: 32x32, normalize]",
                       "pictures of a folder need op decode in task '%s'", task->name);
     }
@@ -578,7 +526,7 @@ static void check_stages(struct subject *s)
     if (is_complete && task->stage_count > 0) {
         check_op_order(s);
     }
-    check_input(s);
+    ei_spec_check_input(s->rd, (int32_t)(s->task - s->rd->wl->tasks));
     warn_idle_overrun(s);
     if (task->nn_stage_idx >= 0) {
         check_network(s);
@@ -588,8 +536,7 @@ static void check_stages(struct subject *s)
         warn_restart(s);
     } else if (is_complete && task->stage_count > 0) {
         warn_idle(s);
-        if (node_of(s, "input", NULL) >= 0 && !has_pre(task, EI_SPEC_OP_DECODE) && !has_pre(task, EI_SPEC_OP_RESIZE) &&
-            !has_pre(task, EI_SPEC_OP_NORMALIZE)) {
+        if (node_of(s, "input", NULL) >= 0 && !ei_input_is_result(&task->input) && !ei_task_has_picture_op(task)) {
             ei_spec_warn(s->rd, node_of(s, "input", NULL), NULL, "no stage of task '%s' reads its input", task->name);
         }
     }
@@ -669,7 +616,8 @@ static void check_slo(struct subject *s)
         const int32_t node = node_of(s, "slo", "min_accuracy");
         if (task->nn_stage_idx < 0 && task->stage_count > 0) {
             ei_spec_error(s->rd, node, NULL, "min_accuracy needs an nn stage, task '%s' has none", task->name);
-        } else if (task->input.kind == EI_SPEC_INPUT_NONE || ei_input_is_handed_in(&task->input)) {
+        } else if (task->input.kind == EI_SPEC_INPUT_NONE || task->input.kind == EI_SPEC_INPUT_TOPIC ||
+                   ei_input_is_handed_in(&task->input)) {
             ei_spec_error(s->rd, node, NULL, "min_accuracy needs an input with labels, task '%s' has none", task->name);
         }
     }

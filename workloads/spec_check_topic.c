@@ -94,6 +94,17 @@ static void refuse_same(struct ei_spec_reader *rd, int32_t task_idx, int32_t out
                   output_of(task, output), owner);
 }
 
+/* A task of this run needs no message to follow another one. */
+static void refuse_follower(struct ei_spec_reader *rd, int32_t task_idx, int32_t owner_idx)
+{
+    const struct ei_task_spec *task = &rd->wl->tasks[task_idx], *owner = &rd->wl->tasks[owner_idx];
+    char hint[EI_DIAGNOSTIC_TEXT_MAX];
+    (void)snprintf(hint, sizeof hint, "write arrival: { model: after, task: %s } and no input", owner->name);
+    ei_spec_error(rd, ei_spec_node(rd, rd->task_nodes[task_idx], "input", "topic"), hint,
+                  "the input of task '%s' is topic %s, which is an output of task '%s' of this very file", task->name,
+                  task->input.topic, owner->name);
+}
+
 /* Two writers of one topic would be told apart by nobody, and an output that is an input goes round for ever. */
 static void check_unique(struct ei_spec_reader *rd, int32_t task_idx, int32_t output)
 {
@@ -101,7 +112,11 @@ static void check_unique(struct ei_spec_reader *rd, int32_t task_idx, int32_t ou
     const char *name = output_of(&wl->tasks[task_idx], output);
     for (int32_t t = 0; t < wl->task_count; t++) {
         if (wl->tasks[t].input.kind == EI_SPEC_INPUT_TOPIC && strcmp(wl->tasks[t].input.topic, name) == 0) {
-            refuse_same(rd, task_idx, output, wl->tasks[t].name);
+            if (ei_input_is_result(&wl->tasks[t].input) && t != task_idx) {
+                refuse_follower(rd, t, task_idx);
+            } else {
+                refuse_same(rd, task_idx, output, wl->tasks[t].name);
+            }
             return;
         }
         for (int32_t i = 0; i < OUTPUTS && t <= task_idx; i++) {
@@ -130,7 +145,7 @@ void ei_spec_check_topics(struct ei_spec_reader *rd)
         }
         if (node >= 0) {
             ei_spec_error(rd, node, "give the first task of its chain input: { kind: topic, ... }, or remove it",
-                          "outputs of task '%s' speak of the images of a topic, and it gets none", task->name);
+                          "outputs of task '%s' speak of the messages of a topic, and it gets none", task->name);
         }
         memset(&task->topics, 0, sizeof task->topics);
     }

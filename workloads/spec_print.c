@@ -139,6 +139,10 @@ static bool is_left_out(const struct ei_workload *wl, const struct ei_field *fie
     if (ei_field_find(field->context, field->key, value) != field) {
         return true;
     }
+    if (field->context == EI_CONTEXT_INPUT && ei_input_is_result((const struct ei_input_spec *)(const void *)base) &&
+        ei_field_is_of_pictures(field)) {
+        return true;
+    }
     if (field->context == EI_CONTEXT_TASK) {
         const struct ei_task_spec *task = (const struct ei_task_spec *)(const void *)base;
         const bool is_about_preemption = strcmp(field->key, "on_preempt") == 0 ||

@@ -60,6 +60,7 @@ void ei_spec_join_label(enum ei_context child, const char *parent, char out[EI_S
 /* Derived values and whole-file checks. */
 void ei_spec_check(struct ei_spec_reader *reader);
 void ei_spec_check_task(struct ei_spec_reader *reader, int32_t task_idx);           /* spec_check_task.c */
+void ei_spec_check_input(struct ei_spec_reader *reader, int32_t task_idx);          /* spec_check_input.c */
 void ei_spec_check_deadline_class(struct ei_spec_reader *reader, int32_t task_idx); /* spec_check_deadline.c */
 void ei_spec_check_topics(struct ei_spec_reader *reader); /* spec_check_topic.c; after the tasks */
 void ei_spec_check_lanes(struct ei_spec_reader *reader);  /* spec_check_lane.c: find fallbacks; before the tasks */

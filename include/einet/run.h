@@ -146,6 +146,9 @@ struct einet_job {
     int32_t task_idx;
     int32_t stage_idx;                 /* of the task, from 0 */
     const struct einet_answer *answer; /* of this job's network; NULL: none yet */
+    /* The result of another run with which the job's chain goes on here, as einet_run_release_result was given it: the
+     * same for all tasks of the chain. NULL: the chain began here. */
+    const struct einet_result *upstream;
 };
 
 /* A function in place of a cpu stage's work.
@@ -200,8 +203,8 @@ EINET_API EINET_RT int einet_run_phase(const struct einet_run *run);
  * the future; EINET_NOW). Its nominal release, from which its deadline counts, is that stamp, unless it comes sooner
  * than min_interarrival after the one before. tag: anything, comes back with its answers and its result.
  *
- * Returns 0: exactly one result comes of it. -EINVAL: no external task of that number, one that wants a picture, or a
- * time in the future.
+ * Returns 0: exactly one result comes of it. -EINVAL: no external task of that number, one that wants a picture or a
+ * result, or a time in the future.
  * -EAGAIN: not started. -ESHUTDOWN: it ends or has ended. -ECANCELED: the task is paused. -ENOBUFS: 1024 releases
  * wait already. Real-time safe: no lock, no allocation, a system call only to wake the task. */
 EINET_API EINET_RT int einet_run_release(struct einet_run *run, int32_t task_idx, int64_t stamp_ns, uint64_t tag);
@@ -236,6 +239,17 @@ EINET_API int einet_run_check_frame(const struct einet_run *run, int32_t task_id
  */
 EINET_API EINET_RT int einet_run_release_frame(struct einet_run *run, int32_t task_idx, int64_t stamp_ns, uint64_t tag,
                                                const struct einet_frame *frame);
+
+/* Release a job of a task with `input: { kind: topic, message: classification }` or `message: status`, which goes on
+ * with a chain of another run, here or on another machine: einet_run_release for tasks that cannot be released without
+ * the result that came from there (einet-dds does it with messages, docs/dds.md; a program may with another transport).
+ * upstream is copied, size_bytes of it at most, and handed to the stages and networks of the program in all tasks of
+ * the chain (struct einet_job). Its tag, times and numbers of tasks and jobs are those of the run that it is of; what
+ * is not known is 0, or -1 where 0 would say something. Whether it is of a job that completed is the caller's to see.
+ * Returns as einet_run_release; -EINVAL also: a task that takes none; -EINVAL or -E2BIG (size_bytes). Real-time safe.
+ */
+EINET_API EINET_RT int einet_run_release_result(struct einet_run *run, int32_t task_idx, int64_t stamp_ns, uint64_t tag,
+                                                const struct einet_result *upstream);
 
 /* The answer that the task has published last, at any time from create to destroy, also while its job goes on and after
  * the end. out_answer->size_bytes is set by the caller. Returns 1; 0: none yet; -EINVAL (no such task, no size);

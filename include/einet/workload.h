@@ -43,6 +43,14 @@ EINET_API int32_t einet_workload_task_count(const struct einet_workload *workloa
 /* The number of the task of that name, or -ENOENT. */
 EINET_API int32_t einet_workload_find_task(const struct einet_workload *workload, const char *name);
 
+/* What comes with a release of a task with `input: { kind: topic }`. */
+enum einet_message {
+    EINET_MESSAGE_IMAGE,            /* sensor_msgs/Image */
+    EINET_MESSAGE_COMPRESSED_IMAGE, /* sensor_msgs/CompressedImage */
+    EINET_MESSAGE_CLASSIFICATION,   /* vision_msgs/Classification: a result, with which a chain goes on here */
+    EINET_MESSAGE_STATUS            /* einet_msgs/InferenceStatus: the same */
+};
+
 enum einet_scheduling_class { EINET_CLASS_OTHER, EINET_CLASS_FIFO, EINET_CLASS_DEADLINE };
 
 /* What a workload says of a task. */
@@ -60,7 +68,7 @@ struct einet_task_info {
 
     /* of its input */
     const char *topic;                     /* `kind: topic`; "" = none; lives as long as the workload */
-    int32_t is_compressed;                 /* 1: its messages are sensor_msgs/CompressedImage, else Image */
+    int32_t is_compressed;                 /* 1: message is EINET_MESSAGE_COMPRESSED_IMAGE */
     int32_t width_px, height_px, channels; /* of pictures that are handed in, at most; 0 = none are */
 
     /* of its chain, and of what becomes of the messages with which that begins */
@@ -68,6 +76,8 @@ struct einet_task_info {
     const char *classification_topic; /* where its answers go; "" = nowhere; lives as long as the workload */
     const char *status_topic;         /* the same for what became of its jobs */
     const char *partial_topic;        /* the same for the answer of each exit */
+
+    int32_t message; /* of its topic: enum einet_message; without meaning where topic is "" */
 };
 
 /* Returns 0, or -EINVAL: no such task, or no size. */

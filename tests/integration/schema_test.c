@@ -54,7 +54,8 @@ EI_TEST(schema_refuses_what_one_value_tells)
         "lane_cpu_device", "lane_cuda_cpus",     "lane_cuda_depth",       "lane_cuda_wait_unit",   "search_junk",
         "search_oracle",   "search_static_bare", "exit_time_word",        "resize_without_size",   "unknown_op",
         "model_both",      "model_neither",      "bundle_weights",        "empty_tasks",           "tasks_is_map",
-        "illegal_name",    "zoo_typo",           "mk_one_number",         "lognormal_form",        "list_for_value"};
+        "illegal_name",    "zoo_typo",           "mk_one_number",         "lognormal_form",        "list_for_value",
+        "result_with_width", "topic_without_height"};
     static struct text_paths paths;
     static char said[SAID_MAX_BYTES];
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {

@@ -29,8 +29,10 @@ static struct einet_workload *parsed(void)
 EI_TEST(abi_structs_have_their_sizes)
 {
     EI_EQ(sizeof(struct einet_error), 12 + EINET_ERROR_FILE_MAX + EINET_ERROR_TEXT_MAX);
-    EI_EQ(sizeof(struct einet_task_info), 112);
+    EI_EQ(sizeof(struct einet_task_info), 120);
     EI_EQ(offsetof(struct einet_task_info, chain_head_idx), 80);
+    EI_EQ(offsetof(struct einet_task_info, message), 112);
+    EI_EQ(offsetof(struct einet_job, upstream), 56);
     EI_EQ(offsetof(struct einet_task_info, deadline_ns), 32);
     EI_EQ(sizeof(struct einet_answer), 112);
     EI_EQ(sizeof(struct einet_result), 208);
@@ -42,7 +44,7 @@ EI_TEST(abi_structs_have_their_sizes)
     EI_EQ(sizeof(struct einet_figures), 96);
     EI_EQ(sizeof(struct einet_end), 64);
     EI_EQ(sizeof(struct einet_frame), 80);
-    EI_EQ(sizeof(struct einet_job), 56);
+    EI_EQ(sizeof(struct einet_job), 64);
     EI_EQ(sizeof(struct einet_stage), 24);
     EI_EQ(sizeof(struct einet_network), 128);
     EI_EQ(sizeof(struct einet_draft_lane), 88);
