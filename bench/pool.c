@@ -37,19 +37,19 @@ static double strike(int signal)
 {
     int32_t frames = 0;
     (void)pool_play_gap(&play, 0, &frames);
-    (void)kill(play.nodes[0], signal);
+    (void)kill(play.nodes[0].pid, signal);
     if (!pool_play_await(&play, "eye", 1, LIMIT_NS)) {
         return -1;
     }
     pool_play_nap_ms(REST_MS);
     const double gap_ms = (double)pool_play_gap(&play, 0, &frames) / 1e6;
     if (signal == SIGKILL) {
-        pool_play_kill(&play, 0);
+        machine_kill(&play.nodes[0]);
         if (!pool_play_start(&play, 0)) {
             return -1;
         }
     } else {
-        (void)kill(play.nodes[0], SIGCONT);
+        (void)kill(play.nodes[0].pid, SIGCONT);
     }
     return pool_play_await(&play, "eye", 0, LIMIT_NS) ? gap_ms : -1;
 }
@@ -152,7 +152,7 @@ int main(int argc, char **argv)
     play.is_apart = true;
     play.lease_ns = (is_load ? 100 : number(argc, argv, 3, 100, 10000)) * INT64_C(1000000);
     play.period_ns = (is_load ? 20 : number(argc, argv, 4, 20, 1000)) * INT64_C(1000000);
-    play.priority = pool_play_is_allowed(priority) ? priority : 0;
+    play.priority = machine_is_allowed(priority) ? priority : 0;
     (void)snprintf(play.folder, sizeof play.folder, "%s", folder);
     (void)snprintf(play.binary, sizeof play.binary, "%.280s/einet-dds", path);
     const bool is_good = is_load

@@ -23,7 +23,7 @@ static bool open_play(const char *text_a, const char *text_b, const char *const 
     play = (struct pool_play){.is_apart = is_apart,
                               .lease_ns = 100 * MS,
                               .period_ns = 20 * MS,
-                              .priority = pool_play_is_allowed(PRIORITY) ? PRIORITY : 0,
+                              .priority = machine_is_allowed(PRIORITY) ? PRIORITY : 0,
                               .texts = {text_a, text_b},
                               .hanging = play.hanging};
     (void)snprintf(play.folder, sizeof play.folder, "%s", ei_test_tmpdir());
@@ -63,7 +63,7 @@ static void strike(int signal, int blow)
     const int64_t noise_ns = atomic_load(&play.noise_ns);
     int32_t frames = 0;
     (void)pool_play_gap(&play, 0, &frames);
-    EI_EQ(kill(play.nodes[0], signal), 0);
+    EI_EQ(kill(play.nodes[0].pid, signal), 0);
     if (!EI_TRUEF(pool_play_await(&play, "eye", 1, LIMIT_NS), "nobody took over")) {
         return;
     }
@@ -85,13 +85,13 @@ static void strike_all(bool is_apart)
     for (int i = 0; i < BLOWS; i++) {
         EI_TRUEF(pool_play_await(&play, "eye", 0, LIMIT_NS), "the first in rank was not heard");
         strike(SIGKILL, i);
-        pool_play_kill(&play, 0);
+        machine_kill(&play.nodes[0]);
         EI_REQUIRE(pool_play_start(&play, 0));
     }
     for (int i = 0; i < BLOWS; i++) {
         EI_TRUEF(pool_play_await(&play, "eye", 0, LIMIT_NS), "the first in rank was not heard");
         strike(SIGSTOP, i);
-        EI_EQ(kill(play.nodes[0], SIGCONT), 0);
+        EI_EQ(kill(play.nodes[0].pid, SIGCONT), 0);
     }
     EI_TRUEF(pool_play_await(&play, "eye", 0, LIMIT_NS), "the first in rank was not heard");
     pool_play_nap_ms(100);
@@ -118,7 +118,7 @@ static void hang(const char *text, const char *const *tasks, const char *task)
     EI_REQUIRE(open_play(text, text, tasks, false));
     EI_TRUEF(pool_play_await(&play, task, 0, LIMIT_NS), "the first in rank was not heard");
     EI_TRUEF(pool_play_await(&play, task, 1, LIMIT_NS), "nobody took over");
-    EI_EQ(kill(play.nodes[0], 0), 0);
+    EI_EQ(kill(play.nodes[0].pid, 0), 0);
     pool_play_nap_ms(500);
     struct einet_dds_egress_figures figures;
     EI_TRUE(pool_play_figures(&play, task, &figures));
@@ -153,7 +153,7 @@ static void skip_without_a_machine_for_load(void)
     if (HAS_SANITIZER) {
         ei_test_skip("a sanitized node has more to do than its workload says");
     }
-    if (!pool_play_is_allowed(PRIORITY)) {
+    if (!machine_is_allowed(PRIORITY)) {
         ei_test_skip("not here: real-time threads");
     }
     if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
@@ -256,7 +256,7 @@ EI_TEST(dds_pool_is_shown_and_left)
     EI_CONTAINS(out, "no node of pool other");
     /* one that goes by itself does not wait for its lease to end */
     (void)pool_play_gap(&play, 0, &frames);
-    EI_EQ(pool_play_end(&play, 0), 0);
+    EI_EQ(machine_end(&play.nodes[0], NULL, 0), 0);
     EI_TRUE(pool_play_await(&play, "eye", 1, LIMIT_NS));
     pool_play_nap_ms(50);
     const int64_t gap_ns = pool_play_gap(&play, 0, &frames);

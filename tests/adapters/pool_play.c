@@ -1,15 +1,13 @@
 #include "tests/adapters/pool_play.h"
 
+#include "tests/adapters/machine.h"
+
 #include "ros2.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -89,72 +87,27 @@ void pool_play_nap_ms(int ms)
 
 /* ---- the network ---- */
 
-/* In a process that ends with this one. */
-static pid_t fork_child(void)
-{
-    const pid_t child = fork();
-    if (child == 0) {
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    }
-    return child;
-}
-
-/* Run ip(8), inside the namespace of the keeper if wanted. */
-static bool ip(pid_t keeper, const char *arguments)
-{
-    char command[300];
-    if (keeper > 0) {
-        (void)snprintf(command, sizeof command, "nsenter -t %d -n ip %s >/dev/null 2>&1", (int)keeper, arguments);
-    } else {
-        (void)snprintf(command, sizeof command, "ip %s >/dev/null 2>&1", arguments);
-    }
-    return system(command) == 0;
-}
-
-/* A process that does nothing but keep a namespace; it has told us when it is there. */
-static pid_t keep_namespace(void)
-{
-    int told[2];
-    char byte;
-    if (pipe(told) < 0) {
-        return -1;
-    }
-    const pid_t keeper = fork_child();
-    if (keeper == 0) {
-        if (unshare(CLONE_NEWNET) == 0 && write(told[1], "", 1) == 1) {
-            for (;;) {
-                (void)pause();
-            }
-        }
-        _exit(1);
-    }
-    (void)close(told[1]);
-    const bool is_kept = keeper > 0 && read(told[0], &byte, 1) == 1;
-    (void)close(told[0]);
-    return is_kept ? keeper : -1;
-}
-
 static const char *lay_network(struct pool_play *play)
 {
     char link[100];
     if (geteuid() != 0 || unshare(CLONE_NEWNET) < 0) {
         return "network namespaces (run as root, outside of a container that forbids them)";
     }
-    if (!ip(0, "-V")) {
+    if (!machine_ip(0, "-V")) {
         return "ip (apt-get install iproute2)";
     }
-    play->keeper = keep_namespace();
+    play->keeper = machine_keep();
     if (play->keeper <= 0) {
         play->keeper = 0;
         return "a second network namespace";
     }
     (void)snprintf(link, sizeof link, "link add pool0 type veth peer name pool0 netns %d", (int)play->keeper);
-    if (!ip(0, link)) {
+    if (!machine_ip(0, link)) {
         return "veth pairs (the kernel module veth)";
     }
-    const bool is_up = ip(0, "addr add 10.77.0.2/24 dev pool0") && ip(0, "link set pool0 up") &&
-                       ip(0, "link set lo up") && ip(play->keeper, "addr add 10.77.0.1/24 dev pool0") &&
-                       ip(play->keeper, "link set pool0 up") && ip(play->keeper, "link set lo up");
+    const bool is_up = machine_ip(0, "addr add 10.77.0.2/24 dev pool0") && machine_ip(0, "link set pool0 up") &&
+                       machine_ip(0, "link set lo up") && machine_ip(play->keeper, "addr add 10.77.0.1/24 dev pool0") &&
+                       machine_ip(play->keeper, "link set pool0 up") && machine_ip(play->keeper, "link set lo up");
     return is_up ? NULL : "addresses for a veth pair";
 }
 
@@ -250,21 +203,6 @@ static bool listen_to(struct pool_play *play, const char *task)
 
 /* ---- opening and closing ---- */
 
-static void *try_priority(void *arg)
-{
-    int *priority = arg;
-    const struct sched_param param = {.sched_priority = *priority};
-    *priority = pthread_setschedparam(pthread_self(), SCHED_FIFO, &param);
-    return NULL;
-}
-
-bool pool_play_is_allowed(int priority)
-{
-    pthread_t thread;
-    return pthread_create(&thread, NULL, try_priority, &priority) == 0 && pthread_join(thread, NULL) == 0 &&
-           priority == 0;
-}
-
 const char *pool_play_open(struct pool_play *play, const char *const *tasks)
 {
     static char missing[EINET_ERROR_TEXT_MAX + 16];
@@ -299,96 +237,50 @@ void pool_play_close(struct pool_play *play)
     if (play->has_camera) {
         (void)pthread_join(play->camera, NULL);
     }
-    pool_play_kill(play, 0);
-    pool_play_kill(play, 1);
+    machine_kill(&play->nodes[0]);
+    machine_kill(&play->nodes[1]);
     if (play->participant > 0) {
         (void)dds_delete(play->participant);
     }
     einet_dds_egress_destroy(play->egress);
-    if (play->keeper > 0) {
-        (void)kill(play->keeper, SIGKILL);
-        (void)waitpid(play->keeper, NULL, 0);
-    }
+    machine_let_go(play->keeper);
 }
 
 /* ---- nodes ---- */
 
 static const char *const node_names[2] = {"a", "b"};
 
-static void become_node(const struct pool_play *play, int node, const char *file)
+bool pool_play_start(struct pool_play *play, int node)
 {
-    char domain[16], priority[16], lease[32], path[64];
+    char file[300], domain[16], priority[16], lease[32];
+    (void)snprintf(file, sizeof file, "%s/node-%s.yaml", play->folder, node_names[node]);
     (void)snprintf(domain, sizeof domain, "%d", play->domain);
     (void)snprintf(priority, sizeof priority, "%d", play->priority);
     (void)snprintf(lease, sizeof lease, "%lldms", (long long)(play->lease_ns / 1000000));
-    if (node == 0 && play->keeper > 0) {
-        (void)snprintf(path, sizeof path, "/proc/%d/ns/net", (int)play->keeper);
-        const int network = open(path, O_RDONLY | O_CLOEXEC);
-        if (network < 0 || setns(network, CLONE_NEWNET) < 0) {
-            _exit(126);
-        }
-    }
-    if (node == 0 && play->hanging != NULL) {
-        (void)execl(play->hanging, play->hanging, domain, file, "50", (char *)NULL);
-        _exit(127);
-    }
-    (void)execl(play->binary, play->binary, "--domain", domain, "--priority", priority, "--pool", "play", "--node",
-                node_names[node], "--rank", node == 0 ? "60" : "50", "--lease", lease, file, (char *)NULL);
-    _exit(127);
-}
-
-bool pool_play_start(struct pool_play *play, int node)
-{
-    char file[300], line[64] = "";
-    int told[2];
-    (void)snprintf(file, sizeof file, "%s/node-%s.yaml", play->folder, node_names[node]);
     FILE *out = fopen(file, "w");
     /* each on a CPU of its own, as on two machines, if there are two */
     const char *place = node == 1 && sysconf(_SC_NPROCESSORS_ONLN) > 1 ? "platform: { housekeeping_cpus: 1 }\n" : "";
-    if (out == NULL || fputs(place, out) < 0 || fputs(play->texts[node], out) < 0 || fclose(out) != 0 ||
-        pipe(told) < 0) {
+    if (out == NULL || fputs(place, out) < 0 || fputs(play->texts[node], out) < 0 || fclose(out) != 0) {
         return false;
     }
-    const pid_t child = fork_child();
-    if (child == 0) {
-        (void)dup2(told[1], STDOUT_FILENO);
-        (void)close(told[0]);
-        (void)close(told[1]);
-        become_node(play, node, file);
-    }
-    (void)close(told[1]);
-    play->nodes[node] = child > 0 ? child : 0;
-    FILE *in = fdopen(told[0], "r");
-    play->told[node] = in;
-    return in != NULL && fgets(line, sizeof line, in) != NULL && strcmp(line, "running\n") == 0;
-}
-
-/* Wait for its end: its status. */
-static int bury(struct pool_play *play, int node)
-{
-    int status = 0;
-    (void)waitpid(play->nodes[node], &status, 0);
-    play->nodes[node] = 0;
-    if (play->told[node] != NULL) {
-        (void)fclose(play->told[node]);
-        play->told[node] = NULL;
-    }
-    return status;
-}
-
-int pool_play_end(struct pool_play *play, int node)
-{
-    (void)kill(play->nodes[node], SIGTERM);
-    const int status = bury(play, node);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-void pool_play_kill(struct pool_play *play, int node)
-{
-    if (play->nodes[node] > 0) {
-        (void)kill(play->nodes[node], SIGKILL);
-        (void)bury(play, node);
-    }
+    const char *const hanging[] = {play->hanging, domain, file, "50", NULL};
+    const char *const plain[] = {play->binary,
+                                 "--domain",
+                                 domain,
+                                 "--priority",
+                                 priority,
+                                 "--pool",
+                                 "play",
+                                 "--node",
+                                 node_names[node],
+                                 "--rank",
+                                 node == 0 ? "60" : "50",
+                                 "--lease",
+                                 lease,
+                                 file,
+                                 NULL};
+    return machine_start(&play->nodes[node], node == 0 ? play->keeper : 0,
+                         node == 0 && play->hanging != NULL ? hanging : plain);
 }
 
 /* ---- the camera ---- */
@@ -400,8 +292,8 @@ static void *roll(void *arg)
     char encoding[] = "rgb8", frame_id[] = "camera";
     int64_t next_ns = pool_play_now_ns();
     if (play->priority > 0) {
-        int priority = play->priority;
-        (void)try_priority(&priority);
+        const struct sched_param param = {.sched_priority = play->priority};
+        (void)pthread_setschedparam(pthread_self(), SCHED_FIFO, &param);
     }
     for (int32_t number = 1; !atomic_load(&play->is_ending); number++) {
         const sensor_msgs_msg_dds__Image_ image = {

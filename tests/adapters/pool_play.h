@@ -6,6 +6,8 @@
 #ifndef TESTS_ADAPTERS_POOL_PLAY_H
 #define TESTS_ADAPTERS_POOL_PLAY_H
 
+#include "tests/adapters/machine.h"
+
 #include <dds/dds.h>
 #include <einet/pool.h>
 #include <pthread.h>
@@ -56,8 +58,7 @@ struct pool_play {
     const char *texts[2]; /* workloads of the nodes */
     const char *hanging;  /* a program for the first node that hangs (hanging_node.c); NULL = as the second */
     pid_t keeper;         /* of the first node's namespace, 0 = none */
-    pid_t nodes[2];       /* 0 = does not run */
-    FILE *told[2];        /* what it prints */
+    struct machine_node nodes[2];
     struct einet_dds_egress *egress;
     dds_entity_t participant, images;
     int32_t task_count;
@@ -69,20 +70,12 @@ struct pool_play {
     atomic_int_least64_t noise_ns; /* how late the camera woke, all together: what the machine takes from all of us */
 };
 
-/* Whether this process may make real-time threads of that priority. */
-bool pool_play_is_allowed(int priority);
-
 /* Set up networks and egress and listen to tasks (NULL-terminated). Returns NULL, or what is missing for it. */
 const char *pool_play_open(struct pool_play *play, const char *const *tasks);
 void pool_play_close(struct pool_play *play);
 
 /* Start node 0 or 1 ("a", rank 60, and "b", rank 50) and wait until it has said what it runs. False: it does not. */
 bool pool_play_start(struct pool_play *play, int node);
-/* Ask it to end (SIGTERM) and wait: its exit status, -1 = killed. */
-int pool_play_end(struct pool_play *play, int node);
-/* SIGKILL it, and bury it. */
-void pool_play_kill(struct pool_play *play, int node);
-
 /* Begin to send images. */
 bool pool_play_roll(struct pool_play *play);
 
