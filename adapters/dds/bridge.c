@@ -138,6 +138,21 @@ static int keep_texts(struct ei_dds_task *task, const struct einet_task_info *in
     return at != NULL ? 0 : -ENOMEM;
 }
 
+static const char *type_of(enum einet_message message)
+{
+    switch (message) {
+    case EINET_MESSAGE_COMPRESSED_IMAGE:
+        return "sensor_msgs/msg/CompressedImage";
+    case EINET_MESSAGE_CLASSIFICATION:
+        return "vision_msgs/msg/Classification";
+    case EINET_MESSAGE_STATUS:
+        return "einet_msgs/msg/InferenceStatus";
+    case EINET_MESSAGE_IMAGE:
+        break;
+    }
+    return "sensor_msgs/msg/Image";
+}
+
 static int take_task(struct einet_dds *dds, struct ei_dds_task *task, int32_t task_idx,
                      const struct einet_task_info *info, struct einet_error *err)
 {
@@ -147,14 +162,16 @@ static int take_task(struct einet_dds *dds, struct ei_dds_task *task, int32_t ta
         return einet_error_set(err, -ENOMEM, "no memory for the names of task '%s'", info->name);
     }
     atomic_init(&task->deadline_ns, info->deadline_ns);
-    task->is_compressed = info->is_compressed != 0;
+    task->message = (enum einet_message)info->message;
     task->head = info->chain_head_idx; /* in the workload, until all slots are known */
     ei_dds_health_init(&task->health, info->deadline_ns, info->least_interval_ns);
     if (info->topic[0] == '\0') {
         return 0;
     }
-    const int rc = ei_dds_type_hash(task->is_compressed ? "sensor_msgs/msg/CompressedImage" : "sensor_msgs/msg/Image",
-                                    task->type_hash);
+    const int rc = ei_dds_type_hash(type_of(task->message), task->type_hash);
+    if (rc == 0 && ei_dds_is_follower(task)) {
+        return 0;
+    }
     task->wanted = (struct ei_dds_wanted){info->width_px, info->height_px, info->channels};
     task->scratch = malloc((size_t)info->width_px * (size_t)info->height_px * (size_t)info->channels);
     return rc == 0 && task->scratch != NULL
@@ -282,7 +299,7 @@ int einet_dds_start(struct einet_dds *dds, struct einet_run *run, struct einet_e
     atomic_store(&dds->is_taking, true);
     for (int32_t i = 0; i < dds->task_count; i++) {
         if (dds->tasks[i].reader > 0) {
-            ei_dds_take_images(dds->tasks[i].reader, &dds->tasks[i]); /* what came before */
+            ei_dds_take_messages(dds->tasks[i].reader, &dds->tasks[i]); /* what came before */
         }
     }
     return 0;
@@ -356,6 +373,7 @@ int einet_dds_figures(const struct einet_dds *dds, int32_t task_idx, struct eine
         .lost = atomic_load(&dds->lost),
         .partials = atomic_load(&task->partial_count),
         .undecodable = atomic_load(&dds->undecodable),
+        .skipped = atomic_load(&task->skipped),
     };
     const size_t known_bytes = asked_bytes < sizeof figures ? asked_bytes : sizeof figures;
     memset(out_figures, 0, asked_bytes); /* what a newer program asks for, and we do not know */

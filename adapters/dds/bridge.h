@@ -1,18 +1,20 @@
 /* Inside of the bridge.
  *
- *   CycloneDDS's receiving thread: take, check, convert --> einet_run_release_frame --> a job thread
+ *   CycloneDDS's receiving thread: take, check, convert --> einet_run_release_frame, _result --> a job thread
  *                     | what the run has no place for                                       |
  *                     v                                                                     v
  *   ring of many producers, bell --> dds_out: write --> CycloneDDS <-- write: the callback thread of the run
  *
  * The stamp of an image travels in the tag of its release, with the number of its frame_id, so nothing has to be kept
- * for a job that is under way. Entities and tables are made before the threads and freed after them.
+ * for a job that is under way. So does that of a result of another run, which is the stamp of its image: what is said
+ * of images here holds for results as well. Entities and tables are made before the threads and freed after them.
  */
 #ifndef ADAPTERS_DDS_BRIDGE_H
 #define ADAPTERS_DDS_BRIDGE_H
 
+#include "adapters/dds/cdr.h"
 #include "adapters/dds/health.h"
-#include "adapters/dds/image.h"
+#include "adapters/dds/pool/decide.h"
 #include "adapters/dds/type_hash.h"
 #include "rt/bell.h"
 #include "rt/mpsc_ring.h"
@@ -28,9 +30,6 @@
 #define EI_DDS_FRAME_ID_BYTES 256
 #define EI_DDS_TOPIC_BYTES 320
 #define EI_DDS_PUBLISHERS_MAX 16 /* of one topic that are remembered */
-/* Outcomes in InferenceStatus, beside enum einet_outcome. */
-#define EI_DDS_OUTCOME_TURNED_AWAY 4
-#define EI_DDS_OUTCOME_UNDER_WAY 5 /* of a partial answer */
 
 /* Whether the messages of a publisher are of the type that we know. */
 struct ei_dds_publisher {
@@ -39,8 +38,8 @@ struct ei_dds_publisher {
 };
 
 struct ei_dds_task {
-    atomic_int task_idx; /* in the workload of the run that has the images */
-    bool is_compressed;
+    atomic_int task_idx;        /* in the workload of the run that has the images */
+    enum einet_message message; /* that it takes */
     struct ei_dds_wanted wanted;
     const char *topic, *name; /* in texts, as other names; topic "" = behind one that has one */
     char *texts;              /* own */
@@ -50,7 +49,8 @@ struct ei_dds_task {
     uint8_t *scratch;  /* of who takes, as are the frame_ids; who writes reads those that are counted */
     char frame_ids[EI_DDS_FRAME_IDS_MAX][EI_DDS_FRAME_ID_BYTES];
     atomic_int frame_id_count;
-    atomic_int_least64_t received, refused, turned_away, left, released, restamped;
+    struct ei_pool_gate gate; /* of results; of who takes */
+    atomic_int_least64_t received, refused, turned_away, left, released, restamped, skipped;
     atomic_int_least64_t classified, reported, failed_writes;
     atomic_int last_fault; /* enum ei_dds_fault */
 
@@ -61,18 +61,24 @@ struct ei_dds_task {
     dds_entity_t partials;                                           /* 0 = none */
     atomic_int_least64_t partial_count;
     struct ei_dds_health health;                               /* under health_lock */
-    char type_hash[EI_DDS_TYPE_HASH_MAX];                      /* of its images */
+    char type_hash[EI_DDS_TYPE_HASH_MAX];                      /* of its messages */
     struct ei_dds_publisher publishers[EI_DDS_PUBLISHERS_MAX]; /* of who takes */
     int32_t next_publisher;                                    /* the one that is forgotten next */
 };
 
-enum ei_dds_record_kind { EI_DDS_RESULT, EI_DDS_TURNED_AWAY, EI_DDS_PARTIAL };
+enum ei_dds_record_kind {
+    EI_DDS_RESULT,
+    EI_DDS_TURNED_AWAY, /* an image that the run had no place for */
+    EI_DDS_UPSTREAM,    /* one that already came to nothing in the run before this one */
+    EI_DDS_PARTIAL
+};
 
 /* What dds_out has to say. */
 struct ei_dds_record {
     int32_t slot; /* of tasks */
     int32_t kind; /* enum ei_dds_record_kind */
-    /* of one turned away: tag and task_idx alone; of a partial one these and the answer, with when it was released */
+    /* of one that was not released: tag and task_idx alone; of a partial one these and the answer, with when it was
+     * released */
     struct einet_result result;
 };
 
@@ -117,6 +123,12 @@ struct einet_dds {
     bool is_level_changed; /* under health_lock */
     atomic_int_least64_t undecodable;
 };
+
+/* Whether what a task takes are results of another run. */
+static inline bool ei_dds_is_follower(const struct ei_dds_task *task)
+{
+    return task->message == EINET_MESSAGE_CLASSIFICATION || task->message == EINET_MESSAGE_STATUS;
+}
 
 /* The tag of an image: seconds, nanoseconds (30 bits), number of the frame_id (2 bits). */
 static inline uint64_t ei_dds_tag(int32_t sec, uint32_t nanosec, int32_t frame_id)
@@ -196,7 +208,7 @@ void ei_dds_diagnose(struct einet_dds *dds);
 
 /* Take what a task's reader has; nothing before the bridge was started and after it was stopped. A listener of the
  * reader: CycloneDDS calls it on the thread that has received, or on that of a writer in this process. Thread: any. */
-void ei_dds_take_images(dds_entity_t reader, void *task);
+void ei_dds_take_messages(dds_entity_t reader, void *task);
 
 /* ---- output.c ---- */
 

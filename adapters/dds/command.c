@@ -66,9 +66,11 @@ static const struct einet_usage usage = {
         "\n"
         "Run the tasks of a workload file (einet-workload(5)). Tasks with input: { kind: topic, topic: NAME } get the "
         "images\n"
-        "of that topic of ROS 2 and answer on /einet/TASK/classification and /einet/TASK/status, or as their outputs: "
-        "say;\n"
-        "/diagnostics says each second how they do. CYCLONEDDS_URI adds settings of CycloneDDS.\n"
+        "of that topic of ROS 2, or with message: status the results of another machine, with whose chains they go on. "
+        "They\n"
+        "answer on /einet/TASK/classification and /einet/TASK/status, or as their outputs: say; /diagnostics says each "
+        "second\n"
+        "how they do. CYCLONEDDS_URI adds settings of CycloneDDS.\n"
         "\n"
         "It is a service as einet serve is: SIGINT and SIGTERM drain and end it, SIGHUP reads the file again, einet "
         "ctl "
@@ -148,13 +150,18 @@ static void print_figures(const struct einet_workload *workload, const struct ei
         struct einet_task_info info = {.size_bytes = sizeof info};
         struct einet_dds_figures f = {.size_bytes = sizeof f};
         if (einet_workload_task_info(workload, i, &info) == 0 && einet_dds_figures(dds, i, &f) == 0) {
+            const bool is_follower =
+                info.message == EINET_MESSAGE_STATUS || info.message == EINET_MESSAGE_CLASSIFICATION;
             undecodable = f.undecodable;
-            fprintf(stdout,
-                    "%s: %lld images, %lld refused, %lld turned away, %lld left to others, %lld released; %lld "
-                    "classifications, %lld statuses%s%s\n",
-                    info.name, (long long)f.received, (long long)f.refused, (long long)f.turned_away, (long long)f.left,
-                    (long long)f.released, (long long)f.classifications, (long long)f.statuses,
-                    f.refused > 0 ? "; last refusal: " : "", f.refused > 0 ? einet_dds_refusal(dds, i) : "");
+            fprintf(stdout, "%s: %lld %s, %lld refused, %lld turned away, %lld left to others, ", info.name,
+                    (long long)f.received, is_follower ? "results" : "images", (long long)f.refused,
+                    (long long)f.turned_away, (long long)f.left);
+            if (is_follower) {
+                fprintf(stdout, "%lld skipped, ", (long long)f.skipped);
+            }
+            fprintf(stdout, "%lld released; %lld classifications, %lld statuses%s%s\n", (long long)f.released,
+                    (long long)f.classifications, (long long)f.statuses, f.refused > 0 ? "; last refusal: " : "",
+                    f.refused > 0 ? einet_dds_refusal(dds, i) : "");
         }
     }
     if (undecodable > 0) {

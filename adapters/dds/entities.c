@@ -13,8 +13,8 @@
 #include <string.h>
 
 #define CONFIG_BYTES 8192
-#define DEPTH_IN 5
-#define DEPTH_OUT 10
+#define DEPTH_PICTURES 5
+#define DEPTH_RESULTS 10
 #define OPENER_STACK_BYTES ((size_t)1024 * 1024)
 
 /* A result that was lost is missed when the next heartbeat comes: after 5 ms, where CycloneDDS waits 100, and 20 at
@@ -78,8 +78,10 @@ static int make_endpoint(struct einet_dds *dds, const dds_topic_descriptor_t *ty
     if (topic < 0) {
         return fail(err, topic, name);
     }
-    dds_qos_t *qos = make_qos(type, is_reader ? DDS_RELIABILITY_BEST_EFFORT : DDS_RELIABILITY_RELIABLE,
-                              is_reader ? DEPTH_IN : DEPTH_OUT);
+    const bool is_picture =
+        type == &sensor_msgs_msg_dds__Image__desc || type == &sensor_msgs_msg_dds__CompressedImage__desc;
+    dds_qos_t *qos = make_qos(type, is_picture ? DDS_RELIABILITY_BEST_EFFORT : DDS_RELIABILITY_RELIABLE,
+                              is_picture ? DEPTH_PICTURES : DEPTH_RESULTS);
     *out = is_reader ? dds_create_reader(dds->participant, topic, qos, listener)
                      : dds_create_writer(dds->participant, topic, qos, NULL);
     dds_delete_qos(qos);
@@ -127,15 +129,28 @@ static int open_outputs(struct einet_dds *dds, struct ei_dds_task *task, struct 
                                 err);
 }
 
+static const dds_topic_descriptor_t *type_of(enum einet_message message)
+{
+    switch (message) {
+    case EINET_MESSAGE_COMPRESSED_IMAGE:
+        return &sensor_msgs_msg_dds__CompressedImage__desc;
+    case EINET_MESSAGE_CLASSIFICATION:
+        return &vision_msgs_msg_dds__Classification__desc;
+    case EINET_MESSAGE_STATUS:
+        return &einet_msgs_msg_dds__InferenceStatus__desc;
+    case EINET_MESSAGE_IMAGE:
+        break;
+    }
+    return &sensor_msgs_msg_dds__Image__desc;
+}
+
 static int open_input(struct einet_dds *dds, struct ei_dds_task *task, struct einet_error *err)
 {
     char name[EI_DDS_TOPIC_BYTES];
-    const dds_topic_descriptor_t *type =
-        task->is_compressed ? &sensor_msgs_msg_dds__CompressedImage__desc : &sensor_msgs_msg_dds__Image__desc;
     (void)snprintf(name, sizeof name, "rt%s", task->topic);
     dds_listener_t *listener = dds_create_listener(task);
-    dds_lset_data_available(listener, ei_dds_take_images);
-    const int rc = make_endpoint(dds, type, name, listener, &task->reader, err);
+    dds_lset_data_available(listener, ei_dds_take_messages);
+    const int rc = make_endpoint(dds, type_of(task->message), name, listener, &task->reader, err);
     dds_delete_listener(listener);
     return rc;
 }

@@ -1,4 +1,4 @@
-/* Images from the readers into the run, on the thread that receives them. See bridge.h. */
+/* Images and results from the readers into the run, on the thread that receives them. See bridge.h. */
 #include "adapters/dds/bridge.h"
 #include "adapters/dds/cdr.h"
 #include "adapters/dds/pool/member.h"
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#define TAKEN_AT_ONCE 5
+#define TAKEN_AT_ONCE 10
 #define LENT_BYTES ((size_t)64 * 1024)
 #define STAMP_AGE_MAX_NS INT64_C(10000000000)
 
@@ -52,47 +52,24 @@ static void refuse(struct ei_dds_task *task, enum ei_dds_fault fault)
     ei_bell_ring(&task->dds->bell); /* diagnostics say so */
 }
 
-/* To the run that has the images, or, from the instant on at which another takes over from it, to that. */
-static int hand_in(struct einet_dds *dds, int32_t slot, int64_t release_ns, uint64_t tag,
-                   const struct einet_frame *frame)
+/* Have dds_out say what is said of an image without a job. */
+static void post_unreleased(struct ei_dds_task *task, enum ei_dds_record_kind kind, uint64_t tag)
 {
-    atomic_fetch_add(&dds->releasing, 1);
-    const int feed = atomic_load(&dds->feed);
-    const struct ei_dds_feed *of = &dds->feeds[feed];
-    int rc = einet_run_release_frame(of->run, of->promises[slot].task_idx, release_ns, tag, frame);
-    if (rc == -ESHUTDOWN && (atomic_load(&dds->is_follower_expected) || atomic_load(&dds->feed) != feed)) {
-        of = &dds->feeds[1 - feed];
-        rc = einet_run_release_frame(of->run, of->promises[slot].task_idx, release_ns, tag, frame);
-    }
-    atomic_fetch_sub(&dds->releasing, 1);
-    return rc;
+    const struct ei_dds_record record = {.slot = (int32_t)(task - task->dds->tasks),
+                                         .kind = (int32_t)kind,
+                                         .result = {.tag = tag, .task_idx = atomic_load(&task->task_idx)}};
+    ei_dds_post(task->dds, &record);
 }
 
-/* Returns whether the run has the frame, and with it what it borrowed. */
-static bool release(struct ei_dds_task *task, const struct ei_dds_message *message, const struct einet_frame *frame)
+/* What became of a call that releases; returns whether the run has it. */
+static bool note_release(struct ei_dds_task *task, uint64_t tag, int64_t release_ns, int rc)
 {
-    struct einet_dds *dds = task->dds;
-    if (message->nanosec >= 1000000000) {
-        refuse(task, EI_DDS_FAULT_STAMP);
-        return false;
-    }
-    const int32_t frame_id = find_frame_id(task, message->frame_id);
-    if (frame_id < 0) {
-        refuse(task, EI_DDS_FAULT_FRAME_ID);
-        return false;
-    }
-    const uint64_t tag = ei_dds_tag(message->sec, message->nanosec, frame_id);
-    const int64_t release_ns = to_release_ns(message);
-    const int rc = hand_in(dds, (int32_t)(task - dds->tasks), release_ns, tag, frame);
     if (rc == 0) {
         atomic_fetch_add(&task->released, 1);
         atomic_fetch_add(&task->restamped, release_ns == EINET_NOW);
     } else if (rc == -ENOBUFS || rc == -EAGAIN || rc == -ECANCELED || rc == -ESHUTDOWN) {
-        const struct ei_dds_record record = {.slot = (int32_t)(task - dds->tasks),
-                                             .kind = EI_DDS_TURNED_AWAY,
-                                             .result = {.tag = tag, .task_idx = task->task_idx}};
         atomic_fetch_add(&task->turned_away, 1);
-        ei_dds_post(dds, &record);
+        post_unreleased(task, EI_DDS_TURNED_AWAY, tag);
     } else {
         refuse(task, EI_DDS_FAULT_TASK);
     }
@@ -115,39 +92,125 @@ static void lend(const struct ei_dds_image *image, struct ddsi_serdata *received
     }
 }
 
+/* What a message brings. */
+struct load {
+    struct ei_dds_message message;
+    struct einet_frame frame;   /* of a picture; its release: it borrows from the message */
+    struct einet_result result; /* of a result */
+};
+
+static enum ei_dds_fault read_picture(struct ei_dds_task *task, struct ddsi_serdata *received,
+                                      const ddsrt_iovec_t *bytes, struct load *load)
+{
+    const struct ei_dds_image *image = &load->message.image;
+    enum ei_dds_fault fault;
+    if (task->message == EINET_MESSAGE_COMPRESSED_IMAGE) {
+        fault = ei_dds_read_file(bytes->iov_base, bytes->iov_len, &load->message);
+        return fault == EI_DDS_FAULT_NONE ? ei_dds_file_to_frame(image->data, image->data_bytes, &load->frame) : fault;
+    }
+    fault = ei_dds_read_image(bytes->iov_base, bytes->iov_len, &load->message);
+    fault =
+        fault == EI_DDS_FAULT_NONE ? ei_dds_image_to_frame(image, &task->wanted, task->scratch, &load->frame) : fault;
+    if (fault == EI_DDS_FAULT_NONE) {
+        lend(image, received, &load->frame);
+    }
+    return fault;
+}
+
+/* Each stamp once, and jobs only forward; what came to nothing elsewhere is told whenever it comes. A long way back is
+ * a clock that was set. */
+static enum ei_dds_fault pass_gate(struct ei_dds_task *task, const struct load *load)
+{
+    const struct ei_dds_message *message = &load->message;
+    const bool is_completed = load->result.outcome == EINET_JOB_COMPLETED;
+    enum ei_pool_pass pass = ei_pool_gate_pass(&task->gate, message->sec, message->nanosec, is_completed);
+    if (pass == EI_POOL_BACKWARD && is_completed &&
+        task->gate.answered - ((int64_t)message->sec * 1000000000 + message->nanosec) > STAMP_AGE_MAX_NS) {
+        task->gate = (struct ei_pool_gate){0};
+        pass = ei_pool_gate_pass(&task->gate, message->sec, message->nanosec, is_completed);
+    }
+    return pass == EI_POOL_REPEATED                   ? EI_DDS_FAULT_REPEATED
+           : pass == EI_POOL_BACKWARD && is_completed ? EI_DDS_FAULT_BACKWARD
+                                                      : EI_DDS_FAULT_NONE;
+}
+
 /* The bytes of what was received stay in their place until the last reference goes. */
+static enum ei_dds_fault read_message(struct ei_dds_task *task, struct ddsi_serdata *received, struct load *load)
+{
+    ddsrt_iovec_t bytes;
+    enum ei_dds_fault fault = EI_DDS_FAULT_NONE;
+    struct ddsi_serdata *seen = ddsi_serdata_to_ser_ref(received, 0, ddsi_serdata_size(received), &bytes);
+    if (!ei_dds_is_follower(task)) {
+        fault = read_picture(task, received, &bytes, load);
+    } else {
+        fault = (task->message == EINET_MESSAGE_STATUS ? ei_dds_read_status : ei_dds_read_classification)(
+            bytes.iov_base, bytes.iov_len, &load->message, &load->result);
+    }
+    ddsi_serdata_to_ser_unref(seen, &bytes);
+    if (fault == EI_DDS_FAULT_NONE && load->message.nanosec >= 1000000000) {
+        fault = EI_DDS_FAULT_STAMP;
+    }
+    return fault == EI_DDS_FAULT_NONE && ei_dds_is_follower(task) ? pass_gate(task, load) : fault;
+}
+
+static int release_in(const struct ei_dds_feed *of, const struct ei_dds_task *task, int64_t release_ns, uint64_t tag,
+                      const struct load *load)
+{
+    const int32_t task_idx = of->promises[task - task->dds->tasks].task_idx;
+    return ei_dds_is_follower(task) ? einet_run_release_result(of->run, task_idx, release_ns, tag, &load->result)
+                                    : einet_run_release_frame(of->run, task_idx, release_ns, tag, &load->frame);
+}
+
+/* To the run that has the images, or, from the instant on at which another takes over from it, to that. */
+static int hand_in(const struct ei_dds_task *task, int64_t release_ns, uint64_t tag, const struct load *load)
+{
+    struct einet_dds *dds = task->dds;
+    atomic_fetch_add(&dds->releasing, 1);
+    const int feed = atomic_load(&dds->feed);
+    int rc = release_in(&dds->feeds[feed], task, release_ns, tag, load);
+    if (rc == -ESHUTDOWN && (atomic_load(&dds->is_follower_expected) || atomic_load(&dds->feed) != feed)) {
+        rc = release_in(&dds->feeds[1 - feed], task, release_ns, tag, load);
+    }
+    atomic_fetch_sub(&dds->releasing, 1);
+    return rc;
+}
+
+/* Returns whether the run has it, and with it what it borrowed. */
+static bool release(struct ei_dds_task *task, const struct load *load)
+{
+    const struct ei_dds_message *message = &load->message;
+    const int32_t frame_id = find_frame_id(task, message->frame_id);
+    if (frame_id < 0) {
+        refuse(task, EI_DDS_FAULT_FRAME_ID);
+        return false;
+    }
+    const uint64_t tag = ei_dds_tag(message->sec, message->nanosec, frame_id);
+    if (ei_dds_is_follower(task) && load->result.outcome != EINET_JOB_COMPLETED) {
+        atomic_fetch_add(&task->skipped, 1);
+        post_unreleased(task, EI_DDS_UPSTREAM, tag);
+        return false;
+    }
+    const int64_t release_ns = to_release_ns(message);
+    const int rc = hand_in(task, release_ns, tag, load);
+    return note_release(task, tag, release_ns, rc) && load->frame.release != NULL;
+}
+
+/* Returns whether the run keeps what was received. */
 static bool take_one(struct ei_dds_task *task, struct ddsi_serdata *received, dds_instance_handle_t publisher)
 {
-    struct ei_dds_message message;
-    struct einet_frame frame;
+    struct load load = {0};
     atomic_fetch_add(&task->received, 1);
-    if (!ei_dds_is_trusted(task, publisher)) {
-        refuse(task, EI_DDS_FAULT_TYPE);
-        return false;
-    }
-    ddsrt_iovec_t bytes;
-    struct ddsi_serdata *seen = ddsi_serdata_to_ser_ref(received, 0, ddsi_serdata_size(received), &bytes);
-    enum ei_dds_fault fault =
-        (task->is_compressed ? ei_dds_read_file : ei_dds_read_image)(bytes.iov_base, bytes.iov_len, &message);
-    ddsi_serdata_to_ser_unref(seen, &bytes);
-    if (fault == EI_DDS_FAULT_NONE && task->is_compressed) {
-        fault = ei_dds_file_to_frame(message.image.data, message.image.data_bytes, &frame);
-    } else if (fault == EI_DDS_FAULT_NONE) {
-        fault = ei_dds_image_to_frame(&message.image, &task->wanted, task->scratch, &frame);
-        if (fault == EI_DDS_FAULT_NONE) {
-            lend(&message.image, received, &frame);
-        }
-    }
-    if (fault == EI_DDS_FAULT_NONE && task->dds->pool != NULL &&
-        ei_pool_is_resting(task->dds->pool, (int32_t)(task - task->dds->tasks))) {
-        atomic_fetch_add(&task->left, 1);
-        return false;
-    }
+    const enum ei_dds_fault fault =
+        ei_dds_is_trusted(task, publisher) ? read_message(task, received, &load) : EI_DDS_FAULT_TYPE;
     if (fault != EI_DDS_FAULT_NONE) {
         refuse(task, fault);
         return false;
     }
-    return release(task, &message, &frame) && frame.release != NULL;
+    if (task->dds->pool != NULL && ei_pool_is_resting(task->dds->pool, (int32_t)(task - task->dds->tasks))) {
+        atomic_fetch_add(&task->left, 1);
+        return false;
+    }
+    return release(task, &load);
 }
 
 static void take_all(struct ei_dds_task *task)
@@ -165,7 +228,7 @@ static void take_all(struct ei_dds_task *task)
     }
 }
 
-void ei_dds_take_images(dds_entity_t reader, void *arg)
+void ei_dds_take_messages(dds_entity_t reader, void *arg)
 {
     struct ei_dds_task *task = arg;
     (void)reader;

@@ -92,6 +92,10 @@ void ei_dds_fill_status(const struct ei_dds_record *record, struct einet_msgs_ms
 {
     if (record->kind == EI_DDS_TURNED_AWAY) {
         *out_message = blank_status(record->result.task_idx, record->result.tag);
+    } else if (record->kind == EI_DDS_UPSTREAM) { /* as of a task behind another one in a run */
+        *out_message = blank_status(record->result.task_idx, record->result.tag);
+        out_message->outcome = EINET_JOB_SKIPPED;
+        out_message->cause = EINET_CAUSE_UPSTREAM;
     } else {
         fill_result(&record->result, out_message);
     }
@@ -149,16 +153,21 @@ static void tell(struct ei_dds_task *task, const struct ei_dds_record *record)
     }
 }
 
-/* An image that the run had no place for comes to none of the tasks behind it either. */
-static void tell_turned_away(struct einet_dds *dds, const struct ei_dds_record *record)
+/* An image that was not released comes to none of the tasks behind the first either. */
+static void tell_unreleased(struct einet_dds *dds, const struct ei_dds_record *record)
 {
+    static const struct einet_result skipped = {.outcome = EINET_JOB_SKIPPED, .cause = EINET_CAUSE_UPSTREAM};
     for (int32_t slot = 0; slot < dds->task_count; slot++) {
         struct ei_dds_record told = *record;
         told.slot = slot;
         told.result.task_idx = dds->tasks[slot].task_idx;
         if (dds->tasks[slot].head == record->slot) {
             tell(&dds->tasks[slot], &told);
-            ei_dds_note_turned_away(&dds->tasks[slot]);
+            if (record->kind == EI_DDS_TURNED_AWAY) {
+                ei_dds_note_turned_away(&dds->tasks[slot]);
+            } else {
+                ei_dds_note_result(&dds->tasks[slot], &skipped);
+            }
         }
     }
 }
@@ -172,7 +181,8 @@ void ei_dds_write_record(struct einet_dds *dds, const struct ei_dds_record *reco
         ei_dds_note_result(task, &record->result);
         break;
     case EI_DDS_TURNED_AWAY:
-        tell_turned_away(dds, record);
+    case EI_DDS_UPSTREAM:
+        tell_unreleased(dds, record);
         break;
     case EI_DDS_PARTIAL:
         write_partial(task, &record->result.answer);

@@ -26,7 +26,7 @@ static const char *difference(const struct einet_dds *dds, const struct ei_dds_t
                               const struct einet_task_info *info, const char *head)
 {
     const bool has_topic = info->topic[0] != '\0';
-    return strcmp(info->topic, task->topic) != 0 || (has_topic && (info->is_compressed != 0) != task->is_compressed)
+    return strcmp(info->topic, task->topic) != 0 || (has_topic && info->message != (int32_t)task->message)
                ? "another topic"
            : has_topic && (info->width_px != task->wanted.width_px || info->height_px != task->wanted.height_px ||
                            info->channels != task->wanted.channels)

@@ -13,9 +13,11 @@
  * einet_msgs/InferenceStatus for that task and for each one behind it in a chain (`arrival: after`), but for tasks that
  * are paused behind another, and, when the job brought an answer, one vision_msgs/Classification before it; all bear
  * the stamp of the image. `outputs:` of a task names the topics, /einet/TASK/status and /einet/TASK/classification
- * otherwise, and turns on one for the answers of all exits. /diagnostics says each second how the tasks do. Jobs never
- * wait for the network: images are taken by the thread that receives them, results are written by the callback thread
- * of the run, diagnostics and what the run has no place for by a thread dds_out.
+ * otherwise, and turns on one for the answers of all exits. With `message: status` or `classification` NAME has results
+ * of another run instead, and the task and those behind it go on with the chain that began there (docs/dds.md, Chains):
+ * what is said of images holds for them, their stamp being that of the image. /diagnostics says each second how the
+ * tasks do. Jobs never wait for the network: images are taken by the thread that receives them, results are written by
+ * the callback thread of the run, diagnostics and what the run has no place for by a thread dds_out.
  */
 #ifndef EINET_DDS_H
 #define EINET_DDS_H
@@ -75,8 +77,8 @@ EINET_API void einet_dds_taken_over(struct einet_dds *dds);
 /* Take no further image; what was taken ends as it would. Nothing when not started. */
 EINET_API void einet_dds_stop(struct einet_dds *dds);
 
-/* What became of the images of a task: received = refused + turned_away + left + released, all 0 of one that is behind
- * another in a chain. */
+/* What became of the images of a task, or of the results with which its chain goes on here: received = refused +
+ * turned_away + left + released + skipped, all 0 of one that is behind another in a chain. */
 struct einet_dds_figures {
     size_t size_bytes; /* set by the caller */
     int64_t received;
@@ -93,6 +95,7 @@ struct einet_dds_figures {
                                 thread could not are events_lost of struct einet_end */
     int64_t partials;        /* written */
     int64_t undecodable;     /* messages whose bytes are none of their type, which came to no reader; of all tasks */
+    int64_t skipped;         /* results of another run whose job did not complete there: a status says so */
 };
 
 /* Returns 0; -EINVAL: no such task, one that gets nothing of a topic, or no size. */

@@ -3,6 +3,7 @@
  * wanted; the seconds of the stamp are then the number of the bytes behind them. All of them are counted, and the
  * images of others go on. Also what programs of others see of us. */
 #include "adapters/dds/type_hash.h"
+#include "rt/random.h"
 #include "tests/adapters/robot.h"
 #include "tests/harness/harness.h"
 
@@ -23,6 +24,9 @@ static const char text[] =
     "      input: { kind: topic, topic: /camera/image_raw, width: 32, height: 32 },\n"
     "      stages: [ { name: p, kind: cpu, op: normalize }, { name: n, kind: nn, model: net, lane: acc } ] }\n"
     "  - { name: clock, arrival: { model: periodic, period: 10ms }, deadline: 10ms, priority: 70,\n"
+    "      stages: [ { name: w, kind: cpu, work: { spin: 50us } } ] }\n"
+    "  - { name: plan, arrival: { model: external, min_interarrival: 1ms }, deadline: 20ms, priority: 50,\n"
+    "      late_release: { queue: 2, drop: oldest }, input: { kind: topic, topic: /far/status, message: status },\n"
     "      stages: [ { name: w, kind: cpu, work: { spin: 50us } } ] }\n";
 
 /* The loopback interface without multicast. */
@@ -139,13 +143,19 @@ static bool is_answered(int32_t sec)
     return is_it;
 }
 
-/* A type of another layout with the name of an image. */
-static dds_entity_t forged_writer(const dds_topic_descriptor_t *layout, dds_entity_t participant)
+/* A type of another layout with the name of what a topic has. */
+static dds_entity_t forged_end(const dds_topic_descriptor_t *layout, const dds_topic_descriptor_t *type,
+                               const char *topic, dds_entity_t participant)
 {
     dds_topic_descriptor_t forged;
     memcpy(&forged, layout, sizeof forged);
-    *(const char **)(uintptr_t)&forged.m_typename = sensor_msgs_msg_dds__Image__desc.m_typename;
-    return robot_writer(participant, &forged, "rt/camera/image_raw", NULL);
+    *(const char **)(uintptr_t)&forged.m_typename = type->m_typename;
+    return robot_writer(participant, &forged, topic, NULL);
+}
+
+static dds_entity_t forged_writer(const dds_topic_descriptor_t *layout, dds_entity_t participant)
+{
+    return forged_end(layout, &sensor_msgs_msg_dds__Image__desc, "rt/camera/image_raw", participant);
 }
 
 /* ---- bytes ---- */
@@ -281,6 +291,46 @@ EI_TEST(dds_bytes_that_are_no_image_are_counted_and_harm_nobody)
     EI_CONTAINS(said, "fraction of a second"); /* why the last one was */
 }
 
+/* Any bytes in the place of a status, most of them as long as one: they are what no run says, or what one might have
+ * said; all of them are counted, and who comes after them is heard. */
+EI_TEST(dds_bytes_that_are_no_result_are_counted_and_harm_nobody)
+{
+    enum { SENT = 2000, STATUS_BYTES = 92 /* behind the seconds */ };
+    static struct bytes bytes;
+    const uint64_t seed = 20261122;
+    struct ei_random rng;
+    char said[4096];
+    start_command();
+    const dds_entity_t forged =
+        forged_end(&hostile_Raw_desc, &einet_msgs_msg_dds__InferenceStatus__desc, "rt/far/status", side.participant);
+    const dds_entity_t good =
+        robot_writer(side.participant, &einet_msgs_msg_dds__InferenceStatus__desc, "rt/far/status", NULL);
+    side.statuses = robot_reader(side.participant, &einet_msgs_msg_dds__InferenceStatus__desc, "rt/einet/plan/status");
+    await_match(forged);
+    await_match(good);
+    await_match(side.statuses);
+    ei_random_init(&rng, seed, 0);
+    for (int i = 0; i < SENT; i++) {
+        bytes.length = i % 4 == 0 ? (uint32_t)ei_random_below(&rng, 200) : STATUS_BYTES;
+        for (uint32_t k = 0; k < bytes.length; k++) {
+            bytes.at[k] = i % 4 == 1 ? (uint8_t)(ei_random_u64(&rng) & 1) : (uint8_t)ei_random_u64(&rng);
+        }
+        write_bytes(forged, &bytes);
+    }
+    const einet_msgs_msg_dds__InferenceStatus_ status = {
+        .stamp = {.sec = 1700000000}, .is_final = true, .label = -1, .exit_idx = -1};
+    EI_EQ(dds_write(good, &status), DDS_RETCODE_OK);
+    EI_TRUEF(is_told(1700000000), "no result is followed any longer");
+    stop_command(said, sizeof said);
+    const long refused = figure_of(said, "plan: ", " refused"), released = figure_of(said, "plan: ", " released"),
+               skipped = figure_of(said, "plan: ", " skipped"), turned = figure_of(said, "plan: ", " turned"),
+               undecodable = figure_of(said, "\n", " messages that could not be decoded");
+    fprintf(stdout, "%ld refused, %ld undecodable, %ld released, %ld skipped\n", refused, undecodable, released,
+            skipped);
+    EI_EQ(refused + released + skipped + turned + undecodable, SENT + 1);
+    EI_TRUEF(refused > 100 && undecodable > 100 && released > 0, "seed %llu: %s", (unsigned long long)seed, said);
+}
+
 /* A message of another name on the topic is no match; one of another layout with the same name is no image. */
 EI_TEST(dds_other_messages_on_the_topic_are_not_believed)
 {
@@ -340,6 +390,8 @@ EI_TEST(dds_ends_are_announced_with_topic_type_and_hash)
         {"rt/einet/eye/classification", "vision_msgs::msg::dds_::Classification_", true, 0},
         {"rt/einet/eye/status", "einet_msgs::msg::dds_::InferenceStatus_", true, 0},
         {"rt/seen", "einet_msgs::msg::dds_::InferenceStatus_", true, 0},
+        {"rt/far/status", "einet_msgs::msg::dds_::InferenceStatus_", false, 0},
+        {"rt/einet/plan/status", "einet_msgs::msg::dds_::InferenceStatus_", true, 0},
         {"rt/diagnostics", "diagnostic_msgs::msg::dds_::DiagnosticArray_", true, 0},
     };
     const int count = (int)(sizeof ends / sizeof ends[0]);

@@ -255,8 +255,9 @@ EI_TEST(spec_printed_file_reads_back_equal)
 {
     static struct text_paths paths;
     text_paths_add(&paths, "configs");
+    text_paths_add(&paths, "examples/ros2");
     text_paths_add(&paths, "tests/workloads/valid");
-    EI_TRUEF(paths.count >= 5, "only %d files found", paths.count);
+    EI_TRUEF(paths.count >= 8, "only %d files found", paths.count);
     for (int i = 0; i < paths.count; i++) {
         struct ei_workload *wl = load(paths.path[i]);
         EI_REQUIRE(wl != NULL);

@@ -84,8 +84,8 @@ static void hash_bytes(uint64_t *hash, const void *bytes, size_t count)
 
 static void hash_task(uint64_t *hash, const struct einet_task_info *info)
 {
-    const int64_t numbers[] = {info->priority, info->deadline_ns, info->least_interval_ns, info->overlap,
-                               info->queue,    info->width_px,    info->height_px,         info->channels};
+    const int64_t numbers[] = {info->priority, info->deadline_ns, info->least_interval_ns, info->overlap, info->queue,
+                               info->width_px, info->height_px,   info->channels,          info->message};
     hash_bytes(hash, info->name, strlen(info->name) + 1);
     hash_bytes(hash, info->topic, strlen(info->topic) + 1);
     hash_bytes(hash, numbers, sizeof numbers);
