@@ -15,12 +15,30 @@
 #define NS_PER_S INT64_C(1000000000)
 #define WAIT_MS 30000
 
-static const char apart[] = "<CycloneDDS><Domain id=\"any\"><General><Interfaces><NetworkInterface name=\"chain0\"/>"
-                            "</Interfaces></General></Domain></CycloneDDS>";
+/* Who listens is one side of a comparison: what it lost would look as if it had never been said. So its receiving
+ * thread is in real time, too; the machines have settings of their own for theirs. */
+static const char threads[] =
+    "<Threads><Thread name=\"recv\"><Scheduling><Class>realtime</Class><Priority>%d</Priority>"
+    "</Scheduling></Thread></Threads>";
+static const char apart[] =
+    "<CycloneDDS><Domain id=\"any\"><General><Interfaces><NetworkInterface name=\"chain0\"/></Interfaces></General>"
+    "<Internal><MultipleReceiveThreads>false</MultipleReceiveThreads></Internal>%s</Domain></CycloneDDS>";
 static const char together[] =
     "<CycloneDDS><Domain id=\"any\"><General><AllowMulticast>false</AllowMulticast><Interfaces><NetworkInterface "
-    "name=\"lo\"/></Interfaces></General><Discovery><ParticipantIndex>auto</ParticipantIndex><MaxAutoParticipantIndex>"
-    "20</MaxAutoParticipantIndex><Peers><Peer address=\"localhost\"/></Peers></Discovery></Domain></CycloneDDS>";
+    "name=\"lo\"/></Interfaces></General><Internal><MultipleReceiveThreads>false</MultipleReceiveThreads></Internal>"
+    "<Discovery><ParticipantIndex>auto</ParticipantIndex><MaxAutoParticipantIndex>20</MaxAutoParticipantIndex><Peers>"
+    "<Peer address=\"localhost\"/></Peers></Discovery>%s</Domain></CycloneDDS>";
+
+static void set_network(const struct chain_play *play)
+{
+    char scheduling[300] = "", config[1200];
+    if (play->priority > 0) {
+        (void)snprintf(scheduling, sizeof scheduling, threads, play->priority);
+    }
+    (void)(play->is_apart ? snprintf(config, sizeof config, apart, scheduling)
+                          : snprintf(config, sizeof config, together, scheduling));
+    (void)setenv("CYCLONEDDS_URI", config, 1);
+}
 
 /* ---- workloads ---- */
 
@@ -183,7 +201,7 @@ const char *chain_play_open(struct chain_play *play)
     if (missing != NULL) {
         return missing;
     }
-    (void)setenv("CYCLONEDDS_URI", play->is_apart ? apart : together, 1);
+    set_network(play);
     play->participant = dds_create_participant((dds_domainid_t)play->domain, NULL, NULL);
     if (play->participant < 0) {
         return "a participant of DDS";
