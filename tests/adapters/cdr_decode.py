@@ -5,22 +5,8 @@ usage: cdr_decode.py TYPE HEX     prints one line a field, and fails when bytes 
 import struct
 import sys
 
-MESSAGES = {
-    "Time": "int32 sec\nuint32 nanosec",
-    "Header": "Time stamp\nstring frame_id",
-    "Image": "Header header\nuint32 height\nuint32 width\nstring encoding\nuint8 is_bigendian\nuint32 step\nuint8[] data",
-    "CompressedImage": "Header header\nstring format\nuint8[] data",
-    "ObjectHypothesis": "string class_id\nfloat64 score",
-    "Classification": "Header header\nObjectHypothesis[] results",
-    "KeyValue": "string key\nstring value",
-    "DiagnosticStatus": "byte level\nstring name\nstring message\nstring hardware_id\nKeyValue[] values",
-    "DiagnosticArray": "Header header\nDiagnosticStatus[] status",
-}
-# Ours, as other programs get it: the text that they build from.
-with open("examples/ros2/einet_msgs/msg/InferenceStatus.msg", encoding="ascii") as text:
-    lines = [line.split("#")[0].split() for line in text]
-MESSAGES["InferenceStatus"] = "\n".join(f"{line[0].split('/')[-1]} {line[1]}" for line in lines
-                                         if len(line) == 2 and "=" not in line[1])
+from ros2_texts import fields_of
+
 PLAIN = {"bool": "?", "byte": "B", "uint8": "B", "int32": "i", "uint32": "I", "int64": "q", "float32": "f", "float64": "d"}
 
 
@@ -59,8 +45,7 @@ class Reader:
         elif kind in PLAIN:
             print(name, self.plain(PLAIN[kind]))
         else:
-            for line in MESSAGES[kind].split("\n"):
-                field_kind, field_name = line.split()
+            for field_kind, field_name in fields_of(kind):
                 self.value(field_kind, f"{name}.{field_name}".lstrip("."))
 
 

@@ -363,18 +363,36 @@ struct end {
     int seen;
 };
 
-static void look_at_end(struct end *ends, int count, const dds_builtintopic_endpoint_t *seen, bool is_writer)
+#define ENDS 7
+static const struct end announced[ENDS] = {
+    {"rt/camera/image_raw", "sensor_msgs::msg::dds_::Image_", false, 0},
+    {"rt/einet/eye/classification", "vision_msgs::msg::dds_::Classification_", true, 0},
+    {"rt/einet/eye/status", "einet_msgs::msg::dds_::InferenceStatus_", true, 0},
+    {"rt/seen", "einet_msgs::msg::dds_::InferenceStatus_", true, 0},
+    {"rt/far/status", "einet_msgs::msg::dds_::InferenceStatus_", false, 0},
+    {"rt/einet/plan/status", "einet_msgs::msg::dds_::InferenceStatus_", true, 0},
+    {"rt/diagnostics", "diagnostic_msgs::msg::dds_::DiagnosticArray_", true, 0},
+};
+
+/* What its user data says. */
+static void print_hash(const struct end *end, char *out, size_t size)
 {
-    for (int i = 0; i < count; i++) {
-        char hash[EI_DDS_TYPE_HASH_MAX] = "", wanted[EI_DDS_TYPE_HASH_MAX + 16];
+    char hash[EI_DDS_TYPE_HASH_MAX] = "";
+    EI_EQ(ei_dds_type_hash_of_dds(end->type, hash), 0);
+    (void)snprintf(out, size, "typehash=%s;", hash);
+}
+
+static void look_at_end(struct end *ends, const dds_builtintopic_endpoint_t *seen, bool is_writer)
+{
+    for (int i = 0; i < ENDS; i++) {
+        char wanted[EI_DDS_TYPE_HASH_MAX + 16];
         void *data = NULL;
         size_t length = 0;
         if (ends[i].is_writer != is_writer || strcmp(ends[i].topic, seen->topic_name) != 0) {
             continue;
         }
         EI_STREQ(seen->type_name, ends[i].type);
-        EI_EQ(ei_dds_type_hash_of_dds(ends[i].type, hash), 0);
-        (void)snprintf(wanted, sizeof wanted, "typehash=%s;", hash);
+        print_hash(&ends[i], wanted, sizeof wanted);
         EI_TRUE(dds_qget_userdata(seen->qos, &data, &length) && length == strlen(wanted) &&
                 memcmp(data, wanted, length) == 0);
         dds_free(data);
@@ -385,41 +403,33 @@ static void look_at_end(struct end *ends, int count, const dds_builtintopic_endp
 /* As tools do: from what participants announce. */
 EI_TEST(dds_ends_are_announced_with_topic_type_and_hash)
 {
-    struct end ends[] = {
-        {"rt/camera/image_raw", "sensor_msgs::msg::dds_::Image_", false, 0},
-        {"rt/einet/eye/classification", "vision_msgs::msg::dds_::Classification_", true, 0},
-        {"rt/einet/eye/status", "einet_msgs::msg::dds_::InferenceStatus_", true, 0},
-        {"rt/seen", "einet_msgs::msg::dds_::InferenceStatus_", true, 0},
-        {"rt/far/status", "einet_msgs::msg::dds_::InferenceStatus_", false, 0},
-        {"rt/einet/plan/status", "einet_msgs::msg::dds_::InferenceStatus_", true, 0},
-        {"rt/diagnostics", "diagnostic_msgs::msg::dds_::DiagnosticArray_", true, 0},
-    };
-    const int count = (int)(sizeof ends / sizeof ends[0]);
+    struct end ends[ENDS];
     char said[4096];
     int found = 0;
+    memcpy(ends, announced, sizeof ends);
     start_command();
     const dds_entity_t writers = dds_create_reader(side.participant, DDS_BUILTIN_TOPIC_DCPSPUBLICATION, NULL, NULL);
     const dds_entity_t readers = dds_create_reader(side.participant, DDS_BUILTIN_TOPIC_DCPSSUBSCRIPTION, NULL, NULL);
-    for (int waited = 0; waited < ROBOT_WAIT_MS && found < count; waited++) {
+    for (int waited = 0; waited < ROBOT_WAIT_MS && found < ENDS; waited++) {
         for (int is_writer = 0; is_writer < 2; is_writer++) {
             void *sample = NULL;
             dds_sample_info_t info;
             const dds_entity_t reader = is_writer ? writers : readers;
             while (dds_take(reader, &sample, &info, 1, 1) == 1) {
                 if (info.valid_data) {
-                    look_at_end(ends, count, sample, is_writer);
+                    look_at_end(ends, sample, is_writer);
                 }
                 (void)dds_return_loan(reader, &sample, 1);
                 sample = NULL;
             }
         }
         found = 0;
-        for (int i = 0; i < count; i++) {
+        for (int i = 0; i < ENDS; i++) {
             found += ends[i].seen;
         }
         robot_nap_ms(1);
     }
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < ENDS; i++) {
         EI_TRUEF(ends[i].seen == 1, "%s was seen %d times", ends[i].topic, ends[i].seen);
     }
     stop_command(said, sizeof said);
@@ -442,6 +452,98 @@ EI_TEST(dds_other_programs_in_the_domain_do_no_harm)
     stop_command(said, sizeof said);
     EI_EQ(figure_of(said, "eye: ", " refused"), 0);
     EI_EQ(figure_of(said, "\n", " messages that could not be decoded"), -1);
+}
+
+/* ---- CycloneDDS for Python: another library than ours, and messages taken apart by code of its own ---- */
+
+static void skip_without_peer(void)
+{
+    if (system("command -v cyclonedds >/dev/null") != 0) {
+        ei_test_skip(
+            "the command cyclonedds is not there (pip install cyclonedds, in a virtual environment of its own)");
+    }
+}
+
+/* What a command prints; it ends with status 0. */
+static void listen_to(const char *command, char *out, size_t size_bytes)
+{
+    FILE *in = popen(command, "r");
+    EI_REQUIRE(in != NULL);
+    out[fread(out, 1, size_bytes - 1, in)] = '\0';
+    const int status = pclose(in);
+    EI_TRUEF(status == 0, "%s: status %d\n%s", command, status, out);
+}
+
+EI_TEST(dds_a_program_of_others_lists_topics_types_and_hashes)
+{
+    static char seen[200000];
+    char said[4096], command[256];
+    skip_without_peer();
+    start_command();
+    (void)snprintf(command, sizeof command,
+                   "COLUMNS=250 cyclonedds ls --id %d --qos --suppress-progress-bar --color none 2>&1",
+                   (int)robot_domain());
+    listen_to(command, seen, sizeof seen);
+    for (int i = 0; i < ENDS; i++) {
+        char title[64], hash[EI_DDS_TYPE_HASH_MAX + 16];
+        (void)snprintf(title, sizeof title, " %s ", announced[i].topic);
+        print_hash(&announced[i], hash, sizeof hash);
+        const char *topic = strstr(seen, title);
+        const char *ends = topic != NULL ? strstr(topic, announced[i].is_writer ? "Writers" : "Readers") : NULL;
+        const char *type = topic != NULL ? strstr(topic, announced[i].type) : NULL;
+        const char *user_data = topic != NULL ? strstr(topic, hash) : NULL;
+        EI_TRUEF(type != NULL && type < ends && user_data != NULL && user_data < ends,
+                 "%s is not listed with %s and %s:\n%s", announced[i].topic, announced[i].type, hash, seen);
+    }
+    stop_command(said, sizeof said);
+}
+
+/* Whether it prints a field so. */
+static bool is_printed(const char *seen, const char *name, long long value)
+{
+    char line[100];
+    (void)snprintf(line, sizeof line, "%s %lld\n", name, value);
+    return strstr(seen, line) != NULL;
+}
+
+/* An image that it has put together, and the answers as it reads them and as we do. */
+EI_TEST(dds_a_program_of_others_shows_an_image_and_reads_the_answers)
+{
+    static char seen[20000];
+    char said[4096], command[256];
+    void *sample = NULL;
+    dds_sample_info_t info;
+    skip_without_peer();
+    start_command();
+    side.statuses = robot_reader(side.participant, &einet_msgs_msg_dds__InferenceStatus__desc, "rt/einet/eye/status");
+    await_match(side.statuses);
+    (void)snprintf(
+        command, sizeof command,
+        "$(sed -n '1s/^#!//p' $(command -v cyclonedds)) -B tests/adapters/cyclonedds_peer.py %d eye 1700000000 "
+        "2>&1",
+        (int)robot_domain());
+    listen_to(command, seen, sizeof seen);
+    bool is_same = false;
+    while (!is_same && dds_take(side.statuses, &sample, &info, 1, 1) == 1) { /* it may have missed the first of them */
+        const einet_msgs_msg_dds__InferenceStatus_ *status = sample;
+        is_same = info.valid_data && is_printed(seen, "status.job_idx", status->job_idx) &&
+                  is_printed(seen, "status.stamp.sec", 1700000000) && is_printed(seen, "status.stamp.nanosec", 5) &&
+                  is_printed(seen, "status.answered", 1) && is_printed(seen, "status.is_final", 1) &&
+                  is_printed(seen, "status.deadline_met", status->deadline_met) &&
+                  is_printed(seen, "status.exits_total", 1) && is_printed(seen, "status.label", status->label) &&
+                  is_printed(seen, "status.blocks_done", 2) &&
+                  is_printed(seen, "status.release_ns", status->release_ns) &&
+                  is_printed(seen, "status.lane_busy_ns", status->lane_busy_ns) &&
+                  is_printed(seen, "classification.results.0.class_id", status->label);
+        (void)dds_return_loan(side.statuses, &sample, 1);
+        sample = NULL;
+    }
+    EI_TRUEF(is_same, "it reads other answers than we do:\n%s", seen);
+    EI_TRUE(is_printed(seen, "classification.header.stamp.sec", 1700000000));
+    EI_CONTAINS(seen, "classification.header.frame_id peer\n");
+    EI_CONTAINS(seen, "classification.results.4.score 0.0");
+    stop_command(said, sizeof said);
+    EI_EQ(figure_of(said, "eye: ", " refused"), 0);
 }
 
 EI_MAIN()

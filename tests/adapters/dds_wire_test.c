@@ -116,7 +116,7 @@ static void encode(const dds_topic_descriptor_t *type, const void *sample, char 
 static void decode(const char *type, const char *hex, char out_text[TEXT_MAX])
 {
     char command[TEXT_MAX + 128];
-    (void)snprintf(command, sizeof command, "python3 tests/adapters/cdr_decode.py %s %s", type, hex);
+    (void)snprintf(command, sizeof command, "python3 -B tests/adapters/cdr_decode.py %s %s", type, hex);
     FILE *in = popen(command, "r");
     EI_REQUIRE(in != NULL);
     const size_t length = fread(out_text, 1, TEXT_MAX - 1, in);
