@@ -6,7 +6,10 @@
  * With `load` the first node has 1.5 of its lane to do instead: how long its lowest task was silent when it was given
  * away, and how many deadlines the task of highest priority lost meanwhile and so many seconds after.
  *
+ * With `egress` the egress is struck and not a node: one node, and an egress in each of the two namespaces.
+ *
  * usage: bench_pool [KILLS [STOPS [LEASE_MS [PERIOD_MS [PRIORITY]]]]]     default 50 50 100 20 88
+ *        bench_pool egress [KILLS [STOPS [LEASE_MS [PERIOD_MS [PRIORITY]]]]]
  *        bench_pool load [SECONDS]                                         default 20
  *
  * As root. PRIORITY: of the threads that carry messages, 0 = SCHED_OTHER.
@@ -23,8 +26,10 @@
 #define LIMIT_NS INT64_C(20000000000)
 #define BLOWS_MAX 1000
 #define REST_MS 300
+#define JOIN_MS 1500 /* for as long an egress looks round before it stands by */
 
 static struct pool_play play; /* large */
+static int active;            /* the egress that is struck next */
 
 static int compare(const void *a, const void *b)
 {
@@ -32,9 +37,37 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* One blow to the egress that is active; as below. */
+static double strike_egress(int signal)
+{
+    int32_t frames = 0;
+    (void)pool_play_gap(&play, 0, &frames);
+    (void)kill(play.egresses[active], signal);
+    if (!pool_play_await_turn(&play, 1 - active, true, LIMIT_NS)) {
+        return -1;
+    }
+    pool_play_nap_ms(REST_MS);
+    const double gap_ms = (double)pool_play_gap(&play, 0, &frames) / 1e6;
+    if (signal == SIGKILL) {
+        pool_play_kill_egress(&play, active);
+        if (!pool_play_start_egress(&play, active)) {
+            return -1;
+        }
+        pool_play_nap_ms(JOIN_MS);
+    } else {
+        (void)kill(play.egresses[active], SIGCONT);
+    }
+    const bool is_good = pool_play_await_turn(&play, active, false, LIMIT_NS);
+    active = 1 - active;
+    return is_good ? gap_ms : -1;
+}
+
 /* One blow; the gap in ms, or a negative number: nobody took over. */
 static double strike(int signal)
 {
+    if (play.has_egresses) {
+        return strike_egress(signal);
+    }
     int32_t frames = 0;
     (void)pool_play_gap(&play, 0, &frames);
     (void)kill(play.nodes[0].pid, signal);
@@ -95,6 +128,13 @@ static bool begin(const char *text_a, const char *text_b, const char *const *tas
     if (missing != NULL) {
         fprintf(stderr, "bench_pool: not here: %s\n", missing);
     }
+    if (play.has_egresses) {
+        const bool is_good = missing == NULL && pool_play_start(&play, 1) && pool_play_start_egress(&play, 0) &&
+                             pool_play_roll(&play) && pool_play_await_turn(&play, 0, true, LIMIT_NS) &&
+                             pool_play_await_frames(&play, 1, LIMIT_NS) && pool_play_start_egress(&play, 1);
+        pool_play_nap_ms(JOIN_MS);
+        return is_good;
+    }
     return missing == NULL && pool_play_start(&play, 1) && pool_play_start(&play, 0) && pool_play_roll(&play) &&
            pool_play_await(&play, tasks[0], 0, LIMIT_NS);
 }
@@ -140,6 +180,9 @@ static bool take_load(int seconds)
 int main(int argc, char **argv)
 {
     const bool is_load = argc > 1 && strcmp(argv[1], "load") == 0;
+    play.has_egresses = argc > 1 && strcmp(argv[1], "egress") == 0;
+    argc -= play.has_egresses;
+    argv += play.has_egresses;
     const int priority = is_load ? 88 : number(argc, argv, 5, 88, 98);
     char folder[] = "/tmp/bench-pool-XXXXXX", file[300], path[PATH_MAX];
     const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
@@ -161,6 +204,8 @@ int main(int argc, char **argv)
     pool_play_close(&play);
     for (int i = 0; i < 2; i++) {
         (void)snprintf(file, sizeof file, "%s/node-%c.yaml", folder, "ab"[i]);
+        (void)unlink(file);
+        (void)snprintf(file, sizeof file, "%s/egress-%d", folder, i);
         (void)unlink(file);
     }
     (void)rmdir(folder);

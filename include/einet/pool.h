@@ -73,6 +73,8 @@ struct einet_dds_node {
 
 struct einet_dds_egress;
 
+/* Any number of them may run for one pool, each in a process of its own: one is active, the others stand by, see what
+ * it writes, and go on from there when it dies, hangs or ends. */
 struct einet_dds_egress_options {
     size_t size_bytes;
     int32_t domain; /* as ROS_DOMAIN_ID, 0..230 */
@@ -80,6 +82,12 @@ struct einet_dds_egress_options {
         priority; /* of its thread and of CycloneDDS's threads that carry data: 1..98 = SCHED_FIFO, 0 = SCHED_OTHER */
     const char *config; /* more settings of CycloneDDS, as CYCLONEDDS_URI has them; NULL = none */
     const char *pool;
+    int64_t lease_ns;     /* silence of the active one after which another is; 0 = EINET_POOL_LEASE_DEFAULT_NS */
+    int32_t fence_signal; /* SIGRTMIN..SIGRTMAX, which nobody else in the process uses; with on_fence alone */
+    /* Called in a handler of that signal, on the thread of the egress, when this thread was stopped in the middle of a
+     * write and another egress is active by now, or may be: what does not return from it, and ends the process, writes
+     * nothing twice. NULL: one message may come out when it goes on. */
+    void (*on_fence)(void);
 };
 
 /* Join the pool and pass its answers on, for every task that a node names, from now on. The domain must not be in use
@@ -96,13 +104,16 @@ struct einet_dds_egress_figures {
     int64_t taken;
     int64_t passed;            /* frames whose status was written */
     int64_t answered;          /* of them, with a classification */
-    int64_t repeated;          /* the stamp had passed before */
+    int64_t repeated;          /* the stamp had passed before, here or in another egress */
     int64_t backward;          /* the stamp was older than one that had passed with an answer */
-    int64_t failed;            /* CycloneDDS did not write it */
+    int64_t failed;            /* CycloneDDS did not write it, or it was another's turn by then */
     int64_t switches;          /* a frame of another node or incarnation than the one before passed */
     int64_t switch_gap_ns;     /* between the two frames of the last switch */
     int64_t longest_switch_ns; /* of all switches */
 };
+
+/* 1: what comes is passed on; 0: it listens for others, for a second at first, or stands by. Thread: any. */
+EINET_API int32_t einet_dds_egress_is_active(const struct einet_dds_egress *egress);
 
 /* Tasks known so far; they are numbered as they were found. Thread: any. */
 EINET_API int32_t einet_dds_egress_task_count(struct einet_dds_egress *egress);

@@ -81,6 +81,205 @@ EI_TEST(pool_gate_stays_open_behind_a_frame_without_an_answer)
     EI_EQ(ei_pool_gate_pass(&zero, -1, 5, true), EI_POOL_BACKWARD);
 }
 
+/* What another egress has let through is not let through again, nor anything behind it. */
+EI_TEST(pool_gate_knows_what_another_has_passed)
+{
+    struct ei_pool_gate gate = {0};
+    ei_pool_gate_note_answer(&gate, 7, 0);
+    ei_pool_gate_note_status(&gate, 7, 0);
+    ei_pool_gate_note_answer(&gate, 5, 0); /* heard late */
+    ei_pool_gate_note_status(&gate, 9, 0); /* without an answer */
+    EI_EQ(ei_pool_gate_pass(&gate, 6, 0, true), EI_POOL_BACKWARD);
+    EI_EQ(ei_pool_gate_pass(&gate, 7, 0, true), EI_POOL_REPEATED);
+    EI_EQ(ei_pool_gate_pass(&gate, 9, 0, true), EI_POOL_REPEATED);
+    EI_EQ(ei_pool_gate_pass(&gate, 8, 0, true), EI_POOL_PASS);
+    ei_pool_gate_note_answer(&gate, 10, 0); /* it died between the two */
+    EI_EQ(ei_pool_gate_pass(&gate, 10, 0, true), EI_POOL_PASS_STATUS);
+    EI_EQ(ei_pool_gate_pass(&gate, 10, 0, true), EI_POOL_REPEATED);
+    EI_EQ(ei_pool_gate_pass(&gate, 11, 0, true), EI_POOL_PASS);
+}
+
+/* ---- whose turn it is ---- */
+
+/* Egresses that hear each other's claims with delays, as readers of exclusive ownership do, in steps of one time unit.
+ * Some are stopped, and go on; some are ended and begin anew. */
+enum { EGRESSES = 3, LEASE = 400, DELAY_MAX = 90, LATE_MAX = 20, MESSAGES = 4096, NEVER = -1 };
+
+struct heard_claim {
+    int64_t alive_until;
+    int strength; /* of its last sample; 0 = it has none, or took it back */
+};
+
+struct egress {
+    struct ei_pool_turn turn;
+    struct heard_claim claims[EGRESSES]; /* at its reader */
+    int owner, owner_strength;           /* NEVER = none */
+    int64_t next_look, stopped_until;
+    bool is_told;
+};
+
+struct message {
+    int64_t at;
+    int from, to, strength; /* 0: taken back */
+};
+
+static struct {
+    struct egress egresses[EGRESSES];
+    struct message messages[MESSAGES];
+    int count;
+    struct ei_random random;
+} parley;
+
+static void tell_all(int from, int strength, int64_t now)
+{
+    for (int to = 0; to < EGRESSES; to++) {
+        const int64_t delay = to == from ? 0 : 1 + (int64_t)ei_random_below(&parley.random, DELAY_MAX);
+        EI_REQUIRE(parley.count < MESSAGES);
+        parley.messages[parley.count++] = (struct message){now + delay, from, to, strength};
+    }
+}
+
+static void hear(const struct message *message, int64_t now)
+{
+    struct egress *to = &parley.egresses[message->to];
+    struct heard_claim *claim = &to->claims[message->from];
+    claim->strength = message->strength;
+    claim->alive_until = message->strength > 0 ? now + LEASE : 0;
+    if (message->strength == 0) {
+        to->owner = to->owner == message->from ? NEVER : to->owner;
+    } else if (to->owner == NEVER || to->claims[to->owner].alive_until <= now || to->owner == message->from ||
+               message->strength > to->owner_strength ||
+               (message->strength == to->owner_strength && message->from < to->owner)) {
+        to->owner = message->from;
+        to->owner_strength = message->strength;
+    }
+}
+
+/* Those of one writer in any order, which DDS does not do. */
+static void deliver(int64_t now)
+{
+    int kept = 0;
+    for (int i = 0; i < parley.count; i++) {
+        const struct message message = parley.messages[i];
+        if (message.at <= now) {
+            hear(&message, now);
+        } else {
+            parley.messages[kept++] = message;
+        }
+    }
+    parley.count = kept;
+}
+
+static void look(int idx, int64_t now)
+{
+    struct egress *egress = &parley.egresses[idx];
+    bool is_alive = false;
+    for (int i = 0; i < EGRESSES; i++) {
+        is_alive |= egress->claims[i].strength > 0 && egress->claims[i].alive_until > now;
+    }
+    /* DDS shows the last sample while any writer of it lives */
+    ei_pool_turn_step(&egress->turn,
+                      !is_alive || egress->owner == NEVER ? EI_POOL_NOBODY
+                      : egress->owner == idx              ? EI_POOL_OURSELVES
+                                                          : EI_POOL_ANOTHER,
+                      now);
+    if (ei_pool_turn_claim(&egress->turn, now)) {
+        tell_all(idx, egress->turn.state == EI_POOL_ACTIVE ? 2 : 1, now);
+        egress->is_told = true;
+    } else if (egress->is_told && egress->turn.state != EI_POOL_CLAIMING && egress->turn.state != EI_POOL_ACTIVE) {
+        tell_all(idx, 0, now);
+        egress->is_told = false;
+    }
+    egress->next_look = now + LEASE / 8 + (int64_t)ei_random_below(&parley.random, LATE_MAX);
+}
+
+static void begin_egress(int idx, int64_t now)
+{
+    struct egress *egress = &parley.egresses[idx];
+    *egress = (struct egress){.owner = NEVER, .next_look = now};
+    ei_pool_turn_init(&egress->turn, LEASE, now);
+    egress->turn.listen_ns = 4 * LEASE; /* it finds the others at once here, and hears their next claims */
+}
+
+/* Stop who is active for a while, or end it, or stop another. */
+static void strike_one(int holder, int64_t now)
+{
+    const int idx = holder != NEVER && ei_random_below(&parley.random, 4) > 0
+                        ? holder
+                        : (int)ei_random_below(&parley.random, EGRESSES);
+    if (ei_random_below(&parley.random, 2) == 0) {
+        parley.egresses[idx].stopped_until = now + 1 + (int64_t)ei_random_below(&parley.random, 5 * LEASE);
+    } else {
+        begin_egress(idx, now);
+    }
+}
+
+EI_TEST(pool_of_several_egresses_one_at_a_time_has_the_turn)
+{
+    int64_t vacant_since = 0, longest = 0, next_strike = 20 * LEASE;
+    int takeovers = 0, last = NEVER;
+    ei_random_init(&parley.random, 23, 0);
+    for (int i = 0; i < EGRESSES; i++) {
+        begin_egress(i, i * 1000);
+    }
+    for (int64_t now = 0; now < 3000000; now++) {
+        int holder = NEVER, holders = 0;
+        deliver(now);
+        for (int i = 0; i < EGRESSES; i++) {
+            struct egress *egress = &parley.egresses[i];
+            if (now >= egress->stopped_until && now >= egress->next_look) {
+                look(i, now);
+            }
+            const bool holds = now >= egress->stopped_until && ei_pool_turn_holds(&egress->turn, now);
+            holders += holds;
+            holder = holds ? i : holder;
+        }
+        EI_REQUIRE(holders <= 1);
+        takeovers += holder != NEVER && last != NEVER && holder != last;
+        last = holder != NEVER ? holder : last;
+        if (holder != NEVER) {
+            longest = vacant_since > 0 && now - vacant_since > longest ? now - vacant_since : longest;
+            vacant_since = now;
+        }
+        if (now >= next_strike) {
+            strike_one(holder, now);
+            next_strike = now + 10 * LEASE + (int64_t)ei_random_below(&parley.random, 10 * LEASE);
+        }
+    }
+    EI_TRUEF(takeovers > 150, "%d takeovers", takeovers);
+    /* the lease, half of it to settle, and two looks and delays */
+    EI_TRUEF(longest <= LEASE + LEASE / 2 + 2 * (LEASE / 8 + LATE_MAX) + 2 * DELAY_MAX, "nobody for %lld",
+             (long long)longest);
+}
+
+EI_TEST(pool_an_egress_that_is_alone_listens_first)
+{
+    struct ei_pool_turn turn;
+    const int64_t lease_ns = 50000000, round_ns = lease_ns / 8;
+    int64_t now_ns = 1000;
+    ei_pool_turn_init(&turn, lease_ns, now_ns);
+    for (; turn.state == EI_POOL_LISTENING; now_ns += round_ns) {
+        ei_pool_turn_step(&turn, EI_POOL_NOBODY, now_ns);
+        EI_TRUE(!ei_pool_turn_holds(&turn, now_ns));
+    }
+    EI_TRUE(now_ns - 1000 >= EI_POOL_JOIN_NS);
+    EI_EQ(turn.state, EI_POOL_CLAIMING);
+    for (; turn.state == EI_POOL_CLAIMING; now_ns += round_ns) {
+        (void)ei_pool_turn_claim(&turn, now_ns);
+        ei_pool_turn_step(&turn, EI_POOL_OURSELVES, now_ns);
+    }
+    EI_TRUE(ei_pool_turn_claim(&turn, now_ns)); /* that it is active is told at once */
+    EI_TRUE(ei_pool_turn_holds(&turn, now_ns + lease_ns - 1));
+    EI_TRUE(!ei_pool_turn_holds(&turn, now_ns + lease_ns));
+    now_ns += 20 * EI_POOL_JOIN_NS; /* stopped: others may have forgotten it, and it them */
+    ei_pool_turn_step(&turn, EI_POOL_OURSELVES, now_ns);
+    EI_EQ(turn.state, EI_POOL_LISTENING);
+    ei_pool_turn_step(&turn, EI_POOL_NOBODY, now_ns + round_ns);
+    ei_pool_turn_step(&turn, EI_POOL_ANOTHER, now_ns + 2 * round_ns);
+    EI_EQ(turn.state, EI_POOL_STANDING_BY);
+    EI_TRUE(!ei_pool_turn_claim(&turn, now_ns + 3 * round_ns));
+}
+
 /* ---- shedding ---- */
 
 enum { TOP, MID, LOW, OWN, TASKS };

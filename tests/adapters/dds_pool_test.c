@@ -266,23 +266,6 @@ EI_TEST(dds_pool_is_shown_and_left)
     pool_play_close(&play);
 }
 
-/* One more egress, as a process, passes the same frames on. */
-EI_TEST(dds_pool_egress_is_a_command)
-{
-    static const char *const tasks[] = {"eye", NULL};
-    static char out[20000];
-    char command[200];
-    EI_REQUIRE(open_play(pool_play_one, pool_play_one, tasks, false));
-    EI_TRUE(pool_play_await(&play, "eye", 0, LIMIT_NS));
-    (void)snprintf(command, sizeof command, "egress --pool play --domain %d", play.domain);
-    run(command, out, sizeof out);
-    EI_CONTAINS(out, "running\n");
-    EI_CONTAINS(out, " passed, ");
-    EI_TRUEF(strstr(out, "eye: 0 frames taken") == NULL, "%s", out);
-    EI_CONTAINS(out, " 0 failed; ");
-    pool_play_close(&play);
-}
-
 /* einet itself has no DDS in it: it hands over, or says what is missing. */
 EI_TEST(dds_pool_of_einet_serve_is_einet_dds)
 {
@@ -304,6 +287,10 @@ EI_TEST(dds_pool_of_einet_serve_is_einet_dds)
     EI_EQ(WEXITSTATUS(pclose(in)), 5);
     EI_CONTAINS(out, "einet serve: --pool wants einet-dds");
     EI_CONTAINS(out, "cyclonedds-dev");
+}
+
+static void nothing(void)
+{
 }
 
 EI_TEST(dds_pool_that_cannot_be_is_refused_with_a_reason)
@@ -335,6 +322,14 @@ EI_TEST(dds_pool_that_cannot_be_is_refused_with_a_reason)
     EI_TRUE(dds == NULL);
     EI_EQ(einet_dds_egress_create(&side, &egress, &err), EINET_E_USAGE);
     EI_CONTAINS(err.text, "'a b' cannot name a pool");
+    side.pool = "p";
+    side.lease_ns = MS;
+    EI_EQ(einet_dds_egress_create(&side, &egress, &err), EINET_E_USAGE);
+    EI_CONTAINS(err.text, "20ms..10s");
+    side.lease_ns = 0;
+    side.on_fence = nothing;
+    EI_EQ(einet_dds_egress_create(&side, &egress, &err), EINET_E_USAGE);
+    EI_CONTAINS(err.text, "fence_signal is 0: give one of SIGRTMIN..SIGRTMAX");
     EI_EQ(einet_dds_egress_create(NULL, &egress, &err), -EINVAL);
     EI_TRUE(egress == NULL);
     einet_workload_destroy(workload);

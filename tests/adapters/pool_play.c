@@ -4,10 +4,13 @@
 
 #include "ros2.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -217,7 +220,7 @@ const char *pool_play_open(struct pool_play *play, const char *const *tasks)
     (void)setenv("CYCLONEDDS_URI", play->is_apart ? apart : together, 1);
     const struct einet_dds_egress_options options = {
         .size_bytes = sizeof options, .domain = play->domain, .config = getenv("CYCLONEDDS_URI"), .pool = "play"};
-    if (einet_dds_egress_create(&options, &play->egress, &err) < 0) {
+    if (!play->has_egresses && einet_dds_egress_create(&options, &play->egress, &err) < 0) {
         (void)snprintf(missing, sizeof missing, "an egress: %s", err.text);
         return missing;
     }
@@ -239,6 +242,8 @@ void pool_play_close(struct pool_play *play)
     }
     machine_kill(&play->nodes[0]);
     machine_kill(&play->nodes[1]);
+    pool_play_kill_egress(play, 0);
+    pool_play_kill_egress(play, 1);
     if (play->participant > 0) {
         (void)dds_delete(play->participant);
     }
@@ -283,6 +288,127 @@ bool pool_play_start(struct pool_play *play, int node)
                          node == 0 && play->hanging != NULL ? hanging : plain);
 }
 
+/* ---- egresses ---- */
+
+static void print_log_name(const struct pool_play *play, int egress, char *out, size_t size_bytes)
+{
+    (void)snprintf(out, size_bytes, "%s/egress-%d", play->folder, egress);
+}
+
+/* What it has printed so far. */
+static void read_log(const struct pool_play *play, int egress, char *out, size_t size_bytes)
+{
+    char name[300];
+    print_log_name(play, egress, name, sizeof name);
+    FILE *in = fopen(name, "r");
+    out[in != NULL ? fread(out, 1, size_bytes - 1, in) : 0] = '\0';
+    if (in != NULL) {
+        (void)fclose(in);
+    }
+}
+
+static void become_egress(const struct pool_play *play, int egress)
+{
+    char domain[16], priority[16], lease[32], log[300];
+    const bool is_stopping = egress == 0 && play->stopping != NULL;
+    print_log_name(play, egress, log, sizeof log);
+    (void)snprintf(domain, sizeof domain, "%d", play->domain);
+    (void)snprintf(priority, sizeof priority, "%d", play->priority);
+    (void)snprintf(lease, sizeof lease, "%lldms", (long long)(play->lease_ns / 1000000));
+    const int out = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (out < 0 || dup2(out, STDOUT_FILENO) < 0) {
+        _exit(126);
+    }
+    if (egress == 0 && play->keeper > 0 && !machine_enter(play->keeper)) {
+        _exit(126);
+    }
+    if (is_stopping) {
+        (void)execl(play->stopping, play->stopping, domain, (char *)NULL);
+        _exit(127);
+    }
+    (void)execl(play->binary, play->binary, "egress", "--domain", domain, "--priority", priority, "--pool", "play",
+                "--lease", lease, (char *)NULL);
+    _exit(127);
+}
+
+bool pool_play_start_egress(struct pool_play *play, int egress)
+{
+    char log[300];
+    print_log_name(play, egress, log, sizeof log);
+    (void)unlink(log);
+    const pid_t child = machine_fork();
+    if (child == 0) {
+        become_egress(play, egress);
+    }
+    play->egresses[egress] = child > 0 ? child : 0;
+    return child > 0 && pool_play_await_turn(play, egress, false, NS_PER_S * 20);
+}
+
+void pool_play_kill_egress(struct pool_play *play, int egress)
+{
+    if (play->egresses[egress] > 0) {
+        (void)kill(play->egresses[egress], SIGKILL);
+        (void)waitpid(play->egresses[egress], NULL, 0);
+        play->egresses[egress] = 0;
+    }
+}
+
+int pool_play_end_egress(struct pool_play *play, int egress, char *out, size_t size_bytes)
+{
+    int status = 0;
+    (void)kill(play->egresses[egress], SIGTERM);
+    (void)waitpid(play->egresses[egress], &status, 0);
+    play->egresses[egress] = 0;
+    read_log(play, egress, out, size_bytes);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static bool says_active(const struct pool_play *play, int egress, bool is_active)
+{
+    static char log[200000];
+    const char *last_active = NULL, *last_idle = NULL;
+    read_log(play, egress, log, sizeof log);
+    for (const char *at = strstr(log, "\nactive\n"); at != NULL; at = strstr(at + 1, "\nactive\n")) {
+        last_active = at;
+    }
+    for (const char *at = strstr(log, "\nstanding by\n"); at != NULL; at = strstr(at + 1, "\nstanding by\n")) {
+        last_idle = at;
+    }
+    return is_active ? last_active != NULL && last_active > last_idle : last_idle != NULL && last_idle > last_active;
+}
+
+bool pool_play_await_turn(struct pool_play *play, int egress, bool is_active, int64_t limit_ns)
+{
+    const int64_t until_ns = pool_play_now_ns() + limit_ns;
+    while (!says_active(play, egress, is_active)) {
+        if (pool_play_now_ns() > until_ns) {
+            return false;
+        }
+        pool_play_nap_ms(1);
+    }
+    return true;
+}
+
+static int64_t frames_of(struct pool_heard *heard)
+{
+    (void)pthread_mutex_lock(&heard->lock);
+    const int64_t frames = heard->frames;
+    (void)pthread_mutex_unlock(&heard->lock);
+    return frames;
+}
+
+bool pool_play_await_frames(struct pool_play *play, int64_t frames, int64_t limit_ns)
+{
+    const int64_t until_ns = pool_play_now_ns() + limit_ns, wanted = frames_of(&play->heard[0]) + frames;
+    while (frames_of(&play->heard[0]) < wanted) {
+        if (pool_play_now_ns() > until_ns) {
+            return false;
+        }
+        pool_play_nap_ms(1);
+    }
+    return true;
+}
+
 /* ---- the camera ---- */
 
 static void *roll(void *arg)
@@ -318,6 +444,12 @@ static void *roll(void *arg)
 
 bool pool_play_roll(struct pool_play *play)
 {
+    for (int waited = 0; play->egress != NULL && einet_dds_egress_is_active(play->egress) == 0; waited++) {
+        if (waited == 10000) {
+            return false;
+        }
+        pool_play_nap_ms(1);
+    }
     play->has_camera = pthread_create(&play->camera, NULL, roll, play) == 0;
     return play->has_camera;
 }

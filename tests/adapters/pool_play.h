@@ -1,7 +1,8 @@
 /* A pool as a robot has it: two nodes, each in a process of its own, a camera, the egress and somebody who listens to
  * the topics of ROS 2. The second node, the camera and the egress stand in one network namespace, the first node in
  * another, joined by a veth pair; or, where that cannot be, all of them on the loopback interface. The namespaces
- * belong to the processes and go with them.
+ * belong to the processes and go with them. Egresses may be processes as well; then the first stands with the first
+ * node.
  */
 #ifndef TESTS_ADAPTERS_POOL_PLAY_H
 #define TESTS_ADAPTERS_POOL_PLAY_H
@@ -59,6 +60,9 @@ struct pool_play {
     const char *hanging;  /* a program for the first node that hangs (hanging_node.c); NULL = as the second */
     pid_t keeper;         /* of the first node's namespace, 0 = none */
     struct machine_node nodes[2];
+    bool has_egresses;    /* processes, to be started; else there is one in this process */
+    const char *stopping; /* a program for the first egress (stopping_egress.c); NULL = as the second */
+    pid_t egresses[2];    /* 0 = does not run */
     struct einet_dds_egress *egress;
     dds_entity_t participant, images;
     int32_t task_count;
@@ -76,7 +80,17 @@ void pool_play_close(struct pool_play *play);
 
 /* Start node 0 or 1 ("a", rank 60, and "b", rank 50) and wait until it has said what it runs. False: it does not. */
 bool pool_play_start(struct pool_play *play, int node);
-/* Begin to send images. */
+/* Start egress 0 or 1 and wait until it runs; kill it. */
+bool pool_play_start_egress(struct pool_play *play, int egress);
+void pool_play_kill_egress(struct pool_play *play, int egress);
+/* SIGTERM: its exit status, and what it has printed. */
+int pool_play_end_egress(struct pool_play *play, int egress, char *out, size_t size_bytes);
+/* Wait until it says that it is active, or that it is not; false: not within the time. */
+bool pool_play_await_turn(struct pool_play *play, int egress, bool is_active, int64_t limit_ns);
+/* Wait until so many more frames of the first task were heard. */
+bool pool_play_await_frames(struct pool_play *play, int64_t frames, int64_t limit_ns);
+
+/* Begin to send images, when an egress of this process is active. */
 bool pool_play_roll(struct pool_play *play);
 
 /* Wait until the egress passes a task's frames of that node; false: not within the time. */

@@ -11,9 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-#define LOOK_NS INT64_C(200000000)
-#define STATUS_LOOKS 25 /* between two lines of status */
+#define LOOK_NS INT64_C(50000000)
+#define STATUS_LOOKS 100 /* between two lines of status */
 #define FIND_NS INT64_C(50000000)
 #define FINDS 20 /* for as long nodes are waited for at first */
 #define INTERVAL_NS INT64_C(1000000000)
@@ -43,6 +44,12 @@ static const struct einet_option egress_rows[] = {
      FIELD(side.priority),
      .high = 98,
      .help = "of the threads that carry messages: 1..98 = SCHED_FIFO; 0, the default, = SCHED_OTHER"},
+    {.name = "lease",
+     .argument = "D",
+     FIELD(side.lease_ns),
+     .low = 1,
+     .expected = "a time with a unit, such as 100ms",
+     .help = "silence after which another egress goes on, 20ms..10s (default: 100ms); the same for all"},
 };
 
 static const struct einet_option top_rows[] = {
@@ -60,13 +67,13 @@ static const struct einet_usage egress_usage = {
     .program = "einet-dds",
     .command = "egress",
     .head =
-        "usage: einet-dds egress --pool NAME [--domain N] [--priority N]\n"
+        "usage: einet-dds egress --pool NAME [--lease D] [--domain N] [--priority N]\n"
         "\n"
-        "Write the answers of a pool (einet-dds --pool NAME FILE) to the topics of ROS 2, /einet/TASK/classification "
-        "and\n"
-        "/einet/TASK/status: those of the strongest node that lives, each stamp once and none behind a later one. Run "
-        "one\n"
-        "for each pool. SIGINT and SIGTERM end it.\n",
+        "Write the answers of a pool (einet-dds --pool NAME FILE) to the topics of ROS 2, /einet/TASK/classification\n"
+        "and /einet/TASK/status: those of the strongest node that lives, each stamp once and none behind a later one.\n"
+        "Of several egresses for one pool the first is active; the others stand by, and one of them goes on when it "
+        "is\n"
+        "silent. SIGINT and SIGTERM end it.\n",
     .tables = {EINET_OPTION_TABLE(pool_rows, 0), EINET_OPTION_TABLE(egress_rows, 0)},
     .foot = "exit status: 0 ok, 1 usage, 3 privileges, 5 runtime fault\n\n"
             "example: einet-dds egress --pool left-arm --priority 60\n",
@@ -142,6 +149,24 @@ static void tell_switches(struct einet_dds_egress *egress, int64_t told[EINET_PO
     }
 }
 
+static void tell_turn(struct einet_dds_egress *egress, bool *is_told)
+{
+    const bool is_active = einet_dds_egress_is_active(egress) != 0;
+    if (is_active != *is_told) {
+        fputs(is_active ? "active\n" : "standing by\n", stdout);
+        fflush(stdout);
+    }
+    *is_told = is_active;
+}
+
+/* Stopped in the middle of a message, and another is active: it cannot be called back but by an end. In a handler. */
+static void end_unwritten(void)
+{
+    static const char why[] = "einet-dds egress: it was stopped while it wrote, and its lease is over: it ends\n";
+    (void)!write(STDERR_FILENO, why, sizeof why - 1);
+    _exit(5);
+}
+
 static void print_egress(struct einet_dds_egress *egress)
 {
     struct einet_dds_egress_figures f = {.size_bytes = sizeof f};
@@ -170,8 +195,8 @@ static void tell_manager(struct einet_dds_egress *egress, const struct einet_man
             passed += f.passed;
             answered += f.answered;
         }
-        einet_manager_tell(manager, "STATUS=%d tasks, %" PRId64 " frames passed, %" PRId64 " answered\n", i, passed,
-                           answered);
+        einet_manager_tell(manager, "STATUS=%d tasks, %" PRId64 " frames passed, %" PRId64 " answered, %s\n", i, passed,
+                           answered, einet_dds_egress_is_active(egress) > 0 ? "active" : "standing by");
     }
 }
 
@@ -186,6 +211,9 @@ int einet_dds_egress_command(int argc, char **argv)
     if (status >= 0) {
         return status;
     }
+    bool is_told = false;
+    wishes.side.fence_signal = SIGRTMIN;
+    wishes.side.on_fence = end_unwritten;
     const sigset_t ends = hold_signals();
     const int rc = einet_dds_egress_create(&wishes.side, &egress, &err);
     einet_manager_open(&manager);
@@ -195,10 +223,11 @@ int einet_dds_egress_command(int argc, char **argv)
         return einet_dds_say(rc, &err);
     }
     einet_manager_tell(&manager, "READY=1\n");
-    fprintf(stdout, "running\n");
+    fprintf(stdout, "running\nstanding by\n");
     fflush(stdout);
     const bool is_hurried = manager.watchdog_ns > 0 && manager.watchdog_ns / 4 < LOOK_NS;
     while (!is_ended(&ends, is_hurried ? manager.watchdog_ns / 4 : LOOK_NS)) {
+        tell_turn(egress, &is_told);
         tell_switches(egress, told.switches);
         tell_manager(egress, &manager, &told);
     }

@@ -32,25 +32,132 @@ int32_t ei_pool_strength(int32_t rank, int32_t load_permille, int32_t place, boo
     return level * PLACES + (place < PLACES ? PLACES - 1 - place : 0);
 }
 
+static int64_t stamp_of(int32_t sec, uint32_t nanosec)
+{
+    return (int64_t)sec * 1000000000 + (int64_t)nanosec;
+}
+
+static bool has_passed(const struct ei_pool_gate *gate, int64_t stamp)
+{
+    int32_t i = 0;
+    while (i < gate->count && gate->passed[i] != stamp) {
+        i++;
+    }
+    return i < gate->count;
+}
+
+static void note_passed(struct ei_pool_gate *gate, int64_t stamp)
+{
+    gate->passed[gate->next] = stamp;
+    gate->next = (gate->next + 1) % EI_POOL_GATE_STAMPS;
+    gate->count += gate->count < EI_POOL_GATE_STAMPS;
+}
+
 enum ei_pool_pass ei_pool_gate_pass(struct ei_pool_gate *gate, int32_t sec, uint32_t nanosec, bool is_answered)
 {
-    const int64_t stamp = (int64_t)sec * 1000000000 + (int64_t)nanosec;
-    for (int32_t i = 0; i < gate->count; i++) {
-        if (gate->passed[i] == stamp) {
-            return EI_POOL_REPEATED;
-        }
+    const int64_t stamp = stamp_of(sec, nanosec);
+    if (has_passed(gate, stamp)) {
+        return EI_POOL_REPEATED;
     }
     if (gate->has_answer && stamp < gate->answered) {
         return EI_POOL_BACKWARD;
     }
-    gate->passed[gate->next] = stamp;
-    gate->next = (gate->next + 1) % EI_POOL_GATE_STAMPS;
-    gate->count += gate->count < EI_POOL_GATE_STAMPS;
+    const bool is_out = gate->has_answer && stamp == gate->answered;
+    note_passed(gate, stamp);
     if (is_answered) {
         gate->has_answer = true;
         gate->answered = stamp;
     }
-    return EI_POOL_PASS;
+    return is_out ? EI_POOL_PASS_STATUS : EI_POOL_PASS;
+}
+
+void ei_pool_gate_note_status(struct ei_pool_gate *gate, int32_t sec, uint32_t nanosec)
+{
+    const int64_t stamp = stamp_of(sec, nanosec);
+    if (!has_passed(gate, stamp)) {
+        note_passed(gate, stamp);
+    }
+}
+
+void ei_pool_gate_note_answer(struct ei_pool_gate *gate, int32_t sec, uint32_t nanosec)
+{
+    const int64_t stamp = stamp_of(sec, nanosec);
+    gate->answered = gate->has_answer && gate->answered > stamp ? gate->answered : stamp;
+    gate->has_answer = true;
+}
+
+/* ---- whose turn it is ---- */
+
+static void enter(struct ei_pool_turn *turn, enum ei_pool_turn_state state, int64_t now_ns)
+{
+    turn->is_due = state == EI_POOL_CLAIMING || state == EI_POOL_ACTIVE; /* what it says is new */
+    turn->claimed_ns = state == EI_POOL_CLAIMING ? now_ns : turn->claimed_ns;
+    turn->state = state;
+    turn->since_ns = now_ns;
+}
+
+void ei_pool_turn_init(struct ei_pool_turn *turn, int64_t lease_ns, int64_t now_ns)
+{
+    *turn = (struct ei_pool_turn){.lease_ns = lease_ns, .listen_ns = EI_POOL_JOIN_NS, .looked_ns = now_ns};
+    enter(turn, EI_POOL_LISTENING, now_ns);
+}
+
+static bool is_claimed(const struct ei_pool_turn *turn)
+{
+    return turn->state == EI_POOL_CLAIMING || turn->state == EI_POOL_ACTIVE;
+}
+
+void ei_pool_turn_step(struct ei_pool_turn *turn, enum ei_pool_owner owner, int64_t now_ns)
+{
+    const int64_t away_ns = now_ns - turn->looked_ns;
+    turn->looked_ns = now_ns;
+    if (away_ns >= turn->lease_ns || (is_claimed(turn) && now_ns - turn->claimed_ns >= turn->lease_ns)) {
+        const bool is_joining = turn->state == EI_POOL_LISTENING && turn->listen_ns == EI_POOL_JOIN_NS;
+        turn->listen_ns = is_joining || away_ns >= EI_POOL_ABSENT_NS ? EI_POOL_JOIN_NS : turn->lease_ns;
+        enter(turn, EI_POOL_LISTENING, now_ns);
+        return; /* what is heard may be from before */
+    }
+    if (owner == EI_POOL_ANOTHER) {
+        enter(turn, EI_POOL_STANDING_BY, now_ns);
+        return;
+    }
+    switch (turn->state) {
+    case EI_POOL_LISTENING:
+        if (now_ns - turn->since_ns >= turn->listen_ns) {
+            enter(turn, EI_POOL_CLAIMING, now_ns);
+        }
+        break;
+    case EI_POOL_STANDING_BY:
+        if (owner == EI_POOL_NOBODY) {
+            enter(turn, EI_POOL_CLAIMING, now_ns);
+        }
+        break;
+    case EI_POOL_CLAIMING:
+        if (owner != EI_POOL_OURSELVES) {
+            turn->since_ns = now_ns;
+        } else if (now_ns - turn->since_ns >= turn->lease_ns / 2) {
+            enter(turn, EI_POOL_ACTIVE, now_ns);
+        }
+        break;
+    case EI_POOL_ACTIVE:
+        break;
+    }
+}
+
+bool ei_pool_turn_claim(struct ei_pool_turn *turn, int64_t now_ns)
+{
+    const bool is_due =
+        is_claimed(turn) && (turn->is_due || now_ns - turn->claimed_ns >= turn->lease_ns / EI_POOL_ROUNDS_PER_LEASE);
+    if (is_due) {
+        turn->claimed_ns = now_ns;
+        turn->is_due = false;
+    }
+    return is_due;
+}
+
+bool ei_pool_turn_holds(const struct ei_pool_turn *turn, int64_t now_ns)
+{
+    return turn->state == EI_POOL_ACTIVE && now_ns - turn->claimed_ns < turn->lease_ns;
 }
 
 /* ---- shedding ---- */

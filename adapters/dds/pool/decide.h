@@ -1,5 +1,5 @@
 /* What a pool decides, without a network and without a clock: who comes before whom, which tasks a node gives away, and
- * which answers the egress lets through. See docs/pool.md.
+ * which answers the egress lets through, and which of several egresses writes. See docs/pool.md.
  */
 #ifndef ADAPTERS_DDS_POOL_DECIDE_H
 #define ADAPTERS_DDS_POOL_DECIDE_H
@@ -24,7 +24,8 @@ int32_t ei_pool_strength(int32_t rank, int32_t load_permille, int32_t place, boo
 
 /* ---- the gate of the egress: each stamp of a task once, and answers only forward ---- */
 
-enum ei_pool_pass { EI_POOL_PASS, EI_POOL_REPEATED, EI_POOL_BACKWARD };
+/* EI_POOL_PASS_STATUS: its answer is out already. */
+enum ei_pool_pass { EI_POOL_PASS, EI_POOL_PASS_STATUS, EI_POOL_REPEATED, EI_POOL_BACKWARD };
 
 /* A run drops a frame that waits while an older one is still computed, so that "dropped" is said before the answer of
  * the older: what has no answer passes without shutting the gate behind it. */
@@ -38,6 +39,51 @@ struct ei_pool_gate {
 };
 
 enum ei_pool_pass ei_pool_gate_pass(struct ei_pool_gate *gate, int32_t sec, uint32_t nanosec, bool is_answered);
+
+/* What another egress has passed: a status, or an answer. */
+void ei_pool_gate_note_status(struct ei_pool_gate *gate, int32_t sec, uint32_t nanosec);
+void ei_pool_gate_note_answer(struct ei_pool_gate *gate, int32_t sec, uint32_t nanosec);
+
+/* ---- whose turn it is to write, of several egresses ---- */
+
+/* Each has a claim, which DDS gives to one: the strongest that lives, and the one whose turn it is is stronger than
+ * those that would have it. Nobody claims who hears another. */
+enum ei_pool_turn_state {
+    EI_POOL_LISTENING,   /* whether another is there: at first, and after an absence */
+    EI_POOL_STANDING_BY, /* another is */
+    EI_POOL_CLAIMING,    /* none is: ours is written, and not long enough ago that others would have said no */
+    EI_POOL_ACTIVE
+};
+
+/* Whose claim is heard. */
+enum ei_pool_owner { EI_POOL_NOBODY, EI_POOL_OURSELVES, EI_POOL_ANOTHER };
+
+#define EI_POOL_ROUNDS_PER_LEASE 4
+#define EI_POOL_ABSENT_NS INT64_C(1000000000) /* who was away for so long may be unknown to others */
+#define EI_POOL_JOIN_NS INT64_C(1000000000)   /* in which one finds the others */
+
+struct ei_pool_turn {
+    enum ei_pool_turn_state state;
+    int64_t lease_ns; /* of claims: silence after which others may have the turn */
+    int64_t since_ns; /* the state; of a claim: since it is the one that is heard */
+    int64_t listen_ns;
+    int64_t looked_ns;  /* when it was last looked */
+    int64_t claimed_ns; /* before our last claim was written */
+    bool is_due;        /* it is to be written at once */
+};
+
+void ei_pool_turn_init(struct ei_pool_turn *turn, int64_t lease_ns, int64_t now_ns);
+
+/* Look who is heard. Often: who did not look for a lease begins anew, because others may have the turn by now. */
+void ei_pool_turn_step(struct ei_pool_turn *turn, enum ei_pool_owner owner, int64_t now_ns);
+
+/* Whether the claim is to be written (again): from now on it holds, when it was ours before. */
+bool ei_pool_turn_claim(struct ei_pool_turn *turn, int64_t now_ns);
+
+/* Whether what is written now is ours to write. Of two egresses it is true of one at a time as long as claims arrive
+ * within half a lease: the lease of a claim begins when it is written here, and when it comes there; and who claims
+ * waits for half a lease before it writes. */
+bool ei_pool_turn_holds(const struct ei_pool_turn *turn, int64_t now_ns);
 
 /* ---- shedding: which tasks to give away ---- */
 

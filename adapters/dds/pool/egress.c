@@ -1,6 +1,5 @@
 /* The egress and the watch: the sides of a pool that run nothing themselves. See einet/pool.h. */
-#include "adapters/dds/pool/decide.h"
-#include "adapters/dds/pool/roster.h"
+#include "adapters/dds/pool/claim.h"
 
 #include "pool/pool.h"
 #include <errno.h>
@@ -10,8 +9,9 @@
 #include <time.h>
 
 #define DOMAIN_MAX 230
-#define TAKEN_AT_ONCE 10
-#define ROUND_NS DDS_MSECS(100) /* at most, when nothing comes */
+#define TAKEN_AT_ONCE 16
+#define CONFIG_BYTES 8000
+#define LAST_WORDS_NS INT64_C(100000000)
 
 /* One side's view of the pool. */
 struct view {
@@ -27,6 +27,7 @@ struct einet_dds_watch {
 
 struct passage {
     dds_entity_t results, classifications, statuses;
+    dds_entity_t seen_classifications, seen_statuses; /* of other egresses */
     struct ei_pool_gate gate;
     struct einet_dds_egress_figures figures;
     int64_t incarnation, passed_ns; /* of the frame that passed last */
@@ -34,7 +35,13 @@ struct passage {
 
 struct einet_dds_egress {
     struct view view;
-    dds_entity_t waitset, is_stopping;
+    struct ei_pool_claim claim;
+    dds_entity_t waitset, idle_waitset,
+        is_stopping; /* idle: of one that stands by, and leaves results where they are */
+    int32_t fence_signal;
+    void (*on_fence)(void);
+    bool has_written; /* since it stood by */
+    atomic_bool is_active;
     pthread_mutex_t lock; /* of the figures and the count */
     struct passage passages[EINET_POOL_TASKS_MAX];
     int32_t count;
@@ -45,6 +52,11 @@ struct einet_dds_egress {
 };
 
 /* ---- the view ---- */
+
+/* A writer that is deleted is gone: CycloneDDS would go on for a second to send what readers have missed. */
+static const char no_linger[] =
+    "<CycloneDDS><Domain id=\"any\"><Internal><WriterLingerDuration>0 s</WriterLingerDuration>"
+    "</Internal></Domain></CycloneDDS>";
 
 static int open_view(struct view *view, const struct einet_dds_egress_options *options, struct einet_error *err)
 {
@@ -58,13 +70,26 @@ static int open_view(struct view *view, const struct einet_dds_egress_options *o
     if (options->priority < 0 || options->priority > 98) {
         return einet_error_set(err, EINET_E_USAGE, "priority is %d: give 0 or 1..98", options->priority);
     }
+    const int64_t lease_ns = options->lease_ns == 0 ? EINET_POOL_LEASE_DEFAULT_NS : options->lease_ns;
+    if (lease_ns < EINET_POOL_LEASE_MIN_NS || lease_ns > EINET_POOL_LEASE_MAX_NS) {
+        return einet_error_set(err, EINET_E_USAGE, "lease is %.3g ms: give 20ms..10s", (double)lease_ns / 1e6);
+    }
     view->dds.options.domain = options->domain;
     view->dds.options.priority = options->priority;
-    const int rc = ei_dds_open_entities(&view->dds, options->config, err);
+    char config[CONFIG_BYTES];
+    const bool has_more = options->config != NULL && options->config[0] != '\0';
+    if (snprintf(config, sizeof config, "%s%s%s", has_more ? options->config : "", has_more ? "," : "", no_linger) >=
+        CONFIG_BYTES) {
+        return einet_error_set(err, EINET_E_USAGE,
+                               "more settings of CycloneDDS than %d bytes: put them into a file and give its name",
+                               CONFIG_BYTES);
+    }
+    const int rc = ei_dds_open_entities(&view->dds, config, err);
     if (rc < 0) {
         return rc;
     }
     const int opened = ei_pool_open_ends(view->dds.participant, options->pool, &view->ends, err);
+    view->ends.lease_ns = lease_ns / 2; /* of the claim of an egress; the rest is to claim and to settle */
     return opened < 0 ? opened
                       : ei_pool_open_state_reader(&view->ends, view->dds.participant, &view->state_reader, err);
 }
@@ -129,56 +154,135 @@ static void note_passage(struct passage *passage, const einet_pool_Result *resul
     figures->answered += result->status.answered;
 }
 
+/* Nothing is written after the turn has passed to another. */
+static bool write_one(struct einet_dds_egress *egress, dds_entity_t writer, const void *message)
+{
+    if (!ei_pool_claim_begin(&egress->claim)) {
+        return false;
+    }
+    const bool is_written = dds_write(writer, message) == DDS_RETCODE_OK;
+    ei_pool_claim_end(&egress->claim);
+    egress->has_written = true;
+    return is_written;
+}
+
 /* The classification goes first, as every bridge has it. */
-static void pass_on(struct passage *passage, const einet_pool_Result *result)
+static void pass_on(struct einet_dds_egress *egress, struct passage *passage, const einet_pool_Result *result)
 {
     struct einet_dds_egress_figures *figures = &passage->figures;
+    const enum ei_pool_pass pass = ei_pool_gate_pass(&passage->gate, result->status.stamp.sec,
+                                                     result->status.stamp.nanosec, result->status.answered);
     figures->taken++;
-    switch (ei_pool_gate_pass(&passage->gate, result->status.stamp.sec, result->status.stamp.nanosec,
-                              result->status.answered)) {
-    case EI_POOL_REPEATED:
-        figures->repeated++;
+    if (pass == EI_POOL_REPEATED || pass == EI_POOL_BACKWARD) {
+        figures->repeated += pass == EI_POOL_REPEATED;
+        figures->backward += pass == EI_POOL_BACKWARD;
         return;
-    case EI_POOL_BACKWARD:
-        figures->backward++;
-        return;
-    case EI_POOL_PASS:
-        break;
     }
-    if ((result->status.answered && dds_write(passage->classifications, &result->classification) != DDS_RETCODE_OK) ||
-        dds_write(passage->statuses, &result->status) != DDS_RETCODE_OK) {
+    const bool has_answer = result->status.answered && pass != EI_POOL_PASS_STATUS;
+    if ((has_answer && !write_one(egress, passage->classifications, &result->classification)) ||
+        !write_one(egress, passage->statuses, &result->status)) {
         figures->failed++;
         return;
     }
     note_passage(passage, result);
 }
 
+/* One at a time: what is not passed on stays for a later turn. */
 static void take_results(struct einet_dds_egress *egress, struct passage *passage)
+{
+    void *sample = NULL;
+    dds_sample_info_t info;
+    while (ei_pool_turn_holds(&egress->claim.turn, now_ns()) && dds_take(passage->results, &sample, &info, 1, 1) == 1) {
+        if (info.valid_data) {
+            (void)pthread_mutex_lock(&egress->lock);
+            pass_on(egress, passage, sample);
+            (void)pthread_mutex_unlock(&egress->lock);
+        }
+        (void)dds_return_loan(passage->results, &sample, 1);
+        sample = NULL;
+    }
+}
+
+/* ---- the egress: what another has passed on ---- */
+
+static void note_seen(struct passage *passage, dds_entity_t reader)
 {
     void *samples[TAKEN_AT_ONCE] = {NULL};
     dds_sample_info_t infos[TAKEN_AT_ONCE];
+    const bool is_answer = reader == passage->seen_classifications;
     int32_t count = TAKEN_AT_ONCE;
     while (count == TAKEN_AT_ONCE) {
         samples[0] = NULL; /* lend them */
-        count = dds_take(passage->results, samples, infos, TAKEN_AT_ONCE, TAKEN_AT_ONCE);
+        count = dds_take(reader, samples, infos, TAKEN_AT_ONCE, TAKEN_AT_ONCE);
         for (int32_t i = 0; i < count; i++) {
-            if (infos[i].valid_data) {
-                (void)pthread_mutex_lock(&egress->lock);
-                pass_on(passage, samples[i]);
-                (void)pthread_mutex_unlock(&egress->lock);
+            if (infos[i].valid_data && is_answer) {
+                const vision_msgs_msg_dds__Classification_ *answer = samples[i];
+                ei_pool_gate_note_answer(&passage->gate, answer->header.stamp.sec, answer->header.stamp.nanosec);
+            } else if (infos[i].valid_data) {
+                const einet_msgs_msg_dds__InferenceStatus_ *status = samples[i];
+                ei_pool_gate_note_status(&passage->gate, status->stamp.sec, status->stamp.nanosec);
             }
         }
         if (count > 0) {
-            (void)dds_return_loan(passage->results, samples, count);
+            (void)dds_return_loan(reader, samples, count);
         }
     }
 }
 
+/* A reader of what other egresses write to the topic of a writer of ours. */
+static int open_seen(const struct einet_dds *dds, dds_entity_t writer, dds_entity_t *out, struct einet_error *err)
+{
+    dds_qos_t *qos = dds_create_qos();
+    dds_qset_reliability(qos, DDS_RELIABILITY_RELIABLE, DDS_MSECS(100));
+    dds_qset_history(qos, DDS_HISTORY_KEEP_LAST, EI_POOL_GATE_STAMPS);
+    dds_qset_ignorelocal(qos, DDS_IGNORELOCAL_PARTICIPANT);
+    *out = dds_create_reader(dds->participant, dds_get_topic(writer), qos, NULL);
+    dds_delete_qos(qos);
+    return *out > 0 ? 0 : einet_error_set(err, EINET_E_BACKEND, "CycloneDDS made no reader of an output");
+}
+
+/* Another has the turn: nothing that was written before is to be sent again to readers that ask for what they missed,
+ * and would come behind what the other writes. */
+static void renew(const struct einet_dds *dds, dds_entity_t *writer)
+{
+    const dds_entity_t topic = dds_get_topic(*writer);
+    dds_qos_t *qos = dds_create_qos();
+    if (dds_get_qos(*writer, qos) == DDS_RETCODE_OK) {
+        (void)dds_delete(*writer);
+        *writer = dds_create_writer(dds->participant, topic, qos, NULL);
+    }
+    dds_delete_qos(qos);
+}
+
+static void look_at_turn(struct einet_dds_egress *egress)
+{
+    const enum ei_pool_turn_state before = ei_pool_claim_look(&egress->claim);
+    const bool is_active = egress->claim.turn.state == EI_POOL_ACTIVE;
+    atomic_store(&egress->is_active, is_active);
+    if (before == EI_POOL_ACTIVE && is_active) {
+        return;
+    }
+    const bool is_over = egress->has_written && egress->claim.turn.state == EI_POOL_STANDING_BY;
+    for (int32_t i = 0; i < egress->count; i++) {
+        struct passage *passage = &egress->passages[i];
+        if (is_over) {
+            renew(&egress->view.dds, &passage->classifications);
+            renew(&egress->view.dds, &passage->statuses);
+        }
+        note_seen(passage, passage->seen_classifications);
+        note_seen(passage, passage->seen_statuses);
+    }
+    egress->has_written = egress->has_written && !is_over;
+}
+
 /* ---- the egress: tasks, as nodes name them ---- */
 
-/* With its topic; <= 0: it was not made. */
-static void close_end(dds_entity_t end)
+/* With its topic and what is read of others on it; <= 0: it was not made. */
+static void close_end(dds_entity_t end, dds_entity_t seen)
 {
+    if (seen > 0) {
+        (void)dds_delete(seen);
+    }
     if (end > 0) {
         const dds_entity_t topic = dds_get_topic(end);
         (void)dds_delete(end);
@@ -199,6 +303,8 @@ static int open_passage(struct einet_dds_egress *egress, const char *task, struc
     ei_dds_print_output(task, "status", name);
     rc = rc < 0 ? rc
                 : ei_dds_open_writer(dds, &einet_msgs_msg_dds__InferenceStatus__desc, name, &passage->statuses, err);
+    rc = rc < 0 ? rc : open_seen(dds, passage->classifications, &passage->seen_classifications, err);
+    rc = rc < 0 ? rc : open_seen(dds, passage->statuses, &passage->seen_statuses, err);
     rc = rc < 0 ? rc : ei_pool_open_result_reader(&egress->view.ends, dds->participant, task, &passage->results, err);
     if (rc == 0) {
         const dds_entity_t has_data = dds_create_readcondition(passage->results, DDS_ANY_STATE);
@@ -207,9 +313,9 @@ static int open_passage(struct einet_dds_egress *egress, const char *task, struc
         egress->count++;
         (void)pthread_mutex_unlock(&egress->lock);
     } else {
-        close_end(passage->classifications);
-        close_end(passage->statuses);
-        close_end(passage->results);
+        close_end(passage->classifications, passage->seen_classifications);
+        close_end(passage->statuses, passage->seen_statuses);
+        close_end(passage->results, 0);
     }
     return rc;
 }
@@ -239,9 +345,15 @@ static void find_tasks(struct einet_dds_egress *egress)
 static void work(void *arg)
 {
     struct einet_dds_egress *egress = arg;
+    struct ei_pool_claim *claim = &egress->claim;
+    (void)ei_pool_claim_fence(claim, egress->fence_signal, egress->on_fence);
     while (!atomic_load(&egress->is_ending)) {
-        (void)dds_waitset_wait(egress->waitset, NULL, 0, ROUND_NS);
-        for (int32_t i = 0; i < egress->count; i++) {
+        const bool is_active = claim->turn.state == EI_POOL_ACTIVE;
+        /* twice a round, so that a claim is never a whole one late */
+        (void)dds_waitset_wait(is_active ? egress->waitset : egress->idle_waitset, NULL, 0,
+                               claim->turn.lease_ns / EI_POOL_ROUNDS_PER_LEASE / 2);
+        look_at_turn(egress);
+        for (int32_t i = 0; claim->turn.state == EI_POOL_ACTIVE && i < egress->count; i++) {
             take_results(egress, &egress->passages[i]);
         }
         if (ei_pool_roster_take(&egress->view.roster, egress->view.state_reader)) {
@@ -249,20 +361,38 @@ static void work(void *arg)
         }
         atomic_store(&egress->beat_ns, now_ns());
     }
+    ei_pool_claim_leave(claim);
+    ei_pool_claim_unfence(claim);
 }
 
 /* ---- the egress: its life ---- */
 
-static int open_waitset(struct einet_dds_egress *egress, struct einet_error *err)
+static int open_waitsets(struct einet_dds_egress *egress, struct einet_error *err)
 {
     const dds_entity_t participant = egress->view.dds.participant;
     egress->waitset = dds_create_waitset(participant);
+    egress->idle_waitset = dds_create_waitset(participant);
     egress->is_stopping = dds_create_guardcondition(participant);
-    const dds_entity_t has_state = dds_create_readcondition(egress->view.state_reader, DDS_ANY_STATE);
-    return dds_waitset_attach(egress->waitset, egress->is_stopping, 0) < 0 ||
-                   dds_waitset_attach(egress->waitset, has_state, 0) < 0
-               ? einet_error_set(err, EINET_E_BACKEND, "CycloneDDS made no waitset for the egress")
-               : 0;
+    const dds_entity_t ends[] = {egress->is_stopping, egress->claim.condition,
+                                 dds_create_readcondition(egress->view.state_reader, DDS_ANY_STATE)};
+    bool is_good = true;
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        is_good = is_good && dds_waitset_attach(egress->waitset, ends[i], 0) == 0 &&
+                  dds_waitset_attach(egress->idle_waitset, ends[i], 0) == 0;
+    }
+    return is_good ? 0 : einet_error_set(err, EINET_E_BACKEND, "CycloneDDS made no waitset for the egress");
+}
+
+/* A signal that a program may have for itself. */
+static int take_fence(struct einet_dds_egress *egress, const struct einet_dds_egress_options *options,
+                      struct einet_error *err)
+{
+    egress->fence_signal = options->fence_signal;
+    egress->on_fence = options->on_fence;
+    return options->on_fence == NULL || (options->fence_signal >= SIGRTMIN && options->fence_signal <= SIGRTMAX)
+               ? 0
+               : einet_error_set(err, EINET_E_USAGE, "fence_signal is %d: give one of SIGRTMIN..SIGRTMAX",
+                                 options->fence_signal);
 }
 
 int einet_dds_egress_create(const struct einet_dds_egress_options *options, struct einet_dds_egress **out_egress,
@@ -274,7 +404,9 @@ int einet_dds_egress_create(const struct einet_dds_egress_options *options, stru
     }
     (void)pthread_mutex_init(&egress->lock, NULL);
     int rc = open_view(&egress->view, options, err);
-    rc = rc < 0 ? rc : open_waitset(egress, err);
+    rc = rc < 0 ? rc : take_fence(egress, options, err);
+    rc = rc < 0 ? rc : ei_pool_claim_open(&egress->claim, &egress->view.ends, egress->view.dds.participant, err);
+    rc = rc < 0 ? rc : open_waitsets(egress, err);
     rc = rc < 0 ? rc
                 : ei_dds_start_thread(options->priority, "dds_egress", work, egress, &egress->thread,
                                       &egress->has_thread, err);
@@ -289,6 +421,11 @@ int einet_dds_egress_create(const struct einet_dds_egress_options *options, stru
 int64_t einet_dds_egress_beat(const struct einet_dds_egress *egress)
 {
     return atomic_load(&egress->beat_ns);
+}
+
+int32_t einet_dds_egress_is_active(const struct einet_dds_egress *egress)
+{
+    return atomic_load(&egress->is_active);
 }
 
 int32_t einet_dds_egress_task_count(struct einet_dds_egress *egress)
@@ -321,6 +458,9 @@ void einet_dds_egress_destroy(struct einet_dds_egress *egress)
         atomic_store(&egress->is_ending, true);
         (void)dds_set_guardcondition(egress->is_stopping, true);
         (void)ei_thread_join(&egress->thread);
+    }
+    for (int32_t i = 0; i < egress->count; i++) {
+        (void)dds_wait_for_acks(egress->passages[i].statuses, LAST_WORDS_NS);
     }
     ei_dds_close_entities(&egress->view.dds);
     (void)pthread_mutex_destroy(&egress->lock);

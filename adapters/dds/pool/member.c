@@ -393,14 +393,9 @@ static void enforce(struct ei_pool *pool)
             pool->is_news = true;
             atomic_store(&shared->is_resting, duty == EINET_DUTY_RESTING);
         }
-        if (strength != shared->strength) {
-            dds_qos_t *qos = dds_create_qos();
-            dds_qset_ownership_strength(qos, strength);
-            if (dds_set_qos(shared->writer, qos) == DDS_RETCODE_OK) {
-                shared->strength = strength;
-                pool->is_news = true;
-            }
-            dds_delete_qos(qos);
+        if (strength != shared->strength && ei_pool_set_strength(shared->writer, strength)) {
+            shared->strength = strength;
+            pool->is_news = true;
         }
         const bool is_silent = duty == EINET_DUTY_RESTING || is_leaving;
         if (is_silent && !shared->is_silent) { /* readers learn of a strength by what is written: nothing may be */

@@ -7,9 +7,10 @@
 #include <string.h>
 
 #define DEPTH_RESULTS 10
+#define DEPTH_KEPT EI_POOL_GATE_STAMPS /* by an egress that stands by, as they come */
 #define TAKEN_AT_ONCE 16
 
-static const char state_topic[] = "rt/einet/pool_state";
+static const char state_topic[] = "rt/einet/pool_state", claim_topic[] = "rt/einet/pool_egress";
 
 static int fail(struct einet_error *err, dds_return_t rc, const char *what)
 {
@@ -62,13 +63,18 @@ static int open_end(const struct ei_pool_ends *ends, dds_entity_t participant, c
     return 0;
 }
 
-static int open_state(const struct ei_pool_ends *ends, dds_entity_t participant, bool is_writer, dds_entity_t *out,
-                      struct einet_error *err)
+/* What one says of oneself: the last word, for who comes later as well. */
+static int open_word(const struct ei_pool_ends *ends, dds_entity_t participant, bool is_claim, bool is_writer,
+                     dds_entity_t *out, struct einet_error *err)
 {
     dds_qos_t *qos = make_qos(ends, is_writer);
     dds_qset_durability(qos, DDS_DURABILITY_TRANSIENT_LOCAL);
     dds_qset_history(qos, DDS_HISTORY_KEEP_LAST, 1);
-    const int rc = open_end(ends, participant, &einet_pool_RuntimeState_desc, state_topic, qos, is_writer, out, err);
+    if (is_claim) {
+        dds_qset_ownership(qos, DDS_OWNERSHIP_EXCLUSIVE);
+    }
+    const int rc = open_end(ends, participant, is_claim ? &einet_pool_Claim_desc : &einet_pool_RuntimeState_desc,
+                            is_claim ? claim_topic : state_topic, qos, is_writer, out, err);
     dds_delete_qos(qos);
     return rc;
 }
@@ -76,13 +82,34 @@ static int open_state(const struct ei_pool_ends *ends, dds_entity_t participant,
 int ei_pool_open_state_reader(const struct ei_pool_ends *ends, dds_entity_t participant, dds_entity_t *out_reader,
                               struct einet_error *err)
 {
-    return open_state(ends, participant, false, out_reader, err);
+    return open_word(ends, participant, false, false, out_reader, err);
 }
 
 int ei_pool_open_state_writer(const struct ei_pool_ends *ends, dds_entity_t participant, dds_entity_t *out_writer,
                               struct einet_error *err)
 {
-    return open_state(ends, participant, true, out_writer, err);
+    return open_word(ends, participant, false, true, out_writer, err);
+}
+
+int ei_pool_open_claim_reader(const struct ei_pool_ends *ends, dds_entity_t participant, dds_entity_t *out_reader,
+                              struct einet_error *err)
+{
+    return open_word(ends, participant, true, false, out_reader, err);
+}
+
+int ei_pool_open_claim_writer(const struct ei_pool_ends *ends, dds_entity_t participant, dds_entity_t *out_writer,
+                              struct einet_error *err)
+{
+    return open_word(ends, participant, true, true, out_writer, err);
+}
+
+bool ei_pool_set_strength(dds_entity_t writer, int32_t strength)
+{
+    dds_qos_t *qos = dds_create_qos();
+    dds_qset_ownership_strength(qos, strength);
+    const bool is_set = dds_set_qos(writer, qos) == DDS_RETCODE_OK;
+    dds_delete_qos(qos);
+    return is_set;
 }
 
 static int open_result(const struct ei_pool_ends *ends, dds_entity_t participant, const char *task, int64_t lifespan_ns,
@@ -92,7 +119,7 @@ static int open_result(const struct ei_pool_ends *ends, dds_entity_t participant
     const bool is_writer = lifespan_ns > 0;
     ei_dds_print_output(task, "pool_result", name);
     dds_qos_t *qos = make_qos(ends, is_writer);
-    dds_qset_history(qos, DDS_HISTORY_KEEP_LAST, DEPTH_RESULTS);
+    dds_qset_history(qos, DDS_HISTORY_KEEP_LAST, is_writer ? DEPTH_RESULTS : DEPTH_KEPT);
     dds_qset_ownership(qos, DDS_OWNERSHIP_EXCLUSIVE);
     if (is_writer) {
         dds_qset_lifespan(qos, lifespan_ns);

@@ -27,6 +27,15 @@ int ei_pool_open_result_reader(const struct ei_pool_ends *ends, dds_entity_t par
 int ei_pool_open_result_writer(const struct ei_pool_ends *ends, dds_entity_t participant, const char *task,
                                int64_t lifespan_ns, dds_entity_t *out_writer, struct einet_error *err);
 
+/* What egresses say of themselves, the same way: of all of them one is heard. */
+int ei_pool_open_claim_reader(const struct ei_pool_ends *ends, dds_entity_t participant, dds_entity_t *out_reader,
+                              struct einet_error *err);
+int ei_pool_open_claim_writer(const struct ei_pool_ends *ends, dds_entity_t participant, dds_entity_t *out_writer,
+                              struct einet_error *err);
+
+/* Let the next that a writer writes have that strength. Returns whether it has. */
+bool ei_pool_set_strength(dds_entity_t writer, int32_t strength);
+
 /* Living nodes, the first by rank and name first. */
 struct ei_pool_roster {
     int32_t count;
