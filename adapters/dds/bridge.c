@@ -67,7 +67,7 @@ static void on_answer(void *context, const struct einet_answer *answer)
     const struct ei_dds_record record = {.slot = slot_in(feed, answer->task_idx),
                                          .kind = EI_DDS_PARTIAL,
                                          .result = {.task_idx = answer->task_idx, .answer = *answer}};
-    if (record.slot < dds->task_count && dds->tasks[record.slot].partials > 0) {
+    if (record.slot < dds->task_count && dds->tasks[record.slot].partial_topic[0] != '\0') {
         ei_dds_write_record(dds, &record);
     }
     if (dds->next.on_answer != NULL) {

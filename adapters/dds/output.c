@@ -135,6 +135,10 @@ static void write_partial(struct ei_dds_task *task, const struct einet_answer *a
     message.release_ns = answer->release_ns;
     message.finish_ns = answer->published_ns;
     message.deadline_ns = deadline_ns;
+    if (task->dds->pool != NULL) {
+        ei_pool_write_partial(task->dds->pool, (int32_t)(task - task->dds->tasks), &message);
+        return;
+    }
     count_write(task, dds_write(task->partials, &message), &task->partial_count);
 }
 

@@ -1,7 +1,8 @@
 /* Pools: several machines that run the same tasks and answer as one, over DDS (docs/pool.md). Part of libeinet_dds.
  *
  *   camera --> node a: every frame --\  exclusive results,
- *         \--> node b: every frame ---> strength = rank - load --> egress --> /einet/TASK/classification, /status
+ *         \--> node b: every frame ---> strength = rank - load --> egress --> /einet/TASK/classification, /status,
+ *                                                                            or as the workload names them
  *
  * Membership, failure detection and the choice between nodes are those of DDS: liveliness that the scheduler asserts,
  * and exclusive ownership. A node is a bridge (einet/dds.h) with a pool in its options. This header has the other two
@@ -20,6 +21,7 @@ extern "C" {
 #endif
 
 #define EINET_POOL_NAME_MAX 64 /* with the terminating 0: of pools, nodes, tasks and workloads */
+#define EINET_POOL_TOPIC_MAX 128
 #define EINET_POOL_TASKS_MAX 64
 #define EINET_POOL_NODES_MAX 32
 #define EINET_POOL_RANK_MAX 100
@@ -54,6 +56,9 @@ struct einet_dds_node_task {
     int32_t load_permille; /* of a lane, were each frame computed to its last exit */
     int32_t strength;
     int64_t answered, late; /* frames since the node began */
+    /* where the egress is to write, as the workload of the node says; "" = nowhere */
+    char classification_topic[EINET_POOL_TOPIC_MAX], status_topic[EINET_POOL_TOPIC_MAX];
+    char partial_topic[EINET_POOL_TOPIC_MAX];
 };
 
 /* What a node said last of itself. */
@@ -103,13 +108,14 @@ struct einet_dds_egress_figures {
     char node[EINET_POOL_NAME_MAX]; /* whose frame passed last; "" = none did */
     int64_t taken;
     int64_t passed;            /* frames whose status was written */
-    int64_t answered;          /* of them, with a classification */
+    int64_t answered;          /* of them, with an answer */
     int64_t repeated;          /* the stamp had passed before, here or in another egress */
     int64_t backward;          /* the stamp was older than one that had passed with an answer */
-    int64_t failed;            /* CycloneDDS did not write it, or it was another's turn by then */
+    int64_t failed;            /* CycloneDDS did not write it */
     int64_t switches;          /* a frame of another node or incarnation than the one before passed */
     int64_t switch_gap_ns;     /* between the two frames of the last switch */
     int64_t longest_switch_ns; /* of all switches */
+    int64_t partials;          /* that were written, where a workload asks for them */
 };
 
 /* 1: what comes is passed on; 0: it listens for others, for a second at first, or stands by. Thread: any. */

@@ -99,6 +99,42 @@ EI_TEST(pool_gate_knows_what_another_has_passed)
     EI_EQ(ei_pool_gate_pass(&gate, 11, 0, true), EI_POOL_PASS);
 }
 
+EI_TEST(pool_topics_are_names_of_ros)
+{
+    char longest[EINET_POOL_TOPIC_MAX + 1];
+    memset(longest, 'a', sizeof longest);
+    longest[0] = '/';
+    longest[EINET_POOL_TOPIC_MAX - 1] = '\0';
+    EI_TRUE(ei_pool_is_topic(longest));
+    longest[EINET_POOL_TOPIC_MAX - 1] = 'a';
+    longest[EINET_POOL_TOPIC_MAX] = '\0';
+    EI_TRUE(!ei_pool_is_topic(longest));
+    EI_TRUE(ei_pool_is_topic(""));
+    EI_TRUE(ei_pool_is_topic("/einet/eye_2/status"));
+    EI_TRUE(!ei_pool_is_topic("scene"));
+    EI_TRUE(!ei_pool_is_topic("/"));
+    EI_TRUE(!ei_pool_is_topic("/a b"));
+    EI_TRUE(!ei_pool_is_topic("/*"));
+}
+
+EI_TEST(pool_gate_lets_each_exit_once)
+{
+    struct ei_pool_gate gate = {0};
+    EI_TRUE(ei_pool_gate_pass_partial(&gate, 5, 0, 0, false));
+    EI_TRUE(ei_pool_gate_pass_partial(&gate, 6, 0, 0, false)); /* jobs that overlap */
+    EI_TRUE(ei_pool_gate_pass_partial(&gate, 5, 0, 2, false));
+    EI_TRUE(!ei_pool_gate_pass_partial(&gate, 5, 0, 1, false)); /* of another node, behind */
+    EI_TRUE(!ei_pool_gate_pass_partial(&gate, 5, 0, 2, false));
+    EI_TRUE(ei_pool_gate_pass_partial(&gate, 6, 0, 1, true));
+    EI_TRUE(!ei_pool_gate_pass_partial(&gate, 6, 0, 2, true)); /* nothing was to follow */
+    EI_EQ(ei_pool_gate_pass(&gate, 6, 0, true), EI_POOL_PASS);
+    EI_TRUE(!ei_pool_gate_pass_partial(&gate, 5, 0, 3, true)); /* its answer would be backward */
+    for (int32_t i = 7; i < 7 + 2 * EI_POOL_GATE_STAMPS; i++) {
+        EI_TRUE(ei_pool_gate_pass_partial(&gate, i, 0, 0, false));
+        EI_TRUE(!ei_pool_gate_pass_partial(&gate, i, 0, 0, false));
+    }
+}
+
 /* ---- whose turn it is ---- */
 
 /* Egresses that hear each other's claims with delays, as readers of exclusive ownership do, in steps of one time unit.

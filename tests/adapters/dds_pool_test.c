@@ -3,6 +3,7 @@
 #include "tests/adapters/pool_play.h"
 #include "tests/harness/harness.h"
 
+#include "ros2.h"
 #include <einet/dds.h>
 #include <einet/einet.h>
 #include <errno.h>
@@ -138,6 +139,101 @@ EI_TEST(dds_pool_a_node_that_hangs_behind_another_task_is_left)
 {
     static const char *const tasks[] = {"eye", "behind", NULL};
     hang(pool_play_law_behind, tasks, "behind");
+}
+
+/* ---- names ---- */
+
+/* What was heard where the workload says: frames by the number in their stamp. */
+static struct {
+    int64_t answers, statuses, partials;
+    int32_t last_answer, last_status;
+    int64_t last_partial; /* of frame and exit */
+    bool is_ordered;
+    bool has_answer[POOL_PLAY_FRAMES_MAX], has_status[POOL_PLAY_FRAMES_MAX];
+    uint8_t exits[POOL_PLAY_FRAMES_MAX]; /* of its partial answers, a bit each */
+} named;
+
+static int32_t number_of(const builtin_interfaces_msg_dds__Time_ *stamp)
+{
+    return (stamp->sec - 1700000000) * 1000 + (int32_t)(stamp->nanosec / 1000000);
+}
+
+static void take_status(const einet_msgs_msg_dds__InferenceStatus_ *status, bool is_partial)
+{
+    const int32_t number = number_of(&status->stamp);
+    const int64_t partial = (int64_t)number * 100 + status->exit_idx;
+    if (is_partial) {
+        named.is_ordered = named.is_ordered && partial > named.last_partial && status->outcome == 5;
+        named.last_partial = partial;
+        named.exits[number] |= (uint8_t)(1U << (unsigned)status->exit_idx);
+        named.partials++;
+    } else {
+        named.is_ordered = named.is_ordered && number > named.last_status && status->outcome == 0;
+        named.last_status = number;
+        named.has_status[number] = true;
+        named.statuses++;
+    }
+}
+
+static void take_named(const dds_entity_t readers[3])
+{
+    void *sample = NULL;
+    dds_sample_info_t info;
+    for (int i = 0; i < 3; i++) {
+        while (dds_take(readers[i], &sample, &info, 1, 1) == 1) {
+            if (info.valid_data && i == 0) {
+                const int32_t number = number_of(&((const vision_msgs_msg_dds__Classification_ *)sample)->header.stamp);
+                named.is_ordered = named.is_ordered && number > named.last_answer;
+                named.last_answer = number;
+                named.has_answer[number] = true;
+                named.answers++;
+            } else if (info.valid_data) {
+                take_status(sample, i == 2);
+            }
+            (void)dds_return_loan(readers[i], &sample, 1);
+            sample = NULL;
+        }
+    }
+}
+
+/* Where the workload says, and nowhere else, also when another node takes over: each frame with an answer, a status
+ * and one partial answer of each exit. */
+EI_TEST(dds_pool_outputs_are_where_the_workload_says)
+{
+    static const char *const tasks[] = {"eye", NULL};
+    EI_REQUIRE(open_play(pool_play_named, pool_play_named, tasks, false));
+    const dds_entity_t readers[3] = {
+        pool_play_reader(&play, &vision_msgs_msg_dds__Classification__desc, "rt/scene"),
+        pool_play_reader(&play, &einet_msgs_msg_dds__InferenceStatus__desc, "rt/state"),
+        pool_play_reader(&play, &einet_msgs_msg_dds__InferenceStatus__desc, "rt/seen"),
+    };
+    named.is_ordered = true;
+    EI_TRUE(pool_play_await(&play, "eye", 0, LIMIT_NS));
+    for (int i = 0; i < 200; i++) {
+        if (i == 100) {
+            machine_kill(&play.nodes[0]);
+        }
+        pool_play_nap_ms(10);
+        take_named(readers);
+    }
+    EI_TRUEF(pool_play_await(&play, "eye", 1, LIMIT_NS), "nobody took over");
+    pool_play_nap_ms(100);
+    take_named(readers);
+    EI_EQ(play.heard[0].frames, 0); /* of the topics that are called by the task */
+    EI_EQ(play.heard[0].answers, 0);
+    EI_TRUEF(named.statuses > 50 && named.answers > 50 && named.partials > 100,
+             "%lld statuses, %lld answers, %lld partials", (long long)named.statuses, (long long)named.answers,
+             (long long)named.partials);
+    EI_TRUE(named.is_ordered);
+    int torn = 0;
+    for (int32_t i = 0; i < POOL_PLAY_FRAMES_MAX; i++) {
+        torn += named.has_status[i] && (!named.has_answer[i] || named.exits[i] != 3);
+    }
+    EI_TRUEF(torn <= 1, "%d frames without an answer or an exit", torn); /* the first whose status was read */
+    struct einet_dds_egress_figures figures;
+    EI_TRUE(pool_play_figures(&play, "eye", &figures));
+    EI_TRUE(figures.partials >= named.partials);
+    pool_play_close(&play);
 }
 
 /* ---- load ---- */
@@ -296,7 +392,7 @@ static void nothing(void)
 EI_TEST(dds_pool_that_cannot_be_is_refused_with_a_reason)
 {
     struct einet_error err = {0};
-    struct einet_workload *workload = NULL;
+    struct einet_workload *workload = NULL, *long_named = NULL;
     struct einet_dds *dds = NULL;
     struct einet_dds_egress *egress = NULL;
     struct einet_dds_pool pool = {.size_bytes = sizeof pool, .name = "p*", .node = "a"};
@@ -304,6 +400,13 @@ EI_TEST(dds_pool_that_cannot_be_is_refused_with_a_reason)
     struct einet_dds_egress_options side = {.size_bytes = sizeof side, .pool = "a b"};
     side.domain = options.domain = 20 + (int32_t)(getpid() % 180);
     EI_REQUIRE(einet_workload_parse(pool_play_one, strlen(pool_play_one), NULL, &workload, &err) == 0);
+    char text[4096], topic[200] = "/";
+    memset(topic + 1, 'a', sizeof topic - 2);
+    topic[sizeof topic - 1] = '\0';
+    const char *named_at = strstr(pool_play_named, "/seen");
+    (void)snprintf(text, sizeof text, "%.*s%s%s", (int)(named_at - pool_play_named), pool_play_named, topic,
+                   named_at + strlen("/seen"));
+    EI_REQUIRE(einet_workload_parse(text, strlen(text), NULL, &long_named, &err) == 0);
     EI_EQ(einet_dds_create(workload, &options, &dds, &err), EINET_E_USAGE);
     EI_CONTAINS(err.text, "'p*' cannot name a pool");
     pool = (struct einet_dds_pool){.size_bytes = sizeof pool, .name = "p"};
@@ -315,6 +418,9 @@ EI_TEST(dds_pool_that_cannot_be_is_refused_with_a_reason)
     pool = (struct einet_dds_pool){.size_bytes = sizeof pool, .name = "p", .node = "a", .lease_ns = MS};
     EI_EQ(einet_dds_create(workload, &options, &dds, &err), EINET_E_USAGE);
     EI_CONTAINS(err.text, "20ms..10s");
+    pool = (struct einet_dds_pool){.size_bytes = sizeof pool, .name = "p", .node = "a"};
+    EI_EQ(einet_dds_create(long_named, &options, &dds, &err), EINET_E_LIMIT);
+    EI_CONTAINS(err.text, "task 'eye' has its output at '/aaaa");
     pool.size_bytes = 0;
     EI_EQ(einet_dds_create(workload, &options, &dds, &err), -EINVAL);
     pool.size_bytes = sizeof pool + 8;
@@ -333,6 +439,7 @@ EI_TEST(dds_pool_that_cannot_be_is_refused_with_a_reason)
     EI_EQ(einet_dds_egress_create(NULL, &egress, &err), -EINVAL);
     EI_TRUE(egress == NULL);
     einet_workload_destroy(workload);
+    einet_workload_destroy(long_named);
 }
 
 EI_MAIN()

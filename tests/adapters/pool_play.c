@@ -45,6 +45,14 @@ static const char together[] =
     "      stages: [ { name: law, kind: cpu, work: { spin: 100us } } ] }\n"
 const char pool_play_one[] = HEAD "}\ntasks:\n" TASK("eye", "85", "net", "1ms");
 
+const char pool_play_named[] =
+    HEAD "}\ntasks:\n"
+         "  - { name: eye, arrival: { model: external, min_interarrival: 1ms }, deadline: 20ms, priority: 85,\n"
+         "      late_release: { queue: 1, drop: oldest }, planner: { search: all },\n"
+         "      outputs: { classification: /scene, status: /state, partial: /seen },\n"
+         "      input: { kind: topic, topic: /camera/image_raw, width: 32, height: 32 },\n"
+         "      stages: [ { name: p, kind: cpu, op: normalize }, { name: n, kind: nn, model: net, lane: acc } ] }\n";
+
 const char pool_play_law[] =
     HEAD "}\ntasks:\n"
          "  - { name: eye, arrival: { model: external, min_interarrival: 1ms }, deadline: 20ms, priority: 85,\n"
@@ -190,6 +198,11 @@ static dds_entity_t open_end(const struct pool_play *play, const dds_topic_descr
     return end;
 }
 
+dds_entity_t pool_play_reader(struct pool_play *play, const dds_topic_descriptor_t *type, const char *topic)
+{
+    return open_end(play, type, topic, true, NULL, NULL);
+}
+
 static bool listen_to(struct pool_play *play, const char *task)
 {
     struct pool_heard *heard = &play->heard[play->task_count++];
@@ -218,8 +231,11 @@ const char *pool_play_open(struct pool_play *play, const char *const *tasks)
         }
     }
     (void)setenv("CYCLONEDDS_URI", play->is_apart ? apart : together, 1);
-    const struct einet_dds_egress_options options = {
-        .size_bytes = sizeof options, .domain = play->domain, .config = getenv("CYCLONEDDS_URI"), .pool = "play"};
+    const struct einet_dds_egress_options options = {.size_bytes = sizeof options,
+                                                     .domain = play->domain,
+                                                     .priority = play->priority,
+                                                     .config = getenv("CYCLONEDDS_URI"),
+                                                     .pool = "play"};
     if (!play->has_egresses && einet_dds_egress_create(&options, &play->egress, &err) < 0) {
         (void)snprintf(missing, sizeof missing, "an egress: %s", err.text);
         return missing;

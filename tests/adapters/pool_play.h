@@ -23,6 +23,8 @@
 
 /* Workloads: one small task, `eye`. */
 extern const char pool_play_one[];
+/* The same with names of its own for what it puts out: /scene, /state, and /seen for each exit. */
+extern const char pool_play_named[];
 /* 0.1 of a CPU for `high`, 0.7 for `low`, and 0.7 for what is not of the pool; of lower priority than the first. */
 extern const char pool_play_too_much[];
 /* The same without the last. */
@@ -73,6 +75,9 @@ struct pool_play {
     atomic_int_least64_t sent;     /* images */
     atomic_int_least64_t noise_ns; /* how late the camera woke, all together: what the machine takes from all of us */
 };
+
+/* A reader of the listener's participant that loses nothing. */
+dds_entity_t pool_play_reader(struct pool_play *play, const dds_topic_descriptor_t *type, const char *topic);
 
 /* Set up networks and egress and listen to tasks (NULL-terminated). Returns NULL, or what is missing for it. */
 const char *pool_play_open(struct pool_play *play, const char *const *tasks);

@@ -70,10 +70,9 @@ static const struct einet_usage egress_usage = {
         "usage: einet-dds egress --pool NAME [--lease D] [--domain N] [--priority N]\n"
         "\n"
         "Write the answers of a pool (einet-dds --pool NAME FILE) to the topics of ROS 2, /einet/TASK/classification\n"
-        "and /einet/TASK/status: those of the strongest node that lives, each stamp once and none behind a later one.\n"
-        "Of several egresses for one pool the first is active; the others stand by, and one of them goes on when it "
-        "is\n"
-        "silent. SIGINT and SIGTERM end it.\n",
+        "and /einet/TASK/status, or as outputs: of the tasks say: those of the strongest node that lives, each stamp\n"
+        "once and none behind a later one. Of several egresses for one pool the first is active; the others stand by,\n"
+        "and one of them goes on when it is silent. SIGINT and SIGTERM end it.\n",
     .tables = {EINET_OPTION_TABLE(pool_rows, 0), EINET_OPTION_TABLE(egress_rows, 0)},
     .foot = "exit status: 0 ok, 1 usage, 3 privileges, 5 runtime fault\n\n"
             "example: einet-dds egress --pool left-arm --priority 60\n",

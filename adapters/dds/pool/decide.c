@@ -20,6 +20,17 @@ bool ei_pool_is_name(const char *name)
     return length > 0 && length < EINET_POOL_NAME_MAX;
 }
 
+bool ei_pool_is_topic(const char *name)
+{
+    const size_t length = strlen(name);
+    for (size_t i = 0; i < length; i++) {
+        if (!isalnum((unsigned char)name[i]) && strchr("_/", name[i]) == NULL) {
+            return false;
+        }
+    }
+    return length == 0 || (name[0] == '/' && length > 1 && length < EINET_POOL_TOPIC_MAX);
+}
+
 int ei_pool_compare(int32_t rank_a, const char *name_a, int32_t rank_b, const char *name_b)
 {
     return rank_a != rank_b ? (rank_a > rank_b ? -1 : 1) : strcmp(name_a, name_b);
@@ -69,6 +80,29 @@ enum ei_pool_pass ei_pool_gate_pass(struct ei_pool_gate *gate, int32_t sec, uint
         gate->answered = stamp;
     }
     return is_out ? EI_POOL_PASS_STATUS : EI_POOL_PASS;
+}
+
+bool ei_pool_gate_pass_partial(struct ei_pool_gate *gate, int32_t sec, uint32_t nanosec, int32_t exit_idx,
+                               bool is_final)
+{
+    const int64_t stamp = stamp_of(sec, nanosec);
+    struct ei_pool_partial *partial = NULL;
+    if (gate->has_answer && stamp < gate->answered) {
+        return false;
+    }
+    for (int32_t i = 0; i < gate->partial_count; i++) {
+        partial = gate->partials[i].stamp == stamp ? &gate->partials[i] : partial;
+    }
+    if (partial != NULL && exit_idx <= partial->exit_idx) {
+        return false;
+    }
+    if (partial == NULL) {
+        partial = &gate->partials[gate->next_partial];
+        gate->next_partial = (gate->next_partial + 1) % EI_POOL_GATE_STAMPS;
+        gate->partial_count += gate->partial_count < EI_POOL_GATE_STAMPS;
+    }
+    *partial = (struct ei_pool_partial){stamp, is_final ? INT32_MAX : exit_idx};
+    return true;
 }
 
 void ei_pool_gate_note_status(struct ei_pool_gate *gate, int32_t sec, uint32_t nanosec)

@@ -14,6 +14,9 @@
  * name of a partition as patterns. */
 bool ei_pool_is_name(const char *name);
 
+/* Whether a topic of ROS 2 may be called so, or "": '/' and 1..126 letters, digits, '_', '/'. */
+bool ei_pool_is_topic(const char *name);
+
 /* The order of nodes: the higher rank first, then by name. < 0: a before b; 0: the same. */
 int ei_pool_compare(int32_t rank_a, const char *name_a, int32_t rank_b, const char *name_b);
 
@@ -36,9 +39,19 @@ struct ei_pool_gate {
     int32_t count, next;
     bool has_answer;
     int64_t answered; /* the last one */
+    struct ei_pool_partial {
+        int64_t stamp;
+        int32_t exit_idx; /* of its last partial answer; INT32_MAX = there are no more */
+    } partials[EI_POOL_GATE_STAMPS];
+    int32_t partial_count, next_partial;
 };
 
 enum ei_pool_pass ei_pool_gate_pass(struct ei_pool_gate *gate, int32_t sec, uint32_t nanosec, bool is_answered);
+
+/* Of a frame each exit once and none behind a later one, and nothing of a frame that is older than one with an answer.
+ * What two nodes say of a frame may differ: the first that says an exit is believed. */
+bool ei_pool_gate_pass_partial(struct ei_pool_gate *gate, int32_t sec, uint32_t nanosec, int32_t exit_idx,
+                               bool is_final);
 
 /* What another egress has passed: a status, or an answer. */
 void ei_pool_gate_note_status(struct ei_pool_gate *gate, int32_t sec, uint32_t nanosec);

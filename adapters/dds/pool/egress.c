@@ -25,9 +25,17 @@ struct einet_dds_watch {
     struct view view;
 };
 
+enum { CLASSIFICATIONS, STATUSES, PARTIALS, OUTPUTS };
+
+/* A topic of ROS 2. */
+struct output {
+    char topic[EINET_POOL_TOPIC_MAX]; /* "" = none */
+    dds_entity_t writer, seen;        /* seen: what other egresses write there, but for partial answers */
+};
+
 struct passage {
-    dds_entity_t results, classifications, statuses;
-    dds_entity_t seen_classifications, seen_statuses; /* of other egresses */
+    dds_entity_t results, partials; /* of the nodes; partials: 0 = nobody wants them */
+    struct output outputs[OUTPUTS];
     struct ei_pool_gate gate;
     struct einet_dds_egress_figures figures;
     int64_t incarnation, passed_ns; /* of the frame that passed last */
@@ -154,20 +162,14 @@ static void note_passage(struct passage *passage, const einet_pool_Result *resul
     figures->answered += result->status.answered;
 }
 
-/* Nothing is written after the turn has passed to another. */
-static bool write_one(struct einet_dds_egress *egress, dds_entity_t writer, const void *message)
+/* What nobody wants is as good as written. */
+static bool write_one(dds_entity_t writer, const void *message)
 {
-    if (!ei_pool_claim_begin(&egress->claim)) {
-        return false;
-    }
-    const bool is_written = dds_write(writer, message) == DDS_RETCODE_OK;
-    ei_pool_claim_end(&egress->claim);
-    egress->has_written = true;
-    return is_written;
+    return writer == 0 || dds_write(writer, message) == DDS_RETCODE_OK;
 }
 
 /* The classification goes first, as every bridge has it. */
-static void pass_on(struct einet_dds_egress *egress, struct passage *passage, const einet_pool_Result *result)
+static void pass_on(struct passage *passage, const einet_pool_Result *result)
 {
     struct einet_dds_egress_figures *figures = &passage->figures;
     const enum ei_pool_pass pass = ei_pool_gate_pass(&passage->gate, result->status.stamp.sec,
@@ -179,53 +181,117 @@ static void pass_on(struct einet_dds_egress *egress, struct passage *passage, co
         return;
     }
     const bool has_answer = result->status.answered && pass != EI_POOL_PASS_STATUS;
-    if ((has_answer && !write_one(egress, passage->classifications, &result->classification)) ||
-        !write_one(egress, passage->statuses, &result->status)) {
+    if ((has_answer && !write_one(passage->outputs[CLASSIFICATIONS].writer, &result->classification)) ||
+        !write_one(passage->outputs[STATUSES].writer, &result->status)) {
         figures->failed++;
         return;
     }
     note_passage(passage, result);
 }
 
-/* One at a time: what is not passed on stays for a later turn. */
+static void pass_partial_on(struct passage *passage, const einet_pool_Partial *partial)
+{
+    const einet_msgs_msg_dds__InferenceStatus_ *status = &partial->status;
+    if (passage->outputs[PARTIALS].writer > 0 &&
+        ei_pool_gate_pass_partial(&passage->gate, status->stamp.sec, status->stamp.nanosec, status->exit_idx,
+                                  status->is_final) &&
+        write_one(passage->outputs[PARTIALS].writer, status)) {
+        passage->figures.partials++;
+    }
+}
+
+/* Throw away what was read. */
+static void drop_read(dds_entity_t reader)
+{
+    void *samples[TAKEN_AT_ONCE] = {NULL};
+    dds_sample_info_t infos[TAKEN_AT_ONCE];
+    const int32_t count = dds_take_mask(reader, samples, infos, TAKEN_AT_ONCE, TAKEN_AT_ONCE,
+                                        DDS_READ_SAMPLE_STATE | DDS_ANY_VIEW_STATE | DDS_ANY_INSTANCE_STATE);
+    if (count > 0) {
+        (void)dds_return_loan(reader, samples, count);
+    }
+}
+
+/* One at a time, and nothing after the turn has passed to another: what is not passed on stays for a later turn.
+ * (CycloneDDS sets as many pointers as the largest number that was ever asked of the reader, whatever is asked now.) */
+static void take_from(struct einet_dds_egress *egress, struct passage *passage, dds_entity_t reader)
+{
+    void *samples[TAKEN_AT_ONCE] = {NULL};
+    dds_sample_info_t info;
+    bool is_ours = true;
+    while (is_ours && dds_read(reader, samples, &info, 1, 1) == 1) {
+        is_ours = ei_pool_claim_begin(&egress->claim);
+        if (is_ours && info.valid_data) {
+            (void)pthread_mutex_lock(&egress->lock);
+            if (reader == passage->partials) {
+                pass_partial_on(passage, samples[0]);
+            } else {
+                pass_on(passage, samples[0]);
+            }
+            (void)pthread_mutex_unlock(&egress->lock);
+            egress->has_written = true;
+        }
+        (void)dds_return_loan(reader, samples, 1);
+        samples[0] = NULL;
+        if (is_ours) {
+            ei_pool_claim_end(&egress->claim);
+            drop_read(reader);
+        }
+    }
+}
+
+/* Partial answers first: they came before. */
 static void take_results(struct einet_dds_egress *egress, struct passage *passage)
 {
-    void *sample = NULL;
-    dds_sample_info_t info;
-    while (ei_pool_turn_holds(&egress->claim.turn, now_ns()) && dds_take(passage->results, &sample, &info, 1, 1) == 1) {
-        if (info.valid_data) {
-            (void)pthread_mutex_lock(&egress->lock);
-            pass_on(egress, passage, sample);
-            (void)pthread_mutex_unlock(&egress->lock);
-        }
-        (void)dds_return_loan(passage->results, &sample, 1);
-        sample = NULL;
+    if (passage->partials > 0) {
+        take_from(egress, passage, passage->partials);
     }
+    take_from(egress, passage, passage->results);
 }
 
 /* ---- the egress: what another has passed on ---- */
 
-static void note_seen(struct passage *passage, dds_entity_t reader)
+static void note(struct passage *passage, int output, const void *sample)
+{
+    if (output == CLASSIFICATIONS) {
+        const vision_msgs_msg_dds__Classification_ *answer = sample;
+        ei_pool_gate_note_answer(&passage->gate, answer->header.stamp.sec, answer->header.stamp.nanosec);
+    } else if (output == STATUSES) {
+        const einet_msgs_msg_dds__InferenceStatus_ *status = sample;
+        ei_pool_gate_note_status(&passage->gate, status->stamp.sec, status->stamp.nanosec);
+    }
+}
+
+/* Take all that a reader has. output: what it is; OUTPUTS = nothing of interest. */
+static void take_seen(struct passage *passage, dds_entity_t reader, int output)
 {
     void *samples[TAKEN_AT_ONCE] = {NULL};
     dds_sample_info_t infos[TAKEN_AT_ONCE];
-    const bool is_answer = reader == passage->seen_classifications;
     int32_t count = TAKEN_AT_ONCE;
     while (count == TAKEN_AT_ONCE) {
         samples[0] = NULL; /* lend them */
         count = dds_take(reader, samples, infos, TAKEN_AT_ONCE, TAKEN_AT_ONCE);
         for (int32_t i = 0; i < count; i++) {
-            if (infos[i].valid_data && is_answer) {
-                const vision_msgs_msg_dds__Classification_ *answer = samples[i];
-                ei_pool_gate_note_answer(&passage->gate, answer->header.stamp.sec, answer->header.stamp.nanosec);
-            } else if (infos[i].valid_data) {
-                const einet_msgs_msg_dds__InferenceStatus_ *status = samples[i];
-                ei_pool_gate_note_status(&passage->gate, status->stamp.sec, status->stamp.nanosec);
+            if (infos[i].valid_data) {
+                note(passage, output, samples[i]);
             }
         }
         if (count > 0) {
             (void)dds_return_loan(reader, samples, count);
         }
+    }
+}
+
+/* Partial answers that came while another was active are of no use any more, and it may have passed them. */
+static void note_seen(struct passage *passage)
+{
+    for (int i = 0; i < OUTPUTS; i++) {
+        if (passage->outputs[i].seen > 0) {
+            take_seen(passage, passage->outputs[i].seen, i);
+        }
+    }
+    if (passage->partials > 0) {
+        take_seen(passage, passage->partials, OUTPUTS);
     }
 }
 
@@ -265,12 +331,12 @@ static void look_at_turn(struct einet_dds_egress *egress)
     const bool is_over = egress->has_written && egress->claim.turn.state == EI_POOL_STANDING_BY;
     for (int32_t i = 0; i < egress->count; i++) {
         struct passage *passage = &egress->passages[i];
-        if (is_over) {
-            renew(&egress->view.dds, &passage->classifications);
-            renew(&egress->view.dds, &passage->statuses);
+        for (int o = 0; is_over && o < OUTPUTS; o++) {
+            if (passage->outputs[o].writer > 0) {
+                renew(&egress->view.dds, &passage->outputs[o].writer);
+            }
         }
-        note_seen(passage, passage->seen_classifications);
-        note_seen(passage, passage->seen_statuses);
+        note_seen(passage);
     }
     egress->has_written = egress->has_written && !is_over;
 }
@@ -290,53 +356,119 @@ static void close_end(dds_entity_t end, dds_entity_t seen)
     }
 }
 
-/* On error nothing of it stays, since it is tried again. */
-static int open_passage(struct einet_dds_egress *egress, const char *task, struct einet_error *err)
+static int open_output(struct einet_dds *dds, struct output *output, int kind, const char *topic,
+                       struct einet_error *err)
 {
-    struct passage *passage = &egress->passages[egress->count];
-    struct einet_dds *dds = &egress->view.dds;
     char name[EI_DDS_TOPIC_BYTES];
-    *passage = (struct passage){.figures = {.size_bytes = sizeof passage->figures}};
-    (void)snprintf(passage->figures.task, sizeof passage->figures.task, "%s", task);
-    ei_dds_print_output(task, "classification", name);
-    int rc = ei_dds_open_writer(dds, &vision_msgs_msg_dds__Classification__desc, name, &passage->classifications, err);
-    ei_dds_print_output(task, "status", name);
-    rc = rc < 0 ? rc
-                : ei_dds_open_writer(dds, &einet_msgs_msg_dds__InferenceStatus__desc, name, &passage->statuses, err);
-    rc = rc < 0 ? rc : open_seen(dds, passage->classifications, &passage->seen_classifications, err);
-    rc = rc < 0 ? rc : open_seen(dds, passage->statuses, &passage->seen_statuses, err);
-    rc = rc < 0 ? rc : ei_pool_open_result_reader(&egress->view.ends, dds->participant, task, &passage->results, err);
-    if (rc == 0) {
-        const dds_entity_t has_data = dds_create_readcondition(passage->results, DDS_ANY_STATE);
-        (void)dds_waitset_attach(egress->waitset, has_data, 0);
-        (void)pthread_mutex_lock(&egress->lock);
-        egress->count++;
-        (void)pthread_mutex_unlock(&egress->lock);
-    } else {
-        close_end(passage->classifications, passage->seen_classifications);
-        close_end(passage->statuses, passage->seen_statuses);
-        close_end(passage->results, 0);
+    if (strcmp(output->topic, topic) == 0) {
+        return 0;
+    }
+    close_end(output->writer, output->seen);
+    *output = (struct output){.topic = ""};
+    if (topic[0] == '\0') {
+        return 0;
+    }
+    (void)snprintf(name, sizeof name, "rt%s", topic);
+    int rc = ei_dds_open_writer(dds,
+                                kind == CLASSIFICATIONS ? &vision_msgs_msg_dds__Classification__desc
+                                                        : &einet_msgs_msg_dds__InferenceStatus__desc,
+                                name, &output->writer, err);
+    rc = rc < 0 || kind == PARTIALS ? rc : open_seen(dds, output->writer, &output->seen, err);
+    if (rc < 0) {
+        close_end(output->writer, output->seen);
+        *output = (struct output){.topic = ""};
+        return rc;
+    }
+    (void)snprintf(output->topic, sizeof output->topic, "%s", topic);
+    return 0;
+}
+
+static bool has_names(const struct passage *passage, const struct einet_dds_node_task *task)
+{
+    return strcmp(passage->outputs[CLASSIFICATIONS].topic, task->classification_topic) == 0 &&
+           strcmp(passage->outputs[STATUSES].topic, task->status_topic) == 0 &&
+           strcmp(passage->outputs[PARTIALS].topic, task->partial_topic) == 0;
+}
+
+static int attach(struct einet_dds_egress *egress, dds_entity_t reader, struct einet_error *err)
+{
+    const dds_entity_t has_data = dds_create_readcondition(reader, DDS_ANY_STATE);
+    return dds_waitset_attach(egress->waitset, has_data, 0) == 0
+               ? 0
+               : einet_error_set(err, EINET_E_BACKEND, "CycloneDDS did not attach a reader");
+}
+
+/* What was made stays, and what is missing is tried again. */
+static int open_ends(struct einet_dds_egress *egress, struct passage *passage, const struct einet_dds_node_task *task,
+                     struct einet_error *err)
+{
+    struct einet_dds *dds = &egress->view.dds;
+    const char *topics[OUTPUTS] = {task->classification_topic, task->status_topic, task->partial_topic};
+    int rc = 0;
+    if (passage->results <= 0) {
+        rc = ei_pool_open_result_reader(&egress->view.ends, dds->participant, task->name, &passage->results, err);
+        rc = rc < 0 ? rc : attach(egress, passage->results, err);
+    }
+    for (int i = 0; rc == 0 && i < OUTPUTS; i++) {
+        rc = open_output(dds, &passage->outputs[i], i, topics[i], err);
+    }
+    if (rc == 0 && passage->partials <= 0 && task->partial_topic[0] != '\0') {
+        rc = ei_pool_open_partial_reader(&egress->view.ends, dds->participant, task->name, &passage->partials, err);
+        rc = rc < 0 ? rc : attach(egress, passage->partials, err);
     }
     return rc;
 }
 
-static bool is_known(const struct einet_dds_egress *egress, const char *task)
+static struct passage *find_passage(struct einet_dds_egress *egress, const char *task)
 {
     int32_t i = 0;
     while (i < egress->count && strcmp(egress->passages[i].figures.task, task) != 0) {
         i++;
     }
-    return i < egress->count;
+    return i < egress->count ? &egress->passages[i] : NULL;
 }
 
+static struct passage *add_passage(struct einet_dds_egress *egress, const char *task)
+{
+    struct passage *passage = &egress->passages[egress->count];
+    if (egress->count == EINET_POOL_TASKS_MAX) {
+        return NULL;
+    }
+    *passage = (struct passage){.figures = {.size_bytes = sizeof passage->figures}};
+    (void)snprintf(passage->figures.task, sizeof passage->figures.task, "%s", task);
+    (void)pthread_mutex_lock(&egress->lock);
+    egress->count++;
+    (void)pthread_mutex_unlock(&egress->lock);
+    return passage;
+}
+
+/* Whether a node that lives wants the outputs of a task to be called as they are. */
+static bool is_content(const struct einet_dds_egress *egress, const struct passage *passage)
+{
+    const struct ei_pool_roster *roster = &egress->view.roster;
+    for (int32_t i = 0; i < roster->count; i++) {
+        for (int32_t t = 0; t < roster->nodes[i].task_count; t++) {
+            const struct einet_dds_node_task *task = &roster->nodes[i].tasks[t];
+            if (strcmp(task->name, passage->figures.task) == 0 && has_names(passage, task)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Names are those of the first in rank that is seen, and stay as long as anybody has them: a robot listens there. */
 static void find_tasks(struct einet_dds_egress *egress)
 {
     const struct ei_pool_roster *roster = &egress->view.roster;
     for (int32_t i = 0; i < roster->count; i++) {
         for (int32_t t = 0; t < roster->nodes[i].task_count; t++) {
-            const char *task = roster->nodes[i].tasks[t].name;
-            if (!is_known(egress, task) && egress->count < EINET_POOL_TASKS_MAX) {
-                (void)open_passage(egress, task, NULL); /* tried again when a node speaks next */
+            const struct einet_dds_node_task *task = &roster->nodes[i].tasks[t];
+            struct passage *passage = find_passage(egress, task->name);
+            const bool is_new = passage == NULL || passage->results <= 0;
+            passage = passage != NULL ? passage : add_passage(egress, task->name);
+            if (passage != NULL && (is_new || (!has_names(passage, task) && !is_content(egress, passage)))) {
+                (void)open_ends(egress, passage, task, NULL); /* tried again when a node speaks next */
             }
         }
     }
@@ -460,7 +592,9 @@ void einet_dds_egress_destroy(struct einet_dds_egress *egress)
         (void)ei_thread_join(&egress->thread);
     }
     for (int32_t i = 0; i < egress->count; i++) {
-        (void)dds_wait_for_acks(egress->passages[i].statuses, LAST_WORDS_NS);
+        if (egress->passages[i].outputs[STATUSES].writer > 0) {
+            (void)dds_wait_for_acks(egress->passages[i].outputs[STATUSES].writer, LAST_WORDS_NS);
+        }
     }
     ei_dds_close_entities(&egress->view.dds);
     (void)pthread_mutex_destroy(&egress->lock);

@@ -31,8 +31,8 @@ struct counted {
 
 /* Of each task of the pool. */
 struct shared {
-    int32_t counted; /* index of it */
-    dds_entity_t writer;
+    int32_t counted;                             /* index of it */
+    dds_entity_t writer, partial_writer;         /* partial: 0 = none */
     atomic_bool is_resting;                      /* read by who takes images */
     atomic_bool is_stuck;                        /* its jobs do not come to an end; read by who writes */
     atomic_int_least64_t written, noted, ran;    /* results; jobs that ended in any way; that were run until then */
@@ -87,7 +87,10 @@ static void hash_task(uint64_t *hash, const struct einet_task_info *info)
     const int64_t numbers[] = {info->priority, info->deadline_ns, info->least_interval_ns, info->overlap, info->queue,
                                info->width_px, info->height_px,   info->channels,          info->message};
     hash_bytes(hash, info->name, strlen(info->name) + 1);
-    hash_bytes(hash, info->topic, strlen(info->topic) + 1);
+    const char *topics[] = {info->topic, info->classification_topic, info->status_topic, info->partial_topic};
+    for (int i = 0; i < 4; i++) {
+        hash_bytes(hash, topics[i], strlen(topics[i]) + 1);
+    }
     hash_bytes(hash, numbers, sizeof numbers);
 }
 
@@ -119,6 +122,26 @@ static int take_options(struct ei_pool *pool, const struct einet_dds_pool *optio
     return 0;
 }
 
+/* What is told of it has room for as much. */
+static int check_names(const struct einet_task_info *info, struct einet_error *err)
+{
+    const char *topics[] = {info->classification_topic, info->status_topic, info->partial_topic};
+    if (strlen(info->name) >= EINET_POOL_NAME_MAX) {
+        return einet_error_set(err, EINET_E_LIMIT, "the name of task '%s' is longer than %d bytes, which a pool keeps",
+                               info->name, EINET_POOL_NAME_MAX - 1);
+    }
+    for (int i = 0; i < 3; i++) {
+        if (!ei_pool_is_topic(topics[i])) {
+            return einet_error_set(
+                err, EINET_E_LIMIT,
+                "task '%s' has its output at '%s': in a pool give '/' and at most %d letters, digits, "
+                "'_' and '/'",
+                info->name, topics[i], EINET_POOL_TOPIC_MAX - 2);
+        }
+    }
+    return 0;
+}
+
 static int take_tasks(struct ei_pool *pool, const struct einet_workload *workload, struct einet_error *err)
 {
     const struct einet_dds *dds = pool->dds;
@@ -144,10 +167,9 @@ static int take_tasks(struct ei_pool *pool, const struct einet_workload *workloa
         struct counted *task = &pool->tasks[dds->tasks[slot].task_idx];
         task->slot = slot;
         pool->shared[slot].counted = dds->tasks[slot].task_idx;
-        if (strlen(task->info.name) >= EINET_POOL_NAME_MAX) {
-            return einet_error_set(err, EINET_E_LIMIT,
-                                   "the name of task '%s' is longer than %d bytes, which a pool keeps", task->info.name,
-                                   EINET_POOL_NAME_MAX - 1);
+        const int rc = check_names(&task->info, err);
+        if (rc < 0) {
+            return rc;
         }
     }
     ei_pool_shed_init(&pool->shed, pool->task_count);
@@ -200,8 +222,13 @@ int ei_pool_open(struct ei_pool *pool, struct einet_error *err)
     rc = rc < 0 ? rc : ei_pool_open_state_writer(&pool->ends, participant, &pool->state_writer, err);
     for (int32_t slot = 0; rc == 0 && slot < pool->dds->task_count; slot++) {
         const struct einet_task_info *info = &pool->tasks[pool->shared[slot].counted].info;
-        rc = ei_pool_open_result_writer(&pool->ends, participant, info->name, lifespan_of(pool, info),
-                                        &pool->shared[slot].writer, err);
+        struct shared *shared = &pool->shared[slot];
+        const int64_t lifespan_ns = lifespan_of(pool, info);
+        rc = ei_pool_open_result_writer(&pool->ends, participant, info->name, lifespan_ns, &shared->writer, err);
+        if (rc == 0 && info->partial_topic[0] != '\0') {
+            rc = ei_pool_open_partial_writer(&pool->ends, participant, info->name, lifespan_ns, &shared->partial_writer,
+                                             err);
+        }
     }
     if (rc < 0) {
         return rc;
@@ -285,6 +312,20 @@ void ei_pool_write(struct ei_pool *pool, const struct ei_dds_record *record)
     atomic_fetch_add(&task->reported, is_written);
     atomic_fetch_add(&task->failed_writes, !is_written);
     atomic_fetch_add(&shared->written, 1);
+}
+
+void ei_pool_write_partial(struct ei_pool *pool, int32_t slot, const einet_msgs_msg_dds__InferenceStatus_ *status)
+{
+    struct shared *shared = &pool->shared[slot];
+    struct ei_dds_task *task = &pool->dds->tasks[slot];
+    einet_pool_Partial message = {.incarnation = pool->incarnation, .status = *status};
+    if (atomic_load(&shared->is_resting) || atomic_load(&shared->is_stuck)) {
+        return;
+    }
+    (void)snprintf(message.node, sizeof message.node, "%s", pool->node);
+    const bool is_written = dds_write(shared->partial_writer, &message) == DDS_RETCODE_OK;
+    atomic_fetch_add(&task->partial_count, is_written);
+    atomic_fetch_add(&task->failed_writes, !is_written);
 }
 
 /* ---- dds_pool: duties ---- */
@@ -393,7 +434,8 @@ static void enforce(struct ei_pool *pool)
             pool->is_news = true;
             atomic_store(&shared->is_resting, duty == EINET_DUTY_RESTING);
         }
-        if (strength != shared->strength && ei_pool_set_strength(shared->writer, strength)) {
+        if (strength != shared->strength && ei_pool_set_strength(shared->writer, strength) &&
+            (shared->partial_writer == 0 || ei_pool_set_strength(shared->partial_writer, strength))) {
             shared->strength = strength;
             pool->is_news = true;
         }
@@ -401,6 +443,10 @@ static void enforce(struct ei_pool *pool)
         if (is_silent && !shared->is_silent) { /* readers learn of a strength by what is written: nothing may be */
             const einet_pool_Result nothing = {.node = ""};
             (void)dds_unregister_instance(shared->writer, &nothing);
+            if (shared->partial_writer > 0) {
+                const einet_pool_Partial no_partial = {.node = ""};
+                (void)dds_unregister_instance(shared->partial_writer, &no_partial);
+            }
         }
         shared->is_silent = is_silent;
     }
@@ -466,6 +512,10 @@ static void tell(struct ei_pool *pool, int64_t now_ns)
                                              .answered = atomic_load(&task->answered),
                                              .late = atomic_load(&task->late)};
         (void)snprintf(tasks[slot].name, sizeof tasks[slot].name, "%s", task->info.name);
+        (void)snprintf(tasks[slot].classification_topic, sizeof tasks[slot].classification_topic, "%s",
+                       task->info.classification_topic);
+        (void)snprintf(tasks[slot].status_topic, sizeof tasks[slot].status_topic, "%s", task->info.status_topic);
+        (void)snprintf(tasks[slot].partial_topic, sizeof tasks[slot].partial_topic, "%s", task->info.partial_topic);
     }
     if (dds_write(pool->state_writer, &state) == DDS_RETCODE_OK) {
         pool->is_news = false;
@@ -503,6 +553,9 @@ static void show_life(struct ei_pool *pool, int64_t now_ns)
         atomic_store(&pool->shared[slot].is_stuck, is_stuck);
         if (!is_stuck) {
             (void)dds_assert_liveliness(pool->shared[slot].writer);
+            if (pool->shared[slot].partial_writer > 0) {
+                (void)dds_assert_liveliness(pool->shared[slot].partial_writer);
+            }
         }
     }
     if (pool->is_news || is_leaving != pool->is_told_leaving || now_ns - pool->told_ns >= TELL_NS) {

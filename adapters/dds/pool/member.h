@@ -32,5 +32,7 @@ bool ei_pool_is_resting(const struct ei_pool *pool, int32_t slot);
 
 /* Write what became of an image. Thread: dds_out, and the callback thread of the run. */
 void ei_pool_write(struct ei_pool *pool, const struct ei_dds_record *record);
+/* The same for the answer of an exit, of a task with a topic for it. Thread: the callback thread of the run. */
+void ei_pool_write_partial(struct ei_pool *pool, int32_t slot, const einet_msgs_msg_dds__InferenceStatus_ *status);
 
 #endif

@@ -112,19 +112,21 @@ bool ei_pool_set_strength(dds_entity_t writer, int32_t strength)
     return is_set;
 }
 
-static int open_result(const struct ei_pool_ends *ends, dds_entity_t participant, const char *task, int64_t lifespan_ns,
-                       dds_entity_t *out, struct einet_error *err)
+/* lifespan_ns 0: a reader. */
+static int open_result(const struct ei_pool_ends *ends, dds_entity_t participant, const char *task, bool is_partial,
+                       int64_t lifespan_ns, dds_entity_t *out, struct einet_error *err)
 {
     char name[EI_DDS_TOPIC_BYTES];
     const bool is_writer = lifespan_ns > 0;
-    ei_dds_print_output(task, "pool_result", name);
+    ei_dds_print_output(task, is_partial ? "pool_partial" : "pool_result", name);
     dds_qos_t *qos = make_qos(ends, is_writer);
     dds_qset_history(qos, DDS_HISTORY_KEEP_LAST, is_writer ? DEPTH_RESULTS : DEPTH_KEPT);
     dds_qset_ownership(qos, DDS_OWNERSHIP_EXCLUSIVE);
     if (is_writer) {
         dds_qset_lifespan(qos, lifespan_ns);
     }
-    const int rc = open_end(ends, participant, &einet_pool_Result_desc, name, qos, is_writer, out, err);
+    const int rc = open_end(ends, participant, is_partial ? &einet_pool_Partial_desc : &einet_pool_Result_desc, name,
+                            qos, is_writer, out, err);
     dds_delete_qos(qos);
     return rc;
 }
@@ -132,13 +134,25 @@ static int open_result(const struct ei_pool_ends *ends, dds_entity_t participant
 int ei_pool_open_result_reader(const struct ei_pool_ends *ends, dds_entity_t participant, const char *task,
                                dds_entity_t *out_reader, struct einet_error *err)
 {
-    return open_result(ends, participant, task, 0, out_reader, err);
+    return open_result(ends, participant, task, false, 0, out_reader, err);
 }
 
 int ei_pool_open_result_writer(const struct ei_pool_ends *ends, dds_entity_t participant, const char *task,
                                int64_t lifespan_ns, dds_entity_t *out_writer, struct einet_error *err)
 {
-    return open_result(ends, participant, task, lifespan_ns, out_writer, err);
+    return open_result(ends, participant, task, false, lifespan_ns, out_writer, err);
+}
+
+int ei_pool_open_partial_reader(const struct ei_pool_ends *ends, dds_entity_t participant, const char *task,
+                                dds_entity_t *out_reader, struct einet_error *err)
+{
+    return open_result(ends, participant, task, true, 0, out_reader, err);
+}
+
+int ei_pool_open_partial_writer(const struct ei_pool_ends *ends, dds_entity_t participant, const char *task,
+                                int64_t lifespan_ns, dds_entity_t *out_writer, struct einet_error *err)
+{
+    return open_result(ends, participant, task, true, lifespan_ns, out_writer, err);
 }
 
 /* ---- the roster ---- */
@@ -182,6 +196,9 @@ static void read_node(struct einet_dds_node *node, const einet_pool_RuntimeState
                                            .answered = from->answered,
                                            .late = from->late};
         (void)snprintf(to->name, sizeof to->name, "%s", from->name);
+        (void)snprintf(to->classification_topic, sizeof to->classification_topic, "%s", from->classification_topic);
+        (void)snprintf(to->status_topic, sizeof to->status_topic, "%s", from->status_topic);
+        (void)snprintf(to->partial_topic, sizeof to->partial_topic, "%s", from->partial_topic);
     }
 }
 
@@ -190,7 +207,9 @@ static bool has_names(const einet_pool_RuntimeState *state)
 {
     bool is_good = ei_pool_is_name(state->node) && ei_pool_is_name(state->workload);
     for (uint32_t i = 0; is_good && i < state->tasks._length; i++) {
-        is_good = ei_pool_is_name(state->tasks._buffer[i].name);
+        const einet_pool_TaskState *task = &state->tasks._buffer[i];
+        is_good = ei_pool_is_name(task->name) && ei_pool_is_topic(task->classification_topic) &&
+                  ei_pool_is_topic(task->status_topic) && ei_pool_is_topic(task->partial_topic);
     }
     return is_good;
 }

@@ -27,6 +27,12 @@ int ei_pool_open_result_reader(const struct ei_pool_ends *ends, dds_entity_t par
 int ei_pool_open_result_writer(const struct ei_pool_ends *ends, dds_entity_t participant, const char *task,
                                int64_t lifespan_ns, dds_entity_t *out_writer, struct einet_error *err);
 
+/* Their partial answers, the same way. */
+int ei_pool_open_partial_reader(const struct ei_pool_ends *ends, dds_entity_t participant, const char *task,
+                                dds_entity_t *out_reader, struct einet_error *err);
+int ei_pool_open_partial_writer(const struct ei_pool_ends *ends, dds_entity_t participant, const char *task,
+                                int64_t lifespan_ns, dds_entity_t *out_writer, struct einet_error *err);
+
 /* What egresses say of themselves, the same way: of all of them one is heard. */
 int ei_pool_open_claim_reader(const struct ei_pool_ends *ends, dds_entity_t participant, dds_entity_t *out_reader,
                               struct einet_error *err);
