@@ -43,7 +43,8 @@ enum einet_dds_duty {
     EINET_DUTY_SERVING,  /* computes each frame; the strongest living node is heard */
     EINET_DUTY_YIELDING, /* still computes, and has let others become stronger */
     EINET_DUTY_RESTING,  /* leaves the frames to others, because it was overloaded */
-    EINET_DUTY_TRYING    /* computes again, still weaker than others, to see whether it can */
+    EINET_DUTY_TRYING,   /* computes again, still weaker than others, to see whether it can */
+    EINET_DUTY_HANGING   /* a job of its chain does not end: others are let be stronger in all of the chain */
 };
 
 enum einet_dds_node_state { EINET_NODE_STARTING, EINET_NODE_RUNNING, EINET_NODE_OVERLOADED, EINET_NODE_LEAVING };

@@ -110,7 +110,33 @@ EI_TEST(dds_pool_takes_over_between_machines)
     strike_all(true);
 }
 
-/* A process that lives, asserts and goes its rounds, but whose jobs do not end. */
+static void run_of(const char *program, const char *arguments, char *out, size_t size)
+{
+    char command[600];
+    (void)snprintf(command, sizeof command, "timeout 3 %s/%s %s 2>&1", ei_test_build_dir(), program, arguments);
+    FILE *in = popen(command, "r");
+    const size_t count = in != NULL ? fread(out, 1, size - 1, in) : 0;
+    out[count] = '\0';
+    EI_TRUE(in != NULL && pclose(in) != -1);
+}
+
+/* Whether what the pool shows has that in it; within the time. */
+static bool is_shown(const char *what)
+{
+    static char out[20000];
+    char command[200];
+    bool is_it = false;
+    (void)snprintf(command, sizeof command, "top --pool play --domain %d --once", play.domain);
+    for (int tries = 0; tries < 5 && !is_it; tries++) {
+        run_of("einet-dds", command, out, sizeof out);
+        is_it = strstr(out, what) != NULL;
+    }
+    return is_it;
+}
+
+/* A process that lives, asserts and goes its rounds, but whose jobs do not end. All of tasks are of one chain, in
+ * which the last hangs: all of it is heard of the other node then, and when that is gone what still can be is heard of
+ * the first. */
 static void hang(const char *text, const char *const *tasks, const char *task)
 {
     static char hanging[300];
@@ -120,11 +146,21 @@ static void hang(const char *text, const char *const *tasks, const char *task)
     EI_TRUEF(pool_play_await(&play, task, 0, LIMIT_NS), "the first in rank was not heard");
     EI_TRUEF(pool_play_await(&play, task, 1, LIMIT_NS), "nobody took over");
     EI_EQ(kill(play.nodes[0].pid, 0), 0);
+    EI_TRUEF(is_shown("hanging"), "it does not say so"); /* and not a moment of the machine's before */
+    for (int i = 0; tasks[i] != NULL; i++) {
+        EI_TRUEF(pool_play_await(&play, tasks[i], 1, LIMIT_NS), "nobody took %s over", tasks[i]);
+    }
     pool_play_nap_ms(500);
     struct einet_dds_egress_figures figures;
-    EI_TRUE(pool_play_figures(&play, task, &figures));
-    EI_STREQ(figures.node, "b");
+    for (int i = 0; tasks[i] != NULL; i++) {
+        EI_TRUE(pool_play_figures(&play, tasks[i], &figures));
+        EI_STREQ(figures.node, "b");
+    }
     expect_order();
+    if (strcmp(tasks[0], task) != 0) {
+        machine_kill(&play.nodes[1]);
+        EI_TRUEF(pool_play_await(&play, tasks[0], 0, LIMIT_NS), "what is before it in the chain is silent");
+    }
     pool_play_close(&play);
 }
 
@@ -236,6 +272,36 @@ EI_TEST(dds_pool_outputs_are_where_the_workload_says)
     pool_play_close(&play);
 }
 
+/* The one that hangs has no end of any job to tell of, not even that others were thrown out. */
+EI_TEST(dds_pool_a_node_that_hangs_behind_another_task_without_a_queue_is_left)
+{
+    static const char *const tasks[] = {"eye", "behind", NULL};
+    hang(pool_play_law_behind_unqueued, tasks, "behind");
+}
+
+/* One that is paused is no trouble of the tasks before it, though it has no jobs that end. */
+EI_TEST(dds_pool_a_node_with_a_paused_task_keeps_the_rest_of_the_chain)
+{
+    static const char *const tasks[] = {"eye", "behind", NULL};
+    static char hanging[300];
+    struct einet_dds_egress_figures figures;
+    (void)snprintf(hanging, sizeof hanging, "%s/hanging_node", ei_test_build_dir());
+    play.hanging = hanging;
+    EI_EQ(setenv("PAUSING", "1", 1), 0);
+    EI_REQUIRE(open_play(pool_play_law_behind, pool_play_law_behind, tasks, false));
+    EI_TRUEF(pool_play_await(&play, "eye", 0, LIMIT_NS), "the first in rank was not heard");
+    EI_TRUEF(pool_play_await(&play, "behind", 0, LIMIT_NS), "the first in rank was not heard");
+    EI_TRUE(pool_play_figures(&play, "eye", &figures));
+    const int64_t switches = figures.switches;
+    EI_TRUEF(pool_play_await(&play, "behind", 1, LIMIT_NS), "nobody answers for the task that is paused");
+    pool_play_nap_ms(500);
+    EI_TRUE(pool_play_figures(&play, "eye", &figures));
+    EI_STREQ(figures.node, "a");
+    EI_EQ(figures.switches, switches);
+    expect_order();
+    pool_play_close(&play);
+}
+
 /* ---- load ---- */
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -286,16 +352,6 @@ EI_TEST(dds_pool_gives_its_lowest_task_away_under_load)
 }
 
 /* ---- the commands ---- */
-
-static void run_of(const char *program, const char *arguments, char *out, size_t size)
-{
-    char command[600];
-    (void)snprintf(command, sizeof command, "timeout 3 %s/%s %s 2>&1", ei_test_build_dir(), program, arguments);
-    FILE *in = popen(command, "r");
-    const size_t count = in != NULL ? fread(out, 1, size - 1, in) : 0;
-    out[count] = '\0';
-    EI_TRUE(in != NULL && pclose(in) != -1);
-}
 
 static void run(const char *arguments, char *out, size_t size)
 {

@@ -2,19 +2,26 @@
  * the rest of the process goes on.
  *
  * usage: hanging_node DOMAIN FILE JOBS      JOBS that pass before
+ *
+ * With PAUSING in the environment that task is paused then, and nothing hangs.
  */
 #include <einet/dds.h>
 #include <einet/einet.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+static atomic_bool is_due; /* the pause */
+
 static int hang(void *context, const struct einet_job *job)
 {
     const int *jobs = context;
-    while (job->job_idx >= *jobs) {
+    while (job->job_idx >= *jobs && getenv("PAUSING") == NULL) {
         (void)pause();
     }
+    atomic_store(&is_due, job->job_idx >= *jobs);
     return 0;
 }
 
@@ -48,6 +55,10 @@ int main(int argc, char **argv)
     }
     fprintf(stdout, "running\n");
     fflush(stdout);
+    while (!atomic_load(&is_due)) {
+        (void)usleep(1000);
+    }
+    (void)einet_run_pause(run, einet_workload_task_count(workload) - 1, NULL);
     for (;;) {
         (void)pause();
     }

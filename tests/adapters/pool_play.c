@@ -63,6 +63,11 @@ const char pool_play_law[] =
 
 const char pool_play_law_behind[] = HEAD "}\ntasks:\n" TASK("eye", "85", "net", "1ms") BEHIND("eye", "84");
 
+const char pool_play_law_behind_unqueued[] = HEAD "}\ntasks:\n" TASK(
+    "eye", "85", "net",
+    "1ms") "  - { name: behind, arrival: { model: after, task: eye }, deadline: 20ms, priority: 84,\n"
+           "      stages: [ { name: law, kind: cpu, work: { spin: 100us } } ] }\n";
+
 #define SLOW "{ conv: 920us, branch: 80us, score: 0.5 }"
 #define SLOW_7 SLOW ", " SLOW ", " SLOW ", " SLOW ", " SLOW ", " SLOW ", " SLOW
 #define BOTH                                                                                                           \

@@ -35,8 +35,9 @@ extern const char pool_play_bearable_chain[];
 
 /* `eye` with a stage, `law`, for a function in place of it. */
 extern const char pool_play_law[];
-/* `eye`, and `behind` with that stage behind it. */
+/* `eye`, and `behind` with that stage behind it; and without a place in which an image waits for the one before it. */
 extern const char pool_play_law_behind[];
+extern const char pool_play_law_behind_unqueued[];
 
 /* What the listener heard of a task. */
 struct pool_heard {

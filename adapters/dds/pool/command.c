@@ -241,8 +241,8 @@ int einet_dds_egress_command(int argc, char **argv)
 
 static const char *duty_name(int32_t duty)
 {
-    static const char *const names[] = {"serving", "yielding", "resting", "trying"};
-    return duty >= 0 && duty <= EINET_DUTY_TRYING ? names[duty] : "?";
+    static const char *const names[] = {"serving", "yielding", "resting", "trying", "hanging"};
+    return duty >= 0 && duty <= EINET_DUTY_HANGING ? names[duty] : "?";
 }
 
 static const char *state_name(int32_t state)

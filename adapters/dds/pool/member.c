@@ -16,7 +16,8 @@
 #define BEAT_NS INT64_C(40000000) /* of einet_run_beat */
 #define PATIENCE_NS NS_PER_S      /* with a task that has no deadline */
 #define SETTLED_RESULTS 2
-#define LOAD_SMOOTH 8 /* jobs over which the cost of a frame is averaged */
+#define RECOVERY_NS NS_PER_S /* for as long all jobs of a chain are to end before it is served again */
+#define LOAD_SMOOTH 8        /* jobs over which the cost of a frame is averaged */
 #define DEFAULT_LIFESPAN_NS NS_PER_S
 
 /* Of each task of the workload. The callback thread counts, dds_pool reads. */
@@ -41,6 +42,7 @@ struct shared {
     bool is_silent;                              /* no results are to come */
     int64_t written_at_change, others_at_change; /* results of ours and answers of other nodes, when the duty changed */
     struct ei_pool_pulse pulse;                  /* whether its jobs come to an end */
+    int64_t hung_ns;                             /* when they were last seen not to; 0 = never */
 };
 
 struct ei_pool {
@@ -413,8 +415,21 @@ static void look_at_tasks(struct ei_pool *pool, int64_t now_ns)
     ei_pool_shed_step(&pool->shed, looks, now_ns);
 }
 
+/* Whether a job of the chain of a task does not end, or did not until lately. The tasks of a chain go together: what is
+ * before one that hangs would be heard of this node, and what is behind the other's of the other one. */
+static bool is_hanging(const struct ei_pool *pool, int32_t slot, int64_t now_ns)
+{
+    const struct ei_dds_task *tasks = pool->dds->tasks;
+    bool is_it = false;
+    for (int32_t i = 0; i < pool->dds->task_count; i++) {
+        const int64_t hung_ns = pool->shared[i].hung_ns;
+        is_it = is_it || (tasks[i].head == tasks[slot].head && hung_ns > 0 && now_ns - hung_ns < RECOVERY_NS);
+    }
+    return is_it;
+}
+
 /* Bring what the writers and the taking of images do to what was decided. */
-static void enforce(struct ei_pool *pool)
+static void enforce(struct ei_pool *pool, int64_t now_ns)
 {
     const int32_t place = place_of(pool);
     const bool is_leaving = atomic_load(&pool->is_leaving);
@@ -422,7 +437,7 @@ static void enforce(struct ei_pool *pool)
         struct shared *shared = &pool->shared[slot];
         const struct counted *task = &pool->tasks[shared->counted];
         const enum einet_dds_duty duty = pool->shed.tasks[shared->counted].duty;
-        const bool is_given = duty != EINET_DUTY_SERVING || is_leaving;
+        const bool is_given = duty != EINET_DUTY_SERVING || is_leaving || is_hanging(pool, slot, now_ns);
         /* the load of a task that is given away stays as it was then */
         const int32_t strength = is_given && shared->strength < 0
                                      ? shared->strength
@@ -484,6 +499,29 @@ static bool is_moving(struct ei_pool *pool, int32_t slot, int64_t now_ns)
                              (info->deadline_ns > 0 ? info->deadline_ns : PATIENCE_NS) + pool->lease_ns, now_ns);
 }
 
+/* Nothing comes of one behind a task that is paused, and nothing is wrong with it. */
+static bool is_paused(const struct ei_pool *pool, int32_t slot)
+{
+    const struct ei_dds_task *tasks = pool->dds->tasks;
+    bool is_it = false;
+    for (int32_t i = 0; i < pool->dds->task_count && !is_it; i++) {
+        struct einet_settings settings = {.size_bytes = sizeof settings};
+        is_it = tasks[i].head == tasks[slot].head &&
+                einet_run_settings(pool->dds->run, tasks[i].task_idx, &settings) == 0 && settings.is_paused != 0;
+    }
+    return is_it;
+}
+
+/* Note a task of which jobs do not come to an end, but for a reason. */
+static void note_stuck(struct ei_pool *pool, int32_t slot, int64_t now_ns)
+{
+    (void)pthread_mutex_lock(&pool->run_lock);
+    if (!atomic_load(&pool->is_leaving) && !is_paused(pool, slot)) {
+        pool->shared[slot].hung_ns = now_ns;
+    }
+    (void)pthread_mutex_unlock(&pool->run_lock);
+}
+
 static void tell(struct ei_pool *pool, int64_t now_ns)
 {
     einet_pool_TaskState tasks[EINET_POOL_TASKS_MAX];
@@ -505,12 +543,13 @@ static void tell(struct ei_pool *pool, int64_t now_ns)
     for (int32_t slot = 0; slot < pool->dds->task_count; slot++) {
         const struct shared *shared = &pool->shared[slot];
         const struct counted *task = &pool->tasks[shared->counted];
-        tasks[slot] = (einet_pool_TaskState){.priority = task->info.priority,
-                                             .duty = (uint8_t)shared->duty,
-                                             .load_permille = (int32_t)task->load_permille,
-                                             .strength = shared->strength,
-                                             .answered = atomic_load(&task->answered),
-                                             .late = atomic_load(&task->late)};
+        tasks[slot] = (einet_pool_TaskState){
+            .priority = task->info.priority,
+            .duty = (uint8_t)(is_hanging(pool, slot, now_ns) ? EINET_DUTY_HANGING : shared->duty),
+            .load_permille = (int32_t)task->load_permille,
+            .strength = shared->strength,
+            .answered = atomic_load(&task->answered),
+            .late = atomic_load(&task->late)};
         (void)snprintf(tasks[slot].name, sizeof tasks[slot].name, "%s", task->info.name);
         (void)snprintf(tasks[slot].classification_topic, sizeof tasks[slot].classification_topic, "%s",
                        task->info.classification_topic);
@@ -551,7 +590,9 @@ static void show_life(struct ei_pool *pool, int64_t now_ns)
     for (int32_t slot = 0; slot < pool->dds->task_count; slot++) {
         const bool is_stuck = !is_moving(pool, slot, now_ns);
         atomic_store(&pool->shared[slot].is_stuck, is_stuck);
-        if (!is_stuck) {
+        if (is_stuck) {
+            note_stuck(pool, slot, now_ns);
+        } else {
             (void)dds_assert_liveliness(pool->shared[slot].writer);
             if (pool->shared[slot].partial_writer > 0) {
                 (void)dds_assert_liveliness(pool->shared[slot].partial_writer);
@@ -576,7 +617,7 @@ static void live(void *arg)
         const int64_t now_ns = now_of(CLOCK_MONOTONIC);
         reckon_loads(pool, now_ns);
         look_at_tasks(pool, now_ns);
-        enforce(pool);
+        enforce(pool, now_ns);
         show_life(pool, now_ns);
     }
 }
