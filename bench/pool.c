@@ -54,10 +54,8 @@ static double strike_egress(int signal)
             return -1;
         }
         pool_play_nap_ms(JOIN_MS);
-    } else {
-        (void)kill(play.egresses[active], SIGCONT);
     }
-    const bool is_good = pool_play_await_turn(&play, active, false, LIMIT_NS);
+    const bool is_good = signal == SIGKILL || pool_play_continue_egress(&play, active, LIMIT_NS / 4);
     active = 1 - active;
     return is_good ? gap_ms : -1;
 }

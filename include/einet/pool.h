@@ -119,7 +119,9 @@ struct einet_dds_egress_figures {
     int64_t partials;          /* that were written, where a workload asks for them */
 };
 
-/* 1: what comes is passed on; 0: it listens for others, for a second at first, or stands by. Thread: any. */
+/* 1: what comes is passed on; 0: it listens for others, for a second at first, or stands by; -ESTALE: its process was
+ * stopped for more than five seconds, so that DDS forgets it: it does nothing any more, destroy it and create another.
+ * Thread: any. */
 EINET_API int32_t einet_dds_egress_is_active(const struct einet_dds_egress *egress);
 
 /* Tasks known so far; they are numbered as they were found. Thread: any. */

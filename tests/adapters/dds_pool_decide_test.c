@@ -234,7 +234,7 @@ static void begin_egress(int idx, int64_t now)
     struct egress *egress = &parley.egresses[idx];
     *egress = (struct egress){.owner = NEVER, .next_look = now};
     ei_pool_turn_init(&egress->turn, LEASE, now);
-    egress->turn.listen_ns = 4 * LEASE; /* it finds the others at once here, and hears their next claims */
+    egress->turn.listen_until_ns = now + 4 * LEASE; /* it finds the others at once here, and hears their next claims */
 }
 
 /* Stop who is active for a while, or end it, or stop another. */
@@ -307,13 +307,29 @@ EI_TEST(pool_an_egress_that_is_alone_listens_first)
     EI_TRUE(ei_pool_turn_claim(&turn, now_ns)); /* that it is active is told at once */
     EI_TRUE(ei_pool_turn_holds(&turn, now_ns + lease_ns - 1));
     EI_TRUE(!ei_pool_turn_holds(&turn, now_ns + lease_ns));
-    now_ns += 20 * EI_POOL_JOIN_NS; /* stopped: others may have forgotten it, and it them */
+    now_ns += 2 * EI_POOL_ABSENT_NS; /* stopped: another may have the turn */
     ei_pool_turn_step(&turn, EI_POOL_OURSELVES, now_ns);
     EI_EQ(turn.state, EI_POOL_LISTENING);
     ei_pool_turn_step(&turn, EI_POOL_NOBODY, now_ns + round_ns);
     ei_pool_turn_step(&turn, EI_POOL_ANOTHER, now_ns + 2 * round_ns);
     EI_EQ(turn.state, EI_POOL_STANDING_BY);
     EI_TRUE(!ei_pool_turn_claim(&turn, now_ns + 3 * round_ns));
+    int64_t at_ns = now_ns + 3 * round_ns; /* what was heard was from before, and who is there is yet to be found */
+    for (; turn.state == EI_POOL_STANDING_BY || turn.state == EI_POOL_LISTENING; at_ns += round_ns) {
+        ei_pool_turn_step(&turn, EI_POOL_NOBODY, at_ns);
+        EI_TRUE(!ei_pool_turn_holds(&turn, at_ns));
+    }
+    EI_TRUE(at_ns - now_ns >= EI_POOL_JOIN_NS);
+    ei_pool_turn_step(&turn, EI_POOL_ANOTHER, at_ns);
+    ei_pool_turn_step(&turn, EI_POOL_NOBODY, at_ns + round_ns); /* that one died: at once */
+    EI_EQ(turn.state, EI_POOL_CLAIMING);
+    at_ns += EI_POOL_LOST_NS + round_ns; /* forgotten: whom it hears says nothing */
+    ei_pool_turn_step(&turn, EI_POOL_OURSELVES, at_ns);
+    for (int i = 0; i < 1000; i++, at_ns += round_ns) {
+        ei_pool_turn_step(&turn, EI_POOL_NOBODY, at_ns);
+        EI_EQ(turn.state, EI_POOL_LOST);
+        EI_TRUE(!ei_pool_turn_claim(&turn, at_ns) && !ei_pool_turn_holds(&turn, at_ns));
+    }
 }
 
 /* ---- shedding ---- */

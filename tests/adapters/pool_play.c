@@ -410,6 +410,21 @@ bool pool_play_await_turn(struct pool_play *play, int egress, bool is_active, in
     return true;
 }
 
+bool pool_play_continue_egress(struct pool_play *play, int egress, int64_t limit_ns)
+{
+    int status = 0;
+    (void)kill(play->egresses[egress], SIGCONT);
+    if (pool_play_await_turn(play, egress, false, limit_ns)) {
+        return true;
+    }
+    if (waitpid(play->egresses[egress], &status, WNOHANG) != play->egresses[egress]) {
+        return false;
+    }
+    play->egresses[egress] = 0;
+    fprintf(stdout, "it ended with status %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 5 && pool_play_start_egress(play, egress);
+}
+
 static int64_t frames_of(struct pool_heard *heard)
 {
     (void)pthread_mutex_lock(&heard->lock);

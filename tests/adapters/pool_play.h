@@ -89,6 +89,9 @@ bool pool_play_start(struct pool_play *play, int node);
 /* Start egress 0 or 1 and wait until it runs; kill it. */
 bool pool_play_start_egress(struct pool_play *play, int egress);
 void pool_play_kill_egress(struct pool_play *play, int egress);
+/* SIGCONT, and wait until it stands by. One that was stopped while it wrote has ended instead (exit status 5), and is
+ * started again. False: neither, within the time. */
+bool pool_play_continue_egress(struct pool_play *play, int egress, int64_t limit_ns);
 /* SIGTERM: its exit status, and what it has printed. */
 int pool_play_end_egress(struct pool_play *play, int egress, char *out, size_t size_bytes);
 /* Wait until it says that it is active, or that it is not; false: not within the time. */

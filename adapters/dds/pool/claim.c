@@ -151,7 +151,7 @@ enum ei_pool_turn_state ei_pool_claim_look(struct ei_pool_claim *claim)
     if (ei_pool_turn_claim(&claim->turn, at_ns)) {
         arm(claim);
         write_claim(claim);
-    } else if (claim->turn.state == EI_POOL_LISTENING || claim->turn.state == EI_POOL_STANDING_BY) {
+    } else if (claim->turn.state != EI_POOL_CLAIMING && claim->turn.state != EI_POOL_ACTIVE) {
         ei_pool_claim_leave(claim);
     }
     return before;

@@ -150,7 +150,7 @@ static void tell_switches(struct einet_dds_egress *egress, int64_t told[EINET_PO
 
 static void tell_turn(struct einet_dds_egress *egress, bool *is_told)
 {
-    const bool is_active = einet_dds_egress_is_active(egress) != 0;
+    const bool is_active = einet_dds_egress_is_active(egress) > 0;
     if (is_active != *is_told) {
         fputs(is_active ? "active\n" : "standing by\n", stdout);
         fflush(stdout);
@@ -225,16 +225,23 @@ int einet_dds_egress_command(int argc, char **argv)
     fprintf(stdout, "running\nstanding by\n");
     fflush(stdout);
     const bool is_hurried = manager.watchdog_ns > 0 && manager.watchdog_ns / 4 < LOOK_NS;
-    while (!is_ended(&ends, is_hurried ? manager.watchdog_ns / 4 : LOOK_NS)) {
-        tell_turn(egress, &is_told);
-        tell_switches(egress, told.switches);
+    bool is_lost = false;
+    while (!is_lost && !is_ended(&ends, is_hurried ? manager.watchdog_ns / 4 : LOOK_NS)) {
+        is_lost = einet_dds_egress_is_active(egress) == -ESTALE;
+        if (!is_lost) {
+            tell_turn(egress, &is_told);
+            tell_switches(egress, told.switches);
+        }
         tell_manager(egress, &manager, &told);
+    }
+    if (is_lost) {
+        fputs("einet-dds egress: it was stopped for so long that DDS forgets it: it ends; start it again\n", stderr);
     }
     einet_manager_tell(&manager, "STOPPING=1\n");
     print_egress(egress);
     einet_dds_egress_destroy(egress);
     einet_manager_close(&manager);
-    return 0;
+    return is_lost ? 5 : 0;
 }
 
 /* ---- top ---- */

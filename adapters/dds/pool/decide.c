@@ -130,10 +130,17 @@ static void enter(struct ei_pool_turn *turn, enum ei_pool_turn_state state, int6
     turn->since_ns = now_ns;
 }
 
+static void listen(struct ei_pool_turn *turn, int64_t ns, int64_t now_ns)
+{
+    turn->listen_until_ns = now_ns + ns;
+    turn->is_joining = ns == EI_POOL_JOIN_NS;
+    enter(turn, EI_POOL_LISTENING, now_ns);
+}
+
 void ei_pool_turn_init(struct ei_pool_turn *turn, int64_t lease_ns, int64_t now_ns)
 {
-    *turn = (struct ei_pool_turn){.lease_ns = lease_ns, .listen_ns = EI_POOL_JOIN_NS, .looked_ns = now_ns};
-    enter(turn, EI_POOL_LISTENING, now_ns);
+    *turn = (struct ei_pool_turn){.lease_ns = lease_ns, .looked_ns = now_ns};
+    listen(turn, EI_POOL_JOIN_NS, now_ns);
 }
 
 static bool is_claimed(const struct ei_pool_turn *turn)
@@ -145,10 +152,13 @@ void ei_pool_turn_step(struct ei_pool_turn *turn, enum ei_pool_owner owner, int6
 {
     const int64_t away_ns = now_ns - turn->looked_ns;
     turn->looked_ns = now_ns;
+    if (turn->state == EI_POOL_LOST || away_ns >= EI_POOL_LOST_NS) {
+        enter(turn, EI_POOL_LOST, now_ns);
+        return;
+    }
     if (away_ns >= turn->lease_ns || (is_claimed(turn) && now_ns - turn->claimed_ns >= turn->lease_ns)) {
-        const bool is_joining = turn->state == EI_POOL_LISTENING && turn->listen_ns == EI_POOL_JOIN_NS;
-        turn->listen_ns = is_joining || away_ns >= EI_POOL_ABSENT_NS ? EI_POOL_JOIN_NS : turn->lease_ns;
-        enter(turn, EI_POOL_LISTENING, now_ns);
+        const bool is_joining = turn->is_joining && now_ns - away_ns < turn->listen_until_ns;
+        listen(turn, is_joining || away_ns >= EI_POOL_ABSENT_NS ? EI_POOL_JOIN_NS : turn->lease_ns, now_ns);
         return; /* what is heard may be from before */
     }
     if (owner == EI_POOL_ANOTHER) {
@@ -157,13 +167,13 @@ void ei_pool_turn_step(struct ei_pool_turn *turn, enum ei_pool_owner owner, int6
     }
     switch (turn->state) {
     case EI_POOL_LISTENING:
-        if (now_ns - turn->since_ns >= turn->listen_ns) {
+        if (now_ns >= turn->listen_until_ns) {
             enter(turn, EI_POOL_CLAIMING, now_ns);
         }
         break;
     case EI_POOL_STANDING_BY:
-        if (owner == EI_POOL_NOBODY) {
-            enter(turn, EI_POOL_CLAIMING, now_ns);
+        if (owner == EI_POOL_NOBODY) { /* after an absence because DDS has just forgotten those that are there */
+            enter(turn, now_ns >= turn->listen_until_ns ? EI_POOL_CLAIMING : EI_POOL_LISTENING, now_ns);
         }
         break;
     case EI_POOL_CLAIMING:
@@ -174,6 +184,7 @@ void ei_pool_turn_step(struct ei_pool_turn *turn, enum ei_pool_owner owner, int6
         }
         break;
     case EI_POOL_ACTIVE:
+    case EI_POOL_LOST:
         break;
     }
 }

@@ -65,7 +65,8 @@ enum ei_pool_turn_state {
     EI_POOL_LISTENING,   /* whether another is there: at first, and after an absence */
     EI_POOL_STANDING_BY, /* another is */
     EI_POOL_CLAIMING,    /* none is: ours is written, and not long enough ago that others would have said no */
-    EI_POOL_ACTIVE
+    EI_POOL_ACTIVE,
+    EI_POOL_LOST /* away for so long that DDS has forgotten it, or is about to: only one that begins anew is of use */
 };
 
 /* Whose claim is heard. */
@@ -73,13 +74,15 @@ enum ei_pool_owner { EI_POOL_NOBODY, EI_POOL_OURSELVES, EI_POOL_ANOTHER };
 
 #define EI_POOL_ROUNDS_PER_LEASE 4
 #define EI_POOL_ABSENT_NS INT64_C(1000000000) /* who was away for so long may be unknown to others */
+#define EI_POOL_LOST_NS INT64_C(5000000000)   /* half of what CycloneDDS waits for a participant */
 #define EI_POOL_JOIN_NS INT64_C(1000000000)   /* in which one finds the others */
 
 struct ei_pool_turn {
     enum ei_pool_turn_state state;
     int64_t lease_ns; /* of claims: silence after which others may have the turn */
     int64_t since_ns; /* the state; of a claim: since it is the one that is heard */
-    int64_t listen_ns;
+    int64_t listen_until_ns;
+    bool is_joining;    /* until then others may be unknown, also when some were heard */
     int64_t looked_ns;  /* when it was last looked */
     int64_t claimed_ns; /* before our last claim was written */
     bool is_due;        /* it is to be written at once */

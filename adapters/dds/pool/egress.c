@@ -49,7 +49,7 @@ struct einet_dds_egress {
     int32_t fence_signal;
     void (*on_fence)(void);
     bool has_written; /* since it stood by */
-    atomic_bool is_active;
+    atomic_bool is_active, is_lost;
     pthread_mutex_t lock; /* of the figures and the count */
     struct passage passages[EINET_POOL_TASKS_MAX];
     int32_t count;
@@ -61,10 +61,12 @@ struct einet_dds_egress {
 
 /* ---- the view ---- */
 
-/* A writer that is deleted is gone: CycloneDDS would go on for a second to send what readers have missed. */
-static const char no_linger[] =
-    "<CycloneDDS><Domain id=\"any\"><Internal><WriterLingerDuration>0 s</WriterLingerDuration>"
-    "</Internal></Domain></CycloneDDS>";
+/* A writer that is deleted is gone: CycloneDDS would go on for a second to send what readers have missed. And who
+ * starts, or was away for so long that others have forgotten it, is found within the time for which it listens, also
+ * when datagrams are lost: CycloneDDS says every eight seconds who it is. */
+static const char settings[] =
+    "<CycloneDDS><Domain id=\"any\"><Internal><WriterLingerDuration>0 s</WriterLingerDuration></Internal><Discovery>"
+    "<SPDPInterval>200 ms</SPDPInterval></Discovery></Domain></CycloneDDS>";
 
 static int open_view(struct view *view, const struct einet_dds_egress_options *options, struct einet_error *err)
 {
@@ -86,7 +88,7 @@ static int open_view(struct view *view, const struct einet_dds_egress_options *o
     view->dds.options.priority = options->priority;
     char config[CONFIG_BYTES];
     const bool has_more = options->config != NULL && options->config[0] != '\0';
-    if (snprintf(config, sizeof config, "%s%s%s", has_more ? options->config : "", has_more ? "," : "", no_linger) >=
+    if (snprintf(config, sizeof config, "%s%s%s", has_more ? options->config : "", has_more ? "," : "", settings) >=
         CONFIG_BYTES) {
         return einet_error_set(err, EINET_E_USAGE,
                                "more settings of CycloneDDS than %d bytes: put them into a file and give its name",
@@ -325,10 +327,12 @@ static void look_at_turn(struct einet_dds_egress *egress)
     const enum ei_pool_turn_state before = ei_pool_claim_look(&egress->claim);
     const bool is_active = egress->claim.turn.state == EI_POOL_ACTIVE;
     atomic_store(&egress->is_active, is_active);
+    atomic_store(&egress->is_lost, egress->claim.turn.state == EI_POOL_LOST);
     if (before == EI_POOL_ACTIVE && is_active) {
         return;
     }
-    const bool is_over = egress->has_written && egress->claim.turn.state == EI_POOL_STANDING_BY;
+    const bool is_over = egress->has_written &&
+                         (egress->claim.turn.state == EI_POOL_STANDING_BY || egress->claim.turn.state == EI_POOL_LOST);
     for (int32_t i = 0; i < egress->count; i++) {
         struct passage *passage = &egress->passages[i];
         for (int o = 0; is_over && o < OUTPUTS; o++) {
@@ -557,7 +561,7 @@ int64_t einet_dds_egress_beat(const struct einet_dds_egress *egress)
 
 int32_t einet_dds_egress_is_active(const struct einet_dds_egress *egress)
 {
-    return atomic_load(&egress->is_active);
+    return atomic_load(&egress->is_lost) ? -ESTALE : atomic_load(&egress->is_active);
 }
 
 int32_t einet_dds_egress_task_count(struct einet_dds_egress *egress)
