@@ -18,6 +18,8 @@ EINET_RT int einet_run_release_result(struct einet_run *run, int32_t task_idx, i
     if (rc < 0) {
         return rc;
     }
+    taken.size_bytes = sizeof taken; /* what a newer caller has behind that does not come along */
+    taken.answer.size_bytes = sizeof taken.answer;
     struct ei_frames *frames = &run->tap.frames[task_idx];
     const int32_t number = ei_frames_claim(frames);
     if (number == 0) {

@@ -101,7 +101,7 @@ struct einet_dds {
     struct einet_callbacks next;
     struct ei_dds_feed feeds[2];
     atomic_int feed;                  /* that has the images */
-    atomic_bool is_follower_expected; /* the other is to take over */
+    atomic_bool is_successor_expected; /* the other is to take over */
     atomic_int releasing;             /* calls into a run that are under way */
     int32_t task_count;
     struct ei_dds_task *tasks;

@@ -25,8 +25,7 @@
     X(TYPE, "a message type of another version: its publisher announces another type hash")                            \
     X(RESULT, "an outcome, a class or a score that there is none of")                                                  \
     X(PARTIAL, "a partial answer: topic is to name statuses")                                                          \
-    X(REPEATED, "a result of a stamp that came already")                                                               \
-    X(BACKWARD, "a result older than the one before it")
+    X(REPEATED, "a result of a stamp that came already")
 
 enum ei_dds_fault {
 #define EI_X(name, text) EI_DDS_FAULT_##name,

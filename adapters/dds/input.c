@@ -97,6 +97,7 @@ struct load {
     struct ei_dds_message message;
     struct einet_frame frame;   /* of a picture; its release: it borrows from the message */
     struct einet_result result; /* of a result */
+    bool is_over;               /* nothing is to be done about that result any more but to say so */
 };
 
 static enum ei_dds_fault read_picture(struct ei_dds_task *task, struct ddsi_serdata *received,
@@ -117,9 +118,9 @@ static enum ei_dds_fault read_picture(struct ei_dds_task *task, struct ddsi_serd
     return fault;
 }
 
-/* Each stamp once, and jobs only forward; what came to nothing elsewhere is told whenever it comes. A long way back is
- * a clock that was set. */
-static enum ei_dds_fault pass_gate(struct ei_dds_task *task, const struct load *load)
+/* Each stamp once, and jobs only forward: a result that comes behind a later one, as one that came to nothing
+ * elsewhere, releases no job. A long way back is a clock that was set. */
+static enum ei_dds_fault pass_gate(struct ei_dds_task *task, struct load *load)
 {
     const struct ei_dds_message *message = &load->message;
     const bool is_completed = load->result.outcome == EINET_JOB_COMPLETED;
@@ -129,9 +130,11 @@ static enum ei_dds_fault pass_gate(struct ei_dds_task *task, const struct load *
         task->gate = (struct ei_pool_gate){0};
         pass = ei_pool_gate_pass(&task->gate, message->sec, message->nanosec, is_completed);
     }
-    return pass == EI_POOL_REPEATED                   ? EI_DDS_FAULT_REPEATED
-           : pass == EI_POOL_BACKWARD && is_completed ? EI_DDS_FAULT_BACKWARD
-                                                      : EI_DDS_FAULT_NONE;
+    if (pass == EI_POOL_BACKWARD) {
+        ei_pool_gate_note_status(&task->gate, message->sec, message->nanosec);
+    }
+    load->is_over = !is_completed || pass == EI_POOL_BACKWARD;
+    return pass == EI_POOL_REPEATED ? EI_DDS_FAULT_REPEATED : EI_DDS_FAULT_NONE;
 }
 
 /* The bytes of what was received stay in their place until the last reference goes. */
@@ -161,15 +164,17 @@ static int release_in(const struct ei_dds_feed *of, const struct ei_dds_task *ta
                                     : einet_run_release_frame(of->run, task_idx, release_ns, tag, &load->frame);
 }
 
-/* To the run that has the images, or, from the instant on at which another takes over from it, to that. */
+/* To the run that has the images, or, from the instant on at which another takes over from it, to that: the first may
+ * be full or paused then, and says so before it says that it ends. */
 static int hand_in(const struct ei_dds_task *task, int64_t release_ns, uint64_t tag, const struct load *load)
 {
     struct einet_dds *dds = task->dds;
     atomic_fetch_add(&dds->releasing, 1);
     const int feed = atomic_load(&dds->feed);
     int rc = release_in(&dds->feeds[feed], task, release_ns, tag, load);
-    if (rc == -ESHUTDOWN && (atomic_load(&dds->is_follower_expected) || atomic_load(&dds->feed) != feed)) {
-        rc = release_in(&dds->feeds[1 - feed], task, release_ns, tag, load);
+    if (rc != 0 && (atomic_load(&dds->is_successor_expected) || atomic_load(&dds->feed) != feed)) {
+        const int next_rc = release_in(&dds->feeds[1 - feed], task, release_ns, tag, load);
+        rc = next_rc == -EAGAIN ? rc : next_rc; /* that one does not take any yet */
     }
     atomic_fetch_sub(&dds->releasing, 1);
     return rc;
@@ -185,7 +190,7 @@ static bool release(struct ei_dds_task *task, const struct load *load)
         return false;
     }
     const uint64_t tag = ei_dds_tag(message->sec, message->nanosec, frame_id);
-    if (ei_dds_is_follower(task) && load->result.outcome != EINET_JOB_COMPLETED) {
+    if (load->is_over) {
         atomic_fetch_add(&task->skipped, 1);
         post_unreleased(task, EI_DDS_UPSTREAM, tag);
         return false;

@@ -26,16 +26,16 @@ static const char *difference(const struct einet_dds *dds, const struct ei_dds_t
                               const struct einet_task_info *info, const char *head)
 {
     const bool has_topic = info->topic[0] != '\0';
-    return strcmp(info->topic, task->topic) != 0 || (has_topic && info->message != (int32_t)task->message)
-               ? "another topic"
+    return strcmp(info->topic, task->topic) != 0                  ? "has another topic now"
+           : has_topic && info->message != (int32_t)task->message ? "has messages of another kind now"
            : has_topic && (info->width_px != task->wanted.width_px || info->height_px != task->wanted.height_px ||
                            info->channels != task->wanted.channels)
-               ? "images of another shape"
-           : strcmp(head, dds->tasks[task->head].name) != 0 ? "another task at the head of its chain"
+               ? "has images of another shape now"
+           : strcmp(head, dds->tasks[task->head].name) != 0 ? "has another task at the head of its chain now"
            : strcmp(info->classification_topic, task->classification_topic) != 0 ||
                    strcmp(info->status_topic, task->status_topic) != 0 ||
                    strcmp(info->partial_topic, task->partial_topic) != 0
-               ? "other outputs"
+               ? "has other outputs now"
                : NULL;
 }
 
@@ -62,10 +62,10 @@ static int take_promises(struct einet_dds *dds, const struct einet_workload *wor
         const int32_t slot = find_slot(dds, info.name);
         (void)einet_workload_task_info(workload, info.chain_head_idx, &head);
         const char *what =
-            slot < dds->task_count ? difference(dds, &dds->tasks[slot], &info, head.name) : "a topic that it had not";
+            slot < dds->task_count ? difference(dds, &dds->tasks[slot], &info, head.name) : "is new behind a topic";
         if (what != NULL) {
             return einet_error_set(err, EINET_E_MISMATCH,
-                                   "task '%s' has %s now, which cannot change while images come: restart the service",
+                                   "task '%s' %s, which cannot change while images come: restart the service",
                                    info.name, what);
         }
         promises[slot] = (struct ei_dds_promise){i, info.deadline_ns, info.least_interval_ns};
@@ -73,8 +73,8 @@ static int take_promises(struct einet_dds *dds, const struct einet_workload *wor
     for (int32_t slot = 0; slot < dds->task_count; slot++) {
         if (promises[slot].task_idx < 0) {
             return einet_error_set(err, EINET_E_MISMATCH,
-                                   "task '%s' has no images of a topic any more, which cannot change while images "
-                                   "come: restart the service",
+                                   "task '%s' is behind no topic any more, which cannot change while images come: "
+                                   "restart the service",
                                    dds->tasks[slot].name);
         }
     }
@@ -87,7 +87,7 @@ int einet_dds_prepare(struct einet_dds *dds, const struct einet_workload *worklo
     if (dds->run == NULL) {
         return einet_error_set(err, -EINVAL, "the bridge has no run yet that another could take over from");
     }
-    if (atomic_load(&dds->is_follower_expected)) {
+    if (atomic_load(&dds->is_successor_expected)) {
         return einet_error_set(err, -EBUSY, "a run is to take over already");
     }
     if (dds->pool != NULL) {
@@ -107,7 +107,7 @@ void einet_dds_expect(struct einet_dds *dds, struct einet_run *run)
     if (run != NULL) {
         other_feed(dds)->run = run;
     }
-    atomic_store(&dds->is_follower_expected, run != NULL);
+    atomic_store(&dds->is_successor_expected, run != NULL);
     if (run == NULL) {
         await_callers(dds);
     }
@@ -127,6 +127,6 @@ void einet_dds_taken_over(struct einet_dds *dds)
     dds->run = dds->feeds[feed].run;
     pthread_mutex_unlock(&dds->health_lock);
     atomic_store(&dds->feed, feed); /* before the next: who finds nobody expected finds the new feed */
-    atomic_store(&dds->is_follower_expected, false);
+    atomic_store(&dds->is_successor_expected, false);
     await_callers(dds);
 }

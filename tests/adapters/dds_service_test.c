@@ -198,10 +198,14 @@ EI_TEST(dds_service_reads_its_file_again)
         const char *from, *to, *says;
     } others[] = {
         {"width: 32", "width: 64", "task 'eye' has images of another shape now"},
+        {"width: 32, height: 32 },\n      stages: [ { name: p, kind: cpu, op: normalize }",
+         "message: compressed_image, width: 32, height: 32 },\n"
+         "      stages: [ { name: p, kind: cpu, op: [ decode, resize: 32x32, normalize ] }",
+         "task 'eye' has messages of another kind now"},
         {"late_release", "outputs: { status: /said }, late_release", "task 'eye' has other outputs now"},
-        {"name: eye", "name: ear", "task 'ear' has a topic that it had not now"},
+        {"name: eye", "name: ear", "task 'ear' is new behind a topic, which"},
         {"input: { kind: topic, topic: /camera/image_raw, width: 32, height: 32 }", "input: { kind: generated }",
-         "task 'eye' has no images of a topic any more"},
+         "task 'eye' is behind no topic any more, which"},
     };
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         edit(others[i].from, others[i].to);
