@@ -102,7 +102,7 @@ static void complete(struct search *s, const struct ei_job_record *job)
     s->part_ns[EI_PART_RELEASE_DELAY] += not_below_zero(job->ready_ns - job->release_ns);
     for (int32_t n = 0; (own = ei_activity_history_of_job(s->activities, job, n)) != NULL; n++) {
         int64_t from_ns = own->start_ns;
-        if (own->end_ns <= job->ready_ns) { /* its rehearsal */
+        if (from_ns < job->ready_ns) { /* its rehearsal; where that passed the release, the job was awake the later */
             continue;
         }
         if (from_ns == job->ready_ns && job->awake_ns > from_ns) {

@@ -110,6 +110,17 @@ EI_TEST(a_rehearsal_is_not_of_the_response)
     expect_part(&f, EI_PART_EXECUTION, 2);
     tear_down(&f);
     set_up(&f, 6 * MS, 5 * MS);
+    add_activity(&f, 0, 80, 3, -3, 1, 4); /* holds the rehearsal up, over the release */
+    add_activity(&f, OWN, 50, 7, -4, 2, 1);
+    add_activity(&f, OWN, 50, 7, 0, 6, 2);
+    f.job.awake_ns = 102 * MS;
+    f.job.part_ns[EI_PART_EXECUTION] = 2 * MS;
+    EI_EQ(judge(&f, 0), EI_PART_UNEXPLAINED);
+    expect_part(&f, EI_PART_INTERFERENCE, 1);
+    expect_part(&f, EI_PART_RELEASE_DELAY, 1);
+    expect_part(&f, EI_PART_UNEXPLAINED, 2);
+    tear_down(&f);
+    set_up(&f, 6 * MS, 5 * MS);
     add_activity(&f, 0, 80, 3, 1, 4, 3); /* a rehearsal of the higher task */
     add_activity(&f, OWN, 50, 7, 0, 6, 2);
     EI_EQ(judge(&f, 0), EI_PART_INTERFERENCE);
