@@ -333,7 +333,7 @@ const struct ei_field ei_fields[] = {
      .doc = "Jobs of the task in flight at most: while one is in its network the next one may be in preprocessing and the "
             "one before it in postprocessing. Each stage serves them in order, one at a time, and they finish in order."},
     {TASK_AT(rehearse_ns), .key = "rehearse", .type = EI_FIELD_DURATION, .none_text = "none", .computed = "none",
-     .lo = 10 * EI_NS_PER_US, .hi = 10 * EI_NS_PER_MS,
+     .lo = 50 * EI_NS_PER_US, .hi = 10 * EI_NS_PER_MS,
      .doc = "So long before each release the task's thread wakes and goes through what a job does beside its blocks, which "
             "then finds code and data in the caches; less than the time between two releases. none: it does not."},
     {TASK_AT(on_preempt), .key = "on_preempt", .type = EI_FIELD_WORD, .words = on_preempt_words,
