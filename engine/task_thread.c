@@ -139,11 +139,11 @@ static void leave_section(const struct ei_live_task *task)
     }
 }
 
-/* A thread that was woken late has no time for it any more. */
+/* A thread that was woken late has no time for it any more, and of a paused task there will be no job. */
 static void rehearse(struct ei_job_slot *slot, int64_t release_ns)
 {
     const struct ei_live_task *task = slot->task;
-    if (release_ns - ei_mono_now().ns > task->spec->rehearse_ns / 2) {
+    if (release_ns - ei_mono_now().ns > task->spec->rehearse_ns / 2 && !ei_settings_is_withheld(task, release_ns)) {
         enter_section(task);
         ei_rehearse(slot, release_ns);
         leave_section(task);

@@ -82,6 +82,7 @@ int __wrap_ei_dataset_sample(const struct ei_dataset *ds, int32_t idx, struct ei
 
 /* What a rehearsal must leave as it was, in what others see. */
 static int32_t rehearsals, rehearsals_seen, rehearsed_after;
+static int32_t paused_after; /* so many rehearsals, the releases behind the last one are withheld; 0 = none is */
 
 void __real_ei_rehearse(struct ei_job_slot *slot, int64_t release_ns); /* NOLINT */
 void __wrap_ei_rehearse(struct ei_job_slot *slot, int64_t release_ns);
@@ -93,6 +94,9 @@ void __wrap_ei_rehearse(struct ei_job_slot *slot, int64_t release_ns)
     const uint64_t answers = atomic_load(&task->answer->sequence);
     const int64_t assumed = task->planning.exit_times.assumed.jobs;
     rehearsed_after += ei_mono_now().ns >= release_ns;
+    if (rehearsals + 1 == paused_after) {
+        atomic_store(&task->changes.paused_from_ns, release_ns + 1);
+    }
     __real_ei_rehearse(slot, release_ns);
     const struct ei_gate_look after = ei_gate_look(&task->run->gates[0], 0);
     rehearsals++;
@@ -157,11 +161,14 @@ struct outcome {
     int64_t preemptions;
 };
 
+static struct ei_tap *tap; /* of the next runs; NULL = none */
+
 static void run_text(const char *text, void (*on_ready)(void *context), void *context, struct outcome *out)
 {
     struct ei_workload *wl;
     *out = (struct outcome){.messages = tmpfile()};
-    const struct ei_live_options options = {.messages = out->messages, .on_ready = on_ready, .context = context};
+    const struct ei_live_options options = {
+        .messages = out->messages, .on_ready = on_ready, .context = context, .tap = tap};
     out->rc = live_play(text, options, &wl, &out->result, &out->err);
     out->said = tmpfile();
     if (out->rc == 0 && out->said != NULL) {
@@ -308,6 +315,45 @@ EI_TEST(live_rehearsals_show_nothing)
         EI_EQ(rehearsals_seen, 0);
         EI_EQ(rehearsed_after, 0);
     }
+}
+
+static void init_tap(const char *text, struct ei_tap *out)
+{
+    struct ei_workload *wl = NULL;
+    struct ei_diagnostics diag;
+    EI_REQUIRE(ei_workload_parse(text, strlen(text), "test.yaml", &wl, &diag) == 0);
+    EI_REQUIRE(ei_tap_init(out, wl, 0, NULL) == 0);
+    ei_diagnostics_fini(&diag);
+    ei_workload_destroy(wl);
+}
+
+/* Of a paused task no job will come, so its rehearsals would only delay others. */
+EI_TEST(live_paused_task_does_not_rehearse)
+{
+    static struct ei_tap own_tap; /* large */
+    static const char text[] =
+        "version: 1\nname: paused\nrun: { duration: 400ms, seed: 1 }\n"
+        "lanes: { lane0: { kind: cpu } }\n"
+        "models: { net: { emulate: { blocks: [ { conv: 300us, branch: 20us, score: 0.5 } ] } } }\n"
+        "tasks:\n"
+        "  - { name: one, arrival: { model: periodic, period: 10ms }, priority: 60, rehearse: 3ms,\n"
+        "      stages: [ { name: net, kind: nn, model: net, lane: lane0 } ] }\n"
+        "outputs: { dir: out }\n";
+    struct outcome run;
+    init_tap(text, &own_tap);
+    tap = &own_tap;
+    rehearsals = 0;
+    paused_after = 5;
+    run_text(text, NULL, NULL, &run);
+    tap = NULL;
+    paused_after = 0;
+    const int64_t withheld = atomic_load(&own_tap.settings[0].withheld);
+    ei_tap_fini(&own_tap);
+    EI_TRUEF(run.rc == 0, "%s", run.err.text);
+    EI_TRUE(run.result.is_identity_ok);
+    EI_EQ(run.releases + withheld, 41);
+    EI_TRUEF(withheld > 1, "%" PRId64 " withheld", withheld);
+    EI_EQ(rehearsals, 5);
 }
 
 /* Three tasks, two lanes: whoever finds none free queues for one of them. */
