@@ -449,6 +449,19 @@ EI_TEST(spec_warnings_do_not_stop_a_file)
                   6, 15, "longer than its deadline");
 }
 
+/* A rehearsal would take of the runtime that the kernel gives the job. */
+EI_TEST(spec_task_of_class_deadline_never_rehearses)
+{
+    static const char text[] = HEAD "tasks:\n  - name: a\n    arrival: { model: periodic, period: 5ms }\n"
+                                    "    class: deadline\n    rehearse: 100us\n"
+                                    "    stages: [ { name: x, kind: cpu, work: { spin: 100us }, budget: 1ms } ]\n";
+    check_warning(text, 7, 15, "'rehearse' has no effect: task 'a' has no nn stage");
+    struct ei_workload *wl = text_parse(text, "text");
+    EI_REQUIRE(wl != NULL);
+    EI_EQ(wl->tasks[0].rehearse_ns, EI_NONE_NS);
+    ei_workload_destroy(wl);
+}
+
 EI_TEST(spec_paths_are_found_beside_the_file_first)
 {
     char folder[256];
