@@ -17,16 +17,17 @@ void ei_chains_link(struct ei_run *run)
     }
 }
 
-/* The release does not even come to the task's inbox, and so not to those behind it. */
-static void refuse(struct ei_live_task *task, struct ei_release release, uint8_t outcome, uint8_t cause,
-                   ei_chain_emit emit, void *context)
+void ei_chain_refuse(struct ei_live_task *task, struct ei_release release, uint8_t outcome, uint8_t cause,
+                     ei_chain_emit emit, void *context)
 {
     struct ei_job_record record = ei_job_record_blank(task, release);
     record.outcome = outcome;
     record.cause = cause;
     emit(context, &record);
+    release.frame = 0; /* what came with it is this task's */
     for (int32_t i = 0; i < task->chain.next_count; i++) {
-        refuse(&task->run->tasks[task->chain.next[i]], release, EI_JOB_SKIPPED, EI_CAUSE_UPSTREAM, emit, context);
+        ei_chain_refuse(&task->run->tasks[task->chain.next[i]], release, EI_JOB_SKIPPED, EI_CAUSE_UPSTREAM, emit,
+                        context);
     }
 }
 
@@ -59,9 +60,9 @@ void ei_chain_post(struct ei_live_task *task, const struct ei_job_record *record
             event.release.frame = 0;
         }
         if (event.is_completed) {
-            refuse(next, event.release, EI_JOB_DROPPED, EI_CAUSE_QUEUE, emit, context);
+            ei_chain_refuse(next, event.release, EI_JOB_DROPPED, EI_CAUSE_QUEUE, emit, context);
         } else {
-            refuse(next, event.release, EI_JOB_SKIPPED, EI_CAUSE_UPSTREAM, emit, context);
+            ei_chain_refuse(next, event.release, EI_JOB_SKIPPED, EI_CAUSE_UPSTREAM, emit, context);
         }
     }
 }

@@ -53,6 +53,11 @@ void ei_chains_link(struct ei_run *run);
 EI_JOB_CODE EINET_RT void ei_chain_post(struct ei_live_task *task, const struct ei_job_record *record,
                                         ei_chain_emit emit, void *context);
 
+/* A release that does not come to the task, for that outcome and cause, and so not to those behind it, which skip it.
+ * emit: takes the records of all of them. Thread: as above, or the task's own if it has no predecessor; guard held. */
+EI_JOB_CODE EINET_RT void ei_chain_refuse(struct ei_live_task *task, struct ei_release release, uint8_t outcome,
+                                          uint8_t cause, ei_chain_emit emit, void *context);
+
 /* Wake the successors if there is news. Thread: the task's own; one of several under their guard, or in two steps: take
  * the news under it and ring without. */
 EINET_RT void ei_chain_announce(struct ei_live_task *task);

@@ -123,7 +123,8 @@ EI_JOB_CODE EINET_RT bool ei_tap_take_news(struct ei_live_task *by);
 EINET_RT void ei_tap_ring(struct ei_live_task *by);
 /* An answer that was published. Thread: the job's. */
 EI_JOB_CODE EINET_RT void ei_tap_answer(struct ei_live_task *task, const struct ei_answer *answer);
-/* A release that was accepted and lies behind the end of the run: it has no record. The guard is held. */
+/* A release that was accepted and lies behind the end of the run: it has no record, and neither have the tasks behind
+ * in the chain, for which it is skipped. The guard is held. */
 EINET_RT void ei_tap_unreleased(struct ei_live_task *task, struct ei_release release);
 
 /* ---- tap.c: the housekeeper's ---- */

@@ -65,11 +65,14 @@ void ei_tap_answer(struct ei_live_task *task, const struct ei_answer *answer)
     }
 }
 
+static void tell_unreleased(void *context, const struct ei_job_record *record)
+{
+    struct ei_live_task *by = context;
+    ei_tap_job(by, record);
+    ei_tap_frame_over(by, record);
+}
+
 void ei_tap_unreleased(struct ei_live_task *task, struct ei_release release)
 {
-    struct ei_job_record record = ei_job_record_blank(task, release);
-    record.outcome = EI_JOB_DROPPED;
-    record.cause = EI_CAUSE_CANCELLED;
-    ei_tap_job(task, &record);
-    ei_tap_frame_over(task, &record);
+    ei_chain_refuse(task, release, EI_JOB_DROPPED, EI_CAUSE_CANCELLED, tell_unreleased, task);
 }

@@ -90,6 +90,47 @@ EI_TEST(run_release_behind_the_end_is_told_as_dropped)
     play_done(&play);
 }
 
+/* What each task of a chain was told of a release. */
+static int32_t chain_told[3][4], chain_outcomes[3][4], chain_causes[3][4];
+
+static void note_chain(void *context, const struct einet_result *result)
+{
+    (void)context;
+    if (EI_TRUE(result->task_idx < 3 && result->tag < 4)) {
+        chain_told[result->task_idx][result->tag]++;
+        chain_outcomes[result->task_idx][result->tag] = result->outcome;
+        chain_causes[result->task_idx][result->tag] = result->cause;
+    }
+}
+
+/* And in each task behind. */
+EI_TEST(run_release_behind_the_end_is_told_as_skipped_in_the_chain)
+{
+    play_init(&play, "version: 1\nname: late\nrun: { start_delay: 0s }\ntasks:\n"
+                     "  - { name: a, arrival: { model: external, min_interarrival: 100s },\n"
+                     "      stages: [ { name: w, kind: cpu, work: { spin: 10us } } ] }\n"
+                     "  - { name: b, arrival: { model: after, task: a },\n"
+                     "      stages: [ { name: w, kind: cpu, work: { spin: 10us } } ] }\n"
+                     "  - { name: c, arrival: { model: after, task: b },\n"
+                     "      stages: [ { name: w, kind: cpu, work: { spin: 10us } } ] }\n");
+    play.callbacks = (struct einet_callbacks){.size_bytes = sizeof play.callbacks, .on_result = note_chain};
+    EI_REQUIRE(play_start(&play));
+    for (uint64_t tag = 1; tag <= 3; tag++) {
+        EI_EQ(einet_run_release(play.run, 0, EINET_NOW, tag), 0);
+    }
+    EI_EQ(einet_run_drain(play.run), 0);
+    (void)play_wait(&play);
+    for (int task = 0; task < 3; task++) {
+        EI_EQ(chain_told[task][1], 1);
+        for (int tag = 2; tag <= 3; tag++) {
+            EI_EQ(chain_told[task][tag], 1);
+            EI_EQ(chain_outcomes[task][tag], task == 0 ? EINET_JOB_DROPPED : EINET_JOB_SKIPPED);
+            EI_EQ(chain_causes[task][tag], task == 0 ? EINET_CAUSE_CANCELLED : EINET_CAUSE_UPSTREAM);
+        }
+    }
+    play_done(&play);
+}
+
 static struct {
     atomic_bool is_over;
     int64_t reads, backwards, none, torn;
