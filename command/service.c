@@ -98,6 +98,9 @@ static int start_run(struct serve *serve, struct einet_error *err)
 
 static void tell_reloaded(struct serve *serve)
 {
+    if (serve->stop_at_ns != INT64_MAX) {
+        return; /* STOPPING=1 holds, whatever comes of the reload */
+    }
     einet_manager_tell(&serve->manager, "READY=1\nSTATUS=running\n");
     serve->next_status_ns = 0;
 }
@@ -296,11 +299,18 @@ static void take_nothing_more(const struct serve *serve)
     }
 }
 
+/* Whether the service ends now that its run was told to. That may be over already while the one that has taken over
+ * from it is not the service's yet: take_over passes it on. */
+static bool is_end_begun(const struct serve *serve, int rc)
+{
+    return rc == 0 || serve->next != NULL;
+}
+
 static void begin_drain(struct serve *serve, const char *why)
 {
     take_nothing_more(serve);
     serve->ended_by = serve->ended_by != NULL ? serve->ended_by : why;
-    if (einet_run_drain(serve->service.run) == 0 && serve->stop_at_ns == INT64_MAX) {
+    if (is_end_begun(serve, einet_run_drain(serve->service.run)) && serve->stop_at_ns == INT64_MAX) {
         einet_manager_tell(&serve->manager, "STOPPING=1\nSTATUS=draining\n");
         einet_service_log(EINET_LOG_NOTICE, "%s: draining, for %.3g s at most", why,
                           (double)serve->drain_limit_ns / 1e9);
@@ -313,7 +323,7 @@ static void begin_stop(struct serve *serve, const char *why)
     take_nothing_more(serve);
     serve->ended_by = serve->ended_by != NULL ? serve->ended_by : why;
     const bool is_old_told = serve->old != NULL && einet_run_stop(serve->old) == 0;
-    if (einet_run_stop(serve->service.run) == 0 || is_old_told) {
+    if (is_end_begun(serve, einet_run_stop(serve->service.run)) || is_old_told) {
         einet_manager_tell(&serve->manager, "STOPPING=1\nSTATUS=stopping\n");
         einet_service_log(EINET_LOG_NOTICE, "%s: stopping, jobs end at their next boundary", why);
         serve->stop_at_ns = STOPPED;

@@ -30,7 +30,7 @@ const char serve_text[] =
     "  - { name: behind, arrival: { model: after, task: camera }, priority: 30,\n"
     "      stages: [ { name: w, kind: cpu, work: { spin: 100us } } ] }\n";
 
-static bool listen_as_manager(struct service *service)
+bool service_listen(struct service *service)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     const char *path = in_tmpdir("notify");
@@ -65,7 +65,7 @@ bool service_launch(struct service *service, const char *program, const char *co
                     bool has_manager)
 {
     service->manager_fd = -1;
-    if (has_manager && !EI_TRUE(listen_as_manager(service))) {
+    if (has_manager && !EI_TRUE(service_listen(service))) {
         return false;
     }
     (void)unlink(in_tmpdir("output.txt")); /* of an earlier one */

@@ -24,6 +24,8 @@ bool service_start(struct service *service, const char *text, const char *const 
 /* The same of another program, whose own options stand in more alone. */
 bool service_start_of(struct service *service, const char *program, const char *text, const char *const *more,
                       bool has_manager);
+/* Be the manager of what is started next, or of this process: manager_fd, NOTIFY_SOCKET and WATCHDOG_USEC. */
+bool service_listen(struct service *service);
 /* Messages of the manager's socket that came so far and hold this line. */
 int service_told(struct service *service, const char *line);
 /* Start any program, with NOTIFY_SOCKET and WATCHDOG_USEC when has_manager, and wait until its output has this. */
