@@ -479,6 +479,7 @@ int einet_service_run(const struct einet_service_wishes *wishes, const struct ei
         einet_service_log(EINET_LOG_INFO, "running%s%s", serve.socket.path != NULL ? "; control socket " : "",
                           serve.socket.path != NULL ? serve.socket.path : "");
         serve_until_ended(&serve);
+        take_nothing_more(&serve); /* also of a run that ended unasked, which goes before the hooks close */
         status = finish(&serve, &err);
     }
     einet_control_close(serve.service.control);

@@ -44,7 +44,8 @@ struct einet_service_hooks {
     void (*expect)(void *owner, struct einet_run *run);
     /* It has taken over; the one before drains. */
     void (*taken_over)(void *owner);
-    /* Before it drains or stops: nothing more is to come in. Perhaps several times. */
+    /* Before it drains or stops, and when it has ended whatever the reason: nothing more is to come in. Perhaps several
+     * times; the run is still there. */
     void (*ending)(void *owner);
     /* When all is over, what there is to say of it; ended_by: what made it end. Returns the exit status, as a rule the
      * one it gets. */

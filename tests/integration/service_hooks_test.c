@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define PATIENCE_MS 30000
+#define DURATION_NS INT64_C(100000000)
 
 static const char text[] = "version: 1\nname: held\nrun: { start_delay: 0s }\nplatform: { watchdog: 0 }\ntasks:\n"
                            "  - { name: eye, arrival: { model: external, min_interarrival: 1ms }, class: other,\n"
@@ -26,7 +27,7 @@ static struct {
     struct service service; /* of this process: its files, and this case as its manager */
     struct einet_run *first;
     int request_fd; /* of a client; -1 = signals */
-    int takeovers, endings;
+    int takeovers, endings, endings_at_report;
     char ended_by[64];
     pthread_t guard;
     atomic_bool has_returned;
@@ -105,6 +106,7 @@ static int note_report(void *owner, struct einet_workload *workload, const struc
     (void)owner;
     (void)workload;
     (void)end;
+    held.endings_at_report = held.endings;
     snprintf(held.ended_by, sizeof held.ended_by, "%s", ended_by != NULL ? ended_by : "nobody");
     return status;
 }
@@ -157,6 +159,24 @@ EI_TEST(service_stops_when_asked_between_a_takeover_and_its_notice)
 {
     end_in_takeover(true, "asked by einet ctl");
     close(held.request_fd);
+}
+
+static void note_ending(void *owner)
+{
+    (void)owner;
+    EI_EQ(einet_run_phase(held.first), EINET_RUN_ENDED);
+    held.endings++;
+}
+
+/* Whoever hands it pictures must leave it alone before it goes, also when nobody has asked for its end. */
+EI_TEST(service_that_ends_unasked_takes_nothing_more)
+{
+    const struct einet_service_hooks hooks = {
+        .name = "held", .started = note_start, .ending = note_ending, .report = note_report};
+    EI_EQ(serve(&hooks, DURATION_NS, false), EINET_EXIT_FAULT);
+    EI_STREQ(held.ended_by, "nobody");
+    EI_EQ(held.endings_at_report, 1);
+    close(held.service.manager_fd);
 }
 
 EI_MAIN()
