@@ -6,21 +6,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-struct subject {
-    struct ei_spec_reader *rd;
-    struct ei_task_spec *task;
-    int32_t node; /* the task's mapping */
-};
-
-static int32_t node_of(const struct subject *s, const char *key, const char *key2)
-{
-    return ei_spec_node(s->rd, s->node, key, key2);
-}
-
 /* Node of stage i, or -1. */
-static int32_t stage_node(const struct subject *s, int32_t stage_idx)
+static int32_t stage_node(const struct ei_spec_subject *s, int32_t stage_idx)
 {
-    const int32_t stages = node_of(s, "stages", NULL);
+    const int32_t stages = ei_spec_subject_node(s, "stages", NULL);
     if (stages < 0 || ei_yaml_node(&s->rd->yaml, stages)->kind != EI_YAML_LIST) {
         return -1;
     }
@@ -34,10 +23,10 @@ static int32_t stage_node(const struct subject *s, int32_t stage_idx)
 /* ---- arrival, deadline, late releases ---- */
 
 /* What exceeds min_interarrival needs a median below its mean to be lognormal, and no other distribution has one. */
-static void check_median(struct subject *s)
+static void check_median(struct ei_spec_subject *s)
 {
     const struct ei_arrival_spec *a = &s->task->arrival;
-    const int32_t node = node_of(s, "arrival", "median");
+    const int32_t node = ei_spec_subject_node(s, "arrival", "median");
     char text[EI_DURATION_TEXT_MAX], hint[EI_DIAGNOSTIC_TEXT_MAX];
     if ((int)a->dist != EI_ARRIVAL_LOGNORMAL) {
         if (a->median_ns != EI_NONE_NS && (int)a->dist != EI_SPEC_UNKNOWN) {
@@ -45,8 +34,9 @@ static void check_median(struct subject *s)
                           "the median of task '%s' belongs to dist lognormal", s->task->name);
         }
     } else if (a->median_ns == EI_NONE_NS) {
-        ei_spec_error(s->rd, node_of(s, "arrival", "dist"), "add median: the median distance of two releases",
-                      "dist lognormal of task '%s' needs a median", s->task->name);
+        ei_spec_error(s->rd, ei_spec_subject_node(s, "arrival", "dist"),
+                      "add median: the median distance of two releases", "dist lognormal of task '%s' needs a median",
+                      s->task->name);
     } else if (a->median_ns > 0 && a->min_interarrival_ns > 0 && a->mean_ns > 0 &&
                (a->median_ns <= a->min_interarrival_ns || a->median_ns > a->mean_ns)) {
         snprintf(hint, sizeof hint, "more than %s = min_interarrival, at most the mean",
@@ -56,26 +46,26 @@ static void check_median(struct subject *s)
     }
 }
 
-static void check_arrival(struct subject *s)
+static void check_arrival(struct ei_spec_subject *s)
 {
     struct ei_arrival_spec *a = &s->task->arrival;
     char hint[EI_DIAGNOSTIC_TEXT_MAX];
     char text[EI_DURATION_TEXT_MAX];
-    if (node_of(s, "arrival", "model") < 0) {
+    if (ei_spec_subject_node(s, "arrival", "model") < 0) {
         return;
     }
     switch ((int)a->model) {
     case EI_ARRIVAL_PERIODIC:
         if (a->period_ns > 0 && a->jitter_ns >= a->period_ns) {
             snprintf(hint, sizeof hint, "less than %s", ei_duration_format(a->period_ns, text));
-            ei_spec_error(s->rd, node_of(s, "arrival", "jitter"), hint, "the jitter of task '%s' reaches its period",
-                          s->task->name);
+            ei_spec_error(s->rd, ei_spec_subject_node(s, "arrival", "jitter"), hint,
+                          "the jitter of task '%s' reaches its period", s->task->name);
         }
         break;
     case EI_ARRIVAL_SPORADIC:
         if (a->min_interarrival_ns > 0 && a->mean_ns > 0 && a->mean_ns < a->min_interarrival_ns) {
             snprintf(hint, sizeof hint, "at least %s", ei_duration_format(a->min_interarrival_ns, text));
-            ei_spec_error(s->rd, node_of(s, "arrival", "mean"), hint,
+            ei_spec_error(s->rd, ei_spec_subject_node(s, "arrival", "mean"), hint,
                           "the mean of task '%s' is less than min_interarrival", s->task->name);
         } else {
             check_median(s);
@@ -85,7 +75,7 @@ static void check_arrival(struct subject *s)
         if (a->period_ns > 0 && a->count > 0 && (a->count - 1) * a->spacing_ns >= a->period_ns) {
             snprintf(hint, sizeof hint, "(count - 1) * spacing must be less than period = %s",
                      ei_duration_format(a->period_ns, text));
-            ei_spec_error(s->rd, node_of(s, "arrival", "spacing"), hint,
+            ei_spec_error(s->rd, ei_spec_subject_node(s, "arrival", "spacing"), hint,
                           "a burst of task '%s' reaches into the next one", s->task->name);
         }
         break;
@@ -94,7 +84,7 @@ static void check_arrival(struct subject *s)
         break;
     case EI_ARRIVAL_APERIODIC:
         if (a->trace[0] != '\0') {
-            ei_spec_read_trace(s->rd, a, node_of(s, "arrival", "trace"));
+            ei_spec_read_trace(s->rd, a, ei_spec_subject_node(s, "arrival", "trace"));
         }
         break;
     default:
@@ -117,7 +107,7 @@ int64_t ei_spec_interarrival_ns(const struct ei_arrival_spec *a)
     }
 }
 
-static void check_deadline(struct subject *s)
+static void check_deadline(struct ei_spec_subject *s)
 {
     struct ei_task_spec *task = s->task;
     const struct ei_workload *wl = s->rd->wl;
@@ -125,14 +115,14 @@ static void check_deadline(struct subject *s)
     const int64_t distance_ns = ei_spec_interarrival_ns(&wl->tasks[head].arrival);
     char text[EI_DURATION_TEXT_MAX];
     char hint[EI_DIAGNOSTIC_TEXT_MAX];
-    const int32_t node = node_of(s, "deadline", NULL);
+    const int32_t node = ei_spec_subject_node(s, "deadline", NULL);
     if (node < 0) {
         task->deadline_ns = distance_ns > 0 ? distance_ns : EI_NONE_NS;
         return;
     }
     /* The later tasks of a chain have less than the whole deadline: what comes in their way cannot be said here. */
     if (task->arrival.after_idx == EI_NONE_IDX && task->deadline_ns > distance_ns && distance_ns > 0 &&
-        task->late_release.policy == EI_SPEC_LATE_SKIP && node_of(s, "late_release", "queue") < 0 &&
+        task->late_release.policy == EI_SPEC_LATE_SKIP && ei_spec_subject_node(s, "late_release", "queue") < 0 &&
         task->overlap == 1) {
         snprintf(hint, sizeof hint, "at most %s, or add late_release: { queue: 1, drop: oldest }, or overlap: 2",
                  ei_duration_format(distance_ns, text));
@@ -153,7 +143,7 @@ static bool is_post(enum ei_spec_op_kind kind)
     return kind == EI_SPEC_OP_SOFTMAX || kind == EI_SPEC_OP_ARGMAX || kind == EI_SPEC_OP_TOP5;
 }
 
-static void check_stage_names(struct subject *s)
+static void check_stage_names(struct ei_spec_subject *s)
 {
     for (int32_t i = 0; i < s->task->stage_count; i++) {
         for (int32_t j = 0; j < i; j++) {
@@ -167,7 +157,7 @@ static void check_stage_names(struct subject *s)
 }
 
 /* A cpu stage: op or work, and the path of append_file. */
-static void check_cpu_stage(struct subject *s, int32_t i)
+static void check_cpu_stage(struct ei_spec_subject *s, int32_t i)
 {
     struct ei_stage_spec *stage = &s->task->stages[i];
     const int32_t node = stage_node(s, i);
@@ -197,7 +187,7 @@ static void check_cpu_stage(struct subject *s, int32_t i)
 }
 
 /* Node of op k of stage i: the entry of a list, or the one value. */
-static int32_t op_node(const struct subject *s, int32_t stage_idx, int32_t op_idx)
+static int32_t op_node(const struct ei_spec_subject *s, int32_t stage_idx, int32_t op_idx)
 {
     int32_t node = ei_spec_node(s->rd, stage_node(s, stage_idx), "op", NULL);
     if (node >= 0 && ei_yaml_node(&s->rd->yaml, node)->kind == EI_YAML_LIST) {
@@ -210,7 +200,7 @@ static int32_t op_node(const struct subject *s, int32_t stage_idx, int32_t op_id
 }
 
 /* Before the network: decode, resize, normalize, each at most once and in this order; after it the others. */
-static void check_op_order(struct subject *s)
+static void check_op_order(struct ei_spec_subject *s)
 {
     const int32_t nn = s->task->nn_stage_idx;
     int32_t last_pre = -1;
@@ -244,15 +234,15 @@ static void check_op_order(struct subject *s)
     }
 }
 
-static void check_network(struct subject *s)
+static void check_network(struct ei_spec_subject *s)
 {
     struct ei_task_spec *task = s->task;
     const struct ei_stage_spec *stage = &task->stages[task->nn_stage_idx];
     const int32_t node = stage_node(s, task->nn_stage_idx);
     const struct ei_model_spec *model = stage->model_idx >= 0 ? &s->rd->wl->models[stage->model_idx] : NULL;
     if (task->class_ == EI_SPEC_CLASS_OTHER) {
-        ei_spec_error(s->rd, node_of(s, "class", NULL), "leave class out", "task '%s' of class other has an nn stage",
-                      task->name);
+        ei_spec_error(s->rd, ei_spec_subject_node(s, "class", NULL), "leave class out",
+                      "task '%s' of class other has an nn stage", task->name);
     }
     const char *named = model == NULL || model->kind == EI_SPEC_MODEL_EMULATE ? ""
                         : model->kind == EI_SPEC_MODEL_ZOO                    ? model->zoo
@@ -279,25 +269,25 @@ static void check_network(struct subject *s)
                       "stage '%s' of task '%s' needs a normalized picture", stage->name, task->name);
     }
     if (task->input.kind == EI_SPEC_INPUT_IMAGES && !ei_task_has_op(task, EI_SPEC_OP_DECODE)) {
-        ei_spec_error(s->rd, node_of(s, "input", NULL), "add it: op: [decode, resize: 32x32, normalize]",
+        ei_spec_error(s->rd, ei_spec_subject_node(s, "input", NULL), "add it: op: [decode, resize: 32x32, normalize]",
                       "pictures of a folder need op decode in task '%s'", task->name);
     }
     const char *input = task->input.kind == EI_SPEC_INPUT_GENERATED ? "generated" : task->input.name;
     if (input[0] != '\0' && model->dataset[0] != '\0' && strcmp(input, model->dataset) != 0) {
-        ei_spec_warn(s->rd, node_of(s, "input", NULL), NULL,
+        ei_spec_warn(s->rd, ei_spec_subject_node(s, "input", NULL), NULL,
                      "model '%s' was trained on %s but task '%s' feeds it %s: its answers will mean nothing",
                      model->name, model->dataset, task->name, input);
     }
 }
 
 /* Without a network these decide nothing: they go back to their defaults, so that equal behaviour is equal data. */
-static void warn_idle(struct subject *s)
+static void warn_idle(struct ei_spec_subject *s)
 {
     static const char *const idle[] = {"on_preempt", "max_preemptions", "max_blocking", "planner", "rehearse"};
     for (size_t i = 0; i < sizeof idle / sizeof idle[0]; i++) {
-        if (node_of(s, idle[i], NULL) >= 0) {
-            ei_spec_warn(s->rd, node_of(s, idle[i], NULL), NULL, "'%s' has no effect: task '%s' has no nn stage",
-                         idle[i], s->task->name);
+        if (ei_spec_subject_node(s, idle[i], NULL) >= 0) {
+            ei_spec_warn(s->rd, ei_spec_subject_node(s, idle[i], NULL), NULL,
+                         "'%s' has no effect: task '%s' has no nn stage", idle[i], s->task->name);
         }
     }
     s->task->on_preempt = EI_SPEC_ON_PREEMPT_EXIT;
@@ -307,7 +297,7 @@ static void warn_idle(struct subject *s)
 }
 
 /* Where the kernel preempts nobody asks a job at its boundaries, and there is nothing to choose from. */
-static void check_kernel_lane(struct subject *s)
+static void check_kernel_lane(struct ei_spec_subject *s)
 {
     static const char *const idle[] = {"on_preempt", "max_preemptions", "max_blocking"};
     struct ei_task_spec *task = s->task;
@@ -332,8 +322,8 @@ static void check_kernel_lane(struct subject *s)
         return;
     }
     for (size_t i = 0; i < sizeof idle / sizeof idle[0]; i++) {
-        if (node_of(s, idle[i], NULL) >= 0) {
-            ei_spec_warn(s->rd, node_of(s, idle[i], NULL), NULL,
+        if (ei_spec_subject_node(s, idle[i], NULL) >= 0) {
+            ei_spec_warn(s->rd, ei_spec_subject_node(s, idle[i], NULL), NULL,
                          "'%s' has no effect: lane '%s' of task '%s' has preempt: kernel", idle[i],
                          lanes[kernel_idx].name, task->name);
         }
@@ -344,7 +334,7 @@ static void check_kernel_lane(struct subject *s)
 }
 
 /* A network is captured for one device. */
-static void check_device_lane(struct subject *s)
+static void check_device_lane(struct ei_spec_subject *s)
 {
     const struct ei_task_spec *task = s->task;
     if (task->nn_stage_idx < 0 || task->stages[task->nn_stage_idx].more_lane_count == 0) {
@@ -363,14 +353,14 @@ static void check_device_lane(struct subject *s)
     }
 }
 
-static bool is_on_device(const struct subject *s)
+static bool is_on_device(const struct ei_spec_subject *s)
 {
     const int32_t lane_idx = s->task->stages[s->task->nn_stage_idx].lane_idx;
     return lane_idx >= 0 && s->rd->wl->lanes[lane_idx].kind == EI_SPEC_LANE_CUDA;
 }
 
 /* An emulated network may be cut anywhere, but not into any number of pieces. */
-static void check_pieces(struct subject *s, const struct ei_model_spec *model)
+static void check_pieces(struct ei_spec_subject *s, const struct ei_model_spec *model)
 {
     const struct ei_task_spec *task = s->task;
     int64_t pieces = 0;
@@ -384,14 +374,14 @@ static void check_pieces(struct subject *s, const struct ei_model_spec *model)
     }
     if (pieces > EI_SPEC_PIECES_MAX) {
         ei_spec_error(
-            s->rd, node_of(s, "max_blocking", NULL), "give it more time",
+            s->rd, ei_spec_subject_node(s, "max_blocking", NULL), "give it more time",
             "model '%s' would be split into %lld pieces by the max_blocking of task '%s', and %d are the most",
             model->name, (long long)pieces, task->name, EI_SPEC_PIECES_MAX);
     }
 }
 
 /* The blocks of an emulated network; those of a real one are measured when it starts. A device runs them in pieces. */
-static void check_blocking(struct subject *s)
+static void check_blocking(struct ei_spec_subject *s)
 {
     const struct ei_task_spec *task = s->task;
     const int32_t model_idx = task->stages[task->nn_stage_idx].model_idx;
@@ -408,7 +398,7 @@ static void check_blocking(struct subject *s)
         if (task->max_blocking_ns > 0 && longest_ns > task->max_blocking_ns) {
             snprintf(hint, sizeof hint, "a block on a CPU cannot be split: give at least %s",
                      ei_duration_format(longest_ns, text));
-            ei_spec_error(s->rd, node_of(s, "max_blocking", NULL), hint,
+            ei_spec_error(s->rd, ei_spec_subject_node(s, "max_blocking", NULL), hint,
                           "block %d of model '%s' takes longer than the max_blocking of task '%s'", i + 1, model->name,
                           task->name);
             return;
@@ -416,20 +406,21 @@ static void check_blocking(struct subject *s)
     }
 }
 
-static void warn_overlap(struct subject *s)
+static void warn_overlap(struct ei_spec_subject *s)
 {
     if (s->task->overlap > 1 && s->task->stage_count == 1) {
-        ei_spec_warn(
-            s->rd, node_of(s, "overlap", NULL), "for jobs that wait use late_release: { queue: 1, drop: oldest }",
-            "nothing of task '%s' can overlap: it has one stage, which serves one job at a time", s->task->name);
+        ei_spec_warn(s->rd, ei_spec_subject_node(s, "overlap", NULL),
+                     "for jobs that wait use late_release: { queue: 1, drop: oldest }",
+                     "nothing of task '%s' can overlap: it has one stage, which serves one job at a time",
+                     s->task->name);
     }
 }
 
 /* Before a release that is known, and by a thread that has no job. */
-static void check_rehearsal(struct subject *s)
+static void check_rehearsal(struct ei_spec_subject *s)
 {
     const struct ei_task_spec *task = s->task;
-    const int32_t node = node_of(s, "rehearse", NULL);
+    const int32_t node = ei_spec_subject_node(s, "rehearse", NULL);
     const int64_t distance_ns = ei_arrival_least_distance_ns(&task->arrival);
     char text[EI_DURATION_TEXT_MAX], hint[EI_DIAGNOSTIC_TEXT_MAX];
     if (task->rehearse_ns == EI_NONE_NS) {
@@ -449,24 +440,24 @@ static void check_rehearsal(struct subject *s)
 }
 
 /* Each return to the first block may be preempted again; only a deadline or a limit ends that. */
-static void warn_restart(struct subject *s)
+static void warn_restart(struct ei_spec_subject *s)
 {
     const struct ei_task_spec *task = s->task;
     const bool has_end = task->deadline_ns != EI_NONE_NS && task->on_deadline != EI_SPEC_ON_DEADLINE_FINISH;
     if (task->on_preempt == EI_SPEC_ON_PREEMPT_RESTART && task->max_preemptions == 0 && !has_end) {
-        ei_spec_warn(s->rd, node_of(s, "on_preempt", NULL), "add max_preemptions: 3",
+        ei_spec_warn(s->rd, ei_spec_subject_node(s, "on_preempt", NULL), "add max_preemptions: 3",
                      "a job of task '%s' may restart for ever: nothing ends it", task->name);
     }
 }
 
 /* Recorded exit times and the source that reads them belong together. Either may be inherited: a task that takes its
  * exit times from elsewhere has no use for the file's recording, so it does not keep the path. */
-static void check_exit_times(struct subject *s)
+static void check_exit_times(struct ei_spec_subject *s)
 {
     struct ei_planner_spec *planner = &s->task->planner;
     const bool is_trace = planner->exit_time.word == EI_SPEC_EXIT_TIME_TRACE;
-    const int32_t own = node_of(s, "planner", "exit_times");
-    const int32_t node = node_of(s, "planner", NULL);
+    const int32_t own = ei_spec_subject_node(s, "planner", "exit_times");
+    const int32_t node = ei_spec_subject_node(s, "planner", NULL);
     if (is_trace && planner->exit_times[0] == '\0' && own < 0) {
         ei_spec_error(s->rd, node >= 0 ? node : s->node, "add exit_times: FILE, one time with unit a line",
                       "exit_time: trace of task '%s' needs exit_times", s->task->name);
@@ -479,9 +470,9 @@ static void check_exit_times(struct subject *s)
 }
 
 /* What to do when a limit is passed needs a limit, and an exit needs a network. */
-static void warn_idle_overrun(struct subject *s)
+static void warn_idle_overrun(struct ei_spec_subject *s)
 {
-    const int32_t node = node_of(s, "on_overrun", NULL);
+    const int32_t node = ei_spec_subject_node(s, "on_overrun", NULL);
     bool has_limit = false;
     for (int32_t i = 0; i < s->task->stage_count; i++) {
         has_limit |= s->task->stages[i].budget_ns != EI_NONE_NS || s->task->stages[i].timeout_ns != EI_NONE_NS;
@@ -494,7 +485,7 @@ static void warn_idle_overrun(struct subject *s)
     }
 }
 
-static void check_stages(struct subject *s)
+static void check_stages(struct ei_spec_subject *s)
 {
     struct ei_task_spec *task = s->task;
     bool is_complete = true;
@@ -518,7 +509,7 @@ static void check_stages(struct subject *s)
     if (task->deadline_ns > 0 && budgets_ns > task->deadline_ns) {
         char sum[EI_DURATION_TEXT_MAX];
         char limit[EI_DURATION_TEXT_MAX];
-        const int32_t node = node_of(s, "deadline", NULL);
+        const int32_t node = ei_spec_subject_node(s, "deadline", NULL);
         ei_spec_error(s->rd, node >= 0 ? node : s->node, "shorten the budgets or lengthen the deadline",
                       "the budgets of task '%s' add up to %s, more than its deadline of %s", task->name,
                       ei_duration_format(budgets_ns, sum), ei_duration_format(task->deadline_ns, limit));
@@ -536,18 +527,20 @@ static void check_stages(struct subject *s)
         warn_restart(s);
     } else if (is_complete && task->stage_count > 0) {
         warn_idle(s);
-        if (node_of(s, "input", NULL) >= 0 && !ei_input_is_result(&task->input) && !ei_task_has_picture_op(task)) {
-            ei_spec_warn(s->rd, node_of(s, "input", NULL), NULL, "no stage of task '%s' reads its input", task->name);
+        if (ei_spec_subject_node(s, "input", NULL) >= 0 && !ei_input_is_result(&task->input) &&
+            !ei_task_has_picture_op(task)) {
+            ei_spec_warn(s->rd, ei_spec_subject_node(s, "input", NULL), NULL, "no stage of task '%s' reads its input",
+                         task->name);
         }
     }
 }
 
 /* ---- cpus and objectives ---- */
 
-static void check_cpus(struct subject *s)
+static void check_cpus(struct ei_spec_subject *s)
 {
     struct ei_task_spec *task = s->task;
-    const int32_t node = node_of(s, "cpus", NULL);
+    const int32_t node = ei_spec_subject_node(s, "cpus", NULL);
     if (node >= 0) {
         task->cpus_place = ei_yaml_node(&s->rd->yaml, node)->place;
     }
@@ -595,25 +588,25 @@ static void check_cpus(struct subject *s)
     }
 }
 
-static void check_slo(struct subject *s)
+static void check_slo(struct ei_spec_subject *s)
 {
     const struct ei_task_spec *task = s->task;
     const struct ei_slo_spec *slo = &task->slo;
     const bool has_deadline = task->deadline_ns != EI_NONE_NS;
     if (slo->max_miss_ratio >= 0 && !has_deadline) {
-        ei_spec_error(s->rd, node_of(s, "slo", "max_miss_ratio"), "give the task a deadline",
+        ei_spec_error(s->rd, ei_spec_subject_node(s, "slo", "max_miss_ratio"), "give the task a deadline",
                       "task '%s' has no deadline that it could miss", task->name);
     }
     if (slo->mk_k > 0 && !has_deadline) {
-        ei_spec_error(s->rd, node_of(s, "slo", "mk"), "give the task a deadline",
+        ei_spec_error(s->rd, ei_spec_subject_node(s, "slo", "mk"), "give the task a deadline",
                       "task '%s' has no deadline that it could miss", task->name);
     }
     if (slo->min_coverage >= 0 && task->nn_stage_idx < 0 && task->stage_count > 0) {
-        ei_spec_error(s->rd, node_of(s, "slo", "min_coverage"), NULL,
+        ei_spec_error(s->rd, ei_spec_subject_node(s, "slo", "min_coverage"), NULL,
                       "min_coverage needs an nn stage, task '%s' has none", task->name);
     }
     if (slo->min_accuracy >= 0) {
-        const int32_t node = node_of(s, "slo", "min_accuracy");
+        const int32_t node = ei_spec_subject_node(s, "slo", "min_accuracy");
         if (task->nn_stage_idx < 0 && task->stage_count > 0) {
             ei_spec_error(s->rd, node, NULL, "min_accuracy needs an nn stage, task '%s' has none", task->name);
         } else if (task->input.kind == EI_SPEC_INPUT_NONE || task->input.kind == EI_SPEC_INPUT_TOPIC ||
@@ -625,7 +618,7 @@ static void check_slo(struct subject *s)
 
 void ei_spec_check_task(struct ei_spec_reader *rd, int32_t task_idx)
 {
-    struct subject s = {.rd = rd, .task = &rd->wl->tasks[task_idx], .node = rd->task_nodes[task_idx]};
+    struct ei_spec_subject s = {.rd = rd, .task = &rd->wl->tasks[task_idx], .node = rd->task_nodes[task_idx]};
     if (ei_yaml_node(&rd->yaml, s.node)->kind != EI_YAML_MAP) {
         return;
     }

@@ -75,6 +75,18 @@ void ei_spec_read_trace(struct ei_spec_reader *reader, struct ei_arrival_spec *a
 /* Node of the value at up to three nested keys below map (the later ones may be NULL), or -1. */
 int32_t ei_spec_node(const struct ei_spec_reader *reader, int32_t map, const char *key, const char *key2);
 
+/* A task that is checked. */
+struct ei_spec_subject {
+    struct ei_spec_reader *rd;
+    struct ei_task_spec *task;
+    int32_t node; /* its mapping */
+};
+
+static inline int32_t ei_spec_subject_node(const struct ei_spec_subject *s, const char *key, const char *key2)
+{
+    return ei_spec_node(s->rd, s->node, key, key2);
+}
+
 /* Report at a node; node -1 reports on the file as a whole. */
 void ei_spec_error(struct ei_spec_reader *reader, int32_t node, const char *hint, const char *fmt, ...)
     EINET_PRINTF(4, 5);
