@@ -168,7 +168,8 @@ const struct finished *service_wait(struct service *service)
     if (service->manager_fd >= 0) {
         close(service->manager_fd);
     }
-    EI_TRUEF(service->socket[0] == '\0' || access(service->socket, F_OK) != 0 || finished->status > 128, "the socket was left");
+    EI_TRUEF(service->socket[0] == '\0' || access(service->socket, F_OK) != 0 || finished->status > 128,
+             "the socket was left");
     return finished;
 }
 
@@ -176,6 +177,18 @@ const struct finished *service_end(struct service *service)
 {
     EI_EQ(kill(service->pid, SIGTERM), 0);
     return service_wait(service);
+}
+
+const struct finished *service_end_told(struct service *service)
+{
+    const int manager_fd = service->manager_fd;
+    service->manager_fd = -1; /* it stays open beyond the end */
+    const struct finished *f = service_end(service);
+    service->manager_fd = manager_fd;
+    EI_EQ(service_told(service, "STOPPING=1"), 1);
+    close(manager_fd);
+    EI_TRUEF(f->status == 0, "status %d: %s", f->status, f->output);
+    return f;
 }
 
 int service_connect(const struct service *service)

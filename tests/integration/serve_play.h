@@ -39,6 +39,8 @@ void service_await_told(struct service *service, const char *line);
 void service_check_watchdog(struct service *service, const char *thread);
 /* SIGTERM, and how it ended. */
 const struct finished *service_end(struct service *service);
+/* The same of one that has a manager, which is to be told once that it stops, and of which nothing is heard after. */
+const struct finished *service_end_told(struct service *service);
 /* Whatever it does: how it ended. */
 const struct finished *service_wait(struct service *service);
 
