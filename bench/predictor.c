@@ -42,7 +42,7 @@ static void plain(const void *predictor, int32_t exits, const float *score, uint
     for (int32_t k = 0; k < exits; k++) {
         float sum = p->b2[k] + p->slope[last][k] * logit + p->offset[last][k];
         for (int32_t h = 0; h < p->hidden; h++) {
-            sum += p->w2[h][k] * hidden[h];
+            sum += p->w2[k][h] * hidden[h];
         }
         if (k >= first_exit) {
             out_score[k] = (run_mask >> k & 1U) != 0 ? score[k] : 1 / (1 + expf(-sum));
@@ -78,7 +78,7 @@ static void draw(struct ei_random *rng, int32_t exits, struct ei_predictor *p)
         p->temperature[i] = 1;
         for (int32_t h = 0; h < HIDDEN; h++) {
             p->w1[i][h] = (float)(ei_random_normal(rng) * sqrt(2.0 / exits));
-            p->w2[h][i] = (float)(ei_random_normal(rng) * sqrt(1.0 / HIDDEN));
+            p->w2[i][h] = (float)(ei_random_normal(rng) * sqrt(1.0 / HIDDEN));
         }
         for (int32_t later = i + 1; later < exits; later++) {
             p->slope[i][later] = 1;

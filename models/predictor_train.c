@@ -185,7 +185,7 @@ static void keep_best(const struct trainer *t, struct ei_predictor *out)
         out->b2[e] = (float)b2[e];
         for (size_t k = 0; k < h; k++) {
             out->w1[e][k] = (float)w1[e * h + k];
-            out->w2[k][e] = (float)w2[k * n + e];
+            out->w2[e][k] = (float)w2[k * n + e];
         }
     }
     for (size_t k = 0; k < h; k++) {

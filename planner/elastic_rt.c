@@ -151,9 +151,9 @@ EINET_RT struct ei_step ei_elastic_replan(struct ei_elastic *job, int64_t elapse
 {
     const struct ei_elastic_config *config = job->config;
     if (job->stop_reason == EI_STOP_NONE) {
-        if (config->predict) {
-            config->predict(config->predict_context, config->exits, job->score, job->exits_mask, first_open_exit(job),
-                            job->guess);
+        const int32_t first = first_open_exit(job);
+        if (config->predict && first < config->exits) {
+            config->predict(config->predict_context, config->exits, job->score, job->exits_mask, first, job->guess);
             job->are_tables_current = false;
         }
         plan_again(job, elapsed_ns);

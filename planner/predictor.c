@@ -85,11 +85,9 @@ int ei_predictor_check(const struct ei_predictor *p, struct einet_error *err)
                                    i, (double)p->temperature[i]);
         }
         status = weights_check("w1", i, p->w1[i], p->hidden, err);
+        status = status == 0 ? weights_check("w2", i, p->w2[i], p->hidden, err) : status;
         status = status == 0 ? weights_check("slope", i, p->slope[i], p->exits, err) : status;
         status = status == 0 ? weights_check("offset", i, p->offset[i], p->exits, err) : status;
-    }
-    for (int32_t h = 0; status == 0 && h < p->hidden; h++) {
-        status = weights_check("w2", h, p->w2[h], p->exits, err);
     }
     if (status == 0) {
         status = weights_check("b1", -1, p->b1, p->hidden, err);

@@ -35,7 +35,7 @@ struct ei_predictor {
     float temperature[EI_EXITS_MAX];         /* > 0; 1 = confidences are used as they are */
     float w1[EI_EXITS_MAX][EI_PREDICTOR_HIDDEN_MAX]; /* [exit][hidden]: one column of W1 per exit, read for run exits */
     float b1[EI_PREDICTOR_HIDDEN_MAX];
-    float w2[EI_PREDICTOR_HIDDEN_MAX][EI_EXITS_MAX]; /* [hidden][exit] */
+    float w2[EI_EXITS_MAX][EI_PREDICTOR_HIDDEN_MAX]; /* [exit][hidden]: one row of W2 per exit, read for guesses */
     float b2[EI_EXITS_MAX];
     float slope[EI_EXITS_MAX][EI_EXITS_MAX], offset[EI_EXITS_MAX][EI_EXITS_MAX]; /* [last run][later]; else unused, 0 */
 };

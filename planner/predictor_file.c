@@ -74,7 +74,7 @@ static void each_float(struct ei_predictor *p, void (*visit)(float *value, void 
     }
     for (int32_t h = 0; h < p->hidden; h++) {
         for (int32_t i = 0; i < p->exits; i++) {
-            visit(&p->w2[h][i], context);
+            visit(&p->w2[i][h], context);
         }
     }
     for (int32_t i = 0; i < p->exits; i++) {

@@ -1,5 +1,6 @@
-/* Inference of the CS-predictor. Pure, real-time safe. Each output lane has sums of its own, whose order is fixed, so
- * that every vector width gives the same bits.
+/* Inference of the CS-predictor. Pure, real-time safe. The order of all sums is fixed, so that every vector width gives
+ * the same bits. A guess reads the weights of the exits that were run and of those still open, and no others: in the
+ * middle of a job they come from far away, and waiting for them takes longer than computing.
  */
 #include "planner/predictor.h"
 
@@ -61,25 +62,42 @@ EI_INLINE void hidden_layer(const struct ei_predictor *p, const float *x, uint64
     }
 }
 
+/* Of the lanes, pairwise. */
+EI_INLINE float sum_of(const ei_lanes_f *lanes)
+{
+    float part[EI_LANES_F];
+    *(ei_lanes_f *)part = *lanes;
+    for (int32_t width = EI_LANES_F / 2; width > 0; width /= 2) {
+        for (int32_t i = 0; i < width; i++) {
+            part[i] += part[i + width];
+        }
+    }
+    return part[0];
+}
+
+/* (W2 hidden)_k. */
+EI_INLINE float correction(const struct ei_predictor *p, const float *hidden, int32_t k)
+{
+    ei_lanes_f sum = {0};
+    for (int32_t h = 0; h < p->hidden; h += EI_LANES_F) {
+        sum += *(const ei_lanes_f *)&p->w2[k][h] * *(const ei_lanes_f *)&hidden[h];
+    }
+    return sum_of(&sum);
+}
+
 /* The guesses of the exits from first_exit on. */
 EINET_VECTOR_CLONES static void infer(const struct ei_predictor *p, const float *score, uint64_t run_mask,
                                       int32_t first_exit, float *out_score)
 {
-    float x[X_MAX], hidden[EI_PREDICTOR_HIDDEN_MAX], outputs[EI_EXITS_MAX];
+    float x[X_MAX], hidden[EI_PREDICTOR_HIDDEN_MAX], outputs[EI_EXITS_MAX] = {0};
     const float logit = inputs(p, score, run_mask, x);
     const float *slope = p->slope[63 - __builtin_clzll(run_mask)], *offset = p->offset[63 - __builtin_clzll(run_mask)];
     hidden_layer(p, x, run_mask, hidden);
+    for (int32_t k = first_exit; k < p->exits; k++) {
+        outputs[k] = correction(p, hidden, k);
+    }
     for (int32_t k = first_exit / EI_LANES_F * EI_LANES_F; k < p->exits; k += EI_LANES_F) {
-        /* Four partial sums: one alone would wait for each addition to end before the next. hidden is a multiple of 16.
-         */
-        ei_lanes_f sum = *(const ei_lanes_f *)&p->b2[k], sum1 = {0}, sum2 = {0}, sum3 = {0};
-        for (int32_t h = 0; h < p->hidden; h += 4) {
-            sum += *(const ei_lanes_f *)&p->w2[h][k] * hidden[h];
-            sum1 += *(const ei_lanes_f *)&p->w2[h + 1][k] * hidden[h + 1];
-            sum2 += *(const ei_lanes_f *)&p->w2[h + 2][k] * hidden[h + 2];
-            sum3 += *(const ei_lanes_f *)&p->w2[h + 3][k] * hidden[h + 3];
-        }
-        sum = (sum + sum1) + (sum2 + sum3);
+        ei_lanes_f sum = *(const ei_lanes_f *)&outputs[k] + *(const ei_lanes_f *)&p->b2[k];
         sum += *(const ei_lanes_f *)&slope[k] * logit + *(const ei_lanes_f *)&offset[k];
         ei_lanes_sigmoid(&sum);
         *(ei_lanes_f *)&outputs[k] = sum;

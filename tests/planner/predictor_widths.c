@@ -12,6 +12,8 @@
 #define at_least at_least_plain
 #define inputs inputs_plain
 #define hidden_layer hidden_layer_plain
+#define sum_of sum_of_plain
+#define correction correction_plain
 #define infer infer_plain
 #define ei_predictor_score predictor_score_plain
 #define ei_predictor_predict predictor_predict_plain
@@ -24,6 +26,8 @@ void predictor_predict_plain(const void *predictor, int32_t exits, const float *
 #undef inputs
 #undef hidden_layer
 #undef X_MAX
+#undef sum_of
+#undef correction
 #undef infer
 #undef ei_predictor_score
 #undef ei_predictor_predict
@@ -34,6 +38,8 @@ void predictor_predict_plain(const void *predictor, int32_t exits, const float *
 #define at_least at_least_avx2
 #define inputs inputs_avx2
 #define hidden_layer hidden_layer_avx2
+#define sum_of sum_of_avx2
+#define correction correction_avx2
 #define infer infer_avx2
 #define ei_predictor_score predictor_score_avx2
 #define ei_predictor_predict predictor_predict_avx2
@@ -46,6 +52,8 @@ void predictor_predict_avx2(const void *predictor, int32_t exits, const float *s
 #undef inputs
 #undef hidden_layer
 #undef X_MAX
+#undef sum_of
+#undef correction
 #undef infer
 #undef ei_predictor_score
 #undef ei_predictor_predict
@@ -54,6 +62,8 @@ void predictor_predict_avx2(const void *predictor, int32_t exits, const float *s
 #define at_least at_least_avx512
 #define inputs inputs_avx512
 #define hidden_layer hidden_layer_avx512
+#define sum_of sum_of_avx512
+#define correction correction_avx512
 #define infer infer_avx512
 #define ei_predictor_score predictor_score_avx512
 #define ei_predictor_predict predictor_predict_avx512

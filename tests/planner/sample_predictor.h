@@ -25,7 +25,7 @@ static inline struct ei_predictor sample_predictor(struct ei_random *rng, int32_
         p.b2[i] = sample_weight(rng, 1);
         for (int32_t h = 0; h < hidden; h++) {
             p.w1[i][h] = sample_weight(rng, 1);
-            p.w2[h][i] = sample_weight(rng, 0.5F);
+            p.w2[i][h] = sample_weight(rng, 0.5F);
         }
         for (int32_t later = i + 1; later < exits; later++) {
             p.slope[i][later] = sample_weight(rng, 2);

@@ -56,7 +56,7 @@ static void fill(void)
         w.predictor.temperature[i] = 1.5F;
         for (int32_t h = 0; h < 64; h++) {
             w.predictor.w1[i][h] = (float)ei_random_normal(&rng) / 8;
-            w.predictor.w2[h][i] = (float)ei_random_normal(&rng) / 8;
+            w.predictor.w2[i][h] = (float)ei_random_normal(&rng) / 8;
         }
     }
     const struct ei_interferer tasks[2] = {
