@@ -71,14 +71,19 @@ static struct ei_plan_problem problem_at(const struct ei_elastic *job, int64_t e
 /* Beyond 52 days the exact search, which counts in double, rounds times. */
 #define CALM_ELAPSED_MAX_NS (INT64_C(1) << 52)
 
-/* S = 1 as long as the job can last, and the search is the one that does not look at the survival function's kind. */
+/* The search is the one that does not look at the survival function's kind. */
+static bool is_general(const struct ei_survival *survival)
+{
+    return survival->kind == EI_SURVIVAL_PRODUCT || survival->kind == EI_SURVIVAL_KNOTS ||
+           survival->kind == EI_SURVIVAL_STEPS;
+}
+
+/* S = 1 as long as the job can last. */
 static bool is_calm(const struct ei_elastic_config *config, const struct ei_plan_workspace *ws,
                     const struct ei_survival *survival, int64_t elapsed_ns)
 {
-    const bool is_general = survival->kind == EI_SURVIVAL_PRODUCT || survival->kind == EI_SURVIVAL_KNOTS ||
-                            survival->kind == EI_SURVIVAL_STEPS;
-    return config->calm.is_known && is_general && ws != NULL && elapsed_ns >= 0 && elapsed_ns < CALM_ELAPSED_MAX_NS &&
-           ei_survival_fault(survival).field == NULL &&
+    return config->calm.is_known && is_general(survival) && ws != NULL && elapsed_ns >= 0 &&
+           elapsed_ns < CALM_ELAPSED_MAX_NS && ei_survival_fault(survival).field == NULL &&
            ei_survival_at(survival, elapsed_ns + config->calm.length_ns) >= 1;
 }
 
@@ -127,6 +132,13 @@ EINET_RT int ei_elastic_begin(struct ei_elastic *job, const struct ei_elastic_co
     return 0;
 }
 
+/* Keep what is left of the plan where no other can have more. */
+static bool keep_plan(struct ei_elastic *job, const struct ei_plan_problem *problem)
+{
+    return job->config->search.kind == EI_SEARCH_EXACT && is_general(&job->survival) &&
+           ei_plan_holds(problem, job->plan.mask, &job->plan);
+}
+
 /* A plan without new guesses is a look-up in the tables that the last search left. */
 static void plan_again(struct ei_elastic *job, int64_t elapsed_ns)
 {
@@ -136,6 +148,10 @@ static void plan_again(struct ei_elastic *job, int64_t elapsed_ns)
         return;
     }
     const struct ei_plan_problem problem = problem_at(job, elapsed_ns);
+    if (keep_plan(job, &problem)) {
+        job->replans++;
+        return;
+    }
     struct ei_plan plan;
     const bool is_lookup = kind == EI_SEARCH_EXACT && job->are_tables_current;
     const int status = is_lookup ? ei_plan_resume(&problem, job->ws, &plan)

@@ -169,4 +169,10 @@ EINET_RT int ei_plan_search(const struct ei_plan_problem *problem, struct ei_sea
  * Returns 0; -EINVAL (the check fails, or ws holds no tables for these exits). Real-time safe. */
 EINET_RT int ei_plan_resume(const struct ei_plan_problem *problem, struct ei_plan_workspace *ws, struct ei_plan *out);
 
+/* Whether the undecided exits of mask are a best plan already, which takes no search to see: with all that add
+ * something computed, the highest score that there is comes for sure (S = 1 until its exit counts), so no plan has
+ * more. They are *out then, exact; else *out is untouched. problem: one that passes its check, or fails it by a score
+ * that is no number: then it does not hold. O(n). Real-time safe. */
+EINET_RT bool ei_plan_holds(const struct ei_plan_problem *problem, uint64_t mask, struct ei_plan *out);
+
 #endif

@@ -189,6 +189,35 @@ static void fill_without_useless(const struct ei_plan_problem *problem, uint64_t
     list_exits(out);
 }
 
+EINET_RT bool ei_plan_holds(const struct ei_plan_problem *problem, uint64_t mask, struct ei_plan *out)
+{
+    double held = problem->held_score, highest = problem->held_score;
+    int64_t t_ns = problem->elapsed_ns, counts_ns = problem->elapsed_ns;
+    uint64_t kept = 0;
+    mask &= ei_undecided_mask(problem);
+    for (int32_t i = first_block(problem); i < problem->exits; i++) {
+        const double score = i >= problem->first_exit ? (double)problem->score[i] : held;
+        if (!isfinite(score)) {
+            return false;
+        }
+        t_ns += i >= problem->convs_done ? problem->conv_ns[i] : 0;
+        highest = score > highest ? score : highest;
+        if ((mask >> i & 1U) != 0 && score > held) {
+            kept |= UINT64_C(1) << i;
+            counts_ns = problem->is_branch_atomic ? t_ns : t_ns + problem->branch_ns[i];
+            t_ns += problem->branch_ns[i];
+            held = score;
+        }
+    }
+    /* S does not increase: what is 1 at the last exit was 1 at those before. */
+    if (held < highest || (kept != 0 && ei_survival_at(&problem->survival, counts_ns) < 1)) {
+        return false;
+    }
+    *out = (struct ei_plan){.mask = kept, .expectation = held, .is_exact = true};
+    list_exits(out);
+    return true;
+}
+
 EINET_RT void ei_plan_workspace_init(struct ei_plan_workspace *ws)
 {
     ws->exits = 0;

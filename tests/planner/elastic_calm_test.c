@@ -162,6 +162,60 @@ EI_TEST(elastic_plans_calmly_with_a_predictor)
     EI_IN(play(11, &predictor), JOBS / 3, JOBS - JOBS / 10);
 }
 
+/* With a predictor, where nothing can stop the job: the plan that a job holds stays while it has an exit of the highest
+ * score, even where a search would take another way there, and no longer. */
+EI_TEST(elastic_keeps_a_plan_that_nothing_can_beat)
+{
+    static struct ei_predictor predictor;
+    struct ei_random rng;
+    struct ei_elastic_config config;
+    struct ei_elastic job;
+    struct ei_step step;
+    int32_t kept = 0, other_way = 0, replaced = 0;
+    ei_random_init(&rng, 5, 1);
+    predictor = sample_predictor(&rng, 9, 16);
+    for (int32_t n = 0; n < JOBS && ei_test_failures() == 0; n++) {
+        draw_config(&rng, 9, &config);
+        config.search.kind = EI_SEARCH_EXACT;
+        EI_EQ(ei_elastic_config_predict(&config, &predictor, NULL), 0);
+        const struct ei_survival late = ei_survival_uniform(INT64_MAX / 8, INT64_MAX / 4);
+        const struct ei_survival calm = {.kind = EI_SURVIVAL_PRODUCT, .u.product = {1, &late}};
+        ei_plan_workspace_init(&calm_ws);
+        EI_EQ(ei_elastic_begin(&job, &config, &calm_ws, &calm, 0, &step), 0);
+        while (step.kind == EI_STEP_CONV) {
+            EI_EQ(ei_elastic_conv_done(&job, step.idx, &step), 0);
+        }
+        if (step.kind == EI_STEP_FINISH) {
+            continue;
+        }
+        const uint64_t rest = job.plan.mask & ~(UINT64_C(1) << step.idx);
+        const int32_t replans = job.replans, done = step.idx;
+        EI_EQ(ei_elastic_branch_done(&job, done, (float)ei_random_unit(&rng), 1000, &step), 0);
+        EI_EQ(job.replans, replans + 1);
+        const struct ei_plan_problem problem = {.exits = 9,
+                                                .conv_ns = config.conv_ns,
+                                                .branch_ns = config.branch_ns,
+                                                .score = job.guess,
+                                                .survival = calm,
+                                                .convs_done = done + 1,
+                                                .first_exit = done + 1,
+                                                .elapsed_ns = 1000,
+                                                .is_branch_atomic = config.is_branch_atomic,
+                                                .held_score = (double)job.score[done]};
+        struct ei_plan found;
+        EI_EQ(ei_plan_search(&problem, config.search, &plain_ws, &found), 0);
+        EI_EQ(found.expectation, job.plan.expectation);
+        const bool is_part = (job.plan.mask & ~rest) == 0;
+        kept += is_part && job.plan.mask != 0;
+        other_way += is_part && job.plan.mask != found.mask;
+        replaced += !is_part;
+        EI_TRUE(is_part || job.plan.mask == found.mask);
+    }
+    EI_IN(kept, 100, JOBS);
+    EI_IN(other_way, 20, kept);
+    EI_IN(replaced, 100, JOBS);
+}
+
 /* Where the calm plan is not the plan: it must not be taken one ns too early, with another kind of exit time, before it
  * is known, or after the config was made anew. */
 EI_TEST(elastic_takes_the_calm_plan_only_when_calm)

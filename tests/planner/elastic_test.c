@@ -324,6 +324,30 @@ EI_TEST(elastic_asks_the_predictor)
     EI_EQ(step.kind, EI_STEP_FINISH);
 }
 
+/* Nor where nothing can stop the job, so that a plan may be kept without a search. */
+EI_TEST(elastic_keeps_its_plan_when_guesses_are_no_numbers)
+{
+    struct ei_elastic_config config = config_of(3, (struct ei_search){.kind = EI_SEARCH_EXACT}, true);
+    float guess = 0.6F;
+    config.predict = predict_constant;
+    config.predict_context = &guess;
+    config.mean_score[2] = 0.99F;
+    const struct ei_survival late = ei_survival_uniform(INT64_MAX / 8, INT64_MAX / 4);
+    const struct ei_survival survival = {.kind = EI_SURVIVAL_PRODUCT, .u.product = {1, &late}};
+    struct ei_elastic job;
+    struct ei_step step;
+    EI_REQUIRE(ei_elastic_begin(&job, &config, &ws, &survival, 0, &step) == 0);
+    job.plan.mask = 5; /* of the first and the last exit */
+    EI_EQ(ei_elastic_conv_done(&job, 0, &step), 0);
+    guess = NAN;
+    EI_EQ(ei_elastic_branch_done(&job, 0, 0.5F, 1300, &step), 0);
+    EI_EQ(job.plan.mask, 5);
+    EI_TRUE(step.kind == EI_STEP_CONV && step.idx == 1);
+    guess = 0.9F;
+    EI_EQ(ei_elastic_preempted(&job, 1400).kind, EI_STEP_CONV);
+    EI_EQ(job.plan.mask, 5); /* the guesses are what they were */
+}
+
 EI_TEST(elastic_config_names_what_is_wrong)
 {
     struct ei_et_profile et = sample_et_profile(3);

@@ -197,6 +197,65 @@ EI_TEST(exact_plan_stays_best_along_its_way)
     }
 }
 
+static double highest_score(const struct ei_plan_problem *p, uint64_t mask)
+{
+    double highest = p->held_score;
+    for (int32_t i = p->first_exit; i < p->exits; i++) {
+        highest = (mask >> i & 1U) != 0 && (double)p->score[i] > highest ? (double)p->score[i] : highest;
+    }
+    return highest;
+}
+
+/* Of any problem, and of those where nothing can stop the job. A plan is said to hold only if no other is better; where
+ * nothing stops the job, whenever it has an exit of the highest score. */
+EI_TEST(exact_plans_that_hold_are_best)
+{
+    int32_t held = 0, let_go = 0, found_otherwise = 0;
+    static struct ei_plan_workspace ws;
+    for (uint64_t seed = 7000000; seed < 7040000 && ei_test_failures() < 10; seed++) {
+        struct ei_random rng;
+        struct instance in;
+        ei_random_init(&rng, seed, 1);
+        const bool is_calm = ei_random_below(&rng, 2) == 0;
+        instance_draw(&rng, 1 + (int32_t)ei_random_below(&rng, 9), ei_random_below(&rng, 2) == 0,
+                      (enum family)(seed % FAMILIES), &in);
+        const int64_t never_ns = in.problem.elapsed_ns + in.total_ns + 1;
+        const struct ei_survival calm = ei_survival_uniform(never_ns, never_ns + 1);
+        if (is_calm) {
+            in.problem.survival = calm;
+        }
+        const uint64_t mask = ei_random_below(&rng, UINT64_C(1) << in.problem.exits);
+        struct ei_plan plan = {.mask = UINT64_MAX}, other;
+        const bool holds = ei_plan_holds(&in.problem, mask, &plan);
+        held += holds;
+        let_go += !holds;
+        if (is_calm) {
+            EI_TRUEF(holds == (highest_score(&in.problem, mask) >= highest_score(&in.problem, UINT64_MAX)),
+                     "seed %" PRIu64 ": holds is %d", seed, holds);
+        }
+        if (!holds) {
+            EI_TRUEF(plan.mask == UINT64_MAX, "seed %" PRIu64 ": a plan that does not hold was written", seed);
+            continue;
+        }
+        EI_REQUIRE(ei_plan_search(&in.problem, (struct ei_search){.kind = EI_SEARCH_EXACT}, &ws, &other) == 0);
+        found_otherwise += other.mask != plan.mask;
+        const double best = oracle_best(&in.problem), own = oracle_expectation(&in.problem, &plan);
+        EI_TRUEF(best - own <= GAP_MAX && fabs(own - plan.expectation) <= 1e-12,
+                 "seed %" PRIu64 ": holds with %.12g, says %.12g, brute force %.12g", seed, own, plan.expectation,
+                 best);
+        EI_TRUEF(plan.is_exact && (plan.mask & ~mask) == 0, "seed %" PRIu64 ": exits beyond the mask", seed);
+        double score = in.problem.held_score;
+        for (int32_t k = 0; k < plan.count; k++) {
+            EI_TRUEF((double)in.score[plan.exits[k]] > score, "seed %" PRIu64 ": exit %d adds nothing", seed,
+                     plan.exits[k]);
+            score = (double)in.score[plan.exits[k]];
+        }
+    }
+    EI_IN(held, 4000, 36000);
+    EI_IN(let_go, 4000, 36000);
+    EI_IN(found_otherwise, 500, held);
+}
+
 EI_TEST(exact_skips_what_does_not_pay)
 {
     static struct ei_plan_workspace ws;
