@@ -1,6 +1,6 @@
 /* What a job costs in the live engine beside its network: gate, preemption checks, plans, answers, records.
  *
- * usage: bench_overhead [--jobs N] [--period MS] [--rehearse US] CASE...
+ * usage: bench_overhead [--jobs N] [--period MS] [--rehearse US] [--backend aten|dnnl] CASE...
  *        CASE: EXITSxUS, an emulated network whose conv parts and branches all last US microseconds; a weight file; or
  * a name of the zoo, which then gets random weights
  *
@@ -12,6 +12,7 @@
  *
  * beside: the engine's job less its calls of picture, preprocessing and network. Medians of windows of WINDOW pairs,
  * then the median of all windows and its interval of 95 %; p50, p90, p99: ratios of all the jobs' quantiles.
+ * long: how much of the time of the job between went by in parts of LONG_PART_NS and more, in the median job.
  */
 #include "bench/random_weights.h"
 #include "engine/live.h"
@@ -30,10 +31,16 @@
 #include <unistd.h>
 
 #define WINDOW 25
+#define LONG_PART_NS (100 * EI_NS_PER_US)
 #define JOBS_DEFAULT 1000
 #define JOBS_MAX 200000
 #define PAIRS_MAX (JOBS_MAX / 2)
 #define WINDOWS_MAX (PAIRS_MAX / WINDOW)
+
+static struct {
+    int32_t jobs, period_ms, rehearse_us;
+    const char *backend; /* of the lane; NULL = its default */
+} options = {.jobs = JOBS_DEFAULT, .period_ms = 30};
 
 /* One network: what its jobs took, filled by the job thread. */
 static struct {
@@ -42,8 +49,9 @@ static struct {
     uint64_t mask;      /* of exits that the engine's last job took */
     int32_t sample_idx; /* its picture: what a rehearsal leaves of its record is not looked at */
     int64_t inside_ns;  /* of the job under way: in the calls below */
+    int64_t long_ns;    /* of it in long parts */
     int64_t beside_ns[PAIRS_MAX], engine_ns[PAIRS_MAX], whole_ns[PAIRS_MAX];
-    int64_t parts[PAIRS_MAX];
+    int64_t parts[PAIRS_MAX], long_permille[PAIRS_MAX];
     int32_t rehearsals;
     int64_t rehearsal_ns[PAIRS_MAX];
 } measured;
@@ -82,7 +90,12 @@ int __wrap_ei_network_begin(struct ei_network *net, const float *input_chw, int3
 
 int __wrap_ei_network_run_piece(struct ei_network *net, int32_t k, bool is_branch, int32_t piece, float *out_logits)
 {
-    TIMED(__real_ei_network_run_piece(net, k, is_branch, piece, out_logits));
+    const int64_t start_ns = ei_mono_now().ns;
+    const int rc = __real_ei_network_run_piece(net, k, is_branch, piece, out_logits);
+    const int64_t length_ns = ei_mono_now().ns - start_ns;
+    measured.inside_ns += length_ns;
+    measured.long_ns += length_ns >= LONG_PART_NS ? length_ns : 0;
+    return rc;
 }
 
 /* ---- the jobs ---- */
@@ -112,7 +125,7 @@ static int run_parts(struct ei_job_slot *slot)
 void __wrap_ei_job_run(struct ei_job_slot *slot, struct ei_release release, int64_t awake_ns)
 {
     const int32_t at = measured.pairs;
-    measured.inside_ns = 0;
+    measured.inside_ns = measured.long_ns = 0;
     const int64_t start_ns = ei_mono_now().ns;
     if (!measured.is_whole_next) {
         __real_ei_job_run(slot, release, awake_ns);
@@ -129,6 +142,7 @@ void __wrap_ei_job_run(struct ei_job_slot *slot, struct ei_release release, int6
     }
     const int rc = run_parts(slot);
     measured.whole_ns[at] = ei_mono_now().ns - start_ns;
+    measured.long_permille[at] = 1000 * measured.long_ns / measured.whole_ns[at];
     measured.pairs += rc == 0;
     measured.is_whole_next = false;
     ei_job_refuse(slot, release, EI_CAUSE_CANCELLED);
@@ -210,7 +224,8 @@ static void print_case(const char *name)
     }
     const double whole_us = quantile_us(measured.whole_ns, measured.pairs, 0.5);
     const double parts = 1000 * quantile_us(measured.parts, measured.pairs, 0.5);
-    printf("%-20.20s %5d %3.0f %7.1f %8.1f", name, measured.pairs, parts, whole_us / parts, whole_us);
+    const double long_pct = 100 * quantile_us(measured.long_permille, measured.pairs, 0.5);
+    printf("%-20.20s %5d %3.0f %7.1f %5.0f %8.1f", name, measured.pairs, parts, whole_us / parts, long_pct, whole_us);
     print_spread(beside_us, windows, 2);
     printf(" %6.1f %6.1f", quantile_us(measured.beside_ns, measured.pairs, 0.9),
            quantile_us(measured.beside_ns, measured.pairs, 0.99));
@@ -241,20 +256,22 @@ static void write_emulated(FILE *file, int32_t exits, int32_t block_us)
 }
 
 /* Returns 0, or -1 with stderr written. is_random: weights_path is to be written. */
-static int write_workload(const char *path, const char *name, const char *weights_path, int64_t jobs, int32_t period_ms,
-                          int32_t rehearse_us)
+static int write_workload(const char *path, const char *name, const char *weights_path)
 {
     int32_t exits = 0, block_us = 0;
-    char full[PATH_MAX], zoo[64] = "", rehearse[48] = "";
+    char full[PATH_MAX], zoo[64] = "", rehearse[48] = "", backend[48] = "";
     FILE *file = fopen(path, "w");
     if (file == NULL) {
         return -1;
     }
     const bool is_emulated = sscanf(name, "%dx%d", &exits, &block_us) == 2;
+    if (options.backend != NULL) {
+        snprintf(backend, sizeof backend, ", backend: %s", options.backend);
+    }
     fprintf(file,
             "version: 1\nname: overhead\nrun: { duration: %lldms, warmup: 500ms, seed: 1 }\n"
-            "platform: { privileges: degrade, housekeeping_cpus: \"0\" }\nlanes: { acc: { kind: cpu } }\nmodels:\n",
-            (long long)jobs * period_ms);
+            "platform: { privileges: degrade, housekeeping_cpus: \"0\" }\nlanes: { acc: { kind: cpu%s } }\nmodels:\n",
+            (long long)options.jobs * options.period_ms, backend);
     if (is_emulated) {
         write_emulated(file, exits, block_us);
     } else {
@@ -272,13 +289,13 @@ static int write_workload(const char *path, const char *name, const char *weight
                 full);
         ei_safetensors_close(weights);
     }
-    if (rehearse_us > 0) {
-        snprintf(rehearse, sizeof rehearse, "    rehearse: %dus\n", rehearse_us);
+    if (options.rehearse_us > 0) {
+        snprintf(rehearse, sizeof rehearse, "    rehearse: %dus\n", options.rehearse_us);
     }
     fprintf(file,
             "tasks:\n  - name: net\n    arrival: { model: periodic, period: %dms }\n    deadline: %dms\n"
             "    priority: 60\n%s%s    stages: [ %s{ name: net, kind: nn, model: net, lane: acc } ]\n",
-            period_ms, period_ms, rehearse,
+            options.period_ms, options.period_ms, rehearse,
             is_emulated ? "" : "    input: { kind: generated, seed: 1, count: 200, split: test }\n",
             is_emulated ? "" : "{ name: pre, kind: cpu, op: normalize }, ");
     return fclose(file);
@@ -296,8 +313,8 @@ static int run_workload(const char *path, const char *out_dir)
         return -1;
     }
     ei_diagnostics_fini(&diag);
-    const struct ei_live_options options = {.out_dir = out_dir};
-    const int rc = ei_live_run(wl, &options, &result, &err);
+    const struct ei_live_options live = {.out_dir = out_dir};
+    const int rc = ei_live_run(wl, &live, &result, &err);
     if (rc == 0) {
         ei_collector_destroy(result.collector);
     } else {
@@ -307,7 +324,7 @@ static int run_workload(const char *path, const char *out_dir)
     return rc;
 }
 
-static int measure(const char *name, const char *dir, int32_t jobs, int32_t period_ms, int32_t rehearse_us)
+static int measure(const char *name, const char *dir)
 {
     char workload[PATH_MAX], out[PATH_MAX], random[PATH_MAX];
     snprintf(workload, sizeof workload, "%s/workload.yaml", dir);
@@ -318,9 +335,9 @@ static int measure(const char *name, const char *dir, int32_t jobs, int32_t peri
         return -1;
     }
     measured.pairs = measured.rehearsals = 0;
-    measured.pairs_max = jobs / 2;
+    measured.pairs_max = options.jobs / 2;
     measured.is_whole_next = false;
-    int rc = write_workload(workload, name, is_random ? random : name, jobs, period_ms, rehearse_us);
+    int rc = write_workload(workload, name, is_random ? random : name);
     rc = rc == 0 ? run_workload(workload, out) : rc;
     if (rc == 0) {
         print_case(strrchr(name, '/') != NULL ? strrchr(name, '/') + 1 : name);
@@ -339,19 +356,24 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 
 int main(int argc, char **argv)
 {
-    int32_t jobs = JOBS_DEFAULT, period_ms = 30, rehearse_us = 0;
     char dir[] = "/tmp/bench_overhead.XXXXXX";
     (void)ei_environment_apply(argv);
     (void)ei_memory_tune_malloc();
     int first = 1;
     for (; first + 1 < argc && strncmp(argv[first], "--", 2) == 0; first += 2) {
-        int32_t *option = strcmp(argv[first], "--jobs") == 0       ? &jobs
-                          : strcmp(argv[first], "--rehearse") == 0 ? &rehearse_us
-                                                                   : &period_ms;
+        if (strcmp(argv[first], "--backend") == 0) {
+            options.backend = argv[first + 1];
+            continue;
+        }
+        int32_t *option = strcmp(argv[first], "--jobs") == 0       ? &options.jobs
+                          : strcmp(argv[first], "--rehearse") == 0 ? &options.rehearse_us
+                                                                   : &options.period_ms;
         *option = (int32_t)strtol(argv[first + 1], NULL, 10);
     }
-    if (first >= argc || jobs < 2 * WINDOW || jobs > JOBS_MAX || period_ms < 1 || mkdtemp(dir) == NULL) {
-        fprintf(stderr, "usage: bench_overhead [--jobs N] [--period MS] [--rehearse US] EXITSxUS|WEIGHTS|ZOO...\n");
+    if (first >= argc || options.jobs < 2 * WINDOW || options.jobs > JOBS_MAX || options.period_ms < 1 ||
+        mkdtemp(dir) == NULL) {
+        fprintf(stderr, "usage: bench_overhead [--jobs N] [--period MS] [--rehearse US] [--backend aten|dnnl] "
+                        "EXITSxUS|WEIGHTS|ZOO...\n");
         return 1;
     }
     sigset_t signals;
@@ -359,11 +381,12 @@ int main(int argc, char **argv)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    printf("%-20s %5s %3s %7s %8s  %-24s %6s %6s  %-24s  %-24s %s\n", "network", "pairs", "parts", "us/part",
-           "whole us", "beside, us", "p90", "p99", "beside / whole, %", "engine's job / whole", "p50, p90, p99");
+    printf("%-20s %5s %3s %7s %5s %8s  %-24s %6s %6s  %-24s  %-24s %s\n", "network", "pairs", "parts", "us/part",
+           "long%", "whole us", "beside, us", "p90", "p99", "beside / whole, %", "engine's job / whole",
+           "p50, p90, p99");
     int rc = 0;
     for (int i = first; rc == 0 && i < argc; i++) {
-        rc = measure(argv[i], dir, jobs, period_ms, rehearse_us);
+        rc = measure(argv[i], dir);
     }
     (void)nftw(dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
     return rc == 0 ? 0 : 5;
