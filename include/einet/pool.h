@@ -20,6 +20,7 @@
 extern "C" {
 #endif
 
+#define EINET_DDS_DOMAIN_MAX 230
 #define EINET_POOL_NAME_MAX 64 /* with the terminating 0: of pools, nodes, tasks and workloads */
 #define EINET_POOL_TOPIC_MAX 128
 #define EINET_POOL_TASKS_MAX 64
@@ -83,7 +84,7 @@ struct einet_dds_egress;
  * it writes, and go on from there when it dies, hangs or ends. */
 struct einet_dds_egress_options {
     size_t size_bytes;
-    int32_t domain; /* as ROS_DOMAIN_ID, 0..230 */
+    int32_t domain; /* as ROS_DOMAIN_ID, 0..EINET_DDS_DOMAIN_MAX */
     int32_t
         priority; /* of its thread and of CycloneDDS's threads that carry data: 1..98 = SCHED_FIFO, 0 = SCHED_OTHER */
     const char *config; /* more settings of CycloneDDS, as CYCLONEDDS_URI has them; NULL = none */

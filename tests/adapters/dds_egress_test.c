@@ -1,7 +1,7 @@
 /* Several egresses of one pool: one is active, another takes its place, and what is heard stays whole: nothing twice,
  * nothing backward. What is checked must hold however slow the machine is; times are printed, and bench_pool counts
  * them. */
-#include "tests/adapters/pool_play.h"
+#include "tests/adapters/pool_stage.h"
 #include "tests/harness/harness.h"
 
 #include <errno.h>
@@ -14,7 +14,6 @@
 #define LIMIT_NS (20000 * MS)
 #define REST_NS (5000 * MS)
 #define BLOWS 3
-#define PRIORITY 88
 
 #ifdef __SANITIZE_THREAD__
 #define HAS_THREAD_SANITIZER 1
@@ -28,23 +27,9 @@ static const char *const tasks[] = {"eye", NULL};
 /* One node, two egresses, of which the first is active. */
 static bool open_play(bool is_apart, const char *stopping)
 {
-    play = (struct pool_play){.is_apart = is_apart,
-                              .lease_ns = 100 * MS,
-                              .period_ns = 20 * MS,
-                              .priority = machine_is_allowed(PRIORITY) ? PRIORITY : 0,
-                              .texts = {pool_play_one, pool_play_one},
-                              .has_egresses = true,
-                              .stopping = stopping};
-    (void)snprintf(play.folder, sizeof play.folder, "%s", ei_test_tmpdir());
-    (void)snprintf(play.binary, sizeof play.binary, "%s/einet-dds", ei_test_build_dir());
-    const char *missing = pool_play_open(&play, tasks);
-    if (missing != NULL) {
-        pool_play_close(&play);
-        if (is_apart) {
-            ei_test_skip("not here: %s", missing);
-        }
-    }
-    return EI_TRUEF(missing == NULL, "not here: %s", missing) && EI_TRUE(pool_play_start(&play, 1)) &&
+    play = (struct pool_play){
+        .is_apart = is_apart, .texts = {pool_play_one, pool_play_one}, .has_egresses = true, .stopping = stopping};
+    return pool_stage_set(&play, tasks) && EI_TRUE(pool_play_start(&play, 1)) &&
            EI_TRUE(pool_play_start_egress(&play, 0)) && EI_TRUE(pool_play_roll(&play)) &&
            EI_TRUEF(pool_play_await_turn(&play, 0, true, LIMIT_NS), "an egress that is alone stands by") &&
            EI_TRUEF(pool_play_await_frames(&play, 5, LIMIT_NS), "nothing is heard") &&

@@ -1,6 +1,6 @@
 /* A pool on the network: nodes that are killed and stopped, one that gives its load away. What is checked is what must
  * hold however slow the machine is; the times are printed, and bench_pool counts them. */
-#include "tests/adapters/pool_play.h"
+#include "tests/adapters/pool_stage.h"
 #include "tests/harness/harness.h"
 
 #include "ros2.h"
@@ -15,29 +15,14 @@
 #define MS INT64_C(1000000)
 #define LIMIT_NS (20000 * MS)
 #define BLOWS 3
-#define PRIORITY 88
 
 static struct pool_play play; /* large */
 
 static bool open_play(const char *text_a, const char *text_b, const char *const *tasks, bool is_apart)
 {
-    play = (struct pool_play){.is_apart = is_apart,
-                              .lease_ns = 100 * MS,
-                              .period_ns = 20 * MS,
-                              .priority = machine_is_allowed(PRIORITY) ? PRIORITY : 0,
-                              .texts = {text_a, text_b},
-                              .hanging = play.hanging};
-    (void)snprintf(play.folder, sizeof play.folder, "%s", ei_test_tmpdir());
-    (void)snprintf(play.binary, sizeof play.binary, "%s/einet-dds", ei_test_build_dir());
-    const char *missing = pool_play_open(&play, tasks);
-    if (missing != NULL) {
-        pool_play_close(&play);
-        if (is_apart) {
-            ei_test_skip("not here: %s", missing);
-        }
-    }
-    return EI_TRUEF(missing == NULL, "not here: %s", missing) && EI_TRUE(pool_play_start(&play, 1)) &&
-           EI_TRUE(pool_play_start(&play, 0)) && EI_TRUE(pool_play_roll(&play));
+    play = (struct pool_play){.is_apart = is_apart, .texts = {text_a, text_b}, .hanging = play.hanging};
+    return pool_stage_set(&play, tasks) && EI_TRUE(pool_play_start(&play, 1)) && EI_TRUE(pool_play_start(&play, 0)) &&
+           EI_TRUE(pool_play_roll(&play));
 }
 
 /* Nothing twice, nothing backwards, each answer with its status. */
@@ -315,7 +300,7 @@ static void skip_without_a_machine_for_load(void)
     if (HAS_SANITIZER) {
         ei_test_skip("a sanitized node has more to do than its workload says");
     }
-    if (!machine_is_allowed(PRIORITY)) {
+    if (!machine_is_allowed(POOL_STAGE_PRIORITY)) {
         ei_test_skip("not here: real-time threads");
     }
     if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-#define DOMAIN_MAX 230
 #define TAKEN_AT_ONCE 16
 #define CONFIG_BYTES 8000
 #define LAST_WORDS_NS INT64_C(100000000)
@@ -74,11 +73,9 @@ static int open_view(struct view *view, const struct einet_dds_egress_options *o
         return einet_error_set(err, options != NULL && options->size_bytes > sizeof *options ? -E2BIG : -EINVAL,
                                "options without their size: set size_bytes to sizeof the struct");
     }
-    if (options->domain < 0 || options->domain > DOMAIN_MAX) {
-        return einet_error_set(err, EINET_E_USAGE, "domain is %d: give 0..%d", options->domain, DOMAIN_MAX);
-    }
-    if (options->priority < 0 || options->priority > 98) {
-        return einet_error_set(err, EINET_E_USAGE, "priority is %d: give 0 or 1..98", options->priority);
+    const int place_rc = ei_dds_check_place(options->domain, options->priority, err);
+    if (place_rc < 0) {
+        return place_rc;
     }
     const int64_t lease_ns = options->lease_ns == 0 ? EINET_POOL_LEASE_DEFAULT_NS : options->lease_ns;
     if (lease_ns < EINET_POOL_LEASE_MIN_NS || lease_ns > EINET_POOL_LEASE_MAX_NS) {
