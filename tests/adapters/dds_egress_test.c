@@ -126,6 +126,34 @@ EI_TEST(dds_egress_one_of_two_writes)
     pool_play_close(&play);
 }
 
+/* What einet-dds top shows of egress 0 or 1; "" = nothing. */
+static const char *state_of(int egress, const char *page)
+{
+    char process[40];
+    (void)snprintf(process, sizeof process, " %d  ", (int)play.egresses[egress]);
+    const char *at = strstr(page, process);
+    return at != NULL ? at + strlen(process) : "";
+}
+
+EI_TEST(dds_egress_all_are_shown)
+{
+    static char out[20000];
+    char command[200], wanted[100];
+    EI_REQUIRE(open_play(false, NULL));
+    settle();
+    (void)snprintf(command, sizeof command, "top --pool play --domain %d --once", play.domain);
+    pool_stage_run("einet-dds", command, out, sizeof out);
+    EI_TRUEF(strncmp(state_of(0, out), "active\n", 7) == 0, "%s", out);
+    EI_TRUEF(strncmp(state_of(1, out), "standing by\n", 12) == 0, "%s", out);
+    (void)snprintf(command, sizeof command, "top --pool play --domain %d --once --json", play.domain);
+    pool_play_kill_egress(&play, 0);
+    EI_TRUEF(pool_play_await_turn(&play, 1, true, LIMIT_NS), "nobody took over");
+    pool_stage_run("einet-dds", command, out, sizeof out);
+    (void)snprintf(wanted, sizeof wanted, "\"process\":%d,\"active\":true}", (int)play.egresses[1]);
+    EI_CONTAINS(out, wanted);
+    pool_play_close(&play);
+}
+
 /* Stopped for so long that DDS has forgotten it there, and all others here: it must not think that it is alone, but
  * ends, and is of use when it was started again. */
 EI_TEST(dds_egress_that_was_away_for_long_ends)

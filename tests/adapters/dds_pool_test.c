@@ -95,16 +95,6 @@ EI_TEST(dds_pool_takes_over_between_machines)
     strike_all(true);
 }
 
-static void run_of(const char *program, const char *arguments, char *out, size_t size)
-{
-    char command[600];
-    (void)snprintf(command, sizeof command, "timeout 3 %s/%s %s 2>&1", ei_test_build_dir(), program, arguments);
-    FILE *in = popen(command, "r");
-    const size_t count = in != NULL ? fread(out, 1, size - 1, in) : 0;
-    out[count] = '\0';
-    EI_TRUE(in != NULL && pclose(in) != -1);
-}
-
 /* Whether what the pool shows has that in it; within the time. */
 static bool is_shown(const char *what)
 {
@@ -113,7 +103,7 @@ static bool is_shown(const char *what)
     bool is_it = false;
     (void)snprintf(command, sizeof command, "top --pool play --domain %d --once", play.domain);
     for (int tries = 0; tries < 5 && !is_it; tries++) {
-        run_of("einet-dds", command, out, sizeof out);
+        pool_stage_run("einet-dds", command, out, sizeof out);
         is_it = strstr(out, what) != NULL;
     }
     return is_it;
@@ -340,7 +330,7 @@ EI_TEST(dds_pool_gives_its_lowest_task_away_under_load)
 
 static void run(const char *arguments, char *out, size_t size)
 {
-    run_of("einet-dds", arguments, out, size);
+    pool_stage_run("einet-dds", arguments, out, size);
 }
 
 /* A task behind one that was given away has no images any more: the other node is heard of it, too. */
@@ -386,7 +376,7 @@ EI_TEST(dds_pool_is_shown_and_left)
     EI_CONTAINS(out, "\"node\":\"a\",\"rank\":60,\"state\":\"running\"");
     EI_CONTAINS(out, "\"duty\":\"serving\",\"heard\":true");
     EI_CONTAINS(out, "\"heard\":false");
-    run_of("einet", command, out, sizeof out);
+    pool_stage_run("einet", command, out, sizeof out);
     EI_CONTAINS(out, "{\"pool\":\"play\",\"nodes\":[{\"node\":\"a\"");
     (void)snprintf(command, sizeof command, "top --pool other --domain %d --once", play.domain);
     run(command, out, sizeof out);
@@ -408,12 +398,12 @@ EI_TEST(dds_pool_of_einet_serve_is_einet_dds)
 {
     static char out[20000];
     char command[900];
-    run_of("einet", "serve --pool p* --config nowhere.yaml", out, sizeof out);
+    pool_stage_run("einet", "serve --pool p* --config nowhere.yaml", out, sizeof out);
     EI_CONTAINS(out, "einet-dds: ");
     EI_CONTAINS(out, "nowhere.yaml");
-    run_of("einet", "serve --config nowhere.yaml --pool p --rank 101", out, sizeof out);
+    pool_stage_run("einet", "serve --config nowhere.yaml --pool p --rank 101", out, sizeof out);
     EI_CONTAINS(out, "einet-dds: --rank wants a number from 0 to 100, not '101'");
-    run_of("einet", "top --pool", out, sizeof out);
+    pool_stage_run("einet", "top --pool", out, sizeof out);
     EI_CONTAINS(out, "einet-dds");
     (void)snprintf(command, sizeof command,
                    "cp %s/einet %s/einet && PATH=/nowhere %s/einet serve --config a.yaml --pool p 2>&1",

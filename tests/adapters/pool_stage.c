@@ -19,3 +19,13 @@ bool pool_stage_set(struct pool_play *play, const char *const *tasks)
     }
     return EI_TRUEF(missing == NULL, "not here: %s", missing);
 }
+
+void pool_stage_run(const char *program, const char *arguments, char *out, size_t size_bytes)
+{
+    char command[600];
+    (void)snprintf(command, sizeof command, "timeout 3 %s/%s %s 2>&1", ei_test_build_dir(), program, arguments);
+    FILE *in = popen(command, "r");
+    const size_t count = in != NULL ? fread(out, 1, size_bytes - 1, in) : 0;
+    out[count] = '\0';
+    EI_TRUE(in != NULL && pclose(in) != -1);
+}

@@ -12,4 +12,7 @@
  * is_apart and this machine has no network namespaces; false: a check has failed. */
 bool pool_stage_set(struct pool_play *play, const char *const *tasks);
 
+/* What a program of the build prints with these arguments, on both streams, within three seconds. */
+void pool_stage_run(const char *program, const char *arguments, char *out, size_t size_bytes);
+
 #endif

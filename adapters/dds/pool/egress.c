@@ -22,6 +22,7 @@ struct view {
 
 struct einet_dds_watch {
     struct view view;
+    dds_entity_t claim_reader; /* of the egresses */
 };
 
 enum { CLASSIFICATIONS, STATUSES, PARTIALS, OUTPUTS };
@@ -108,7 +109,9 @@ int einet_dds_watch_create(const struct einet_dds_egress_options *options, struc
     if (watch == NULL) {
         return einet_error_set(err, -ENOMEM, "no memory to watch a pool");
     }
-    const int rc = open_view(&watch->view, options, err);
+    int rc = open_view(&watch->view, options, err);
+    rc = rc < 0 ? rc
+                : ei_pool_open_claim_reader(&watch->view.ends, watch->view.dds.participant, &watch->claim_reader, err);
     if (rc < 0) {
         einet_dds_watch_destroy(watch);
         return rc;
@@ -123,6 +126,26 @@ int32_t einet_dds_watch_nodes(struct einet_dds_watch *watch, struct einet_dds_no
     (void)ei_pool_roster_take(roster, watch->view.state_reader);
     memcpy(out_nodes, roster->nodes, (size_t)(roster->count < max ? roster->count : max) * sizeof *out_nodes);
     return roster->count;
+}
+
+int32_t einet_dds_watch_egresses(struct einet_dds_watch *watch, struct einet_dds_egress_seen *out_egresses, int32_t max)
+{
+    dds_instance_handle_t writers[EINET_POOL_EGRESSES_MAX];
+    const dds_instance_handle_t active = ei_pool_active_claimant(watch->claim_reader);
+    const dds_return_t matched = dds_get_matched_publications(watch->claim_reader, writers, EINET_POOL_EGRESSES_MAX);
+    int32_t count = 0;
+    for (int32_t i = 0; i < matched && i < EINET_POOL_EGRESSES_MAX; i++) {
+        struct einet_dds_egress_seen seen;
+        if (!ei_pool_read_claimant(watch->claim_reader, writers[i], &seen)) {
+            continue; /* it went meanwhile */
+        }
+        seen.is_active = writers[i] == active;
+        if (count < max) {
+            out_egresses[count] = seen;
+        }
+        count++;
+    }
+    return count;
 }
 
 void einet_dds_watch_destroy(struct einet_dds_watch *watch)
