@@ -181,7 +181,10 @@ static json_t *reply_release(struct einet_service *service, const json_t *reques
     case -EINVAL:
         (void)einet_workload_task_info(service->workload, task_idx, &info);
         if (info.topic[0] != '\0') {
-            return refusal("not_external", "task '%s' is released by the images of its topic, %s", name, info.topic);
+            const bool are_results =
+                info.message == EINET_MESSAGE_CLASSIFICATION || info.message == EINET_MESSAGE_STATUS;
+            return refusal("not_external", "task '%s' is released by the %s of its topic, %s", name,
+                           are_results ? "results" : "images", info.topic);
         }
         return refusal("not_external", "task '%s' is not released from outside: its arrival is not external", name);
     case -ECANCELED:

@@ -260,10 +260,16 @@ static int64_t greatest(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-/* Finish of each leg when jobs may queue behind earlier jobs of the task: one window over all legs so far. out_last: of
- * the last leg, NULL = not asked for. */
-static void bound_queued(struct ei_rta *rta, int32_t i, bool is_mandatory, int64_t *out_finish_ns,
-                         struct ei_rta_window *out_last)
+/* Bounds by deadline of the first legs of a task that are known already. */
+struct settled {
+    int32_t leg_count;
+    struct ei_rta_window legs[EI_RTA_LEGS_MAX];
+};
+
+/* Finish of each leg when jobs may queue behind earlier jobs of the task: one window over all legs so far. known: NULL
+ * = nothing. out_last: of the last leg, NULL = not asked for. */
+static void bound_queued(struct ei_rta *rta, int32_t i, bool is_mandatory, const struct settled *known,
+                         int64_t *out_finish_ns, struct ei_rta_window *out_last)
 {
     const struct ei_rta_state *state = &rta->states[i];
     for (int32_t s = 0; s < state->leg_count; s++) {
@@ -279,7 +285,9 @@ static void bound_queued(struct ei_rta *rta, int32_t i, bool is_mandatory, int64
         struct ei_rta_window window = ei_rta_window_bound(rta, &query);
         if (rta->lane_order == EI_RTA_LANES_BY_DEADLINE) {
             const bool is_own_asked = out_last != NULL && s == state->leg_count - 1;
-            const struct ei_rta_window by_deadline = ei_rta_deadline_bound(rta, i, s, is_mandatory, is_own_asked);
+            const struct ei_rta_window by_deadline = known != NULL && s < known->leg_count
+                                                         ? known->legs[s]
+                                                         : ei_rta_deadline_bound(rta, i, s, is_mandatory, is_own_asked);
             window.finish_ns = least(window.finish_ns, by_deadline.finish_ns);
             window.finish_ns = least(window.finish_ns, ei_rta_lane_bound(rta, i, s, is_mandatory));
             window.own_ns = least(window.own_ns, by_deadline.own_ns);
@@ -326,12 +334,12 @@ static bool is_alone(const struct ei_rta_state *state, int64_t finish_ns)
     return finish_ns <= state->period_ns + state->best_arrival_ns;
 }
 
-/* Finish bounds of one task from what is known of the others. */
-static void bound_legs(struct ei_rta *rta, int32_t i, int64_t *out_finish_ns)
+/* Finish bounds of one task from what is known of the others, and of its own legs. */
+static void bound_legs(struct ei_rta *rta, int32_t i, const struct settled *known, int64_t *out_finish_ns)
 {
     const struct ei_rta_state *state = &rta->states[i];
     int64_t alone_ns[EI_RTA_LEGS_MAX];
-    bound_queued(rta, i, false, out_finish_ns, NULL);
+    bound_queued(rta, i, false, known, out_finish_ns, NULL);
     for (int32_t s = 0; s < state->leg_count; s++) {
         alone_ns[s] = out_finish_ns[s];
     }
@@ -343,13 +351,17 @@ static void bound_legs(struct ei_rta *rta, int32_t i, int64_t *out_finish_ns)
     }
 }
 
-/* The bounds by deadline alone, which cost less than the others, are no longer than what is known already. */
-static bool is_settled(struct ei_rta *rta, int32_t i)
+/* The bounds by deadline alone, which cost less than the others, are no longer than what is known already. out_known:
+ * those that were looked at. */
+static bool is_settled(struct ei_rta *rta, int32_t i, struct settled *out_known)
 {
     const struct ei_rta_state *state = &rta->states[i];
     bool is_no_longer = rta->lane_order == EI_RTA_LANES_BY_DEADLINE;
+    out_known->leg_count = 0;
     for (int32_t s = 0; is_no_longer && s < state->leg_count; s++) {
-        is_no_longer = ei_rta_deadline_bound(rta, i, s, false, false).finish_ns <= state->finish_ns[s];
+        out_known->legs[s] = ei_rta_deadline_bound(rta, i, s, false, false);
+        out_known->leg_count = s + 1;
+        is_no_longer = out_known->legs[s].finish_ns <= state->finish_ns[s];
     }
     return is_no_longer;
 }
@@ -359,14 +371,15 @@ static bool improve(struct ei_rta *rta, int32_t i)
 {
     struct ei_rta_state *state = &rta->states[i];
     int64_t finish_ns[EI_RTA_LEGS_MAX];
+    struct settled known;
     const int64_t arrival_ns = greatest(state->arrival_ns, latest_arrival(rta, i));
     bool has_grown = arrival_ns > state->arrival_ns;
     state->arrival_ns = arrival_ns;
-    if (is_settled(rta, i)) {
+    if (is_settled(rta, i, &known)) {
         return has_grown;
     }
     if (state->leg_count > 0) {
-        bound_legs(rta, i, finish_ns);
+        bound_legs(rta, i, &known, finish_ns);
     }
     for (int32_t s = 0; s < state->leg_count; s++) {
         if (finish_ns[s] > state->finish_ns[s]) {
@@ -396,7 +409,7 @@ bool ei_rta_holds_if_others_do(struct ei_rta *rta, int32_t i)
     if (state->leg_count == 0) {
         return state->arrival_ns <= rta->tasks[i].deadline_ns;
     }
-    bound_legs(rta, i, finish_ns);
+    bound_legs(rta, i, NULL, finish_ns);
     return finish_ns[state->leg_count - 1] <= rta->tasks[i].deadline_ns;
 }
 
@@ -416,13 +429,19 @@ static bool may_miss(const struct ei_rta *rta, int32_t i)
 /* Bounds only grow, so that one above its deadline stays there. Returns false when that ended the search. */
 static bool iterate(struct ei_rta *rta, bool is_ended_by_miss)
 {
+    int64_t growths = 1, seen[EI_RTA_TASKS_MAX] = {0}; /* growths of all bounds, and those that a task's knows of */
     start_low(rta);
     bool is_growing = true;
     for (int64_t round = 0; is_growing; round++) {
         is_growing = false;
         for (int32_t place = 0; place < rta->count; place++) {
             const int32_t i = rta->states[place].rank;
+            if (seen[i] == growths) { /* nothing has changed since it was looked at */
+                continue;
+            }
+            seen[i] = growths;
             const bool has_grown = improve(rta, i);
+            growths += has_grown;
             if (is_ended_by_miss && may_miss(rta, i)) {
                 return false;
             }
@@ -498,7 +517,7 @@ static int64_t bound_mandatory(struct ei_rta *rta, int32_t i)
         last_leg--;
     }
     int64_t finish_ns[EI_RTA_LEGS_MAX];
-    bound_queued(rta, i, true, finish_ns, NULL);
+    bound_queued(rta, i, true, NULL, finish_ns, NULL);
     if (is_alone(state, state->finish_ns[state->leg_count - 1])) {
         bound_alone(rta, i, true, state->finish_ns, finish_ns);
     }
@@ -518,7 +537,7 @@ static struct ei_rta_bound bound_of(struct ei_rta *rta, int32_t i)
     if (state->leg_count > 0) {
         int64_t queued_ns[EI_RTA_LEGS_MAX];
         struct ei_rta_window last = {0};
-        bound_queued(rta, i, false, queued_ns, &last);
+        bound_queued(rta, i, false, NULL, queued_ns, &last);
         response_ns = state->finish_ns[state->leg_count - 1];
         own_ns =
             least(last.own_ns, response_ns >= EI_RTA_INFINITE ? response_ns : response_ns - state->best_arrival_ns);

@@ -11,6 +11,7 @@
 /* Bases first_ns..last_ns, none of which lets the job finish later than finish_ns after t0. */
 struct cell {
     int64_t first_ns, last_ns, finish_ns;
+    int64_t first_finish_ns; /* of the first base alone; -1 = was not asked for */
 };
 
 static int64_t response_of(const struct ei_rta_bases *bases, const struct cell *cell)
@@ -39,8 +40,10 @@ static int64_t cut_of(const struct ei_rta_bases *bases, const struct cell *cell)
 
 static struct cell cell_of(const struct ei_rta_bases *bases, int64_t first_ns, int64_t last_ns)
 {
-    return (struct cell){
-        .first_ns = first_ns, .last_ns = last_ns, .finish_ns = bases->finish(bases->inquiry, first_ns, last_ns)};
+    return (struct cell){.first_ns = first_ns,
+                         .last_ns = last_ns,
+                         .finish_ns = bases->finish(bases->inquiry, first_ns, last_ns),
+                         .first_finish_ns = -1};
 }
 
 int64_t ei_rta_next_point(int64_t after_ns, int64_t point_ns, int64_t period_ns)
@@ -58,13 +61,23 @@ int64_t ei_rta_longest_response(const struct ei_rta_bases *bases)
         for (int32_t c = 1; c < count; c++) {
             worst = response_of(bases, &cells[c]) > response_of(bases, &cells[worst]) ? c : worst;
         }
-        const struct cell cell = cells[worst];
-        if (cell.first_ns == cell.last_ns || count == CELLS_MAX ||
-            bases->finish(bases->inquiry, cell.first_ns, cell.first_ns) == cell.finish_ns) {
+        struct cell cell = cells[worst];
+        if (cell.first_ns == cell.last_ns || count == CELLS_MAX) {
+            return response_of(bases, &cell);
+        }
+        if (cell.first_finish_ns < 0) {
+            cell.first_finish_ns = bases->finish(bases->inquiry, cell.first_ns, cell.first_ns);
+        }
+        if (cell.first_finish_ns == cell.finish_ns) {
             return response_of(bases, &cell);
         }
         const int64_t cut_ns = cut_of(bases, &cell);
-        cells[worst] = cell_of(bases, cell.first_ns, cut_ns - 1);
+        if (cut_ns - 1 == cell.first_ns) {
+            cells[worst] = (struct cell){cell.first_ns, cell.first_ns, cell.first_finish_ns, cell.first_finish_ns};
+        } else {
+            cells[worst] = cell_of(bases, cell.first_ns, cut_ns - 1);
+            cells[worst].first_finish_ns = cell.first_finish_ns;
+        }
         cells[count] = cell_of(bases, cut_ns, cell.last_ns);
     }
 }

@@ -30,18 +30,22 @@ struct rival {
     int64_t lane_ns, chunk_ns; /* its work on lanes, and its longest block */
     int64_t deadline_jitter_ns, finish_ns;
     /* For the bases at hand. */
-    int64_t due;        /* jobs of a lower task due by the last of them */
-    bool is_surely_due; /* some by the first */
-    int64_t end_jobs;   /* jobs of a higher task that get the lane at the end */
+    int64_t due;      /* jobs of a lower task due by the last of them */
+    int64_t since_ns; /* its jobs that are due later may be so old when the window begins */
+    bool may_run;     /* these at their own priority, although relevant jobs wait */
+    int64_t end_jobs; /* jobs of a higher task that get the lane at the end */
+    /* For the window at hand. */
+    int64_t relevant; /* jobs of a lower task */
 };
 
 struct inquiry {
     const struct ei_rta *rta;
-    int32_t rival_count;
+    int32_t higher_count, rival_count; /* those that are higher come first */
     int64_t late_ns, early_ns, period_ns, deadline_jitter_ns;
     int64_t each_ns, each_requests;         /* of an earlier job of the task */
     int64_t question_ns, question_requests; /* of the job in question */
     int32_t steps;
+    int32_t holder_count, holders[EI_RTA_TASKS_MAX]; /* lower rivals with blocks, the longest first */
     struct rival rivals[EI_RTA_TASKS_MAX];
 };
 
@@ -134,6 +138,54 @@ static void fill_lower(const struct ei_rta *rta, int32_t i, int32_t b, struct ri
     out->finish_ns = state->finish_ns[state->leg_count - 1];
 }
 
+/* The rivals that are higher, or those that are not. False: one may come at any time. */
+static bool add_rivals(const struct ei_rta *rta, int32_t i, int32_t to, bool is_higher, struct inquiry *out)
+{
+    for (int32_t k = 0; k < rta->count; k++) {
+        const struct ei_rta_state *state = &rta->states[k];
+        struct rival *rival = &out->rivals[out->rival_count];
+        if (k == i || state->leg_count == 0 || state->legs[0].cpu != rta->states[i].legs[0].cpu ||
+            (rta->tasks[k].priority >= rta->tasks[i].priority) != is_higher) {
+            continue;
+        }
+        if (state->arrival_ns >= EI_RTA_INFINITE) {
+            return false;
+        }
+        *rival = (struct rival){
+            .priority = rta->tasks[k].priority,
+            .is_higher = is_higher,
+            .lanes = ei_rta_lanes_of(state),
+            .period_ns = state->period_ns,
+            .late_ns = state->arrival_ns,
+            .early_ns = state->best_arrival_ns,
+        };
+        if (is_higher) {
+            fill_higher(rta, i, k, to, rival);
+        } else {
+            fill_lower(rta, i, k, rival);
+        }
+        out->rival_count++;
+    }
+    return true;
+}
+
+static void sort_holders(struct inquiry *out)
+{
+    out->holder_count = 0;
+    for (int32_t r = out->higher_count; r < out->rival_count; r++) {
+        const int64_t chunk_ns = out->rivals[r].chunk_ns;
+        int32_t place = out->holder_count;
+        if (out->rivals[r].lane_ns == 0) {
+            continue;
+        }
+        for (; place > 0 && out->rivals[out->holders[place - 1]].chunk_ns < chunk_ns; place--) {
+            out->holders[place] = out->holders[place - 1];
+        }
+        out->holders[place] = r;
+        out->holder_count++;
+    }
+}
+
 /* False: the CPU, or the task, is not of those that can be answered. */
 static bool inquire(const struct ei_rta *rta, int32_t i, int32_t to, bool is_mandatory, struct inquiry *out)
 {
@@ -157,30 +209,14 @@ static bool inquire(const struct ei_rta *rta, int32_t i, int32_t to, bool is_man
         out->question_ns += s > to ? 0 : is_mandatory ? leg->mandatory_ns : leg->wcet_ns;
         out->question_requests += s <= to && leg->lane >= 0;
     }
-    for (int32_t k = 0; k < rta->count; k++) {
-        const struct ei_rta_state *state = &rta->states[k];
-        struct rival *rival = &out->rivals[out->rival_count];
-        if (k == i || state->leg_count == 0 || state->legs[0].cpu != cpu) {
-            continue;
-        }
-        if (state->arrival_ns >= EI_RTA_INFINITE) {
-            return false;
-        }
-        *rival = (struct rival){
-            .priority = rta->tasks[k].priority,
-            .is_higher = rta->tasks[k].priority >= rta->tasks[i].priority,
-            .lanes = ei_rta_lanes_of(state),
-            .period_ns = state->period_ns,
-            .late_ns = state->arrival_ns,
-            .early_ns = state->best_arrival_ns,
-        };
-        if (rival->is_higher) {
-            fill_higher(rta, i, k, to, rival);
-        } else {
-            fill_lower(rta, i, k, rival);
-        }
-        out->rival_count++;
+    if (!add_rivals(rta, i, to, true, out)) {
+        return false;
     }
+    out->higher_count = out->rival_count;
+    if (!add_rivals(rta, i, to, false, out)) {
+        return false;
+    }
+    sort_holders(out);
     return true;
 }
 
@@ -203,19 +239,55 @@ static int64_t relevant_jobs(const struct rival *rival, int64_t window_ns)
     return rival->due == 0 ? 0 : least(rival->due, ready_jobs(rival, window_ns));
 }
 
+/* How long before t0 jobs of a lower task that are due later may have come. Those begun before t0 and not done then are
+ * due later, all of them, so that there are none when one that came after them is not; then those after them count as
+ * relevant. */
+static int64_t oldest_later(const struct rival *rival, int64_t first_ns)
+{
+    const int64_t longer_ns =
+        rival->longer_ns == INT64_MAX ? INT64_MAX : rival->longer_ns + rival->deadline_jitter_ns - first_ns;
+    const bool is_none_before = rival->deadline_jitter_ns == 0 && due_jobs(rival, first_ns) > 0;
+    return greatest(rival->late_ns + 1, is_none_before ? 0 : least(rival->finish_ns, longer_ns));
+}
+
+/* The lower tasks that can run at their own priority although relevant jobs wait: those above the lowest of which there
+ * are relevant jobs, or with a rival at its level. */
+static void set_runners(struct inquiry *q, int64_t last_ns)
+{
+    int32_t lowest = INT32_MAX, equals = 0;
+    uint64_t lanes = 0; /* for which they may wait */
+    for (int32_t r = q->higher_count; r < q->rival_count; r++) {
+        const struct rival *rival = &q->rivals[r];
+        lowest = rival->due > 0 && rival->priority < lowest ? rival->priority : lowest;
+    }
+    const bool is_any = lowest != INT32_MAX && last_ns + q->late_ns > 0;
+    for (int32_t r = q->higher_count; r < q->rival_count; r++) {
+        equals += q->rivals[r].priority == lowest;
+    }
+    lowest += is_any && equals <= 1;
+    for (int32_t r = q->higher_count; r < q->rival_count; r++) {
+        lanes |= q->rivals[r].priority >= lowest ? q->rivals[r].lanes : 0;
+    }
+    for (int32_t r = q->higher_count; r < q->rival_count; r++) { /* on another CPU of a group: to a lane at any time */
+        struct rival *rival = &q->rivals[r];
+        rival->may_run = is_any && (rival->priority >= lowest || (rival->lanes & lanes) != 0);
+    }
+}
+
 /* What does not depend on the length of the window. */
 static void set_bases(struct inquiry *q, int64_t first_ns, int64_t last_ns)
 {
-    for (int32_t r = 0; r < q->rival_count; r++) {
+    for (int32_t r = 0; r < q->higher_count; r++) {
         struct rival *rival = &q->rivals[r];
-        if (rival->is_higher) {
-            const int64_t span_ns = last_ns + rival->end_until_ns + rival->late_ns + 1;
-            rival->end_jobs = rival->end_ns > 0 ? ei_rta_jobs_within(span_ns, rival->period_ns) : 0;
-        } else {
-            rival->due = due_jobs(rival, last_ns);
-            rival->is_surely_due = due_jobs(rival, first_ns) > 0;
-        }
+        const int64_t span_ns = last_ns + rival->end_until_ns + rival->late_ns + 1;
+        rival->end_jobs = rival->end_ns > 0 ? ei_rta_jobs_within(span_ns, rival->period_ns) : 0;
     }
+    for (int32_t r = q->higher_count; r < q->rival_count; r++) {
+        struct rival *rival = &q->rivals[r];
+        rival->due = due_jobs(rival, last_ns);
+        rival->since_ns = oldest_later(rival, first_ns);
+    }
+    set_runners(q, last_ns);
 }
 
 static void add_jobs(struct spread *spread, int64_t jobs, int64_t work_ns, int64_t requests)
@@ -237,90 +309,63 @@ static void add_higher(const struct rival *rival, struct spread *spread)
     }
 }
 
-/* The lower tasks that can run at their own priority although relevant jobs wait: those above the lowest of which there
- * are relevant jobs, or with a rival at its level. */
-struct runners {
-    bool is_any;
-    int32_t lowest; /* the least priority of them */
-    uint64_t lanes; /* for which they may wait */
-};
-
-static struct runners find_runners(const struct inquiry *q, const struct spread *spread)
+/* Jobs of a lower task that are due later and ready by ready_ns. */
+static int64_t later_jobs(const struct rival *rival, int64_t ready_ns)
 {
-    struct runners out = {.lowest = INT32_MAX};
-    int32_t equals = 0;
-    for (int32_t r = 0; r < q->rival_count; r++) {
-        const struct rival *rival = &q->rivals[r];
-        if (!rival->is_higher && rival->priority < out.lowest && rival->due > 0) {
-            out.lowest = rival->priority;
-        }
-    }
-    out.is_any = out.lowest != INT32_MAX && spread->last_ns + q->late_ns > 0;
-    for (int32_t r = 0; r < q->rival_count; r++) {
-        equals += q->rivals[r].priority == out.lowest;
-    }
-    out.lowest += out.is_any && equals <= 1;
-    for (int32_t r = 0; r < q->rival_count; r++) {
-        const struct rival *rival = &q->rivals[r];
-        out.lanes |= !rival->is_higher && rival->priority >= out.lowest ? rival->lanes : 0;
-    }
-    return out;
+    return rival->since_ns >= EI_RTA_INFINITE
+               ? EI_RTA_INFINITE
+               : greatest(ei_rta_jobs_within(ready_ns + rival->since_ns, rival->period_ns) - rival->relevant, 0);
 }
 
-/* Jobs of a lower task that are due later and ready by ready_ns. Those begun before t0 and not done then are due later,
- * all of them, so that there are none when one that came after them is not; then those after them count as relevant. */
-static int64_t later_jobs(const struct rival *rival, const struct spread *spread, int64_t ready_ns)
+/* Work of jobs that are due later than the one in question and of lower priority, at their own priority. */
+static int64_t run_work(const struct inquiry *q, int64_t ready_ns)
 {
-    const int64_t longer_ns =
-        rival->longer_ns == INT64_MAX ? INT64_MAX : rival->longer_ns + rival->deadline_jitter_ns - spread->first_ns;
-    const bool is_none_before = rival->deadline_jitter_ns == 0 && rival->is_surely_due;
-    const int64_t before_ns = is_none_before ? 0 : least(rival->finish_ns, longer_ns);
-    const int64_t since_ns = greatest(rival->late_ns + 1, before_ns);
-    if (since_ns >= EI_RTA_INFINITE) {
-        return EI_RTA_INFINITE;
+    int64_t run_ns = 0;
+    for (int32_t r = q->higher_count; r < q->rival_count; r++) {
+        const struct rival *rival = &q->rivals[r];
+        if (rival->may_run) {
+            run_ns = ei_rta_add(run_ns, ei_rta_multiply(later_jobs(rival, ready_ns), rival->wcet_ns));
+        }
     }
-    return greatest(ei_rta_jobs_within(ready_ns + since_ns, rival->period_ns) - relevant_jobs(rival, spread->window_ns),
-                    0);
+    return least(run_ns, greatest(ready_ns, 0));
+}
+
+/* The same while they hold a lane: one block for each request of a relevant job due before them, and what goes before
+ * one due after them, but no more than such jobs do on lanes. */
+static int64_t held_work(const struct inquiry *q, const struct spread *spread)
+{
+    int64_t held_ns = 0, most_ns = INT64_MAX;
+    for (int32_t h = 0; h < q->holder_count && held_ns < most_ns; h++) {
+        const struct rival *rival = &q->rivals[q->holders[h]];
+        const int64_t held = later_jobs(rival, spread->window_ns);
+        if (held > 0) {
+            const int64_t blocks_ns = ei_rta_add(ei_rta_multiply(spread->requests, rival->chunk_ns), spread->before_ns);
+            held_ns = ei_rta_add(held_ns, least(ei_rta_multiply(held, rival->lane_ns), blocks_ns));
+            most_ns = most_ns == INT64_MAX ? blocks_ns : most_ns; /* of the longest: each block is one of somebody's */
+        }
+    }
+    return least(held_ns, most_ns);
 }
 
 /* Work of jobs that are due later than the one in question and of lower priority. Before that one is ready, some run at
- * their own priority. Else they hold a lane: one block for each request of a relevant job due before them, and what
- * goes before one due after them, but no more than such jobs do on lanes. */
+ * their own priority. Else they hold a lane. */
 static int64_t later_work(const struct inquiry *q, const struct spread *spread)
 {
-    const int64_t ready_ns = least(spread->last_ns + q->late_ns, spread->window_ns);
-    int64_t run_ns = 0, held_ns = 0, chunk_ns = 0;
-    const struct runners runners = find_runners(q, spread);
-    for (int32_t r = 0; r < q->rival_count; r++) {
-        const struct rival *rival = &q->rivals[r];
-        if (rival->is_higher) {
-            continue;
-        }
-        /* On another CPU of a group it can come to a lane at any time. */
-        const int64_t held = later_jobs(rival, spread, spread->window_ns);
-        const bool may_run =
-            runners.is_any && (rival->priority >= runners.lowest || (rival->lanes & runners.lanes) != 0);
-        const int64_t jobs = may_run ? later_jobs(rival, spread, ready_ns) : 0;
-        run_ns = ei_rta_add(run_ns, ei_rta_multiply(jobs, rival->wcet_ns));
-        const int64_t blocks_ns = ei_rta_add(ei_rta_multiply(spread->requests, rival->chunk_ns), spread->before_ns);
-        held_ns = ei_rta_add(held_ns, least(ei_rta_multiply(held, rival->lane_ns), blocks_ns));
-        chunk_ns = held > 0 ? greatest(chunk_ns, rival->chunk_ns) : chunk_ns;
-    }
-    const int64_t most_ns = ei_rta_add(ei_rta_multiply(spread->requests, chunk_ns), spread->before_ns);
-    return ei_rta_add(least(run_ns, greatest(ready_ns, 0)), least(held_ns, most_ns));
+    const int64_t run_ns = run_work(q, least(spread->last_ns + q->late_ns, spread->window_ns));
+    return ei_rta_add(run_ns, held_work(q, spread));
 }
 
 /* All that can happen in the window besides these jobs of the task. */
-static int64_t demand(const struct inquiry *q, const struct spread *own)
+static int64_t demand(struct inquiry *q, const struct spread *own)
 {
     struct spread spread = *own;
-    for (int32_t r = 0; r < q->rival_count; r++) {
-        const struct rival *rival = &q->rivals[r];
-        if (rival->is_higher) {
-            add_higher(rival, &spread);
-        } else {
-            add_jobs(&spread, relevant_jobs(rival, spread.window_ns), rival->wcet_ns, rival->requests);
-        }
+    for (int32_t r = 0; r < q->higher_count; r++) {
+        add_higher(&q->rivals[r], &spread);
+    }
+    for (int32_t r = q->higher_count; r < q->rival_count; r++) {
+        struct rival *rival = &q->rivals[r];
+        rival->relevant = relevant_jobs(rival, spread.window_ns);
+        add_jobs(&spread, rival->relevant, rival->wcet_ns, rival->requests);
     }
     return ei_rta_add(spread.work_ns, later_work(q, &spread));
 }

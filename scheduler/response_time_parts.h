@@ -6,6 +6,18 @@
 
 #define EI_RTA_INFINITE (INT64_MAX / 4) /* inside the analysis: no bound */
 
+/* a + b and a * b for values >= 0, at most EI_RTA_INFINITE. Here, because the searches do little else. */
+static inline int64_t ei_rta_add(int64_t a, int64_t b)
+{
+    return a >= EI_RTA_INFINITE - b ? EI_RTA_INFINITE : a + b;
+}
+
+static inline int64_t ei_rta_multiply(int64_t a, int64_t b)
+{
+    int64_t product = 0;
+    return __builtin_mul_overflow(a, b, &product) || product > EI_RTA_INFINITE ? EI_RTA_INFINITE : product;
+}
+
 /* A question to the window analysis: when do legs from..to of task task_idx finish? */
 struct ei_rta_query {
     int32_t task_idx;
@@ -112,9 +124,5 @@ struct ei_rta_window ei_rta_deadline_bound(struct ei_rta *rta, int32_t i, int32_
  * by deadline that no CPU works for, or of one behind that on the CPUs that launch its blocks. EI_RTA_INFINITE where
  * that gives none, or the leg is neither. */
 int64_t ei_rta_lane_bound(const struct ei_rta *rta, int32_t i, int32_t to, bool is_mandatory);
-
-/* a + b and a * b for values >= 0, at most EI_RTA_INFINITE. */
-int64_t ei_rta_add(int64_t a, int64_t b);
-int64_t ei_rta_multiply(int64_t a, int64_t b);
 
 #endif

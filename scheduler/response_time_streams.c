@@ -263,7 +263,7 @@ static int64_t lower_work(const struct ei_rta *rta, int64_t window_ns)
         const int64_t most = ei_rta_jobs_within(window_ns + lower->offset_ns, lower->period_ns);
         const int64_t most_ns = ei_rta_multiply(most, lower->cost_ns);
         int64_t work_ns = ei_rta_multiply(rta->own_waits, lower->own_ns);
-        for (int32_t w = 0; w < rta->wait_count; w++) {
+        for (int32_t w = 0; w < rta->wait_count && work_ns < most_ns; w++) {
             work_ns = ei_rta_add(work_ns, ei_rta_multiply(jobs[w], lower->before_ns[w]));
         }
         sum_ns = ei_rta_add(sum_ns, work_ns < most_ns ? work_ns : most_ns);

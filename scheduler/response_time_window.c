@@ -10,17 +10,6 @@
 #define WINDOW_JOBS_MAX 100000
 #define WINDOW_STEPS_MAX 2000000
 
-int64_t ei_rta_add(int64_t a, int64_t b)
-{
-    return a >= EI_RTA_INFINITE - b ? EI_RTA_INFINITE : a + b;
-}
-
-int64_t ei_rta_multiply(int64_t a, int64_t b)
-{
-    int64_t product = 0;
-    return __builtin_mul_overflow(a, b, &product) || product > EI_RTA_INFINITE ? EI_RTA_INFINITE : product;
-}
-
 static uint64_t bit(int32_t idx)
 {
     return UINT64_C(1) << idx;
@@ -180,6 +169,7 @@ struct ei_rta_window ei_rta_window_bound(struct ei_rta *rta, const struct ei_rta
         narrow.first_lane = EI_RTA_NOWHERE;
     }
     const struct ei_rta_reach wide = query->is_alone ? narrow : ei_rta_reach_of(rta, state, 0, state->leg_count - 1);
+    const bool is_wider = wide.cpus != narrow.cpus || wide.lanes != narrow.lanes; /* they begin alike */
     const int64_t spread_ns = query->arrival_ns - query->best_arrival_ns;
     struct ei_rta_window worst = {.blocking_ns = ei_rta_add(d.last_block_ns, d.once_ns)};
     int64_t finish_from_ns = 0, busy_from_ns = 0;
@@ -203,7 +193,7 @@ struct ei_rta_window ei_rta_window_bound(struct ei_rta *rta, const struct ei_rta
             return worst;
         }
         /* Is job q + 1 ready before all of this work is done? */
-        if (q == 1 && !query->is_alone && !ei_rta_collect_streams(rta, query->task_idx, &wide)) {
+        if (q == 1 && is_wider && !ei_rta_collect_streams(rta, query->task_idx, &wide)) {
             return no_bound;
         }
         const int64_t each_ns = ei_rta_add(d.full_ns, d.block_ns);

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DOMAIN_MAX 230
 #define STACK_BYTES ((size_t)1024 * 1024)
 
 /* ---- callbacks ---- */
@@ -82,6 +81,16 @@ const struct einet_callbacks *einet_dds_callbacks(struct einet_dds *dds)
 
 /* ---- creating ---- */
 
+int ei_dds_check_place(int32_t domain, int32_t priority, struct einet_error *err)
+{
+    if (domain < 0 || domain > EINET_DDS_DOMAIN_MAX) {
+        return einet_error_set(err, EINET_E_USAGE, "domain is %d: give 0..%d", domain, EINET_DDS_DOMAIN_MAX);
+    }
+    return priority >= 0 && priority <= 98
+               ? 0
+               : einet_error_set(err, EINET_E_USAGE, "priority is %d: give 0 or 1..98", priority);
+}
+
 static int take_options(struct einet_dds *dds, const struct einet_dds_options *options, struct einet_error *err)
 {
     if (options == NULL) {
@@ -95,11 +104,9 @@ static int take_options(struct einet_dds *dds, const struct einet_dds_options *o
         return einet_error_set(err, -EINVAL,
                                "options or callbacks without their size: set size_bytes to sizeof the struct");
     }
-    if (options->domain < 0 || options->domain > DOMAIN_MAX) {
-        return einet_error_set(err, EINET_E_USAGE, "domain is %d: give 0..%d", options->domain, DOMAIN_MAX);
-    }
-    if (options->priority < 0 || options->priority > 98) {
-        return einet_error_set(err, EINET_E_USAGE, "priority is %d: give 0 or 1..98", options->priority);
+    const int rc = ei_dds_check_place(options->domain, options->priority, err);
+    if (rc < 0) {
+        return rc;
     }
     dds->options = *options;
     dds->options.config = NULL;
@@ -138,21 +145,6 @@ static int keep_texts(struct ei_dds_task *task, const struct einet_task_info *in
     return at != NULL ? 0 : -ENOMEM;
 }
 
-static const char *type_of(enum einet_message message)
-{
-    switch (message) {
-    case EINET_MESSAGE_COMPRESSED_IMAGE:
-        return "sensor_msgs/msg/CompressedImage";
-    case EINET_MESSAGE_CLASSIFICATION:
-        return "vision_msgs/msg/Classification";
-    case EINET_MESSAGE_STATUS:
-        return "einet_msgs/msg/InferenceStatus";
-    case EINET_MESSAGE_IMAGE:
-        break;
-    }
-    return "sensor_msgs/msg/Image";
-}
-
 static int take_task(struct einet_dds *dds, struct ei_dds_task *task, int32_t task_idx,
                      const struct einet_task_info *info, struct einet_error *err)
 {
@@ -168,7 +160,7 @@ static int take_task(struct einet_dds *dds, struct ei_dds_task *task, int32_t ta
     if (info->topic[0] == '\0') {
         return 0;
     }
-    const int rc = ei_dds_type_hash(type_of(task->message), task->type_hash);
+    const int rc = ei_dds_type_hash(ei_dds_type_of(task->message)->name, task->type_hash);
     if (rc == 0 && ei_dds_is_follower(task)) {
         return 0;
     }

@@ -100,9 +100,9 @@ struct einet_dds {
     struct einet_dds_options options; /* without pointers */
     struct einet_callbacks next;
     struct ei_dds_feed feeds[2];
-    atomic_int feed;                  /* that has the images */
+    atomic_int feed;                   /* that has the images */
     atomic_bool is_successor_expected; /* the other is to take over */
-    atomic_int releasing;             /* calls into a run that are under way */
+    atomic_int releasing;              /* calls into a run that are under way */
     int32_t task_count;
     struct ei_dds_task *tasks;
     dds_entity_t domain, participant;
@@ -142,6 +142,9 @@ static inline uint64_t ei_dds_tag(int32_t sec, uint32_t nanosec, int32_t frame_i
 int ei_dds_start_thread(int32_t priority, const char *name, ei_thread_fn body, void *arg, struct ei_thread *thread,
                         bool *has_thread, struct einet_error *err);
 
+/* Whether there can be such a domain and threads of such a priority. Returns 0 or EINET_E_USAGE. */
+int ei_dds_check_place(int32_t domain, int32_t priority, struct einet_error *err);
+
 /* Whether the chain of a task begins with the images of a topic; *out_info is filled in either case. */
 bool ei_dds_is_ours(const struct einet_workload *workload, int32_t task_idx, struct einet_task_info *out_info);
 
@@ -151,6 +154,13 @@ bool ei_dds_is_ours(const struct einet_workload *workload, int32_t task_idx, str
  * ei_dds_close_entities. Returns 0, EINET_E_PRIVILEGE or EINET_E_BACKEND. */
 int ei_dds_open_entities(struct einet_dds *dds, const char *config, struct einet_error *err);
 void ei_dds_close_entities(struct einet_dds *dds);
+
+/* What a message that a task takes is: of ROS 2, and of CycloneDDS. */
+struct ei_dds_type {
+    const char *name;
+    const dds_topic_descriptor_t *descriptor;
+};
+const struct ei_dds_type *ei_dds_type_of(enum einet_message message);
 
 /* A writer for ROS 2. Returns 0 or EINET_E_BACKEND. */
 int ei_dds_open_writer(struct einet_dds *dds, const dds_topic_descriptor_t *type, const char *name, dds_entity_t *out,

@@ -5,9 +5,8 @@
 #include "command/options.h"
 
 #include <einet/error.h>
+#include <einet/pool.h>
 #include <stdint.h>
-
-#define EINET_DDS_DOMAIN_MAX 230
 
 /* argv[0] is the name of the sub-command. */
 int einet_dds_egress_command(int argc, char **argv);

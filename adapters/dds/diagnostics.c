@@ -119,7 +119,9 @@ static bool judge(struct einet_dds *dds, bool is_due, int64_t now_ns)
     for (int32_t slot = 0; (is_due || is_changed) && slot < dds->task_count; slot++) {
         const struct ei_dds_task *task = &dds->tasks[slot];
         struct ei_dds_diagnosis *each = &dds->diagnoses->each[slot];
-        ei_dds_health_say(&task->health, einet_dds_refusal(dds, dds->tasks[task->head].task_idx), now_ns, &each->words);
+        const struct ei_dds_task *head = &dds->tasks[task->head];
+        ei_dds_health_say(&task->health, ei_dds_is_follower(head), einet_dds_refusal(dds, head->task_idx), now_ns,
+                          &each->words);
         each->level = task->health.level;
     }
     dds->is_level_changed = false;

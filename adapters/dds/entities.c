@@ -129,19 +129,26 @@ static int open_outputs(struct einet_dds *dds, struct ei_dds_task *task, struct 
                                 err);
 }
 
-static const dds_topic_descriptor_t *type_of(enum einet_message message)
+const struct ei_dds_type *ei_dds_type_of(enum einet_message message)
 {
+    static const struct ei_dds_type image = {"sensor_msgs/msg/Image", &sensor_msgs_msg_dds__Image__desc},
+                                    compressed = {"sensor_msgs/msg/CompressedImage",
+                                                  &sensor_msgs_msg_dds__CompressedImage__desc},
+                                    classification = {"vision_msgs/msg/Classification",
+                                                      &vision_msgs_msg_dds__Classification__desc},
+                                    status = {"einet_msgs/msg/InferenceStatus",
+                                              &einet_msgs_msg_dds__InferenceStatus__desc};
     switch (message) {
     case EINET_MESSAGE_COMPRESSED_IMAGE:
-        return &sensor_msgs_msg_dds__CompressedImage__desc;
+        return &compressed;
     case EINET_MESSAGE_CLASSIFICATION:
-        return &vision_msgs_msg_dds__Classification__desc;
+        return &classification;
     case EINET_MESSAGE_STATUS:
-        return &einet_msgs_msg_dds__InferenceStatus__desc;
+        return &status;
     case EINET_MESSAGE_IMAGE:
         break;
     }
-    return &sensor_msgs_msg_dds__Image__desc;
+    return &image;
 }
 
 static int open_input(struct einet_dds *dds, struct ei_dds_task *task, struct einet_error *err)
@@ -150,7 +157,7 @@ static int open_input(struct einet_dds *dds, struct ei_dds_task *task, struct ei
     (void)snprintf(name, sizeof name, "rt%s", task->topic);
     dds_listener_t *listener = dds_create_listener(task);
     dds_lset_data_available(listener, ei_dds_take_messages);
-    const int rc = make_endpoint(dds, type_of(task->message), name, listener, &task->reader, err);
+    const int rc = make_endpoint(dds, ei_dds_type_of(task->message)->descriptor, name, listener, &task->reader, err);
     dds_delete_listener(listener);
     return rc;
 }

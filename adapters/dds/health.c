@@ -106,12 +106,16 @@ bool ei_dds_health_look(struct ei_dds_health *health, bool is_due, int64_t now_n
 
 /* ---- words ---- */
 
-static void say_message(const struct ei_dds_health *health, int64_t now_ns, char *out, size_t size)
+static void say_message(const struct ei_dds_health *health, bool is_follower, int64_t now_ns, char *out, size_t size)
 {
+    const char *what = is_follower ? "result" : "image";
     switch (health->level) {
     case EI_DDS_OK:
-        (void)snprintf(out, size, "%s",
-                       health->shown_left > 0 ? "OK, images are left to other nodes of the pool" : "OK");
+        if (health->shown_left > 0) {
+            (void)snprintf(out, size, "OK, %ss are left to other nodes of the pool", what);
+        } else {
+            (void)snprintf(out, size, "OK");
+        }
         break;
     case EI_DDS_WARN:
         (void)snprintf(out, size, "%" PRId64 " late, not run, turned away or refused; %" PRId64 " jobs ended meanwhile",
@@ -126,9 +130,9 @@ static void say_message(const struct ei_dds_health *health, int64_t now_ns, char
         break;
     case EI_DDS_STALE:
         if (health->last_news_ns == 0) {
-            (void)snprintf(out, size, "no image has come yet");
+            (void)snprintf(out, size, "no %s has come yet", what);
         } else {
-            (void)snprintf(out, size, "no image for %.1f s", (double)(now_ns - health->last_news_ns) / 1e9);
+            (void)snprintf(out, size, "no %s for %.1f s", what, (double)(now_ns - health->last_news_ns) / 1e9);
         }
         break;
     }
@@ -139,7 +143,7 @@ static const char *truth(bool is_true)
     return is_true ? "True" : "False";
 }
 
-void ei_dds_health_say(const struct ei_dds_health *health, const char *refusal, int64_t now_ns,
+void ei_dds_health_say(const struct ei_dds_health *health, bool is_follower, const char *refusal, int64_t now_ns,
                        struct ei_dds_words *out_words)
 {
     static const char *const keys[EI_DDS_WORDS] = {"processing_time_ms",
@@ -154,7 +158,7 @@ void ei_dds_health_say(const struct ei_dds_health *health, const char *refusal, 
                                                    "refused"};
     char(*v)[sizeof out_words->values[0]] = out_words->values;
     memcpy(out_words->keys, keys, sizeof keys);
-    say_message(health, now_ns, out_words->message, sizeof out_words->message);
+    say_message(health, is_follower, now_ns, out_words->message, sizeof out_words->message);
     (void)snprintf(v[0], sizeof v[0], "%.3f", (double)health->processing_ns / 1e6);
     (void)snprintf(v[1], sizeof v[1], "%s", truth(!health->is_late));
     (void)snprintf(v[2], sizeof v[2], "%.3f", (double)delay_ns(health) / 1e6);

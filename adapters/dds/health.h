@@ -57,8 +57,9 @@ struct ei_dds_words {
     const char *keys[EI_DDS_WORDS]; /* static texts */
     char values[EI_DDS_WORDS][96];
 };
-/* refusal: why the last image was refused, "" = none was. */
-void ei_dds_health_say(const struct ei_dds_health *health, const char *refusal, int64_t now_ns,
+/* is_follower: its chain goes on with results of another run, not with images. refusal: why the last one was refused,
+ * "" = none was. */
+void ei_dds_health_say(const struct ei_dds_health *health, bool is_follower, const char *refusal, int64_t now_ns,
                        struct ei_dds_words *out_words);
 
 #endif

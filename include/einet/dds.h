@@ -33,7 +33,7 @@ struct einet_dds;
 
 struct einet_dds_options {
     size_t size_bytes;
-    int32_t domain; /* as ROS_DOMAIN_ID, 0..230 */
+    int32_t domain; /* as ROS_DOMAIN_ID, 0..EINET_DDS_DOMAIN_MAX */
     /* of dds_out and of CycloneDDS's threads that carry data: 1..98 = SCHED_FIFO, 0 = SCHED_OTHER */
     int32_t priority;
     const char *config;                      /* more settings of CycloneDDS, as CYCLONEDDS_URI has them; NULL = none */
@@ -70,8 +70,8 @@ EINET_API int einet_dds_prepare(struct einet_dds *dds, const struct einet_worklo
  * released in it. NULL: it comes to nothing, its start has failed, and it may be destroyed when this returns. */
 EINET_API void einet_dds_expect(struct einet_dds *dds, struct einet_run *run);
 
-/* Its start has succeeded: it is the run of this bridge. What the one before still has in hand is written when it comes;
- * when that has ended it may be destroyed. */
+/* Its start has succeeded: it is the run of this bridge. What the one before still has in hand is written when it
+ * comes; when that has ended it may be destroyed. */
 EINET_API void einet_dds_taken_over(struct einet_dds *dds);
 
 /* Take no further image; what was taken ends as it would. Nothing when not started. */

@@ -7,7 +7,7 @@
  * Membership, failure detection and the choice between nodes are those of DDS: liveliness that the scheduler asserts,
  * and exclusive ownership. A node is a bridge (einet/dds.h) with a pool in its options. This header has the other two
  * sides: the egress, which reads the results of the strongest living node and writes them to the topics of ROS 2, and
- * the watch, which sees what the nodes say of themselves.
+ * the watch, which sees what the nodes say of themselves, and who is the egress.
  */
 #ifndef EINET_POOL_H
 #define EINET_POOL_H
@@ -20,10 +20,12 @@
 extern "C" {
 #endif
 
+#define EINET_DDS_DOMAIN_MAX 230
 #define EINET_POOL_NAME_MAX 64 /* with the terminating 0: of pools, nodes, tasks and workloads */
 #define EINET_POOL_TOPIC_MAX 128
 #define EINET_POOL_TASKS_MAX 64
 #define EINET_POOL_NODES_MAX 32
+#define EINET_POOL_EGRESSES_MAX 32
 #define EINET_POOL_RANK_MAX 100
 #define EINET_POOL_LEASE_DEFAULT_NS INT64_C(100000000)
 #define EINET_POOL_LEASE_MIN_NS INT64_C(20000000)
@@ -83,7 +85,7 @@ struct einet_dds_egress;
  * it writes, and go on from there when it dies, hangs or ends. */
 struct einet_dds_egress_options {
     size_t size_bytes;
-    int32_t domain; /* as ROS_DOMAIN_ID, 0..230 */
+    int32_t domain; /* as ROS_DOMAIN_ID, 0..EINET_DDS_DOMAIN_MAX */
     int32_t
         priority; /* of its thread and of CycloneDDS's threads that carry data: 1..98 = SCHED_FIFO, 0 = SCHED_OTHER */
     const char *config; /* more settings of CycloneDDS, as CYCLONEDDS_URI has them; NULL = none */
@@ -149,6 +151,18 @@ EINET_API int einet_dds_watch_create(const struct einet_dds_egress_options *opti
 /* The nodes that live, in their order: the first is heard. Writes at most max of them and returns how many there are,
  * which are none until they have been found, some 100 ms after create. Thread: one at a time. */
 EINET_API int32_t einet_dds_watch_nodes(struct einet_dds_watch *watch, struct einet_dds_node *out_nodes, int32_t max);
+
+/* An egress of the pool. One that died without giving way is seen as standing by for some ten seconds more. */
+struct einet_dds_egress_seen {
+    char machine[EINET_POOL_NAME_MAX]; /* "?" = it does not say */
+    int32_t process;
+    int32_t is_active; /* what comes is passed on by this one; else it stands by, or listens */
+};
+
+/* The egresses that DDS knows of, in no order. Writes at most max of them and returns how many there are, at most
+ * EINET_POOL_EGRESSES_MAX, none until they have been found. Thread: one at a time. */
+EINET_API int32_t einet_dds_watch_egresses(struct einet_dds_watch *watch, struct einet_dds_egress_seen *out_egresses,
+                                           int32_t max);
 
 /* End it and free it. NULL is fine. */
 EINET_API void einet_dds_watch_destroy(struct einet_dds_watch *watch);

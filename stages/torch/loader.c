@@ -32,6 +32,12 @@ static int load_locked(struct einet_error *err)
                                "the libtorch plug-in is of another build (ABI %d, wanted %d): build again",
                                api != NULL ? api->abi : -1, EI_TORCH_ABI);
     }
+    if (api->blas_safe() != 1) { /* libtorch stays loaded: it cannot be unloaded */
+        return einet_error_set(err, EINET_E_BACKEND,
+                               "the program loaded a single-threaded OpenBLAS before libtorch, in which two networks "
+                               "at once compute wrong answers: apt-get install libopenblas0-pthread, or set "
+                               "LD_PRELOAD to the path of " PLUGIN_FILE);
+    }
     loaded = api;
     return 0;
 }

@@ -20,7 +20,8 @@ if(NOT TORCH_INCLUDE OR NOT TORCH_API_INCLUDE OR NOT TORCH_LIBRARY OR NOT TORCH_
 endif()
 
 enable_language(CXX)
-add_library(einet_torch MODULE torch/plugin.cpp torch/lrn.cpp torch/channels_last.cpp torch/script.cpp torch/chain.cpp)
+add_library(einet_torch MODULE torch/plugin.cpp torch/blas_guard.cpp torch/lrn.cpp torch/channels_last.cpp
+  torch/script.cpp torch/chain.cpp)
 # libtorch's headers want C++17, from PyTorch 2.12 on C++20, and say so in an #error.
 file(STRINGS "${TORCH_INCLUDE}/ATen/ATen.h" EINET_TORCH_CXX20 REGEX "C\\+\\+20 or later")
 if(EINET_TORCH_CXX20)
@@ -34,7 +35,7 @@ target_include_directories(einet_torch PRIVATE "${CMAKE_BINARY_DIR}/view/stages"
 target_include_directories(einet_torch SYSTEM PRIVATE "${TORCH_INCLUDE}" "${TORCH_API_INCLUDE}")
 target_compile_options(einet_torch PRIVATE -fno-math-errno $<$<CONFIG:Release>:-O3>)
 target_link_libraries(einet_torch PRIVATE einet_public einet_warnings "${TORCH_LIBRARY}" "${TORCH_CPU_LIBRARY}"
-  "${C10_LIBRARY}")
+  "${C10_LIBRARY}" ${CMAKE_DL_LIBS})
 # Inlined into our functions, PyTorch's newer headers set off gcc's analysis of null pointers, system headers or not. An
 # interface of its own, since the flag has to come after those of einet_warnings.
 add_library(einet_torch_headers INTERFACE)

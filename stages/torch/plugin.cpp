@@ -5,6 +5,7 @@
  */
 #include "stages/torch/torch.h"
 
+#include "stages/torch/blas_guard.h"
 #include "stages/torch/channels_last.h"
 #include "stages/torch/cuda.h"
 #include "stages/torch/guarded.h"
@@ -429,6 +430,11 @@ int tensor_data(ei_torch_in in, void **out_data) noexcept
     });
 }
 
+int blas_safe() noexcept
+{
+    return einet::is_blas_safe() ? 1 : 0;
+}
+
 const struct ei_torch_api api = {
     EI_TORCH_ABI,
     TORCH_VERSION,
@@ -491,6 +497,7 @@ const struct ei_torch_api api = {
     einet::capture_destroy,
     tensor_float32,
     tensor_data,
+    blas_safe,
 };
 
 } // namespace

@@ -1,7 +1,8 @@
 /* The C face of libtorch: the only door between this project and C++.
  *
  * The implementation (plugin.cpp) is a plug-in, libeinet_torch.so, that loader.h opens with dlopen, so that everything
- * else builds and runs without libtorch. It exports one symbol, EI_TORCH_ENTRY, that returns a table of functions.
+ * else builds and runs without libtorch. It exports one symbol of its own, EI_TORCH_ENTRY, that returns a table of
+ * functions, and two names of OpenBLAS (blas_guard.h).
  *
  * A tensor handle is a slot: operations assign to their `out` slot whatever it held before, and `out` may be one of the
  * inputs. Every function returns 0 or a negative code, never throws and never aborts; error_text() then says why, for
@@ -18,7 +19,7 @@
 extern "C" {
 #endif
 
-#define EI_TORCH_ABI 4
+#define EI_TORCH_ABI 5
 #define EI_TORCH_ENTRY "ei_torch_api_get"
 #define EI_TORCH_DIMS_MAX 8
 
@@ -182,6 +183,7 @@ struct ei_torch_api {
     void (*capture_destroy)(struct ei_torch_capture *); /* NULL is fine; ends a capture that was not ended */
     int (*tensor_float32)(ei_torch_out);                /* to float32, row major */
     int (*tensor_data)(ei_torch_in, void **out_data);   /* where its numbers lie; float32 and row major only */
+    int (*blas_safe)(void); /* 1: several threads may compute at once; 0: not with the BLAS of this process */
 };
 
 #ifdef __cplusplus

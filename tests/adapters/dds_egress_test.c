@@ -1,7 +1,7 @@
 /* Several egresses of one pool: one is active, another takes its place, and what is heard stays whole: nothing twice,
  * nothing backward. What is checked must hold however slow the machine is; times are printed, and bench_pool counts
  * them. */
-#include "tests/adapters/pool_play.h"
+#include "tests/adapters/pool_stage.h"
 #include "tests/harness/harness.h"
 
 #include <errno.h>
@@ -14,7 +14,6 @@
 #define LIMIT_NS (20000 * MS)
 #define REST_NS (5000 * MS)
 #define BLOWS 3
-#define PRIORITY 88
 
 #ifdef __SANITIZE_THREAD__
 #define HAS_THREAD_SANITIZER 1
@@ -28,23 +27,9 @@ static const char *const tasks[] = {"eye", NULL};
 /* One node, two egresses, of which the first is active. */
 static bool open_play(bool is_apart, const char *stopping)
 {
-    play = (struct pool_play){.is_apart = is_apart,
-                              .lease_ns = 100 * MS,
-                              .period_ns = 20 * MS,
-                              .priority = machine_is_allowed(PRIORITY) ? PRIORITY : 0,
-                              .texts = {pool_play_one, pool_play_one},
-                              .has_egresses = true,
-                              .stopping = stopping};
-    (void)snprintf(play.folder, sizeof play.folder, "%s", ei_test_tmpdir());
-    (void)snprintf(play.binary, sizeof play.binary, "%s/einet-dds", ei_test_build_dir());
-    const char *missing = pool_play_open(&play, tasks);
-    if (missing != NULL) {
-        pool_play_close(&play);
-        if (is_apart) {
-            ei_test_skip("not here: %s", missing);
-        }
-    }
-    return EI_TRUEF(missing == NULL, "not here: %s", missing) && EI_TRUE(pool_play_start(&play, 1)) &&
+    play = (struct pool_play){
+        .is_apart = is_apart, .texts = {pool_play_one, pool_play_one}, .has_egresses = true, .stopping = stopping};
+    return pool_stage_set(&play, tasks) && EI_TRUE(pool_play_start(&play, 1)) &&
            EI_TRUE(pool_play_start_egress(&play, 0)) && EI_TRUE(pool_play_roll(&play)) &&
            EI_TRUEF(pool_play_await_turn(&play, 0, true, LIMIT_NS), "an egress that is alone stands by") &&
            EI_TRUEF(pool_play_await_frames(&play, 5, LIMIT_NS), "nothing is heard") &&
@@ -138,6 +123,34 @@ EI_TEST(dds_egress_one_of_two_writes)
     EI_TRUEF(pool_play_await_turn(&play, 1, true, LIMIT_NS), "nobody took over");
     EI_TRUE(pool_play_await_frames(&play, 10, LIMIT_NS));
     expect_order();
+    pool_play_close(&play);
+}
+
+/* What einet-dds top shows of egress 0 or 1; "" = nothing. */
+static const char *state_of(int egress, const char *page)
+{
+    char process[40];
+    (void)snprintf(process, sizeof process, " %d  ", (int)play.egresses[egress]);
+    const char *at = strstr(page, process);
+    return at != NULL ? at + strlen(process) : "";
+}
+
+EI_TEST(dds_egress_all_are_shown)
+{
+    static char out[20000];
+    char command[200], wanted[100];
+    EI_REQUIRE(open_play(false, NULL));
+    settle();
+    (void)snprintf(command, sizeof command, "top --pool play --domain %d --once", play.domain);
+    pool_stage_run("einet-dds", command, out, sizeof out);
+    EI_TRUEF(strncmp(state_of(0, out), "active\n", 7) == 0, "%s", out);
+    EI_TRUEF(strncmp(state_of(1, out), "standing by\n", 12) == 0, "%s", out);
+    (void)snprintf(command, sizeof command, "top --pool play --domain %d --once --json", play.domain);
+    pool_play_kill_egress(&play, 0);
+    EI_TRUEF(pool_play_await_turn(&play, 1, true, LIMIT_NS), "nobody took over");
+    pool_stage_run("einet-dds", command, out, sizeof out);
+    (void)snprintf(wanted, sizeof wanted, "\"process\":%d,\"active\":true}", (int)play.egresses[1]);
+    EI_CONTAINS(out, wanted);
     pool_play_close(&play);
 }
 

@@ -79,7 +79,7 @@ EI_TEST(health_of_a_failed_stage_is_an_error)
     EI_TRUE(job(1100 * MS, LATE, EINET_CAUSE_FAULT));
     EI_EQ(health.level, EI_DDS_ERROR);
     struct ei_dds_words words;
-    ei_dds_health_say(&health, "", 1100 * MS, &words);
+    ei_dds_health_say(&health, false, "", 1100 * MS, &words);
     EI_STREQ(words.message, "a stage failed");
 }
 
@@ -126,12 +126,12 @@ EI_TEST(health_of_images_that_are_left_to_others_is_well)
         ei_dds_health_left(&health, left += 50, at_ns);
         EI_TRUE(!ei_dds_health_look(&health, true, at_ns));
         EI_EQ(health.level, EI_DDS_OK);
-        ei_dds_health_say(&health, "", at_ns, &words);
+        ei_dds_health_say(&health, false, "", at_ns, &words);
         EI_STREQ(words.message, "OK, images are left to other nodes of the pool");
     }
     (void)job(9500 * MS, true, 0);
     EI_TRUE(!ei_dds_health_look(&health, true, 10000 * MS));
-    ei_dds_health_say(&health, "", 10000 * MS, &words);
+    ei_dds_health_say(&health, false, "", 10000 * MS, &words);
     EI_STREQ(words.message, "OK");                 /* it is back */
     ei_dds_health_left(&health, left, 11000 * MS); /* no more than those */
     EI_TRUE(ei_dds_health_look(&health, true, 11501 * MS));
@@ -154,7 +154,7 @@ EI_TEST(health_words_are_those_that_robots_know)
     };
     struct ei_dds_words words;
     begin();
-    ei_dds_health_say(&health, "", 1000 * MS, &words);
+    ei_dds_health_say(&health, false, "", 1000 * MS, &words);
     EI_STREQ(words.message, "no image has come yet");
     EI_STREQ(words.values[1], "True");
     EI_STREQ(words.values[9], "0");
@@ -162,18 +162,35 @@ EI_TEST(health_words_are_those_that_robots_know)
     ei_dds_health_turned_away(&health, 1100 * MS);
     ei_dds_health_refused(&health, 4, 1100 * MS);
     (void)job(1500 * MS, LATE, 0);
-    ei_dds_health_say(&health, "", 1500 * MS, &words);
+    ei_dds_health_say(&health, false, "", 1500 * MS, &words);
     EI_STREQ(words.message, "6 late, not run, turned away or refused; 2 jobs ended meanwhile");
     (void)job(2200 * MS, LATE, 0);
-    ei_dds_health_say(&health, "no width or no height", 2200 * MS, &words);
+    ei_dds_health_say(&health, false, "no width or no height", 2200 * MS, &words);
     EI_STREQ(words.message, "no job in time for 1.1 s");
     for (int i = 0; i < EI_DDS_WORDS; i++) {
         EI_STREQ(words.keys[i], wanted[i][0]);
         EI_STREQ(words.values[i], wanted[i][1]);
     }
     (void)ei_dds_health_look(&health, true, 9700 * MS);
-    ei_dds_health_say(&health, "", 9700 * MS, &words);
+    ei_dds_health_say(&health, false, "", 9700 * MS, &words);
     EI_STREQ(words.message, "no image for 7.5 s");
+}
+
+/* Of a task that goes on with results of another run, who looks for a camera looks in the wrong place. */
+EI_TEST(health_of_what_follows_speaks_of_results)
+{
+    struct ei_dds_words words;
+    begin();
+    ei_dds_health_say(&health, true, "", 1000 * MS, &words);
+    EI_STREQ(words.message, "no result has come yet");
+    (void)job(1100 * MS, true, 0);
+    ei_dds_health_left(&health, 50, 2000 * MS);
+    (void)ei_dds_health_look(&health, true, 2000 * MS);
+    ei_dds_health_say(&health, true, "", 2000 * MS, &words);
+    EI_STREQ(words.message, "OK, results are left to other nodes of the pool");
+    (void)ei_dds_health_look(&health, true, 9500 * MS);
+    ei_dds_health_say(&health, true, "", 9500 * MS, &words);
+    EI_STREQ(words.message, "no result for 7.5 s");
 }
 
 EI_MAIN()

@@ -1,6 +1,6 @@
 /* A pool on the network: nodes that are killed and stopped, one that gives its load away. What is checked is what must
  * hold however slow the machine is; the times are printed, and bench_pool counts them. */
-#include "tests/adapters/pool_play.h"
+#include "tests/adapters/pool_stage.h"
 #include "tests/harness/harness.h"
 
 #include "ros2.h"
@@ -15,29 +15,14 @@
 #define MS INT64_C(1000000)
 #define LIMIT_NS (20000 * MS)
 #define BLOWS 3
-#define PRIORITY 88
 
 static struct pool_play play; /* large */
 
 static bool open_play(const char *text_a, const char *text_b, const char *const *tasks, bool is_apart)
 {
-    play = (struct pool_play){.is_apart = is_apart,
-                              .lease_ns = 100 * MS,
-                              .period_ns = 20 * MS,
-                              .priority = machine_is_allowed(PRIORITY) ? PRIORITY : 0,
-                              .texts = {text_a, text_b},
-                              .hanging = play.hanging};
-    (void)snprintf(play.folder, sizeof play.folder, "%s", ei_test_tmpdir());
-    (void)snprintf(play.binary, sizeof play.binary, "%s/einet-dds", ei_test_build_dir());
-    const char *missing = pool_play_open(&play, tasks);
-    if (missing != NULL) {
-        pool_play_close(&play);
-        if (is_apart) {
-            ei_test_skip("not here: %s", missing);
-        }
-    }
-    return EI_TRUEF(missing == NULL, "not here: %s", missing) && EI_TRUE(pool_play_start(&play, 1)) &&
-           EI_TRUE(pool_play_start(&play, 0)) && EI_TRUE(pool_play_roll(&play));
+    play = (struct pool_play){.is_apart = is_apart, .texts = {text_a, text_b}, .hanging = play.hanging};
+    return pool_stage_set(&play, tasks) && EI_TRUE(pool_play_start(&play, 1)) && EI_TRUE(pool_play_start(&play, 0)) &&
+           EI_TRUE(pool_play_roll(&play));
 }
 
 /* Nothing twice, nothing backwards, each answer with its status. */
@@ -110,16 +95,6 @@ EI_TEST(dds_pool_takes_over_between_machines)
     strike_all(true);
 }
 
-static void run_of(const char *program, const char *arguments, char *out, size_t size)
-{
-    char command[600];
-    (void)snprintf(command, sizeof command, "timeout 3 %s/%s %s 2>&1", ei_test_build_dir(), program, arguments);
-    FILE *in = popen(command, "r");
-    const size_t count = in != NULL ? fread(out, 1, size - 1, in) : 0;
-    out[count] = '\0';
-    EI_TRUE(in != NULL && pclose(in) != -1);
-}
-
 /* Whether what the pool shows has that in it; within the time. */
 static bool is_shown(const char *what)
 {
@@ -128,7 +103,7 @@ static bool is_shown(const char *what)
     bool is_it = false;
     (void)snprintf(command, sizeof command, "top --pool play --domain %d --once", play.domain);
     for (int tries = 0; tries < 5 && !is_it; tries++) {
-        run_of("einet-dds", command, out, sizeof out);
+        pool_stage_run("einet-dds", command, out, sizeof out);
         is_it = strstr(out, what) != NULL;
     }
     return is_it;
@@ -315,7 +290,7 @@ static void skip_without_a_machine_for_load(void)
     if (HAS_SANITIZER) {
         ei_test_skip("a sanitized node has more to do than its workload says");
     }
-    if (!machine_is_allowed(PRIORITY)) {
+    if (!machine_is_allowed(POOL_STAGE_PRIORITY)) {
         ei_test_skip("not here: real-time threads");
     }
     if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
@@ -355,7 +330,7 @@ EI_TEST(dds_pool_gives_its_lowest_task_away_under_load)
 
 static void run(const char *arguments, char *out, size_t size)
 {
-    run_of("einet-dds", arguments, out, size);
+    pool_stage_run("einet-dds", arguments, out, size);
 }
 
 /* A task behind one that was given away has no images any more: the other node is heard of it, too. */
@@ -401,7 +376,7 @@ EI_TEST(dds_pool_is_shown_and_left)
     EI_CONTAINS(out, "\"node\":\"a\",\"rank\":60,\"state\":\"running\"");
     EI_CONTAINS(out, "\"duty\":\"serving\",\"heard\":true");
     EI_CONTAINS(out, "\"heard\":false");
-    run_of("einet", command, out, sizeof out);
+    pool_stage_run("einet", command, out, sizeof out);
     EI_CONTAINS(out, "{\"pool\":\"play\",\"nodes\":[{\"node\":\"a\"");
     (void)snprintf(command, sizeof command, "top --pool other --domain %d --once", play.domain);
     run(command, out, sizeof out);
@@ -423,12 +398,12 @@ EI_TEST(dds_pool_of_einet_serve_is_einet_dds)
 {
     static char out[20000];
     char command[900];
-    run_of("einet", "serve --pool p* --config nowhere.yaml", out, sizeof out);
+    pool_stage_run("einet", "serve --pool p* --config nowhere.yaml", out, sizeof out);
     EI_CONTAINS(out, "einet-dds: ");
     EI_CONTAINS(out, "nowhere.yaml");
-    run_of("einet", "serve --config nowhere.yaml --pool p --rank 101", out, sizeof out);
+    pool_stage_run("einet", "serve --config nowhere.yaml --pool p --rank 101", out, sizeof out);
     EI_CONTAINS(out, "einet-dds: --rank wants a number from 0 to 100, not '101'");
-    run_of("einet", "top --pool", out, sizeof out);
+    pool_stage_run("einet", "top --pool", out, sizeof out);
     EI_CONTAINS(out, "einet-dds");
     (void)snprintf(command, sizeof command,
                    "cp %s/einet %s/einet && PATH=/nowhere %s/einet serve --config a.yaml --pool p 2>&1",

@@ -22,6 +22,15 @@ static const char text[] =
     "  - { name: clock, arrival: { model: periodic, period: 20ms }, deadline: 20ms, priority: 60,\n"
     "      stages: [ { name: w, kind: cpu, work: { spin: 50us } } ] }\n";
 
+/* A chain that goes on with what another machine has found. */
+static const char follower[] =
+    "version: 1\nname: arm\nrun: { warmup: 0s, start_delay: 0s }\nplatform: { watchdog: 0 }\n"
+    "tasks:\n"
+    "  - { name: plan, arrival: { model: external, min_interarrival: 1ms }, deadline: 200ms, priority: 40,\n"
+    "      late_release: { queue: 32, drop: oldest },\n"
+    "      input: { kind: topic, topic: /far/status, message: status },\n"
+    "      stages: [ { name: path, kind: cpu, work: { spin: 20us } } ] }\n";
+
 /* The loopback interface without multicast. */
 static const char network[] =
     "<CycloneDDS><Domain id=\"any\"><General><AllowMulticast>false</AllowMulticast><Interfaces><NetworkInterface "
@@ -36,7 +45,7 @@ static struct {
     int32_t sec; /* of the last image */
 } side;
 
-static bool start(const char *const *more, bool has_pool)
+static bool start_text(const char *workload, const char *const *more, bool has_pool)
 {
     char domain[16];
     const char *args[12] = {"--domain", domain};
@@ -47,11 +56,16 @@ static bool start(const char *const *more, bool has_pool)
         args[count] = more[count - 2];
     }
     /* a node of a pool as people start it, through einet; it has the same options */
-    if (!service_start_of(&service, has_pool ? "einet" : "einet-dds", text, args, true)) {
+    if (!service_start_of(&service, has_pool ? "einet" : "einet-dds", workload, args, true)) {
         return false;
     }
     EI_EQ(service_told(&service, "READY=1"), 1); /* said before the line that was waited for */
     return true;
+}
+
+static bool start(const char *const *more, bool has_pool)
+{
+    return start_text(text, more, has_pool);
 }
 
 static void open_side(void)
@@ -312,6 +326,18 @@ EI_TEST(units_of_systemd_for_topics_are_sound)
 {
     check_unit("einet-dds", "einet-dds");
     check_unit("einet-egress", "einet-dds");
+}
+
+EI_TEST(dds_service_says_that_results_release_what_follows)
+{
+    EI_REQUIRE(start_text(follower, NULL, false));
+    json_t *reply = ask("{\"command\":\"release\",\"task\":\"plan\"}", "not_external");
+    EI_CONTAINS(json_string_value(json_object_get(reply, "error")),
+                "task 'plan' is released by the results of its topic, /far/status");
+    json_decref(reply);
+    do_ask("{\"command\":\"drain\"}");
+    const struct finished *f = service_wait(&service);
+    EI_TRUEF(f->status == 0, "status %d: %s", f->status, f->output);
 }
 
 EI_MAIN()

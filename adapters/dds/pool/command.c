@@ -83,7 +83,8 @@ static const struct einet_usage top_usage = {
     .command = "top",
     .head = "usage: einet-dds top --pool NAME [--once] [--json] [--interval D] [--domain N]\n"
             "\n"
-            "Show the nodes of a pool that live, the first in rank first, and what each does about its tasks.\n",
+            "Show the nodes of a pool that live, the first in rank first, what each does about its tasks,\n"
+            "and the egresses, of which one is active.\n",
     .tables = {EINET_OPTION_TABLE(pool_rows, 0), EINET_OPTION_TABLE(top_rows, 0)},
     .foot = "exit status: 0 ok, 1 usage or no node was found, 5 runtime fault\n\n"
             "example: einet-dds top --pool left-arm --once\n",
@@ -272,8 +273,23 @@ static bool is_heard(const struct einet_dds_node *nodes, int32_t count, const st
     return true;
 }
 
-static void print_page(const char *pool, const struct einet_dds_node *nodes, int32_t count)
+/* What is seen at once. */
+struct sight {
+    int32_t count, egress_count;
+    struct einet_dds_node nodes[EINET_POOL_NODES_MAX];
+    struct einet_dds_egress_seen egresses[EINET_POOL_EGRESSES_MAX];
+};
+
+static void look(struct einet_dds_watch *watch, struct sight *out)
 {
+    out->count = einet_dds_watch_nodes(watch, out->nodes, EINET_POOL_NODES_MAX);
+    out->egress_count = einet_dds_watch_egresses(watch, out->egresses, EINET_POOL_EGRESSES_MAX);
+}
+
+static void print_page(const char *pool, const struct sight *sight)
+{
+    const struct einet_dds_node *nodes = sight->nodes;
+    const int32_t count = sight->count;
     bool has_differing = false;
     fprintf(stdout, "pool %s: %d node%s\n%-16s %4s  %-10s %6s  %-16s\n", pool, count, count == 1 ? "" : "s", "node",
             "rank", "state", "load", "workload");
@@ -289,11 +305,21 @@ static void print_page(const char *pool, const struct einet_dds_node *nodes, int
                     task->load_permille / 1e3, task->strength, task->answered, task->late);
         }
     }
+    fputs(sight->egress_count > 0 ? "egress           process  state\n"
+                                  : "no egress: nobody writes to the topics of ROS 2\n",
+          stdout);
+    for (int32_t i = 0; i < sight->egress_count; i++) {
+        const struct einet_dds_egress_seen *egress = &sight->egresses[i];
+        fprintf(stdout, "%-16s %7d  %s\n", egress->machine, egress->process,
+                egress->is_active ? "active" : "standing by");
+    }
     fputs(has_differing ? "the nodes run different workloads\n" : "", stdout);
 }
 
-static void print_json(const char *pool, const struct einet_dds_node *nodes, int32_t count)
+static void print_json(const char *pool, const struct sight *sight)
 {
+    const struct einet_dds_node *nodes = sight->nodes;
+    const int32_t count = sight->count;
     fprintf(stdout, "{\"pool\":\"%s\",\"nodes\":[", pool);
     for (int32_t n = 0; n < count; n++) {
         const struct einet_dds_node *node = &nodes[n];
@@ -313,12 +339,18 @@ static void print_json(const char *pool, const struct einet_dds_node *nodes, int
         }
         fputs("]}", stdout);
     }
+    fputs("],\"egresses\":[", stdout);
+    for (int32_t i = 0; i < sight->egress_count; i++) {
+        const struct einet_dds_egress_seen *egress = &sight->egresses[i];
+        fprintf(stdout, "%s{\"machine\":\"%s\",\"process\":%d,\"active\":%s}", i > 0 ? "," : "", egress->machine,
+                egress->process, egress->is_active ? "true" : "false");
+    }
     fputs("]}\n", stdout);
 }
 
 int einet_dds_top_command(int argc, char **argv)
 {
-    static struct einet_dds_node nodes[EINET_POOL_NODES_MAX];
+    static struct sight sight;
     struct wishes wishes;
     struct einet_error err = {0};
     struct einet_dds_watch *watch = NULL;
@@ -331,22 +363,23 @@ int einet_dds_top_command(int argc, char **argv)
     if (rc < 0) {
         return einet_dds_say(rc, &err);
     }
-    int32_t count = einet_dds_watch_nodes(watch, nodes, EINET_POOL_NODES_MAX);
+    look(watch, &sight);
     bool is_over = false;
-    for (int i = 0; i < FINDS && !is_over && (count == 0 || wishes.is_once); i++) { /* a few of them may come late */
+    for (int i = 0; i < FINDS && !is_over && (sight.count == 0 || wishes.is_once);
+         i++) { /* a few of them may come late */
         is_over = is_ended(&ends, FIND_NS);
-        count = einet_dds_watch_nodes(watch, nodes, EINET_POOL_NODES_MAX);
+        look(watch, &sight);
     }
-    const bool is_found = count > 0;
+    const bool is_found = sight.count > 0;
     if (!is_found) {
         fprintf(stderr, "einet-dds top: no node of pool %s in domain %d; einet-dds --pool %s FILE makes one\n",
                 wishes.side.pool, wishes.side.domain, wishes.side.pool);
     }
     while (is_found && !is_over) {
-        (wishes.is_json ? print_json : print_page)(wishes.side.pool, nodes, count);
+        (wishes.is_json ? print_json : print_page)(wishes.side.pool, &sight);
         fflush(stdout);
         is_over = wishes.is_once || is_ended(&ends, wishes.interval_ns);
-        count = einet_dds_watch_nodes(watch, nodes, EINET_POOL_NODES_MAX);
+        look(watch, &sight);
     }
     einet_dds_watch_destroy(watch);
     return is_found ? 0 : 1;

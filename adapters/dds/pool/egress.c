@@ -8,7 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-#define DOMAIN_MAX 230
 #define TAKEN_AT_ONCE 16
 #define CONFIG_BYTES 8000
 #define LAST_WORDS_NS INT64_C(100000000)
@@ -23,6 +22,7 @@ struct view {
 
 struct einet_dds_watch {
     struct view view;
+    dds_entity_t claim_reader; /* of the egresses */
 };
 
 enum { CLASSIFICATIONS, STATUSES, PARTIALS, OUTPUTS };
@@ -74,11 +74,9 @@ static int open_view(struct view *view, const struct einet_dds_egress_options *o
         return einet_error_set(err, options != NULL && options->size_bytes > sizeof *options ? -E2BIG : -EINVAL,
                                "options without their size: set size_bytes to sizeof the struct");
     }
-    if (options->domain < 0 || options->domain > DOMAIN_MAX) {
-        return einet_error_set(err, EINET_E_USAGE, "domain is %d: give 0..%d", options->domain, DOMAIN_MAX);
-    }
-    if (options->priority < 0 || options->priority > 98) {
-        return einet_error_set(err, EINET_E_USAGE, "priority is %d: give 0 or 1..98", options->priority);
+    const int place_rc = ei_dds_check_place(options->domain, options->priority, err);
+    if (place_rc < 0) {
+        return place_rc;
     }
     const int64_t lease_ns = options->lease_ns == 0 ? EINET_POOL_LEASE_DEFAULT_NS : options->lease_ns;
     if (lease_ns < EINET_POOL_LEASE_MIN_NS || lease_ns > EINET_POOL_LEASE_MAX_NS) {
@@ -111,7 +109,9 @@ int einet_dds_watch_create(const struct einet_dds_egress_options *options, struc
     if (watch == NULL) {
         return einet_error_set(err, -ENOMEM, "no memory to watch a pool");
     }
-    const int rc = open_view(&watch->view, options, err);
+    int rc = open_view(&watch->view, options, err);
+    rc = rc < 0 ? rc
+                : ei_pool_open_claim_reader(&watch->view.ends, watch->view.dds.participant, &watch->claim_reader, err);
     if (rc < 0) {
         einet_dds_watch_destroy(watch);
         return rc;
@@ -126,6 +126,26 @@ int32_t einet_dds_watch_nodes(struct einet_dds_watch *watch, struct einet_dds_no
     (void)ei_pool_roster_take(roster, watch->view.state_reader);
     memcpy(out_nodes, roster->nodes, (size_t)(roster->count < max ? roster->count : max) * sizeof *out_nodes);
     return roster->count;
+}
+
+int32_t einet_dds_watch_egresses(struct einet_dds_watch *watch, struct einet_dds_egress_seen *out_egresses, int32_t max)
+{
+    dds_instance_handle_t writers[EINET_POOL_EGRESSES_MAX];
+    const dds_instance_handle_t active = ei_pool_active_claimant(watch->claim_reader);
+    const dds_return_t matched = dds_get_matched_publications(watch->claim_reader, writers, EINET_POOL_EGRESSES_MAX);
+    int32_t count = 0;
+    for (int32_t i = 0; i < matched && i < EINET_POOL_EGRESSES_MAX; i++) {
+        struct einet_dds_egress_seen seen;
+        if (!ei_pool_read_claimant(watch->claim_reader, writers[i], &seen)) {
+            continue; /* it went meanwhile */
+        }
+        seen.is_active = writers[i] == active;
+        if (count < max) {
+            out_egresses[count] = seen;
+        }
+        count++;
+    }
+    return count;
 }
 
 void einet_dds_watch_destroy(struct einet_dds_watch *watch)

@@ -3,8 +3,10 @@
 #include "adapters/dds/pool/decide.h"
 
 #include "pool/pool.h"
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DEPTH_RESULTS 10
 #define DEPTH_KEPT EI_POOL_GATE_STAMPS /* by an egress that stands by, as they come */
@@ -63,6 +65,15 @@ static int open_end(const struct ei_pool_ends *ends, dds_entity_t participant, c
     return 0;
 }
 
+/* Who stands by says nothing, but is to be seen. */
+static void name_claimant(dds_qos_t *qos)
+{
+    char machine[EINET_POOL_NAME_MAX] = "", text[EINET_POOL_NAME_MAX + 16];
+    (void)gethostname(machine, sizeof machine - 1);
+    const int length = snprintf(text, sizeof text, "%d %s", (int)getpid(), machine);
+    dds_qset_userdata(qos, text, (size_t)length);
+}
+
 /* What one says of oneself: the last word, for who comes later as well. */
 static int open_word(const struct ei_pool_ends *ends, dds_entity_t participant, bool is_claim, bool is_writer,
                      dds_entity_t *out, struct einet_error *err)
@@ -72,6 +83,9 @@ static int open_word(const struct ei_pool_ends *ends, dds_entity_t participant, 
     dds_qset_history(qos, DDS_HISTORY_KEEP_LAST, 1);
     if (is_claim) {
         dds_qset_ownership(qos, DDS_OWNERSHIP_EXCLUSIVE);
+    }
+    if (is_claim && is_writer) {
+        name_claimant(qos);
     }
     const int rc = open_end(ends, participant, is_claim ? &einet_pool_Claim_desc : &einet_pool_RuntimeState_desc,
                             is_claim ? claim_topic : state_topic, qos, is_writer, out, err);
@@ -101,6 +115,42 @@ int ei_pool_open_claim_writer(const struct ei_pool_ends *ends, dds_entity_t part
                               struct einet_error *err)
 {
     return open_word(ends, participant, true, true, out_writer, err);
+}
+
+bool ei_pool_read_claimant(dds_entity_t reader, dds_instance_handle_t writer, struct einet_dds_egress_seen *out)
+{
+    dds_builtintopic_endpoint_t *end = dds_get_matched_publication_data(reader, writer);
+    void *text = NULL;
+    size_t length = 0;
+    *out = (struct einet_dds_egress_seen){.machine = "?"};
+    if (end == NULL) {
+        return false;
+    }
+    if (end->qos != NULL && dds_qget_userdata(end->qos, &text, &length) && text != NULL) { /* a 0 follows */
+        char machine[EINET_POOL_NAME_MAX] = "";
+        const int fields = sscanf(text, "%" SCNd32 " %63s", &out->process, machine);
+        if (fields == 2 && ei_pool_is_name(machine)) { /* it ends on terminals */
+            (void)snprintf(out->machine, sizeof out->machine, "%s", machine);
+        }
+    }
+    dds_free(text);
+    dds_builtintopic_free_endpoint(end);
+    return true;
+}
+
+dds_instance_handle_t ei_pool_active_claimant(dds_entity_t reader)
+{
+    void *sample = NULL;
+    dds_sample_info_t info;
+    dds_instance_handle_t writer = 0;
+    if (dds_read(reader, &sample, &info, 1, 1) == 1) {
+        const einet_pool_Claim *claim = sample;
+        if (info.instance_state == DDS_IST_ALIVE && info.valid_data && claim->is_active) {
+            writer = info.publication_handle;
+        }
+        (void)dds_return_loan(reader, &sample, 1);
+    }
+    return writer;
 }
 
 bool ei_pool_set_strength(dds_entity_t writer, int32_t strength)

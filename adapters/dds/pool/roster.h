@@ -39,6 +39,12 @@ int ei_pool_open_claim_reader(const struct ei_pool_ends *ends, dds_entity_t part
 int ei_pool_open_claim_writer(const struct ei_pool_ends *ends, dds_entity_t participant, dds_entity_t *out_writer,
                               struct einet_error *err);
 
+/* An egress as its claim's writer names it, also while it claims nothing. False: the reader does not know such a
+ * writer. */
+bool ei_pool_read_claimant(dds_entity_t reader, dds_instance_handle_t writer, struct einet_dds_egress_seen *out);
+/* The writer that is heard, and has the turn; 0 = none. */
+dds_instance_handle_t ei_pool_active_claimant(dds_entity_t reader);
+
 /* Let the next that a writer writes have that strength. Returns whether it has. */
 bool ei_pool_set_strength(dds_entity_t writer, int32_t strength);
 
