@@ -407,7 +407,7 @@ static int finish(struct ei_run *run, struct ei_drain *drain, int ended_by, stru
     if (run->tap != NULL) {
         ei_tap_end(run->tap, drain->collector);
     }
-    out->collector = drain->collector;
+    out->collector = rc != -ENOMEM ? drain->collector : NULL; /* a full disk takes files, not figures */
     out->slo_failures = ei_collector_slo_failures(drain->collector);
     out->is_identity_ok = ei_collector_is_identity_ok(drain->collector);
     out->is_ended_early = totals.is_ended_early;
@@ -450,9 +450,8 @@ static int run_threads(struct ei_run *run, struct ei_drain *drain, struct ei_liv
     }
     ei_live_board_end(&run->board, run, drain, rc == 0 ? EI_BOARD_ENDED : EI_BOARD_FAILED, ended_by);
     ei_live_board_close(&run->board);
-    if (rc < 0) {
+    if (out->collector == NULL) {
         ei_collector_destroy(collector);
-        out->collector = NULL;
     }
     ei_drain_fini(drain);
     ei_start_fini(&run->start);

@@ -9,6 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* summary.json, summary.txt, latency.hlog and run.json of a task take some 10 KiB; what is changed in a run (4096 lines
+ * at most) and the text of its workload the rest. */
+#define RESERVE_BYTES ((size_t)1 << 20)
+#define RESERVE_TASK_BYTES ((size_t)32 << 10)
+
 const int64_t ei_metrics_bounds_ns[EI_METRICS_BOUNDS] = {
     50000,    100000,   250000,   500000,    1000000,   2500000,   5000000,    10000000,   16666667,
     25000000, 33333333, 50000000, 100000000, 250000000, 500000000, 1000000000, 2500000000, 10000000000};
@@ -202,6 +207,13 @@ static int open_lines(const struct ei_collector *collector, const struct ei_metr
     return rc == 0 && run->has_writers ? ei_line_file_queue(file, &run->writer_cpus, err) : rc;
 }
 
+/* Lines of jobs.csv may fill the disk; the figures and run.json come after them and are written all the same. */
+static int reserve_room(struct ei_collector *collector, struct einet_error *err)
+{
+    const size_t bytes = RESERVE_BYTES + (size_t)collector->task_count * RESERVE_TASK_BYTES;
+    return ei_output_file_reserve(&collector->reserve, collector->out_dir, "reserve", bytes, err);
+}
+
 static int open_files(struct ei_collector *collector, const struct ei_metrics_run *run, bool jobs_csv,
                       struct einet_error *err)
 {
@@ -209,6 +221,9 @@ static int open_files(struct ei_collector *collector, const struct ei_metrics_ru
         return 0;
     }
     int rc = ei_output_folder_create(collector->out_dir, err);
+    if (rc == 0 && run->has_writers) {
+        rc = reserve_room(collector, err);
+    }
     if (rc == 0 && jobs_csv) {
         rc = open_lines(collector, run, &collector->jobs_csv, "jobs.csv", ei_jobs_csv_head, err);
         collector->has_jobs_csv = rc == 0;
@@ -275,6 +290,7 @@ void ei_collector_destroy(struct ei_collector *collector)
     }
     ei_line_file_discard(&collector->jobs_csv);
     ei_line_file_discard(&collector->stages_csv);
+    ei_output_file_discard(&collector->reserve);
     ei_trace_destroy(collector->trace);
     for (int32_t i = 0; i < collector->task_count; i++) {
         struct ei_metrics_task_state *task = &collector->tasks[i];

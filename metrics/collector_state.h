@@ -95,7 +95,8 @@ struct ei_collector {
     bool has_jobs_csv, has_stages_csv, has_hlog;
     double started_s;
     struct ei_line_file jobs_csv, stages_csv;
-    char **lanes; /* [lane_count] names, owned */
+    struct ei_output_file reserve; /* room on the disk for what finish writes; with has_writers */
+    char **lanes;                  /* [lane_count] names, owned */
     int32_t lane_count;
     struct ei_trace *trace; /* owned; NULL = none */
     int64_t stages_lost;    /* after finish: stage and block records without their job's */

@@ -150,6 +150,7 @@ static int write_files(struct ei_collector *collector, struct einet_error *err)
         }
         rc = ei_trace_close(collector->trace, err);
     }
+    ei_output_file_discard(&collector->reserve); /* now, when nobody adds lines any more */
     for (int i = collector->has_hlog ? FILE_HLOG : FILE_TABLE; rc == 0 && i < FILE_COUNT; i++) {
         rc = write_file(collector, &files[i], i, err);
     }

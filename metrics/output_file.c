@@ -2,6 +2,7 @@
 #include "metrics/output_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -70,6 +71,24 @@ int ei_output_file_open(struct ei_output_file *file, const char *folder, const c
         ei_output_file_fini(file);
         return rc;
     }
+    return 0;
+}
+
+int ei_output_file_reserve(struct ei_output_file *file, const char *folder, const char *name, size_t bytes,
+                           struct einet_error *err)
+{
+    int rc = ei_output_file_open(file, folder, name, err);
+    if (rc != 0) {
+        return rc;
+    }
+    /* EOPNOTSUPP and the like: a file system that promises nothing. */
+    const int errnum = posix_fallocate(fileno(file->stream), 0, (off_t)bytes);
+    if (errnum == ENOSPC || errnum == EDQUOT || errnum == EFBIG) {
+        rc = write_error(err, errnum, file->partial_path);
+        ei_output_file_discard(file);
+        return rc;
+    }
+    (void)unlink(file->partial_path); /* the room is kept as long as it is open, and gone with a killed process */
     return 0;
 }
 

@@ -6,10 +6,13 @@
 #include "tests/harness/harness.h"
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -217,6 +220,47 @@ EI_TEST(a_stalled_disk_costs_lines_and_no_job)
     EI_EQ(lines_lost(json_object_get(run, "end")), lines_lost(summary));
     json_decref(summary);
     json_decref(run);
+}
+
+/* Lines fill the disk to the last byte: the figures and run.json are written all the same, with the lines counted. */
+EI_TEST(a_full_disk_costs_lines_and_no_figure)
+{
+    const char *disk = in_tmpdir("disk");
+    EI_EQ(mkdir(disk, 0755), 0);
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("tmpfs", disk, "tmpfs", 0, "size=2m") != 0) {
+        ei_test_skip("no right to mount a small disk");
+    }
+    const struct finished *f =
+        einet_run((const char *[]){"run", WORKLOADS "flood.yaml", "--quiet", "--out", in_tmpdir("disk/out"), NULL});
+    EI_TRUEF(f->status == 0, "status %d: %s", f->status, f->output);
+    EI_CONTAINS(f->output, "jobs.csv lacks");
+    json_t *summary = read_summary(in_tmpdir("disk/out")), *run = read_json(in_tmpdir("disk/out/run.json"));
+    EI_REQUIRE(summary != NULL && run != NULL);
+    check_identity(summary);
+    EI_TRUE(lines_lost(summary) > 0);
+    EI_EQ(lines_lost(json_object_get(run, "end")), lines_lost(summary));
+    FILE *jobs = fopen(in_tmpdir("disk/out/jobs.csv"), "re");
+    EI_REQUIRE(jobs != NULL);
+    EI_EQ(count_lines(jobs) + lines_lost(summary), 60002);
+    fclose(jobs);
+    json_decref(summary);
+    json_decref(run);
+}
+
+/* A summary.json that cannot be written: the run says so, and its figures are on the terminal. */
+EI_TEST(a_run_whose_files_are_refused_prints_its_figures)
+{
+    const char *out = in_tmpdir("out");
+    EI_EQ(mkdir(out, 0755), 0);
+    EI_EQ(mkdir(in_tmpdir("out/summary.json.partial"), 0755), 0);
+    const struct finished *f = einet_run(
+        (const char *[]){"run", WORKLOADS "phase.yaml", "--quiet", "--out", out, "--duration", "200ms", NULL});
+    EI_EQ(f->status, 5);
+    EI_CONTAINS(f->output, "summary.json.partial: Is a directory");
+    EI_CONTAINS(f->output, "tick ");
+    EI_CONTAINS(f->output, "machine noise");
+    EI_TRUE(strstr(f->output, "files in") == NULL);
 }
 
 EI_MAIN()
