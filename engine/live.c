@@ -204,6 +204,10 @@ static int start(struct ei_run *run, struct ei_drain *drain, struct ei_collector
         ei_start_give_up(&run->start);
         return rc;
     }
+    if (ei_collector_clear_earlier(*out_collector) > 0 && run->options->messages != NULL) {
+        fprintf(run->options->messages, "einet run: %s held files of an earlier run: they are replaced\n",
+                run->out_dir);
+    }
     (void)ei_topology_bind_self(&run->housekeeping_cpus, NULL);
     if (run->options->on_ready != NULL) {
         run->options->on_ready(run->options->context);

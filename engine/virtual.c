@@ -675,6 +675,7 @@ int ei_virtual_run(const struct ei_workload *wl, const struct ei_virtual_options
         rc = ei_run_attach_trace(&v->run, options->out_dir, false, v->collector, err);
     }
     if (rc == 0) {
+        (void)ei_collector_clear_earlier(v->collector);
         rc = run_events(v);
         rc = rc < 0 ? einet_error_set(err, rc, "the virtual engine is at fault: a job's course broke off") : 0;
     }

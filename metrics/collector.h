@@ -204,6 +204,11 @@ int ei_collector_create(const struct ei_metrics_run *run, const struct ei_metric
 /* Move time 0 before the first add: making files takes time that must not come off the first release. */
 void ei_collector_set_t0(struct ei_collector *collector, int64_t t0_ns);
 
+/* Remove what an earlier run, and einet report, left in the output folder, so that nobody takes it for part of this run
+ * when that is killed or writes fewer files. When nothing can refuse the run any more, with its trace set: its own
+ * files stay. Returns how many files went. */
+int32_t ei_collector_clear_earlier(const struct ei_collector *collector);
+
 /* Before the first add: every record is drawn into the trace too, which is the collector's from now on and is closed
  * and published with its files. */
 void ei_collector_set_trace(struct ei_collector *collector, struct ei_trace *trace);

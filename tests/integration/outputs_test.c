@@ -150,6 +150,75 @@ EI_TEST(a_simulation_says_what_it_was)
     json_decref(run);
 }
 
+/* ---- a folder that is not new ---- */
+
+static void make_file(const char *path)
+{
+    const int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    EI_TRUEF(fd >= 0, "cannot make %s", path);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+/* Whether the folder `out` of this test has the file. */
+static bool is_there(const char *name)
+{
+    char path[64];
+    snprintf(path, sizeof path, "out/%s", name);
+    return access(in_tmpdir(path), F_OK) == 0;
+}
+
+EI_TEST(a_killed_run_has_no_file_of_an_earlier_one)
+{
+    static const char *const earlier[] = {"jobs.csv",      "stages.csv",           "latency.hlog",  "summary.json",
+                                          "summary.txt",   "report.html",          "trace.pftrace", "trace-12.pftrace",
+                                          "workload.yaml", "trace.pftrace.partial"};
+    static const char *const others[] = {"notes.txt", "trace-mine.pftrace", "summary.json.bak", "jobs.csv.partial"};
+    char out[512];
+    snprintf(out, sizeof out, "%s", in_tmpdir("out")); /* the folder of many names below */
+    EI_EQ(mkdir(out, 0755), 0);
+    for (size_t i = 0; i < sizeof earlier / sizeof earlier[0]; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "out/%s", earlier[i]);
+        make_file(in_tmpdir(path));
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "out/%s", others[i]);
+        make_file(in_tmpdir(path));
+    }
+    const pid_t pid =
+        einet_start((const char *[]){"run", WORKLOADS "phase.yaml", "--out", out, "--duration", "60s", NULL});
+    EI_TRUE(wait_for_file(in_tmpdir("out/run.json"), 20000));
+    for (int i = 0; i < 2000 && is_there("jobs.csv"); i++) { /* they go right behind run.json */
+        sleep_ms(10);
+    }
+    for (int i = 0; i < 2000 && is_there("trace.pftrace.partial"); i++) {
+        sleep_ms(10);
+    }
+    EI_EQ(kill(pid, SIGKILL), 0);
+    const struct finished *f = einet_wait(pid);
+    EI_CONTAINS(f->output, "held files of an earlier run: they are replaced");
+    for (size_t i = 0; i < sizeof earlier / sizeof earlier[0]; i++) {
+        EI_TRUEF(!is_there(earlier[i]), "%s of an earlier run is still there", earlier[i]);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        EI_TRUEF(is_there(others[i]), "%s is gone", others[i]);
+    }
+}
+
+EI_TEST(a_virtual_run_leaves_no_file_of_an_earlier_one)
+{
+    const char *out = in_tmpdir("out");
+    EI_EQ(mkdir(out, 0755), 0);
+    make_file(in_tmpdir("out/report.html"));
+    make_file(in_tmpdir("out/trace-1.pftrace"));
+    EI_EQ(einet_run((const char *[]){"simulate", WORKLOADS "phase.yaml", "--out", out, NULL})->status, 0);
+    EI_TRUE(is_there("summary.json") && is_there("jobs.csv"));
+    EI_TRUE(!is_there("report.html") && !is_there("trace-1.pftrace"));
+}
+
 /* ---- a disk that does not keep up ---- */
 
 /* Whether the process has a thread of this name, which a job thread has from its task. */
