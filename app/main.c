@@ -3,6 +3,7 @@
 #include "command/options.h"
 #include "stages/environment.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -92,6 +93,18 @@ static int refuse_unknown(const char *name)
     return EINET_EXIT_USAGE;
 }
 
+/* Whoever reads the output must learn that some of it is missing. Commands look themselves where they can say more;
+ * standard output remembers. Returns the exit status. */
+static int finish_output(const char *name, int status)
+{
+    errno = 0;
+    if ((fflush(stdout) == 0 && ferror(stdout) == 0) || status == EINET_EXIT_FAULT) {
+        return status;
+    }
+    fprintf(stderr, "%s: cannot write all of its output: %s\n", name, errno != 0 ? strerror(errno) : "a write failed");
+    return status == EINET_EXIT_OK || status == EINET_EXIT_SLO ? EINET_EXIT_FAULT : status;
+}
+
 int main(int argc, char **argv)
 {
     /* OpenBLAS and OpenMP read these while they are loaded. Failing to set them costs speed, not correctness. */
@@ -106,16 +119,16 @@ int main(int argc, char **argv)
         static char name[32], help[] = "--help", *help_of_one[] = {name, help, NULL};
         snprintf(name, sizeof name, "einet %s", command->name);
         argv[1] = name; /* as a training's record says how it was called */
-        return is_help_of_one ? command->run(2, help_of_one) : command->run(argc - 1, argv + 1);
+        return finish_output(name, is_help_of_one ? command->run(2, help_of_one) : command->run(argc - 1, argv + 1));
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         (strcmp(argv[1], "help") == 0 && !is_help_of_one)) {
         print_help(stdout);
-        return EINET_EXIT_OK;
+        return finish_output("einet", EINET_EXIT_OK);
     }
     if (strcmp(argv[1], "--version") == 0) {
         puts("einet " EINET_VERSION);
-        return EINET_EXIT_OK;
+        return finish_output("einet", EINET_EXIT_OK);
     }
     return refuse_unknown(argv[is_help_of_one ? 2 : 1]);
 }
