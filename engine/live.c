@@ -358,14 +358,31 @@ static int32_t collect_loads(const struct ei_run *run, struct ei_metrics_cpu_loa
     return count;
 }
 
-static void sum_usage(const struct ei_run *run, struct ei_metrics_totals *totals)
+/* Of each task, and of all together. */
+static void sum_usage(const struct ei_run *run, struct ei_metrics_usage *tasks, struct ei_metrics_totals *totals)
 {
     for (int32_t i = 0; i < run->slot_count; i++) {
         const struct ei_thread_usage *a = &run->slots[i].usage_before, *b = &run->slots[i].usage_after;
+        struct ei_metrics_usage *task = &tasks[run->slots[i].task->idx];
+        task->cpu_ns += b->cpu_ns - a->cpu_ns;
+        task->minor_faults += b->minor_faults - a->minor_faults;
+        task->major_faults += b->major_faults - a->major_faults;
+        task->voluntary_switches += b->voluntary_switches - a->voluntary_switches;
+        task->involuntary_switches += b->involuntary_switches - a->involuntary_switches;
         totals->minor_faults += b->minor_faults - a->minor_faults;
         totals->major_faults += b->major_faults - a->major_faults;
         totals->voluntary_switches += b->voluntary_switches - a->voluntary_switches;
         totals->involuntary_switches += b->involuntary_switches - a->involuntary_switches;
+    }
+}
+
+/* How long each lane was held; -1: nobody holds those with preempt: kernel. */
+static void sum_lanes(const struct ei_run *run, int64_t *out_ns)
+{
+    const int64_t now_ns = ei_mono_now().ns;
+    for (int32_t i = 0; i < run->wl->lane_count; i++) {
+        const bool is_gated = run->wl->lanes[i].preempt == EI_SPEC_LANE_PREEMPT_BLOCK;
+        out_ns[i] = is_gated ? ei_gate_look(&run->gates[i], now_ns).busy_ns : -1;
     }
 }
 
@@ -376,7 +393,8 @@ static int finish(struct ei_run *run, struct ei_drain *drain, int ended_by, stru
     struct ei_metrics_external external[EI_TASKS_MAX];
     struct ei_metrics_cpu_load loads[EI_PROBES_MAX];
     const struct ei_metrics_assumed *assumed[EI_TASKS_MAX];
-    int64_t withheld[EI_TASKS_MAX] = {0};
+    int64_t withheld[EI_TASKS_MAX] = {0}, lane_busy_ns[EI_LANES_MAX];
+    struct ei_metrics_usage usage[EI_TASKS_MAX] = {0};
     const int64_t length_ns = atomic_load(&run->end_ns) - run->t0_ns;
     for (int32_t i = 0; i < run->wl->task_count; i++) {
         withheld[i] = run->tap != NULL ? atomic_load(&run->tap->settings[i].withheld) : 0;
@@ -402,9 +420,12 @@ static int finish(struct ei_run *run, struct ei_drain *drain, int ended_by, stru
         .change_count = run->changes.log_count,
         .changes_lost = run->changes.log_lost,
         .withheld = withheld,
+        .usage = usage,
+        .lane_busy_ns = lane_busy_ns,
     };
     ei_run_list_assumed(run, assumed);
-    sum_usage(run, &totals);
+    sum_usage(run, usage, &totals);
+    sum_lanes(run, lane_busy_ns);
     ei_drain_finish(drain);
     ei_drain_lost(drain, &totals.job_records_lost, &totals.gap_records_lost);
     const int rc = ei_collector_finish(drain->collector, &totals, err);

@@ -99,6 +99,7 @@ static int init_task(struct ei_metrics_task_state *state, const struct ei_metric
     }
     ei_histogram_init(&state->response);
     ei_histogram_init(&state->tardiness);
+    ei_histogram_init(&state->earliness);
     ei_histogram_init(&state->jitter);
     ei_histogram_init(&state->start_latency);
     ei_histogram_init(&state->lane_wait);
@@ -319,6 +320,7 @@ void ei_collector_destroy(struct ei_collector *collector)
     free(collector->out_dir);
     free(collector->expected);
     free(collector->loads);
+    free(collector->lane_busy_ns);
     free(collector->slos);
     free(collector);
 }

@@ -151,6 +151,7 @@ static void count_run(struct ei_metrics_task_state *task, const struct ei_job_re
     task->overruns += (job->flags & EI_JOB_OVERRUN) != 0;
     task->preemptions += job->preemptions;
     task->preempted_jobs += job->preemptions > 0;
+    task->lane_busy_ns += job->lane_busy_ns;
     if ((job->flags & EI_JOB_HAS_NN) != 0) {
         ei_histogram_record(&task->lane_wait, job->lane_wait_ns);
         count_network(task, job);
@@ -166,6 +167,9 @@ static void count_run(struct ei_metrics_task_state *task, const struct ei_job_re
     if (job->deadline_ns != INT64_MAX) {
         const int64_t late_ns = job->finish_ns - job->deadline_ns;
         ei_histogram_record(&task->tardiness, late_ns > 0 ? late_ns : 0);
+        if (late_ns <= 0) {
+            ei_histogram_record(&task->earliness, -late_ns);
+        }
     }
 }
 

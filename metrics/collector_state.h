@@ -52,6 +52,10 @@ struct ei_metrics_task_state {
     int64_t last_release_ns, last_finish_ns;       /* of the newest job that ran, to explain skips by it */
     struct ei_outcome_sequence sequence;
     struct ei_histogram response, tardiness, jitter, start_latency, lane_wait, blocking, switching;
+    struct ei_histogram earliness; /* d - f of completed jobs in time; those that were late are in tardiness */
+    int64_t lane_busy_ns;          /* of released jobs, summed up */
+    bool has_usage;                /* after finish */
+    struct ei_metrics_usage usage;
 };
 
 struct ei_metrics_slo_verdict {
@@ -105,6 +109,7 @@ struct ei_collector {
     struct ei_metrics_totals totals; /* expected and loads are owned copies */
     int64_t *expected;
     struct ei_metrics_cpu_load *loads;
+    int64_t *lane_busy_ns; /* [lane_count] how long each was held, -1 = nobody holds it; NULL = unknown; owned */
     struct ei_metrics_slo_verdict *slos;
     int32_t slo_count;
 };
