@@ -96,6 +96,27 @@ static void choose_windows(struct ei_report_run *run)
     run->window_count = (int32_t)(run->duration_ns / run->window_ns) + 1;
 }
 
+/* Why the folder has no summary.json, and what to do: as far as the folder tells. */
+static int refuse_folder(const char *folder, struct einet_error *err)
+{
+    static const char *const begun[] = {"run.json", "jobs.csv.partial"};
+    const char *why = "name the folder that einet run wrote";
+    struct stat st;
+    if (stat(folder, &st) != 0) {
+        why = "there is no such folder; name the one that einet run wrote";
+    } else if (!S_ISDIR(st.st_mode)) {
+        why = "it is a file; name the folder that einet run wrote";
+    }
+    for (size_t i = 0; i < sizeof begun / sizeof begun[0]; i++) {
+        char path[4096];
+        snprintf(path, sizeof path, "%s/%s", folder, begun[i]);
+        why = stat(path, &st) == 0
+                  ? "its run goes on still (einet top shows it), or was killed before it wrote its figures"
+                  : why;
+    }
+    return einet_error_set(err, EINET_E_FILE, "%s has no summary.json: %s", folder, why);
+}
+
 static int read_summary(struct ei_report_run *run, struct einet_error *err)
 {
     int rc = read_json(run->folder, "summary.json", &run->summary, err);
@@ -103,10 +124,7 @@ static int read_summary(struct ei_report_run *run, struct einet_error *err)
         return rc;
     }
     if (run->summary == NULL) {
-        return einet_error_set(err, EINET_E_FILE,
-                               "%s has no summary.json: name the folder that einet run wrote; if there are *.partial "
-                               "files in it, the run was killed before its end",
-                               run->folder);
+        return refuse_folder(run->folder, err);
     }
     json_t *tasks = json_object_get(run->summary, "tasks");
     run->duration_ns = integer(run->summary, "duration_ns", -1);

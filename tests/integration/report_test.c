@@ -100,6 +100,21 @@ static json_t *figure(json_t *comparison, const char *task, const char *name)
     return NULL;
 }
 
+/* A run that ended before the first release. */
+EI_TEST(a_run_without_a_job_says_so)
+{
+    char out[512];
+    snprintf(out, sizeof out, "%s", in_tmpdir("none"));
+    const char *file =
+        write_file("none.yaml", "version: 1\nname: none\nrun: { duration: 100ms, warmup: 0s, seed: 1 }\ntasks:\n"
+                                "  - name: late\n    arrival: { model: periodic, period: 10s, offset: 5s }\n"
+                                "    priority: 20\n    stages: [ { name: s, kind: cpu, work: { spin: 1ms } } ]\n");
+    expect(0, "late", (const char *[]){"simulate", file, "--out", out, NULL});
+    expect(0, "none completed", (const char *[]){"report", out, "--plot", NULL});
+    expect(0, "report.html", (const char *[]){"report", out, NULL});
+    expect(0, "late   no job in A and none in B", (const char *[]){"compare", out, out, NULL});
+}
+
 EI_TEST(two_ways_to_be_preempted_are_told_apart)
 {
     const char *leave = simulated("leave", "exit", "1"), *resume = simulated("resume", "resume", "1");
