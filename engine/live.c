@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* How long the rings are left to fill: they hold a second (storage.c), and a signal wakes the housekeeper at once.
  * Waking a CPU is what a cycle costs most of when there is little to drain (docs/benchmarks.md). */
@@ -519,6 +520,9 @@ static int run_all(struct ei_run *run, struct ei_drain *drain, const struct ei_w
     }
     if (run->has_privileges) {
         ei_privileges_release(&run->privileges);
+    }
+    if (run->has_locked_dir && run->lock_fd >= 0) {
+        close(run->lock_fd);
     }
     free(run->tasks);
     free(run->slots);

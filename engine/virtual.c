@@ -664,7 +664,10 @@ int ei_virtual_run(const struct ei_workload *wl, const struct ei_virtual_options
     if (v == NULL) {
         return einet_error_set(err, -ENOMEM, "no memory for a virtual run");
     }
-    int rc = prepare(v, wl, options, err);
+    int rc = prepare(v, wl, options, err), lock_fd = -1;
+    if (rc == 0 && options->out_dir != NULL) {
+        rc = ei_virtual_open_folder(options->out_dir, &lock_fd, err);
+    }
     if (rc == 0) {
         rc = ei_virtual_create_collector(&v->run, v->cpus.cpu_count, options->out_dir, &v->collector, err);
     }
@@ -689,6 +692,7 @@ int ei_virtual_run(const struct ei_workload *wl, const struct ei_virtual_options
         ei_collector_destroy(v->collector);
         out->collector = NULL;
     }
+    ei_virtual_close_folder(lock_fd);
     demolish(v);
     free(v);
     return rc;

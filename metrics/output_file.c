@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,6 +46,20 @@ int ei_output_folder_create(const char *path, struct einet_error *err)
         rc = einet_error_set(err, -ENOMEM, "out of memory while making the output folder");
     }
     return rc;
+}
+
+int ei_output_folder_lock(const char *path, int *out_fd, struct einet_error *err)
+{
+    *out_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*out_fd < 0 || flock(*out_fd, LOCK_EX | LOCK_NB) == 0) {
+        return 0;
+    }
+    const int errnum = errno;
+    close(*out_fd);
+    *out_fd = -1;
+    return errnum != EWOULDBLOCK
+               ? 0
+               : einet_error_set(err, -EBUSY, "another run writes into %s: choose another folder with --out", path);
 }
 
 /* folder/name + suffix on the heap, or NULL. */

@@ -208,6 +208,27 @@ EI_TEST(a_killed_run_has_no_file_of_an_earlier_one)
     }
 }
 
+/* The second one is refused before it changes anything, and the first one's files are whole. */
+EI_TEST(two_runs_do_not_write_into_one_folder)
+{
+    char out[512];
+    snprintf(out, sizeof out, "%s", in_tmpdir("out"));
+    const pid_t pid = einet_start(
+        (const char *[]){"run", WORKLOADS "phase.yaml", "--quiet", "--out", out, "--duration", "60s", NULL});
+    EI_TRUE(wait_for_file(in_tmpdir("out/run.json"), 20000));
+    const struct finished *f = einet_run(
+        (const char *[]){"run", WORKLOADS "phase.yaml", "--quiet", "--out", out, "--duration", "100ms", NULL});
+    EI_EQ(f->status, 5);
+    EI_CONTAINS(f->output, "another run writes into");
+    f = einet_run((const char *[]){"simulate", WORKLOADS "phase.yaml", "--out", out, NULL});
+    EI_EQ(f->status, 5);
+    EI_CONTAINS(f->output, "another run writes into");
+    EI_EQ(kill(pid, SIGINT), 0);
+    EI_EQ(einet_wait(pid)->status, 0);
+    EI_TRUE(is_there("summary.json") && is_there("jobs.csv") && is_there("workload.yaml"));
+    EI_EQ(einet_run((const char *[]){"simulate", WORKLOADS "phase.yaml", "--out", out, NULL})->status, 0);
+}
+
 EI_TEST(a_virtual_run_leaves_no_file_of_an_earlier_one)
 {
     const char *out = in_tmpdir("out");
