@@ -74,7 +74,8 @@ static int init_stages(struct ei_metrics_task_state *state, const struct ei_metr
 {
     struct ei_metrics_stage *stages = calloc((size_t)task->stage_count + 1, sizeof *stages);
     state->spec.stages = stages;
-    bool is_ok = stages != NULL;
+    state->stage_sums = calloc((size_t)task->stage_count + 1, sizeof *state->stage_sums);
+    bool is_ok = stages != NULL && state->stage_sums != NULL;
     for (int32_t i = 0; is_ok && i < task->stage_count; i++) {
         stages[i].is_network = task->stages[i].is_network;
         stages[i].name = strdup(task->stages[i].name);
@@ -232,6 +233,7 @@ static int open_files(struct ei_collector *collector, const struct ei_metrics_ru
     if (rc == 0 && run->has_stages_csv) {
         rc = open_lines(collector, run, &collector->stages_csv, "stages.csv", ei_stages_csv_head, err);
         collector->has_stages_csv = rc == 0;
+        collector->has_stage_sums = rc == 0 && run->has_writers;
     }
     return rc;
 }
@@ -300,6 +302,7 @@ void ei_collector_destroy(struct ei_collector *collector)
             free((char *)task->spec.stages[k].name);
         }
         free((struct ei_metrics_stage *)task->spec.stages);
+        free(task->stage_sums);
         ei_held_stages_fini(&task->held);
         free(task->preempted_by);
         ei_outcome_sequence_fini(&task->sequence);

@@ -21,9 +21,16 @@
 #define EI_METRICS_SLO_KINDS 7
 
 /* Everything is counted over jobs that are not warm-up. */
+/* What the jobs of a task that are counted spent in one of its stages. */
+struct ei_stage_sum {
+    int64_t runs, wait_ns, wait_max_ns;
+    int64_t timed_runs, cpu_ns, cpu_max_ns; /* timed: whose processor time is known */
+};
+
 struct ei_metrics_task_state {
     struct ei_metrics_task spec; /* name and stages are owned */
     struct ei_held_stages held;
+    struct ei_stage_sum *stage_sums; /* [stage_count], owned; filled with has_stages_csv */
     int64_t completed, aborted, skipped, dropped;
     int64_t misses;            /* completed after the deadline */
     int64_t overruns;          /* released jobs with a stage over its budget or timeout */
@@ -97,6 +104,7 @@ struct ei_collector {
     /* files */
     char *out_dir; /* NULL = none */
     bool has_jobs_csv, has_stages_csv, has_hlog;
+    bool has_stage_sums; /* of a live run: the summary of a virtual one is the same with files and without */
     double started_s;
     struct ei_line_file jobs_csv, stages_csv;
     struct ei_output_file reserve; /* room on the disk for what finish writes; with has_writers */

@@ -264,6 +264,32 @@ static json_t *laxity(const struct ei_metrics_task_state *task, int *rc)
     return object;
 }
 
+static json_t *mean(int64_t sum, int64_t count)
+{
+    return count > 0 ? json_integer((sum + count / 2) / count) : json_null();
+}
+
+static json_t *stages(const struct ei_collector *collector, const struct ei_metrics_task_state *task, int *rc)
+{
+    if (!collector->has_stage_sums) {
+        return json_null();
+    }
+    json_t *array = json_array();
+    for (int32_t i = 0; i < task->spec.stage_count; i++) {
+        const struct ei_stage_sum *sum = &task->stage_sums[i];
+        json_t *object = json_object();
+        set(object, "name", json_string(task->spec.stages[i].name), rc);
+        set(object, "kind", json_string(task->spec.stages[i].is_network ? "nn" : "cpu"), rc);
+        set(object, "runs", json_integer(sum->runs), rc);
+        set(object, "wait_mean_ns", mean(sum->wait_ns, sum->runs), rc);
+        set(object, "wait_max_ns", sum->runs > 0 ? json_integer(sum->wait_max_ns) : json_null(), rc);
+        set(object, "cpu_mean_ns", mean(sum->cpu_ns, sum->timed_runs), rc);
+        set(object, "cpu_max_ns", sum->timed_runs > 0 ? json_integer(sum->cpu_max_ns) : json_null(), rc);
+        append(array, object, rc);
+    }
+    return array;
+}
+
 static json_t *usage(const struct ei_metrics_task_state *task, int *rc)
 {
     if (!task->has_usage) {
@@ -325,6 +351,7 @@ static json_t *task_json(const struct ei_collector *collector, int32_t task_idx,
     set(object, "laxity_ns", laxity(task, rc), rc);
     set(object, "lane_busy_ns", task->spec.exits > 0 ? json_integer(task->lane_busy_ns) : json_null(), rc);
     set(object, "usage", usage(task, rc), rc);
+    set(object, "stages", stages(collector, task, rc), rc);
     return object;
 }
 

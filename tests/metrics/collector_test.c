@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct ei_collector *new_collector(void)
 {
@@ -384,6 +385,50 @@ EI_TEST(laxity_is_the_time_that_a_share_of_the_jobs_had_left)
         }
         json_decref(root);
     }
+}
+
+/* Waits and processor time of stages: of counted jobs only, and means over what is known. */
+EI_TEST(stages_are_summed_up)
+{
+    static const struct ei_metrics_stage names[] = {{"pre", false}, {"net", true}};
+    static const int64_t waits_ns[] = {100, 5000, 300, 200}, cpu_ns[] = {7, 9000, -1, 9};
+    struct ei_metrics_task tasks[SAMPLE_TASKS];
+    struct ei_metrics_run run = sample_run(false);
+    struct ei_collector *collector = NULL;
+    struct einet_error err = {0};
+    memcpy(tasks, sample_tasks, sizeof tasks);
+    tasks[SAMPLE_CONTROL].stages = names;
+    tasks[SAMPLE_CONTROL].stage_count = 2;
+    run.has_stages_csv = true;
+    run.has_writers = true; /* as a live run has */
+    EI_EQ(ei_collector_create(&run, tasks, SAMPLE_TASKS, ei_test_tmpdir(), false, &collector, &err), 0);
+    EI_REQUIRE(collector != NULL);
+    for (int64_t i = 0; i < 4; i++) { /* job 1 is of the warm-up */
+        const int64_t release_ms = i == 1 ? 5 : 10 + 5 * i;
+        const int64_t ready_ns = SAMPLE_T0_NS + release_ms * SAMPLE_MS;
+        add(collector, (struct ei_record){.kind = EI_RECORD_STAGE,
+                                          .u.stage = {.task_idx = SAMPLE_CONTROL,
+                                                      .job_idx = i,
+                                                      .ready_ns = ready_ns,
+                                                      .start_ns = ready_ns + waits_ns[i],
+                                                      .end_ns = ready_ns + waits_ns[i] + 10,
+                                                      .cpu_ns = cpu_ns[i]}});
+        add(collector, sample_job(SAMPLE_CONTROL, i, release_ms, 1000));
+    }
+    json_t *root = finish(collector, NULL);
+    const json_t *stages = json_object_get(task_of(root, SAMPLE_CONTROL), "stages");
+    const json_t *pre = json_array_get(stages, 0), *net = json_array_get(stages, 1);
+    EI_EQ(json_array_size(stages), 2);
+    EI_STREQ(json_string_value(json_object_get(pre, "name")), "pre");
+    EI_STREQ(json_string_value(json_object_get(net, "kind")), "nn");
+    EI_EQ(whole(pre, "runs"), 3);
+    EI_EQ(whole(pre, "wait_mean_ns"), 200);
+    EI_EQ(whole(pre, "wait_max_ns"), 300);
+    EI_EQ(whole(pre, "cpu_mean_ns"), 8);
+    EI_EQ(whole(pre, "cpu_max_ns"), 9);
+    EI_EQ(whole(net, "runs"), 0);
+    EI_TRUE(is_null(net, "wait_mean_ns") && is_null(net, "cpu_max_ns"));
+    json_decref(root);
 }
 
 EI_TEST(what_tasks_and_lanes_used)
