@@ -136,6 +136,7 @@ static const struct einet_option own_rows[] = {
     {.name = "out",
      .argument = "PATH",
      FIELD(out),
+     .is_replaced = true,
      .help = "weights (.safetensors), or the bundle's folder, which is made"},
     {.name = "name",
      .argument = "NAME",

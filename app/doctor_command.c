@@ -28,7 +28,10 @@ static const struct einet_option rows[] = {
     {.name = "only",
      .argument = "IDS",
      FIELD(only),
-     .help = "these probes only, separated by commas: to look again after a fix"},
+     .help = "these probes only, separated by commas: to look again after a fix. They are fifo sched_deadline "
+             "rtprio_limit cgroup_rt_runtime rt_throttling memory_lock cpu_dma_latency cpus output data weights gpu "
+             "libtorch onednn environment fifo_load release gaps steal clock_source timers preemption governor smt thp "
+             "swap"},
     {.name = "json",
      FIELD(is_json),
      .help = "print one JSON object (docs/command-json.md): schema, command, file, verdict, took_ns, and probes, each "

@@ -3,6 +3,7 @@
 #include "command/options.h"
 #include "stages/environment.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,6 +50,18 @@ static void print_help(FILE *out)
           out);
 }
 
+/* Errors quote what files hold, and a file of somebody else shall not steer this terminal: no control characters, of
+ * which a terminal takes those of one byte and U+0080 to U+009F. */
+static void print_plain(const char *text, FILE *out)
+{
+    for (; *text != '\0'; text++) {
+        const unsigned char byte = (unsigned char)*text, next = (unsigned char)text[1];
+        const bool is_pair = byte == 0xc2 && next >= 0x80 && next <= 0x9f;
+        fputc(is_pair || (byte < 0x20 && byte != '\n') || byte == 0x7f ? '?' : byte, out);
+        text += is_pair;
+    }
+}
+
 int einet_report_error(const char *command, const struct einet_error *err)
 {
     fprintf(stderr, "einet %s: ", command);
@@ -62,7 +75,8 @@ int einet_report_error(const char *command, const struct einet_error *err)
         }
         fputc(' ', stderr);
     }
-    fprintf(stderr, "%s\n", err->text[0] != '\0' ? err->text : einet_error_text(err->code));
+    print_plain(err->text[0] != '\0' ? err->text : einet_error_text(err->code), stderr);
+    fputc('\n', stderr);
     return einet_exit_of(err);
 }
 
@@ -92,6 +106,18 @@ static int refuse_unknown(const char *name)
     return EINET_EXIT_USAGE;
 }
 
+/* Whoever reads the output must learn that some of it is missing. Commands look themselves where they can say more;
+ * standard output remembers. Returns the exit status. */
+static int finish_output(const char *name, int status)
+{
+    errno = 0;
+    if ((fflush(stdout) == 0 && ferror(stdout) == 0) || status == EINET_EXIT_FAULT) {
+        return status;
+    }
+    fprintf(stderr, "%s: cannot write all of its output: %s\n", name, errno != 0 ? strerror(errno) : "a write failed");
+    return status == EINET_EXIT_OK || status == EINET_EXIT_SLO ? EINET_EXIT_FAULT : status;
+}
+
 int main(int argc, char **argv)
 {
     /* OpenBLAS and OpenMP read these while they are loaded. Failing to set them costs speed, not correctness. */
@@ -106,16 +132,16 @@ int main(int argc, char **argv)
         static char name[32], help[] = "--help", *help_of_one[] = {name, help, NULL};
         snprintf(name, sizeof name, "einet %s", command->name);
         argv[1] = name; /* as a training's record says how it was called */
-        return is_help_of_one ? command->run(2, help_of_one) : command->run(argc - 1, argv + 1);
+        return finish_output(name, is_help_of_one ? command->run(2, help_of_one) : command->run(argc - 1, argv + 1));
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         (strcmp(argv[1], "help") == 0 && !is_help_of_one)) {
         print_help(stdout);
-        return EINET_EXIT_OK;
+        return finish_output("einet", EINET_EXIT_OK);
     }
     if (strcmp(argv[1], "--version") == 0) {
         puts("einet " EINET_VERSION);
-        return EINET_EXIT_OK;
+        return finish_output("einet", EINET_EXIT_OK);
     }
     return refuse_unknown(argv[is_help_of_one ? 2 : 1]);
 }

@@ -1,8 +1,8 @@
 /* einet predictor: train a CS-predictor from a CS-profile, print one, or compare two on samples they have not seen. */
 #include "app/commands.h"
 #include "app/json_output.h"
-#include "command/options.h"
 #include "app/progress.h"
+#include "command/options.h"
 #include "metrics/run_json.h"
 #include "models/predictor_train.h"
 #include "planner/predictor_file.h"
@@ -41,6 +41,7 @@ static const struct einet_option rows[] = {
     {.name = "out",
      .argument = "FILE",
      FIELD(out_path),
+     .is_replaced = true,
      .help = "predictor to write; beside the weights as NAME.predictor einet run finds it"},
     {.name = "examples",
      .argument = "NAME",

@@ -2,8 +2,8 @@
 #include "app/report_command.h"
 #include "app/commands.h"
 #include "app/json_output.h"
-#include "command/options.h"
 #include "app/terminal.h"
+#include "command/options.h"
 #include "metrics/run_json.h"
 #include "report/page.h"
 #include "report/plot.h"
@@ -19,7 +19,11 @@ struct arguments {
 #define FIELD(field) EINET_FIELD(struct arguments, field)
 
 static const struct einet_option rows[] = {
-    {.name = "out", .argument = "FILE", FIELD(out), .help = "where to write the page (default: DIR/report.html)"},
+    {.name = "out",
+     .argument = "FILE",
+     FIELD(out),
+     .is_replaced = true,
+     .help = "where to write the page (default: DIR/report.html)"},
     {.name = "plot",
      FIELD(is_plot),
      .help = "plots in the terminal in place of the page; plain ASCII with NO_COLOR or outside UTF-8"},

@@ -2,8 +2,8 @@
 #include "app/commands.h"
 #include "app/doctor_command.h"
 #include "app/live_releases.h"
-#include "command/options.h"
 #include "app/outcome.h"
+#include "command/options.h"
 #include "engine/live.h"
 #include "rt/loopback.h"
 #include "rt/memory.h"
@@ -75,13 +75,13 @@ static const struct einet_usage usage = {
     .too_many = "one workload file only, not also ",
 };
 
-static int report(const struct run_arguments *arguments, struct ei_live_result *result)
+static int report(const struct run_arguments *arguments, struct ei_live_result *result, bool has_files)
 {
     if (arguments->live.is_progress_live && arguments->live.messages != NULL) {
         fputs("\r\033[K", arguments->live.messages);
     }
     const int status = einet_report_result("run", result, arguments->is_json);
-    if (!arguments->is_json) {
+    if (!arguments->is_json && has_files) {
         printf("files in %s; to look at them: einet report %s\n", result->out_dir, result->out_dir);
     }
     return status;
@@ -144,10 +144,16 @@ int einet_run_command(int argc, char **argv)
     if (arguments.live.messages != NULL && !arguments.is_json) {
         einet_doctor_glance(wl, arguments.live.messages);
     }
-    struct ei_live_result result;
+    struct ei_live_result result = {0};
     struct einet_error err = {0};
     const int run_rc = run(wl, &arguments, &result, &err);
-    const int status = run_rc < 0 ? einet_report_error("run", &err) : report(&arguments, &result);
+    int status = EINET_EXIT_OK;
+    if (run_rc == 0 || result.collector != NULL) { /* figures of a run whose files no disk took are still figures */
+        status = report(&arguments, &result, run_rc == 0);
+    }
+    if (run_rc < 0) {
+        status = einet_report_error("run", &err);
+    }
     ei_workload_destroy(wl);
     return status;
 }

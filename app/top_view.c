@@ -228,8 +228,12 @@ static void print_machine(FILE *out, bool is_coloured, const struct ei_board_vie
     if (counted > 0) {
         fprintf(out, "  of cap %.0f%%\n", 100.0 * view->cpus[0].cap);
     }
-    fprintf(out, "machine noise  p99 %s  max %s", ei_text_duration(p99, sizeof p99, run->noise_p99_ns),
-            ei_text_duration(longest, sizeof longest, run->noise_max_ns));
+    if (run->wakeups > 0) {
+        fprintf(out, "machine noise  p99 %s  max %s", ei_text_duration(p99, sizeof p99, run->noise_p99_ns),
+                ei_text_duration(longest, sizeof longest, run->noise_max_ns));
+    } else {
+        fputs("machine noise  not measured yet", out); /* no figure, which 0 ns would be */
+    }
     if (run->job_records_lost > 0 || run->gap_records_lost > 0 || run->lines_lost > 0) {
         snprintf(text, sizeof text,
                  "  lost: %" PRId64 " records of jobs, %" PRId64 " of noise, %" PRId64 " lines of files",

@@ -129,6 +129,7 @@ static const struct einet_option own_rows[] = {
     {.name = "out",
      .argument = "FILE",
      FIELD(config.out_path),
+     .is_replaced = true,
      .help = "weights to write (.safetensors); FILE's name with .json is the record of the run"},
     {.name = "train",
      .argument = "MODE",

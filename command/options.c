@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define HELP_WIDTH 118
 #define HELP_COLUMN_MAX 29 /* of the help texts; a longer option has a line of its own */
@@ -234,6 +235,13 @@ static bool read_word(const struct einet_option *row, const char *text, int32_t 
     return false;
 }
 
+/* A device, a pipe or a socket: a file that is renamed onto it would take it away from everybody. */
+static bool is_special(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
 /* Returns whether value is one of the row. */
 static bool store(const struct place *place, void *request, const char *value, struct einet_error *err)
 {
@@ -250,6 +258,12 @@ static bool store(const struct place *place, void *request, const char *value, s
         memcpy(field, &is_on, sizeof is_on);
         return true;
     case EINET_OPTION_TEXT:
+        if (row->is_replaced && is_special(value)) {
+            (void)einet_error_set(err, EINET_E_USAGE,
+                                  "--%s replaces what is there, and %s is no file: name another place", row->name,
+                                  value);
+            return false;
+        }
         memcpy(field, &value, sizeof value);
         return true;
     case EINET_OPTION_INT:

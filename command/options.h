@@ -54,6 +54,7 @@ struct einet_option {
     size_t offset;        /* of the field, from the table's base */
     enum einet_option_kind kind;
     bool is_cleared;
+    bool is_replaced;                          /* TEXT: a file that a new one takes the place of: no device is taken */
     double low, high;                          /* bounds; high 0 = the type's */
     double scale;                              /* FLOAT: the field is the value times this; 0 = 1 */
     const char *words[EINET_OPTION_WORDS_MAX]; /* WORD: each at its value, [EI_TRAIN_SGD] = "sgd" */

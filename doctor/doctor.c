@@ -77,7 +77,7 @@ static int check_list(const char *list, bool has_file, struct einet_error *err)
             found = strlen(rows[i].id) == length && strncmp(rows[i].id, at, length) == 0 ? &rows[i] : found;
         }
         if (found == NULL) {
-            return einet_error_set(err, EINET_E_USAGE, "there is no probe '%.*s': docs/doctor.md lists them",
+            return einet_error_set(err, EINET_E_USAGE, "there is no probe '%.*s': einet help doctor lists them",
                                    (int)(length < 40 ? length : 40), at);
         }
         if (found->is_about_file && !has_file) {

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* How long the rings are left to fill: they hold a second (storage.c), and a signal wakes the housekeeper at once.
  * Waking a CPU is what a cycle costs most of when there is little to drain (docs/benchmarks.md). */
@@ -204,6 +205,10 @@ static int start(struct ei_run *run, struct ei_drain *drain, struct ei_collector
         ei_start_give_up(&run->start);
         return rc;
     }
+    if (ei_collector_clear_earlier(*out_collector) > 0 && run->options->messages != NULL) {
+        fprintf(run->options->messages, "einet run: %s held files of an earlier run: they are replaced\n",
+                run->out_dir);
+    }
     (void)ei_topology_bind_self(&run->housekeeping_cpus, NULL);
     if (run->options->on_ready != NULL) {
         run->options->on_ready(run->options->context);
@@ -354,14 +359,31 @@ static int32_t collect_loads(const struct ei_run *run, struct ei_metrics_cpu_loa
     return count;
 }
 
-static void sum_usage(const struct ei_run *run, struct ei_metrics_totals *totals)
+/* Of each task, and of all together. */
+static void sum_usage(const struct ei_run *run, struct ei_metrics_usage *tasks, struct ei_metrics_totals *totals)
 {
     for (int32_t i = 0; i < run->slot_count; i++) {
         const struct ei_thread_usage *a = &run->slots[i].usage_before, *b = &run->slots[i].usage_after;
+        struct ei_metrics_usage *task = &tasks[run->slots[i].task->idx];
+        task->cpu_ns += b->cpu_ns - a->cpu_ns;
+        task->minor_faults += b->minor_faults - a->minor_faults;
+        task->major_faults += b->major_faults - a->major_faults;
+        task->voluntary_switches += b->voluntary_switches - a->voluntary_switches;
+        task->involuntary_switches += b->involuntary_switches - a->involuntary_switches;
         totals->minor_faults += b->minor_faults - a->minor_faults;
         totals->major_faults += b->major_faults - a->major_faults;
         totals->voluntary_switches += b->voluntary_switches - a->voluntary_switches;
         totals->involuntary_switches += b->involuntary_switches - a->involuntary_switches;
+    }
+}
+
+/* How long each lane was held; -1: nobody holds those with preempt: kernel. */
+static void sum_lanes(const struct ei_run *run, int64_t *out_ns)
+{
+    const int64_t now_ns = ei_mono_now().ns;
+    for (int32_t i = 0; i < run->wl->lane_count; i++) {
+        const bool is_gated = run->wl->lanes[i].preempt == EI_SPEC_LANE_PREEMPT_BLOCK;
+        out_ns[i] = is_gated ? ei_gate_look(&run->gates[i], now_ns).busy_ns : -1;
     }
 }
 
@@ -372,7 +394,8 @@ static int finish(struct ei_run *run, struct ei_drain *drain, int ended_by, stru
     struct ei_metrics_external external[EI_TASKS_MAX];
     struct ei_metrics_cpu_load loads[EI_PROBES_MAX];
     const struct ei_metrics_assumed *assumed[EI_TASKS_MAX];
-    int64_t withheld[EI_TASKS_MAX] = {0};
+    int64_t withheld[EI_TASKS_MAX] = {0}, lane_busy_ns[EI_LANES_MAX];
+    struct ei_metrics_usage usage[EI_TASKS_MAX] = {0};
     const int64_t length_ns = atomic_load(&run->end_ns) - run->t0_ns;
     for (int32_t i = 0; i < run->wl->task_count; i++) {
         withheld[i] = run->tap != NULL ? atomic_load(&run->tap->settings[i].withheld) : 0;
@@ -398,16 +421,19 @@ static int finish(struct ei_run *run, struct ei_drain *drain, int ended_by, stru
         .change_count = run->changes.log_count,
         .changes_lost = run->changes.log_lost,
         .withheld = withheld,
+        .usage = usage,
+        .lane_busy_ns = lane_busy_ns,
     };
     ei_run_list_assumed(run, assumed);
-    sum_usage(run, &totals);
+    sum_usage(run, usage, &totals);
+    sum_lanes(run, lane_busy_ns);
     ei_drain_finish(drain);
     ei_drain_lost(drain, &totals.job_records_lost, &totals.gap_records_lost);
     const int rc = ei_collector_finish(drain->collector, &totals, err);
     if (run->tap != NULL) {
         ei_tap_end(run->tap, drain->collector);
     }
-    out->collector = drain->collector;
+    out->collector = rc != -ENOMEM ? drain->collector : NULL; /* a full disk takes files, not figures */
     out->slo_failures = ei_collector_slo_failures(drain->collector);
     out->is_identity_ok = ei_collector_is_identity_ok(drain->collector);
     out->is_ended_early = totals.is_ended_early;
@@ -450,9 +476,8 @@ static int run_threads(struct ei_run *run, struct ei_drain *drain, struct ei_liv
     }
     ei_live_board_end(&run->board, run, drain, rc == 0 ? EI_BOARD_ENDED : EI_BOARD_FAILED, ended_by);
     ei_live_board_close(&run->board);
-    if (rc < 0) {
+    if (out->collector == NULL) {
         ei_collector_destroy(collector);
-        out->collector = NULL;
     }
     ei_drain_fini(drain);
     ei_start_fini(&run->start);
@@ -495,6 +520,9 @@ static int run_all(struct ei_run *run, struct ei_drain *drain, const struct ei_w
     }
     if (run->has_privileges) {
         ei_privileges_release(&run->privileges);
+    }
+    if (run->has_locked_dir && run->lock_fd >= 0) {
+        close(run->lock_fd);
     }
     free(run->tasks);
     free(run->slots);

@@ -35,7 +35,7 @@ struct ei_live_options {
 };
 
 struct ei_live_result {
-    struct ei_collector *collector;     /* finished; the caller prints from it and destroys it */
+    struct ei_collector *collector;     /* finished; the caller prints from it and destroys it. NULL without figures */
     char out_dir[EI_SPEC_PATH_MAX * 2]; /* where the files are */
     int32_t slo_failures;
     bool is_identity_ok;
@@ -50,6 +50,8 @@ struct ei_live_result {
  * EINET_E_FILE / EINET_E_MISMATCH (weights, data sets, CPUs; the error names the place in the workload file),
  * EINET_E_BACKEND, EINET_E_USAGE (no name or too long a one for the output folder), or -errno of the output folder. A
  * run that does not start leaves no file and no folder that was not there before, and changes none of an earlier run.
+ * One that took place, and whose files could not be written at its end, has its figures: then out->collector is there
+ * beside a negative result.
  */
 int ei_live_run(const struct ei_workload *wl, const struct ei_live_options *options, struct ei_live_result *out,
                 struct einet_error *err);

@@ -1,5 +1,6 @@
 /* Where results go and what the report is told about the run. */
 #include "engine/run_state.h"
+#include "metrics/output_file.h"
 #include "stages/dnnl/loader.h"
 #include "stages/environment.h"
 #include "stages/torch/loader.h"
@@ -101,9 +102,13 @@ int ei_run_make_out_dir(struct ei_run *run, struct einet_error *err)
     } else if (rc == EINET_E_USAGE || rc == EINET_E_FILE) {
         return rc;
     }
-    return rc == 0 ? 0
-                   : einet_error_set(err, rc, "cannot use %s as the output folder: %s (choose another with --out)",
-                                     run->out_dir, strerror(-rc));
+    if (rc == 0) {
+        rc = ei_output_folder_lock(run->out_dir, &run->lock_fd, err);
+        run->has_locked_dir = rc == 0;
+        return rc;
+    }
+    return einet_error_set(err, rc, "cannot use %s as the output folder: %s (choose another with --out)", run->out_dir,
+                           strerror(-rc));
 }
 
 /* The folders that this run made, the deepest first, as long as they are empty. */

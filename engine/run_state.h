@@ -281,7 +281,9 @@ struct ei_run {
     struct ei_privileges privileges;
     bool has_privileges;
     char out_dir[EI_RUN_DIR_MAX];
-    int64_t started_at_s;     /* CLOCK_REALTIME, for run.json */
+    int64_t started_at_s; /* CLOCK_REALTIME, for run.json */
+    bool has_locked_dir;  /* no other run writes into out_dir; by lock_fd, which is -1 without a lock */
+    int lock_fd;
     size_t made_dir_length;   /* of the shortest part of out_dir that this run made, 0 = none of it */
     bool has_workload_file;   /* workload.yaml.partial is written */
     bool is_started;          /* GO was given: what jobs wrote stays */

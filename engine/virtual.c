@@ -664,7 +664,10 @@ int ei_virtual_run(const struct ei_workload *wl, const struct ei_virtual_options
     if (v == NULL) {
         return einet_error_set(err, -ENOMEM, "no memory for a virtual run");
     }
-    int rc = prepare(v, wl, options, err);
+    int rc = prepare(v, wl, options, err), lock_fd = -1;
+    if (rc == 0 && options->out_dir != NULL) {
+        rc = ei_virtual_open_folder(options->out_dir, &lock_fd, err);
+    }
     if (rc == 0) {
         rc = ei_virtual_create_collector(&v->run, v->cpus.cpu_count, options->out_dir, &v->collector, err);
     }
@@ -675,6 +678,7 @@ int ei_virtual_run(const struct ei_workload *wl, const struct ei_virtual_options
         rc = ei_run_attach_trace(&v->run, options->out_dir, false, v->collector, err);
     }
     if (rc == 0) {
+        (void)ei_collector_clear_earlier(v->collector);
         rc = run_events(v);
         rc = rc < 0 ? einet_error_set(err, rc, "the virtual engine is at fault: a job's course broke off") : 0;
     }
@@ -688,6 +692,7 @@ int ei_virtual_run(const struct ei_workload *wl, const struct ei_virtual_options
         ei_collector_destroy(v->collector);
         out->collector = NULL;
     }
+    ei_virtual_close_folder(lock_fd);
     demolish(v);
     free(v);
     return rc;

@@ -1,6 +1,10 @@
 /* See virtual_report.h. */
 #include "engine/virtual_report.h"
 
+#include "metrics/output_file.h"
+
+#include <unistd.h>
+
 int ei_virtual_create_collector(const struct ei_run *run, int32_t cpu_count, const char *out_dir,
                                 struct ei_collector **out, struct einet_error *err)
 {
@@ -74,4 +78,17 @@ void ei_virtual_parts_end(struct ei_virtual_cpus *cpus, struct ei_job_slot *slot
     record->part_ns[EI_PART_INTERFERENCE] += t->waited_ns - t->below_ns;
     record->part_ns[EI_PART_EXECUTION] += t->ran_ns;
     record->part_ns[EI_PART_THROTTLED] += t->throttled_ns;
+}
+
+int ei_virtual_open_folder(const char *out_dir, int *out_fd, struct einet_error *err)
+{
+    const int rc = ei_output_folder_create(out_dir, err);
+    return rc == 0 ? ei_output_folder_lock(out_dir, out_fd, err) : rc;
+}
+
+void ei_virtual_close_folder(int fd)
+{
+    if (fd >= 0) {
+        close(fd);
+    }
 }

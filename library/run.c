@@ -200,7 +200,7 @@ static void keep_house(void *arg)
         .is_fileless = run->out_dir == NULL,
     };
     run->failure = ei_live_run(run->workload->spec, &options, &run->result, &run->error);
-    if (run->failure == 0) {
+    if (run->result.collector != NULL) { /* also when its files could not be written */
         run->summary = text_of_summary(run->result.collector);
         ei_collector_destroy(run->result.collector);
         run->result.collector = NULL;

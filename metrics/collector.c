@@ -9,6 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* summary.json, summary.txt, latency.hlog and run.json of a task take some 10 KiB; what is changed in a run (4096 lines
+ * at most) and the text of its workload the rest. */
+#define RESERVE_BYTES ((size_t)1 << 20)
+#define RESERVE_TASK_BYTES ((size_t)32 << 10)
+
 const int64_t ei_metrics_bounds_ns[EI_METRICS_BOUNDS] = {
     50000,    100000,   250000,   500000,    1000000,   2500000,   5000000,    10000000,   16666667,
     25000000, 33333333, 50000000, 100000000, 250000000, 500000000, 1000000000, 2500000000, 10000000000};
@@ -69,7 +74,8 @@ static int init_stages(struct ei_metrics_task_state *state, const struct ei_metr
 {
     struct ei_metrics_stage *stages = calloc((size_t)task->stage_count + 1, sizeof *stages);
     state->spec.stages = stages;
-    bool is_ok = stages != NULL;
+    state->stage_sums = calloc((size_t)task->stage_count + 1, sizeof *state->stage_sums);
+    bool is_ok = stages != NULL && state->stage_sums != NULL;
     for (int32_t i = 0; is_ok && i < task->stage_count; i++) {
         stages[i].is_network = task->stages[i].is_network;
         stages[i].name = strdup(task->stages[i].name);
@@ -94,6 +100,7 @@ static int init_task(struct ei_metrics_task_state *state, const struct ei_metric
     }
     ei_histogram_init(&state->response);
     ei_histogram_init(&state->tardiness);
+    ei_histogram_init(&state->earliness);
     ei_histogram_init(&state->jitter);
     ei_histogram_init(&state->start_latency);
     ei_histogram_init(&state->lane_wait);
@@ -202,6 +209,13 @@ static int open_lines(const struct ei_collector *collector, const struct ei_metr
     return rc == 0 && run->has_writers ? ei_line_file_queue(file, &run->writer_cpus, err) : rc;
 }
 
+/* Lines of jobs.csv may fill the disk; the figures and run.json come after them and are written all the same. */
+static int reserve_room(struct ei_collector *collector, struct einet_error *err)
+{
+    const size_t bytes = RESERVE_BYTES + (size_t)collector->task_count * RESERVE_TASK_BYTES;
+    return ei_output_file_reserve(&collector->reserve, collector->out_dir, "reserve", bytes, err);
+}
+
 static int open_files(struct ei_collector *collector, const struct ei_metrics_run *run, bool jobs_csv,
                       struct einet_error *err)
 {
@@ -209,6 +223,9 @@ static int open_files(struct ei_collector *collector, const struct ei_metrics_ru
         return 0;
     }
     int rc = ei_output_folder_create(collector->out_dir, err);
+    if (rc == 0 && run->has_writers) {
+        rc = reserve_room(collector, err);
+    }
     if (rc == 0 && jobs_csv) {
         rc = open_lines(collector, run, &collector->jobs_csv, "jobs.csv", ei_jobs_csv_head, err);
         collector->has_jobs_csv = rc == 0;
@@ -216,6 +233,7 @@ static int open_files(struct ei_collector *collector, const struct ei_metrics_ru
     if (rc == 0 && run->has_stages_csv) {
         rc = open_lines(collector, run, &collector->stages_csv, "stages.csv", ei_stages_csv_head, err);
         collector->has_stages_csv = rc == 0;
+        collector->has_stage_sums = rc == 0 && run->has_writers;
     }
     return rc;
 }
@@ -275,6 +293,7 @@ void ei_collector_destroy(struct ei_collector *collector)
     }
     ei_line_file_discard(&collector->jobs_csv);
     ei_line_file_discard(&collector->stages_csv);
+    ei_output_file_discard(&collector->reserve);
     ei_trace_destroy(collector->trace);
     for (int32_t i = 0; i < collector->task_count; i++) {
         struct ei_metrics_task_state *task = &collector->tasks[i];
@@ -283,6 +302,7 @@ void ei_collector_destroy(struct ei_collector *collector)
             free((char *)task->spec.stages[k].name);
         }
         free((struct ei_metrics_stage *)task->spec.stages);
+        free(task->stage_sums);
         ei_held_stages_fini(&task->held);
         free(task->preempted_by);
         ei_outcome_sequence_fini(&task->sequence);
@@ -303,6 +323,7 @@ void ei_collector_destroy(struct ei_collector *collector)
     free(collector->out_dir);
     free(collector->expected);
     free(collector->loads);
+    free(collector->lane_busy_ns);
     free(collector->slos);
     free(collector);
 }

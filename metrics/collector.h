@@ -156,6 +156,12 @@ struct ei_metrics_assumed {
     double sum[EI_METRICS_ASSUMED_POINTS];
 };
 
+/* What the kernel counted of the job threads of a task, warm-up included. */
+struct ei_metrics_usage {
+    int64_t cpu_ns; /* processor time, user and system */
+    int64_t minor_faults, major_faults, voluntary_switches, involuntary_switches;
+};
+
 struct ei_metrics_totals {
     const int64_t *expected; /* per task: nominal releases that are not warm-up, up to the real end of the run */
     const struct ei_metrics_external *external;      /* per task; NULL = none is external */
@@ -164,7 +170,7 @@ struct ei_metrics_totals {
     bool is_ended_early;                             /* by a signal */
     int32_t end_signal;                              /* its number, 0 = none */
     int64_t job_records_lost, gap_records_lost;      /* pushes into full rings */
-    int64_t minor_faults, major_faults, voluntary_switches, involuntary_switches; /* of the process; -1 = unknown */
+    int64_t minor_faults, major_faults, voluntary_switches, involuntary_switches; /* of all job threads; -1 = unknown */
     const struct ei_metrics_cpu_load *loads;                                      /* may be NULL */
     int32_t load_count;
     const struct ei_metrics_demotion *demotions; /* one a task at most; each makes the run degraded. May be NULL */
@@ -175,6 +181,8 @@ struct ei_metrics_totals {
     int32_t change_count;
     int64_t changes_lost;    /* further ones, which are not listed */
     const int64_t *withheld; /* per task: releases that a pause kept from happening, or refused; NULL = none */
+    const struct ei_metrics_usage *usage; /* per task; NULL = unknown */
+    const int64_t *lane_busy_ns; /* per lane of the run: how long it was held, -1 = nobody holds it; NULL = unknown */
 };
 
 #define EI_METRICS_DEMOTION_TEXT_MAX 256
@@ -203,6 +211,11 @@ int ei_collector_create(const struct ei_metrics_run *run, const struct ei_metric
 
 /* Move time 0 before the first add: making files takes time that must not come off the first release. */
 void ei_collector_set_t0(struct ei_collector *collector, int64_t t0_ns);
+
+/* Remove what an earlier run, and einet report, left in the output folder, so that nobody takes it for part of this run
+ * when that is killed or writes fewer files. When nothing can refuse the run any more, with its trace set: its own
+ * files stay. Returns how many files went. */
+int32_t ei_collector_clear_earlier(const struct ei_collector *collector);
 
 /* Before the first add: every record is drawn into the trace too, which is the collector's from now on and is closed
  * and published with its files. */

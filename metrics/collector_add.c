@@ -57,6 +57,20 @@ static void write_job(struct ei_collector *collector, struct ei_csv_line *line, 
     ei_line_file_add(&collector->jobs_csv, line);
 }
 
+static void sum_stage(struct ei_metrics_task_state *task, const struct ei_stage_record *stage)
+{
+    struct ei_stage_sum *sum = &task->stage_sums[stage->stage_idx];
+    const int64_t wait_ns = stage->start_ns - stage->ready_ns;
+    sum->runs++;
+    sum->wait_ns += wait_ns;
+    sum->wait_max_ns = wait_ns > sum->wait_max_ns ? wait_ns : sum->wait_max_ns;
+    if (stage->cpu_ns >= 0) {
+        sum->timed_runs++;
+        sum->cpu_ns += stage->cpu_ns;
+        sum->cpu_max_ns = stage->cpu_ns > sum->cpu_max_ns ? stage->cpu_ns : sum->cpu_max_ns;
+    }
+}
+
 /* The lines of a job that ran, of its stages and blocks; the line was begun. */
 static void write_stages(struct ei_collector *collector, struct ei_csv_line *line, struct ei_metrics_task_state *task,
                          const struct ei_job_record *job)
@@ -75,6 +89,9 @@ static void write_stages(struct ei_collector *collector, struct ei_csv_line *lin
             .is_network = stage->is_network,
             .lane = lane >= 0 && lane < collector->lane_count ? collector->lanes[lane] : NULL,
         };
+        if (is_stage && (job->flags & EI_JOB_WARMUP) == 0) {
+            sum_stage(task, &record->u.stage);
+        }
         line->length = begun;
         ei_stages_csv_line(line, record, &context);
         ei_line_file_add(&collector->stages_csv, line);
@@ -151,6 +168,7 @@ static void count_run(struct ei_metrics_task_state *task, const struct ei_job_re
     task->overruns += (job->flags & EI_JOB_OVERRUN) != 0;
     task->preemptions += job->preemptions;
     task->preempted_jobs += job->preemptions > 0;
+    task->lane_busy_ns += job->lane_busy_ns;
     if ((job->flags & EI_JOB_HAS_NN) != 0) {
         ei_histogram_record(&task->lane_wait, job->lane_wait_ns);
         count_network(task, job);
@@ -166,6 +184,9 @@ static void count_run(struct ei_metrics_task_state *task, const struct ei_job_re
     if (job->deadline_ns != INT64_MAX) {
         const int64_t late_ns = job->finish_ns - job->deadline_ns;
         ei_histogram_record(&task->tardiness, late_ns > 0 ? late_ns : 0);
+        if (late_ns <= 0) {
+            ei_histogram_record(&task->earliness, -late_ns);
+        }
     }
 }
 

@@ -21,9 +21,16 @@
 #define EI_METRICS_SLO_KINDS 7
 
 /* Everything is counted over jobs that are not warm-up. */
+/* What the jobs of a task that are counted spent in one of its stages. */
+struct ei_stage_sum {
+    int64_t runs, wait_ns, wait_max_ns;
+    int64_t timed_runs, cpu_ns, cpu_max_ns; /* timed: whose processor time is known */
+};
+
 struct ei_metrics_task_state {
     struct ei_metrics_task spec; /* name and stages are owned */
     struct ei_held_stages held;
+    struct ei_stage_sum *stage_sums; /* [stage_count], owned; filled with has_stages_csv */
     int64_t completed, aborted, skipped, dropped;
     int64_t misses;            /* completed after the deadline */
     int64_t overruns;          /* released jobs with a stage over its budget or timeout */
@@ -52,6 +59,10 @@ struct ei_metrics_task_state {
     int64_t last_release_ns, last_finish_ns;       /* of the newest job that ran, to explain skips by it */
     struct ei_outcome_sequence sequence;
     struct ei_histogram response, tardiness, jitter, start_latency, lane_wait, blocking, switching;
+    struct ei_histogram earliness; /* d - f of completed jobs in time; those that were late are in tardiness */
+    int64_t lane_busy_ns;          /* of released jobs, summed up */
+    bool has_usage;                /* after finish */
+    struct ei_metrics_usage usage;
 };
 
 struct ei_metrics_slo_verdict {
@@ -93,9 +104,11 @@ struct ei_collector {
     /* files */
     char *out_dir; /* NULL = none */
     bool has_jobs_csv, has_stages_csv, has_hlog;
+    bool has_stage_sums; /* of a live run: the summary of a virtual one is the same with files and without */
     double started_s;
     struct ei_line_file jobs_csv, stages_csv;
-    char **lanes; /* [lane_count] names, owned */
+    struct ei_output_file reserve; /* room on the disk for what finish writes; with has_writers */
+    char **lanes;                  /* [lane_count] names, owned */
     int32_t lane_count;
     struct ei_trace *trace; /* owned; NULL = none */
     int64_t stages_lost;    /* after finish: stage and block records without their job's */
@@ -104,6 +117,7 @@ struct ei_collector {
     struct ei_metrics_totals totals; /* expected and loads are owned copies */
     int64_t *expected;
     struct ei_metrics_cpu_load *loads;
+    int64_t *lane_busy_ns; /* [lane_count] how long each was held, -1 = nobody holds it; NULL = unknown; owned */
     struct ei_metrics_slo_verdict *slos;
     int32_t slo_count;
 };

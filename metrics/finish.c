@@ -60,6 +60,17 @@ static int copy_totals(struct ei_collector *collector, const struct ei_metrics_t
     if (count > 0) {
         memcpy(loads, totals->loads, count * sizeof *loads);
     }
+    const size_t lanes = totals->lane_busy_ns != NULL ? (size_t)collector->lane_count : 0;
+    int64_t *busy_ns = lanes > 0 ? malloc(lanes * sizeof *busy_ns) : NULL;
+    if (lanes > 0 && busy_ns == NULL) {
+        free(loads);
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < lanes; i++) {
+        busy_ns[i] = totals->lane_busy_ns[i];
+    }
+    free(collector->lane_busy_ns);
+    collector->lane_busy_ns = busy_ns;
     free(collector->loads);
     collector->loads = loads;
     memcpy(collector->expected, totals->expected, (size_t)collector->task_count * sizeof *collector->expected);
@@ -77,7 +88,13 @@ static int copy_totals(struct ei_collector *collector, const struct ei_metrics_t
     for (int32_t i = 0; totals->withheld != NULL && i < collector->task_count; i++) {
         collector->tasks[i].withheld = totals->withheld[i];
     }
-    collector->totals.changes = NULL;   /* the JSON has them */
+    for (int32_t i = 0; totals->usage != NULL && i < collector->task_count; i++) {
+        collector->tasks[i].has_usage = true;
+        collector->tasks[i].usage = totals->usage[i];
+    }
+    collector->totals.changes = NULL; /* the JSON has them */
+    collector->totals.usage = NULL;   /* the tasks have it */
+    collector->totals.lane_busy_ns = busy_ns;
     collector->totals.withheld = NULL;  /* the tasks have it */
     collector->totals.external = NULL;  /* likewise */
     collector->totals.assumed = NULL;   /* likewise */
@@ -150,6 +167,7 @@ static int write_files(struct ei_collector *collector, struct einet_error *err)
         }
         rc = ei_trace_close(collector->trace, err);
     }
+    ei_output_file_discard(&collector->reserve); /* now, when nobody adds lines any more */
     for (int i = collector->has_hlog ? FILE_HLOG : FILE_TABLE; rc == 0 && i < FILE_COUNT; i++) {
         rc = write_file(collector, &files[i], i, err);
     }

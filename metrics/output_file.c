@@ -2,8 +2,10 @@
 #include "metrics/output_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -46,6 +48,20 @@ int ei_output_folder_create(const char *path, struct einet_error *err)
     return rc;
 }
 
+int ei_output_folder_lock(const char *path, int *out_fd, struct einet_error *err)
+{
+    *out_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*out_fd < 0 || flock(*out_fd, LOCK_EX | LOCK_NB) == 0) {
+        return 0;
+    }
+    const int errnum = errno;
+    close(*out_fd);
+    *out_fd = -1;
+    return errnum != EWOULDBLOCK
+               ? 0
+               : einet_error_set(err, -EBUSY, "another run writes into %s: choose another folder with --out", path);
+}
+
 /* folder/name + suffix on the heap, or NULL. */
 static char *join(const char *folder, const char *name, const char *suffix)
 {
@@ -70,6 +86,24 @@ int ei_output_file_open(struct ei_output_file *file, const char *folder, const c
         ei_output_file_fini(file);
         return rc;
     }
+    return 0;
+}
+
+int ei_output_file_reserve(struct ei_output_file *file, const char *folder, const char *name, size_t bytes,
+                           struct einet_error *err)
+{
+    int rc = ei_output_file_open(file, folder, name, err);
+    if (rc != 0) {
+        return rc;
+    }
+    /* EOPNOTSUPP and the like: a file system that promises nothing. */
+    const int errnum = posix_fallocate(fileno(file->stream), 0, (off_t)bytes);
+    if (errnum == ENOSPC || errnum == EDQUOT || errnum == EFBIG) {
+        rc = write_error(err, errnum, file->partial_path);
+        ei_output_file_discard(file);
+        return rc;
+    }
+    (void)unlink(file->partial_path); /* the room is kept as long as it is open, and gone with a killed process */
     return 0;
 }
 

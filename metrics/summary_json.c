@@ -48,6 +48,7 @@ static json_t *percentiles(const struct ei_histogram *histogram, int *rc)
     set(object, "p90", json_integer(ei_histogram_quantile_ns(histogram, 0.9)), rc);
     set(object, "p99", json_integer(ei_histogram_quantile_ns(histogram, 0.99)), rc);
     set(object, "p999", json_integer(ei_histogram_quantile_ns(histogram, 0.999)), rc);
+    set(object, "p9999", json_integer(ei_histogram_quantile_ns(histogram, 0.9999)), rc);
     set(object, "max", json_integer(ei_histogram_max_ns(histogram)), rc);
     return object;
 }
@@ -238,6 +239,71 @@ static json_t *external(const struct ei_metrics_task_state *task, int *rc)
     return object;
 }
 
+/* The share q of the completed jobs had at least so much time left, negative = were at most so late. */
+static int64_t laxity_ns(const struct ei_metrics_task_state *task, double q)
+{
+    const double all = (double)task->tardiness.count, in_time = (double)task->earliness.count;
+    const double rank = fmax(1.0, ceil(q * all - 1e-6)); /* by time left, from the most on */
+    return rank > in_time ? -ei_histogram_quantile_ns(&task->tardiness, q)
+                          : ei_histogram_quantile_ns(&task->earliness, (in_time - rank + 1.0) / in_time);
+}
+
+/* {"p50",...,"min"} or null when nothing was recorded. */
+static json_t *laxity(const struct ei_metrics_task_state *task, int *rc)
+{
+    if (task->tardiness.count == 0) {
+        return json_null();
+    }
+    json_t *object = json_object();
+    set(object, "p50", json_integer(laxity_ns(task, 0.5)), rc);
+    set(object, "p90", json_integer(laxity_ns(task, 0.9)), rc);
+    set(object, "p99", json_integer(laxity_ns(task, 0.99)), rc);
+    set(object, "p999", json_integer(laxity_ns(task, 0.999)), rc);
+    set(object, "p9999", json_integer(laxity_ns(task, 0.9999)), rc);
+    set(object, "min", json_integer(laxity_ns(task, 1.0)), rc);
+    return object;
+}
+
+static json_t *mean(int64_t sum, int64_t count)
+{
+    return count > 0 ? json_integer((sum + count / 2) / count) : json_null();
+}
+
+static json_t *stages(const struct ei_collector *collector, const struct ei_metrics_task_state *task, int *rc)
+{
+    if (!collector->has_stage_sums) {
+        return json_null();
+    }
+    json_t *array = json_array();
+    for (int32_t i = 0; i < task->spec.stage_count; i++) {
+        const struct ei_stage_sum *sum = &task->stage_sums[i];
+        json_t *object = json_object();
+        set(object, "name", json_string(task->spec.stages[i].name), rc);
+        set(object, "kind", json_string(task->spec.stages[i].is_network ? "nn" : "cpu"), rc);
+        set(object, "runs", json_integer(sum->runs), rc);
+        set(object, "wait_mean_ns", mean(sum->wait_ns, sum->runs), rc);
+        set(object, "wait_max_ns", sum->runs > 0 ? json_integer(sum->wait_max_ns) : json_null(), rc);
+        set(object, "cpu_mean_ns", mean(sum->cpu_ns, sum->timed_runs), rc);
+        set(object, "cpu_max_ns", sum->timed_runs > 0 ? json_integer(sum->cpu_max_ns) : json_null(), rc);
+        append(array, object, rc);
+    }
+    return array;
+}
+
+static json_t *usage(const struct ei_metrics_task_state *task, int *rc)
+{
+    if (!task->has_usage) {
+        return json_null();
+    }
+    json_t *object = json_object();
+    set(object, "cpu_ns", json_integer(task->usage.cpu_ns), rc);
+    set(object, "minor_faults", json_integer(task->usage.minor_faults), rc);
+    set(object, "major_faults", json_integer(task->usage.major_faults), rc);
+    set(object, "voluntary_switches", json_integer(task->usage.voluntary_switches), rc);
+    set(object, "involuntary_switches", json_integer(task->usage.involuntary_switches), rc);
+    return object;
+}
+
 static json_t *task_json(const struct ei_collector *collector, int32_t task_idx, int *rc)
 {
     const struct ei_metrics_task_state *task = &collector->tasks[task_idx];
@@ -282,6 +348,10 @@ static json_t *task_json(const struct ei_collector *collector, int32_t task_idx,
     set(object, "withheld", json_integer(task->withheld), rc);
     const char *by_fifo = task->spec.is_fifo ? "fifo" : "other";
     set(object, "class", json_string(task->spec.class_name != NULL ? task->spec.class_name : by_fifo), rc);
+    set(object, "laxity_ns", laxity(task, rc), rc);
+    set(object, "lane_busy_ns", task->spec.exits > 0 ? json_integer(task->lane_busy_ns) : json_null(), rc);
+    set(object, "usage", usage(task, rc), rc);
+    set(object, "stages", stages(collector, task, rc), rc);
     return object;
 }
 
@@ -294,6 +364,7 @@ static json_t *noise(const struct ei_collector *collector, int *rc)
     set(object, "p50", is_known ? json_integer(ei_histogram_quantile_ns(lateness, 0.5)) : json_null(), rc);
     set(object, "p99", is_known ? json_integer(ei_histogram_quantile_ns(lateness, 0.99)) : json_null(), rc);
     set(object, "p999", is_known ? json_integer(ei_histogram_quantile_ns(lateness, 0.999)) : json_null(), rc);
+    set(object, "p9999", is_known ? json_integer(ei_histogram_quantile_ns(lateness, 0.9999)) : json_null(), rc);
     set(object, "max", is_known ? json_integer(ei_histogram_max_ns(lateness)) : json_null(), rc);
     set(object, "gap_min_ns", json_integer(EI_METRICS_GAP_MIN_NS), rc);
     set(object, "gaps", json_integer(collector->gap_count), rc);
@@ -324,6 +395,20 @@ static json_t *loads(const struct ei_collector *collector, int *rc)
         set(object, "mean", ratio(load->mean), rc);
         set(object, "peak", ratio(load->peak), rc);
         set(object, "cap", ratio(load->cap), rc);
+        append(array, object, rc);
+    }
+    return array;
+}
+
+static json_t *lanes(const struct ei_collector *collector, int *rc)
+{
+    json_t *array = json_array();
+    for (int32_t i = 0; i < collector->lane_count; i++) {
+        const int64_t busy_ns = collector->lane_busy_ns != NULL ? collector->lane_busy_ns[i] : -1;
+        json_t *object = json_object();
+        set(object, "name", json_string(collector->lanes[i]), rc);
+        set(object, "busy_ns", known(busy_ns), rc);
+        set(object, "busy", busy_ns < 0 ? json_null() : fraction(busy_ns, collector->totals.duration_ns), rc);
         append(array, object, rc);
     }
     return array;
@@ -382,6 +467,7 @@ json_t *ei_metrics_summary_json(const struct ei_collector *collector)
     set(root, "slo_failures", json_integer(ei_collector_slo_failures(collector)), &rc);
     set(root, "noise", noise(collector, &rc), &rc);
     set(root, "rt_load", loads(collector, &rc), &rc);
+    set(root, "lanes", lanes(collector, &rc), &rc);
     set(root, "process", process(totals, &rc), &rc);
     set(root, "changes", collector->changes != NULL ? json_incref(collector->changes) : json_array(), &rc);
     set(root, "changes_lost", json_integer(totals->changes_lost), &rc);

@@ -96,7 +96,8 @@ static void compare_task(struct ei_compare_task *out)
 
 static const char *workload_hash(const struct ei_report_run *run)
 {
-    return json_string_value(json_object_get(json_object_get(run->run, "workload"), "sha256"));
+    const char *hash = json_string_value(json_object_get(json_object_get(run->run, "workload"), "sha256"));
+    return hash != NULL && strspn(hash, "0123456789abcdef") == strlen(hash) ? hash : NULL;
 }
 
 static void warn_of_run(struct ei_comparison *c, const struct ei_report_run *run, char letter)

@@ -91,6 +91,11 @@ static void print_task(const struct ei_compare_task *task, FILE *out, bool is_co
             write_verdict(&cell[4], row);
         }
     }
+    if (rows == 1) { /* nothing to compare: a table of no figure says less than this */
+        fprintf(out, "%s   no job in A and none in B\n\n", task->name);
+        free(cells);
+        return;
+    }
     const struct ei_table_layout layout = {.left_mask = 0x1f};
     ei_table_print(out, is_coloured, cells, rows, COLUMNS, &layout);
     fputc('\n', out);

@@ -63,6 +63,10 @@ static void plot_responses(const struct ei_report_task *task, const struct axis 
     char max[32];
     print_label(out, label);
     ei_plot_columns(out, style.is_ascii, counts, WIDTH, highest);
+    if (task->response->count == 0) {
+        fputs("  none completed\n", out);
+        return;
+    }
     fprintf(out, "  max %s\n", ei_text_duration(max, sizeof max, ei_histogram_max_ns(task->response)));
 }
 

@@ -96,6 +96,68 @@ static void choose_windows(struct ei_report_run *run)
     run->window_count = (int32_t)(run->duration_ns / run->window_ns) + 1;
 }
 
+/* Names and reasons go to terminals, which control characters of somebody else's file shall not steer: one byte, or
+ * U+0080 to U+009F. In place. */
+static void make_plain(char *text)
+{
+    for (; *text != '\0'; text++) {
+        const unsigned char byte = (unsigned char)*text, next = (unsigned char)text[1];
+        if (byte == 0xc2 && next >= 0x80 && next <= 0x9f) {
+            *text++ = '?';
+            *text = '?';
+        } else if (byte < 0x20 || byte == 0x7f) {
+            *text = '?';
+        }
+    }
+}
+
+/* All texts of the value. Returns 0 or -ENOMEM. */
+static int make_texts_plain(json_t *value)
+{
+    int rc = 0;
+    if (json_is_string(value)) {
+        char *text = strdup(json_string_value(value));
+        if (text != NULL) {
+            make_plain(text);
+        }
+        rc = text == NULL || json_string_set(value, text) != 0 ? -ENOMEM : 0;
+        free(text);
+    }
+    const char *key;
+    json_t *item;
+    size_t i;
+    json_array_foreach(value, i, item)
+    {
+        rc = rc == 0 ? make_texts_plain(item) : rc;
+    }
+    json_object_foreach(value, key, item)
+    {
+        rc = rc == 0 ? make_texts_plain(item) : rc;
+    }
+    return rc;
+}
+
+/* Why the folder has no summary.json, and what to do: as far as the folder tells. */
+static int refuse_folder(const char *folder, struct einet_error *err)
+{
+    static const char *const begun[] = {"run.json", "jobs.csv.partial"};
+    const char *why = "name the folder that einet run wrote";
+    struct stat st;
+    if (stat(folder, &st) != 0) {
+        why = "there is no such folder; name the one that einet run wrote";
+    } else if (!S_ISDIR(st.st_mode)) {
+        why = "it is a file; name the folder that einet run wrote";
+    }
+    for (size_t i = 0; i < sizeof begun / sizeof begun[0]; i++) {
+        char path[4096];
+        snprintf(path, sizeof path, "%s/%s", folder, begun[i]);
+        why = stat(path, &st) == 0
+                  ? "its run goes on still (einet top shows it), or was killed before it wrote its figures"
+                  : why;
+    }
+    return einet_error_set(err, EINET_E_FILE, "%s has no summary.json: %s", folder, why);
+}
+
 static int read_summary(struct ei_report_run *run, struct einet_error *err)
 {
     int rc = read_json(run->folder, "summary.json", &run->summary, err);
@@ -103,10 +165,10 @@ static int read_summary(struct ei_report_run *run, struct einet_error *err)
         return rc;
     }
     if (run->summary == NULL) {
-        return einet_error_set(err, EINET_E_FILE,
-                               "%s has no summary.json: name the folder that einet run wrote; if there are *.partial "
-                               "files in it, the run was killed before its end",
-                               run->folder);
+        return refuse_folder(run->folder, err);
+    }
+    if (make_texts_plain(run->summary) < 0) {
+        return einet_error_set(err, -ENOMEM, "no memory for the texts of %s/summary.json", run->folder);
     }
     json_t *tasks = json_object_get(run->summary, "tasks");
     run->duration_ns = integer(run->summary, "duration_ns", -1);

@@ -219,7 +219,7 @@ static bool warn_of_core(const char *path, struct ei_environment_warning *out)
     }
     snprintf(out->text, sizeof out->text, "OpenBLAS (%.200s) computes as for a %.32s, this processor can do more", path,
              core);
-    snprintf(out->remedy, sizeof out->remedy, "set OPENBLAS_CORETYPE=%s before einet is started", fit);
+    snprintf(out->remedy, sizeof out->remedy, "export OPENBLAS_CORETYPE=%s  # before einet is started", fit);
     return true;
 }
 

@@ -114,7 +114,7 @@ function responseFigure(data) {
         },
       });
     })],
-    table: { head: ['Task', 'p50', 'p90', 'p99', 'p99.9', 'max', 'Deadline', 'Late'], rows: data.tasks.filter(shown).map(({ summary: t }) => [t.name, ...['p50', 'p90', 'p99', 'p999', 'max'].map(k => duration(t.response_ns[k])), duration(t.deadline_ns), percent(lateShare(t))]) },
+    table: { head: ['Task', 'p50', 'p90', 'p99', 'p99.9', 'p99.99', 'max', 'Deadline', 'Late'], rows: data.tasks.filter(shown).map(({ summary: t }) => [t.name, ...['p50', 'p90', 'p99', 'p999', 'p9999', 'max'].map(k => duration(t.response_ns[k])), duration(t.deadline_ns), percent(lateShare(t))]) },
   });
 }
 

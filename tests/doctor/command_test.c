@@ -25,34 +25,53 @@ static void read_text(const char *path, char *out, size_t size_bytes)
     }
 }
 
+static const char *const ids[] = {"fifo",
+                                  "sched_deadline",
+                                  "rtprio_limit",
+                                  "cgroup_rt_runtime",
+                                  "rt_throttling",
+                                  "memory_lock",
+                                  "cpu_dma_latency",
+                                  "cpus",
+                                  "output",
+                                  "data",
+                                  "weights",
+                                  "gpu",
+                                  "libtorch",
+                                  "onednn",
+                                  "environment",
+                                  "fifo_load",
+                                  "release",
+                                  "gaps",
+                                  "steal",
+                                  "clock_source",
+                                  "timers",
+                                  "preemption",
+                                  "governor",
+                                  "smt",
+                                  "thp",
+                                  "swap"};
+
+/* What --only takes; completions read it there. */
+EI_TEST(help_names_every_probe_and_no_other)
+{
+    static char text[16 * 1024];
+    size_t named = 0;
+    EI_EQ(doctor("--help", in_tmpdir("help.txt")), 0);
+    read_text(in_tmpdir("help.txt"), text, sizeof text);
+    char *at = strstr(text, "They are "), *end = strstr(text, "  --json");
+    EI_REQUIRE(at != NULL && end != NULL && at < end);
+    *end = '\0';
+    for (char *word = strtok(at + strlen("They are "), " \n"); word != NULL; word = strtok(NULL, " \n")) {
+        EI_REQUIRE(named < sizeof ids / sizeof ids[0]);
+        EI_STREQ(word, ids[named]);
+        named++;
+    }
+    EI_EQ(named, sizeof ids / sizeof ids[0]);
+}
+
 EI_TEST(all_probes_are_made_in_one_go)
 {
-    static const char *const ids[] = {"fifo",
-                                      "sched_deadline",
-                                      "rtprio_limit",
-                                      "cgroup_rt_runtime",
-                                      "rt_throttling",
-                                      "memory_lock",
-                                      "cpu_dma_latency",
-                                      "cpus",
-                                      "output",
-                                      "data",
-                                      "weights",
-                                      "gpu",
-                                      "libtorch",
-                                      "onednn",
-                                      "environment",
-                                      "fifo_load",
-                                      "release",
-                                      "gaps",
-                                      "steal",
-                                      "clock_source",
-                                      "timers",
-                                      "preemption",
-                                      "governor",
-                                      "smt",
-                                      "thp",
-                                      "swap"};
     const size_t count = sizeof ids / sizeof ids[0];
     static char text[32 * 1024];
     char arguments[600], output[512];
@@ -83,7 +102,7 @@ EI_TEST(wrong_uses_are_refused)
     snprintf(output, sizeof output, "%s", in_tmpdir("said.txt"));
     EI_EQ(doctor("--only nonsense", output), 1);
     read_text(output, text, sizeof text);
-    EI_CONTAINS(text, "there is no probe 'nonsense'");
+    EI_CONTAINS(text, "there is no probe 'nonsense': einet help doctor lists them");
     EI_EQ(doctor("--only output", output), 1);
     EI_EQ(doctor("--only", output), 1);
     EI_EQ(doctor("--fast", output), 1);

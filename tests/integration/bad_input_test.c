@@ -341,4 +341,54 @@ EI_TEST(check_prints_every_default)
     EI_CONTAINS(f->output, "on_preempt");
 }
 
+/* Each writes plain text, which stdio keeps to the end. */
+EI_TEST(bad_output_that_cannot_be_written_is_a_fault)
+{
+    static const char *const commands[] = {"--help",
+                                           "--version",
+                                           "help run",
+                                           "run --help",
+                                           "models",
+                                           "check --print configs/edge-server.yaml",
+                                           "analyze configs/overload.yaml",
+                                           "doctor --only timers",
+                                           "profile --print models/pretrained/b-alexnet-cifar10.cs",
+                                           "simulate configs/overload.yaml --duration 100ms --quiet"};
+    if (access("/dev/full", W_OK) != 0) {
+        ei_test_skip("no /dev/full here");
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        char command[1200];
+        snprintf(command, sizeof command, "%s/einet %s >/dev/full 2>%s", ei_test_build_dir(), commands[i],
+                 in_tmpdir("said.txt"));
+        const int status = system(command);
+        EI_TRUEF(WEXITSTATUS(status) == 5, "einet %s: status %d", commands[i], WEXITSTATUS(status));
+        EI_TRUEF(wait_for_text(in_tmpdir("said.txt"), "cannot write all of its output: No space left on device", 1000),
+                 "einet %s does not say that its output is cut off", commands[i]);
+    }
+}
+
+/* Root may rename a file onto /dev/null, which takes that away from the whole machine. A pipe stands for it. */
+EI_TEST(bad_out_does_not_replace_a_device)
+{
+    char pipe[512];
+    struct stat st;
+    snprintf(pipe, sizeof pipe, "%s", in_tmpdir("pipe"));
+    EI_EQ(mkfifo(pipe, 0600), 0);
+    EI_EQ(einet_run((const char *[]){"simulate", "configs/overload.yaml", "--duration", "100ms", "--out",
+                                     in_tmpdir("run"), NULL})
+              ->status,
+          0);
+    expect(einet_run((const char *[]){"report", in_tmpdir("run"), "--out", pipe, NULL}), 1,
+           "is no file: name another place");
+    expect(einet_run((const char *[]){"train", "--model", "b-alexnet", "--dataset", "generated", "--out", pipe, NULL}),
+           1, "is no file: name another place");
+    expect(einet_run((const char *[]){"predictor", "train", "--cs", "models/pretrained/b-alexnet-cifar10.cs", "--out",
+                                      pipe, NULL}),
+           1, "is no file: name another place");
+    expect(einet_run((const char *[]){"convert", "--weights", WEIGHTS, "--to", "b-alexnet", "--out", pipe, NULL}), 1,
+           "is no file: name another place");
+    EI_TRUE(stat(pipe, &st) == 0 && S_ISFIFO(st.st_mode));
+}
+
 EI_MAIN()

@@ -67,6 +67,12 @@ EI_TEST(completion_proposes_what_help_lists)
     EI_STREQ(proposed, "\n--shard\n");
     complete("ctl dr", proposed);
     EI_STREQ(proposed, "\ndrain\n");
+    complete("help ana", proposed);
+    EI_STREQ(proposed, "\nanalyze\n");
+    complete("doctor --only rel", proposed);
+    EI_STREQ(proposed, "\nrelease\n");
+    complete("doctor --only fifo,sw", proposed);
+    EI_STREQ(proposed, "\nfifo,swap\n");
     complete("check configs/edge", proposed);
     EI_STREQ(proposed, "\nconfigs/edge-server.yaml\n");
     complete("profile models/pretrained/b-alexnet-mnist.saf", proposed); /* no workload file there: any file */

@@ -6,10 +6,13 @@
 #include "tests/harness/harness.h"
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -147,6 +150,96 @@ EI_TEST(a_simulation_says_what_it_was)
     json_decref(run);
 }
 
+/* ---- a folder that is not new ---- */
+
+static void make_file(const char *path)
+{
+    const int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    EI_TRUEF(fd >= 0, "cannot make %s", path);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+/* Whether the folder `out` of this test has the file. */
+static bool is_there(const char *name)
+{
+    char path[64];
+    snprintf(path, sizeof path, "out/%s", name);
+    return access(in_tmpdir(path), F_OK) == 0;
+}
+
+EI_TEST(a_killed_run_has_no_file_of_an_earlier_one)
+{
+    static const char *const earlier[] = {"jobs.csv",      "stages.csv",           "latency.hlog",  "summary.json",
+                                          "summary.txt",   "report.html",          "trace.pftrace", "trace-12.pftrace",
+                                          "workload.yaml", "trace.pftrace.partial"};
+    static const char *const others[] = {"notes.txt", "trace-mine.pftrace", "summary.json.bak", "jobs.csv.partial"};
+    char out[512];
+    snprintf(out, sizeof out, "%s", in_tmpdir("out")); /* the folder of many names below */
+    EI_EQ(mkdir(out, 0755), 0);
+    for (size_t i = 0; i < sizeof earlier / sizeof earlier[0]; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "out/%s", earlier[i]);
+        make_file(in_tmpdir(path));
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "out/%s", others[i]);
+        make_file(in_tmpdir(path));
+    }
+    const pid_t pid =
+        einet_start((const char *[]){"run", WORKLOADS "phase.yaml", "--out", out, "--duration", "60s", NULL});
+    EI_TRUE(wait_for_file(in_tmpdir("out/run.json"), 20000));
+    for (int i = 0; i < 2000 && is_there("jobs.csv"); i++) { /* they go right behind run.json */
+        sleep_ms(10);
+    }
+    for (int i = 0; i < 2000 && is_there("trace.pftrace.partial"); i++) {
+        sleep_ms(10);
+    }
+    EI_EQ(kill(pid, SIGKILL), 0);
+    const struct finished *f = einet_wait(pid);
+    EI_CONTAINS(f->output, "held files of an earlier run: they are replaced");
+    for (size_t i = 0; i < sizeof earlier / sizeof earlier[0]; i++) {
+        EI_TRUEF(!is_there(earlier[i]), "%s of an earlier run is still there", earlier[i]);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        EI_TRUEF(is_there(others[i]), "%s is gone", others[i]);
+    }
+}
+
+/* The second one is refused before it changes anything, and the first one's files are whole. */
+EI_TEST(two_runs_do_not_write_into_one_folder)
+{
+    char out[512];
+    snprintf(out, sizeof out, "%s", in_tmpdir("out"));
+    const pid_t pid = einet_start(
+        (const char *[]){"run", WORKLOADS "phase.yaml", "--quiet", "--out", out, "--duration", "60s", NULL});
+    EI_TRUE(wait_for_file(in_tmpdir("out/run.json"), 20000));
+    const struct finished *f = einet_run(
+        (const char *[]){"run", WORKLOADS "phase.yaml", "--quiet", "--out", out, "--duration", "100ms", NULL});
+    EI_EQ(f->status, 5);
+    EI_CONTAINS(f->output, "another run writes into");
+    f = einet_run((const char *[]){"simulate", WORKLOADS "phase.yaml", "--out", out, NULL});
+    EI_EQ(f->status, 5);
+    EI_CONTAINS(f->output, "another run writes into");
+    EI_EQ(kill(pid, SIGINT), 0);
+    EI_EQ(einet_wait(pid)->status, 0);
+    EI_TRUE(is_there("summary.json") && is_there("jobs.csv") && is_there("workload.yaml"));
+    EI_EQ(einet_run((const char *[]){"simulate", WORKLOADS "phase.yaml", "--out", out, NULL})->status, 0);
+}
+
+EI_TEST(a_virtual_run_leaves_no_file_of_an_earlier_one)
+{
+    const char *out = in_tmpdir("out");
+    EI_EQ(mkdir(out, 0755), 0);
+    make_file(in_tmpdir("out/report.html"));
+    make_file(in_tmpdir("out/trace-1.pftrace"));
+    EI_EQ(einet_run((const char *[]){"simulate", WORKLOADS "phase.yaml", "--out", out, NULL})->status, 0);
+    EI_TRUE(is_there("summary.json") && is_there("jobs.csv"));
+    EI_TRUE(!is_there("report.html") && !is_there("trace-1.pftrace"));
+}
+
 /* ---- a disk that does not keep up ---- */
 
 /* Whether the process has a thread of this name, which a job thread has from its task. */
@@ -217,6 +310,47 @@ EI_TEST(a_stalled_disk_costs_lines_and_no_job)
     EI_EQ(lines_lost(json_object_get(run, "end")), lines_lost(summary));
     json_decref(summary);
     json_decref(run);
+}
+
+/* Lines fill the disk to the last byte: the figures and run.json are written all the same, with the lines counted. */
+EI_TEST(a_full_disk_costs_lines_and_no_figure)
+{
+    const char *disk = in_tmpdir("disk");
+    EI_EQ(mkdir(disk, 0755), 0);
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("tmpfs", disk, "tmpfs", 0, "size=2m") != 0) {
+        ei_test_skip("no right to mount a small disk");
+    }
+    const struct finished *f =
+        einet_run((const char *[]){"run", WORKLOADS "flood.yaml", "--quiet", "--out", in_tmpdir("disk/out"), NULL});
+    EI_TRUEF(f->status == 0, "status %d: %s", f->status, f->output);
+    EI_CONTAINS(f->output, "jobs.csv lacks");
+    json_t *summary = read_summary(in_tmpdir("disk/out")), *run = read_json(in_tmpdir("disk/out/run.json"));
+    EI_REQUIRE(summary != NULL && run != NULL);
+    check_identity(summary);
+    EI_TRUE(lines_lost(summary) > 0);
+    EI_EQ(lines_lost(json_object_get(run, "end")), lines_lost(summary));
+    FILE *jobs = fopen(in_tmpdir("disk/out/jobs.csv"), "re");
+    EI_REQUIRE(jobs != NULL);
+    EI_EQ(count_lines(jobs) + lines_lost(summary), 60002);
+    fclose(jobs);
+    json_decref(summary);
+    json_decref(run);
+}
+
+/* A summary.json that cannot be written: the run says so, and its figures are on the terminal. */
+EI_TEST(a_run_whose_files_are_refused_prints_its_figures)
+{
+    const char *out = in_tmpdir("out");
+    EI_EQ(mkdir(out, 0755), 0);
+    EI_EQ(mkdir(in_tmpdir("out/summary.json.partial"), 0755), 0);
+    const struct finished *f = einet_run(
+        (const char *[]){"run", WORKLOADS "phase.yaml", "--quiet", "--out", out, "--duration", "200ms", NULL});
+    EI_EQ(f->status, 5);
+    EI_CONTAINS(f->output, "summary.json.partial: Is a directory");
+    EI_CONTAINS(f->output, "tick ");
+    EI_CONTAINS(f->output, "machine noise");
+    EI_TRUE(strstr(f->output, "files in") == NULL);
 }
 
 EI_MAIN()

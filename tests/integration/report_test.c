@@ -100,6 +100,52 @@ static json_t *figure(json_t *comparison, const char *task, const char *name)
     return NULL;
 }
 
+/* A run that ended before the first release. */
+EI_TEST(a_run_without_a_job_says_so)
+{
+    char out[512];
+    snprintf(out, sizeof out, "%s", in_tmpdir("none"));
+    const char *file =
+        write_file("none.yaml", "version: 1\nname: none\nrun: { duration: 100ms, warmup: 0s, seed: 1 }\ntasks:\n"
+                                "  - name: late\n    arrival: { model: periodic, period: 10s, offset: 5s }\n"
+                                "    priority: 20\n    stages: [ { name: s, kind: cpu, work: { spin: 1ms } } ]\n");
+    expect(0, "late", (const char *[]){"simulate", file, "--out", out, NULL});
+    expect(0, "none completed", (const char *[]){"report", out, "--plot", NULL});
+    expect(0, "report.html", (const char *[]){"report", out, NULL});
+    expect(0, "late   no job in A and none in B", (const char *[]){"compare", out, out, NULL});
+}
+
+/* A folder of somebody else: its texts do not steer the terminal. */
+EI_TEST(control_characters_of_a_folder_do_not_reach_the_terminal)
+{
+    static const char *const outs[][5] = {
+        {"report", "x", "--plot"}, {"compare", "x", "x"}, {"compare", "x", "x", "--plot"}};
+    char folder[512], command[1200];
+    setenv("NO_COLOR", "1", 1);
+    snprintf(folder, sizeof folder, "%s", simulated("run", "exit", "1"));
+    snprintf(command, sizeof command,
+             "cd '%s' && sed -i 's/\"degraded\": \\[\\]/\"degraded\": [{\"reason\": \"a\\\\u001b[2Jb\\\\u009b2Jc\"}]/' "
+             "summary.json && grep -q u009b summary.json",
+             folder);
+    EI_EQ(system(command), 0);
+    for (size_t i = 0; i < sizeof outs / sizeof outs[0]; i++) {
+        const char *args[6] = {outs[i][0]};
+        for (size_t k = 1; k < 5 && outs[i][k] != NULL; k++) {
+            args[k] = outs[i][k][0] == 'x' ? folder : outs[i][k];
+        }
+        const struct finished *f = einet_run(args);
+        EI_EQ(f->status, 0);
+        EI_CONTAINS(f->output, "a?[2Jb??2Jc");
+        EI_TRUE(strchr(f->output, '\x1b') == NULL && strstr(f->output, "\xc2\x9b") == NULL);
+    }
+    snprintf(command, sizeof command, "sed -i '2s/^\\([^,]*\\),[0-9]*/\\1,\x1b]0;pwn\x07/' '%s/jobs.csv'", folder);
+    EI_EQ(system(command), 0);
+    const struct finished *f = einet_run((const char *[]){"report", folder, NULL});
+    EI_EQ(f->status, 2);
+    EI_CONTAINS(f->output, "'?]0;pwn?' is not a whole number");
+    unsetenv("NO_COLOR");
+}
+
 EI_TEST(two_ways_to_be_preempted_are_told_apart)
 {
     const char *leave = simulated("leave", "exit", "1"), *resume = simulated("resume", "resume", "1");

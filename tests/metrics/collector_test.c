@@ -7,7 +7,9 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct ei_collector *new_collector(void)
 {
@@ -344,7 +346,119 @@ EI_TEST(response_percentiles_of_many_jobs)
     EI_EQ(whole(response, "p90"), 900);
     EI_EQ(whole(response, "p99"), 990);
     EI_EQ(whole(response, "p999"), 999);
+    EI_EQ(whole(response, "p9999"), 1000);
     EI_EQ(whole(response, "max"), 1000);
+    json_decref(root);
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The time left is counted out job by job: all in time, some late, all late. */
+EI_TEST(laxity_is_the_time_that_a_share_of_the_jobs_had_left)
+{
+    static const struct {
+        const char *name;
+        double q;
+    } shares[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p999", 0.999}, {"p9999", 0.9999}, {"min", 1.0}};
+    enum { JOBS = 3000 };
+    static const int64_t begins_ns[] = {1000, 1 * SAMPLE_MS, 3 * SAMPLE_MS};
+    for (size_t part = 0; part < 3; part++) {
+        struct ei_collector *collector = new_collector();
+        EI_REQUIRE(collector != NULL);
+        int64_t left_ns[JOBS];
+        for (int64_t i = 0; i < JOBS; i++) {
+            const int64_t response_ns = begins_ns[part] + (i * 7919) % JOBS * 400;
+            left_ns[i] = 2 * SAMPLE_MS - response_ns;
+            add(collector, sample_job(SAMPLE_CONTROL, 2 + i, 10 + 5 * i, response_ns));
+        }
+        qsort(left_ns, JOBS, sizeof left_ns[0], by_time);
+        json_t *root = finish(collector, NULL);
+        const json_t *laxity = json_object_get(task_of(root, SAMPLE_CONTROL), "laxity_ns");
+        for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++) {
+            const int64_t rank = (int64_t)ceil(shares[i].q * JOBS - 1e-6); /* so many had at least that */
+            const int64_t exact_ns = left_ns[JOBS - rank];
+            EI_NEAR((double)whole(laxity, shares[i].name), (double)exact_ns, fabs((double)exact_ns) * 1e-3);
+        }
+        json_decref(root);
+    }
+}
+
+/* Waits and processor time of stages: of counted jobs only, and means over what is known. */
+EI_TEST(stages_are_summed_up)
+{
+    static const struct ei_metrics_stage names[] = {{"pre", false}, {"net", true}};
+    static const int64_t waits_ns[] = {100, 5000, 300, 200}, cpu_ns[] = {7, 9000, -1, 9};
+    struct ei_metrics_task tasks[SAMPLE_TASKS];
+    struct ei_metrics_run run = sample_run(false);
+    struct ei_collector *collector = NULL;
+    struct einet_error err = {0};
+    memcpy(tasks, sample_tasks, sizeof tasks);
+    tasks[SAMPLE_CONTROL].stages = names;
+    tasks[SAMPLE_CONTROL].stage_count = 2;
+    run.has_stages_csv = true;
+    run.has_writers = true; /* as a live run has */
+    EI_EQ(ei_collector_create(&run, tasks, SAMPLE_TASKS, ei_test_tmpdir(), false, &collector, &err), 0);
+    EI_REQUIRE(collector != NULL);
+    for (int64_t i = 0; i < 4; i++) { /* job 1 is of the warm-up */
+        const int64_t release_ms = i == 1 ? 5 : 10 + 5 * i;
+        const int64_t ready_ns = SAMPLE_T0_NS + release_ms * SAMPLE_MS;
+        add(collector, (struct ei_record){.kind = EI_RECORD_STAGE,
+                                          .u.stage = {.task_idx = SAMPLE_CONTROL,
+                                                      .job_idx = i,
+                                                      .ready_ns = ready_ns,
+                                                      .start_ns = ready_ns + waits_ns[i],
+                                                      .end_ns = ready_ns + waits_ns[i] + 10,
+                                                      .cpu_ns = cpu_ns[i]}});
+        add(collector, sample_job(SAMPLE_CONTROL, i, release_ms, 1000));
+    }
+    json_t *root = finish(collector, NULL);
+    const json_t *stages = json_object_get(task_of(root, SAMPLE_CONTROL), "stages");
+    const json_t *pre = json_array_get(stages, 0), *net = json_array_get(stages, 1);
+    EI_EQ(json_array_size(stages), 2);
+    EI_STREQ(json_string_value(json_object_get(pre, "name")), "pre");
+    EI_STREQ(json_string_value(json_object_get(net, "kind")), "nn");
+    EI_EQ(whole(pre, "runs"), 3);
+    EI_EQ(whole(pre, "wait_mean_ns"), 200);
+    EI_EQ(whole(pre, "wait_max_ns"), 300);
+    EI_EQ(whole(pre, "cpu_mean_ns"), 8);
+    EI_EQ(whole(pre, "cpu_max_ns"), 9);
+    EI_EQ(whole(net, "runs"), 0);
+    EI_TRUE(is_null(net, "wait_mean_ns") && is_null(net, "cpu_max_ns"));
+    json_decref(root);
+}
+
+EI_TEST(what_tasks_and_lanes_used)
+{
+    static const char *const lanes[] = {"acc0", "free"};
+    static const int64_t busy_ns[] = {10 * SAMPLE_MS, -1};
+    const struct ei_metrics_usage usage[SAMPLE_TASKS] = {{.cpu_ns = 7, .minor_faults = 1, .major_faults = 2},
+                                                         {.voluntary_switches = 3, .involuntary_switches = 4}};
+    struct ei_metrics_run run = sample_run(false);
+    struct ei_metrics_totals totals = sample_totals();
+    struct ei_collector *collector = NULL;
+    run.lanes = lanes;
+    run.lane_count = 2;
+    totals.usage = usage;
+    totals.lane_busy_ns = busy_ns;
+    EI_EQ(ei_collector_create(&run, sample_tasks, SAMPLE_TASKS, NULL, false, &collector, NULL), 0);
+    sample_add_all(collector);
+    json_t *root = finish(collector, &totals);
+    const json_t *list = json_object_get(root, "lanes"), *of_control = task_of(root, SAMPLE_CONTROL);
+    EI_STREQ(json_string_value(json_object_get(json_array_get(list, 0), "name")), "acc0");
+    EI_EQ(whole(json_array_get(list, 0), "busy_ns"), 10 * SAMPLE_MS);
+    EI_NEAR(real(json_array_get(list, 0), "busy"), 0.25, 1e-9);
+    EI_TRUE(is_null(json_array_get(list, 1), "busy_ns") && is_null(json_array_get(list, 1), "busy"));
+    EI_EQ(whole(json_object_get(of_control, "usage"), "cpu_ns"), 7);
+    EI_EQ(whole(json_object_get(of_control, "usage"), "minor_faults"), 1);
+    EI_EQ(whole(json_object_get(of_control, "usage"), "major_faults"), 2);
+    EI_EQ(whole(json_object_get(task_of(root, SAMPLE_CAMERA), "usage"), "voluntary_switches"), 3);
+    EI_EQ(whole(json_object_get(task_of(root, SAMPLE_CAMERA), "usage"), "involuntary_switches"), 4);
+    EI_TRUE(is_null(of_control, "lane_busy_ns"));
+    EI_TRUE(whole(task_of(root, SAMPLE_CAMERA), "lane_busy_ns") > 0);
     json_decref(root);
 }
 

@@ -3,6 +3,7 @@
  * EINET_UPDATE_GOLDEN=1 rewrites tests/metrics/golden instead of comparing; look at the difference before you keep it.
  */
 #include "metrics/collector.h"
+#include "metrics/output_file.h"
 #include "tests/harness/harness.h"
 #include "tests/metrics/sample_run.h"
 
@@ -307,6 +308,22 @@ EI_TEST(a_full_disk_at_the_start_is_refused)
     EI_EQ(ei_collector_create(&run, sample_tasks, SAMPLE_TASKS, folder, true, &collector, &err), -ENOSPC);
     EI_CONTAINS(err.text, "free some space");
     EI_TRUE(!has_file(folder, "jobs.csv.partial"));
+}
+
+EI_TEST(room_is_taken_without_a_name_and_given_back)
+{
+    const char *folder = ei_test_tmpdir();
+    struct ei_output_file reserve;
+    struct einet_error err = {0};
+    struct stat st;
+    EI_EQ(ei_output_file_reserve(&reserve, folder, "reserve", 1 << 20, &err), 0);
+    EI_EQ(fstat(fileno(reserve.stream), &st), 0);
+    EI_TRUE(st.st_size == 1 << 20 && st.st_nlink == 0);
+    EI_TRUE(!has_file(folder, "reserve") && !has_file(folder, "reserve.partial"));
+    ei_output_file_discard(&reserve);
+    EI_TRUE(reserve.stream == NULL);
+    EI_EQ(ei_output_file_reserve(&reserve, "/nowhere", "reserve", 1 << 20, &err), -ENOENT);
+    EI_TRUE(reserve.stream == NULL);
 }
 
 EI_TEST(a_full_disk_at_the_end_leaves_no_file)

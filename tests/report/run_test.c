@@ -246,7 +246,10 @@ EI_TEST(missing_and_damaged_files_are_named)
     const struct sample_options options = {.seed = 1, .jobs = 30};
     const char *folder = ei_test_tmpdir();
     expect_bad(folder, EINET_E_FILE, "", 0, "no summary.json");
-    expect_bad("/nowhere", EINET_E_FILE, "", 0, "/nowhere has no summary.json");
+    expect_bad("/nowhere", EINET_E_FILE, "", 0, "/nowhere has no summary.json: there is no such folder");
+    expect_bad("/etc/passwd", EINET_E_FILE, "", 0, "it is a file");
+    sample_write_file(folder, "jobs.csv.partial", "");
+    expect_bad(folder, EINET_E_FILE, "", 0, "its run goes on still (einet top shows it), or was killed");
     sample_write_file(folder, "summary.json", "{\"schema\": 1,\n \"tasks\": [}\n");
     expect_bad(folder, EINET_E_FILE, "summary.json", 2, "no JSON");
     sample_write_file(folder, "summary.json", "[]\n");

@@ -110,7 +110,7 @@ EI_TEST(an_openblas_for_an_older_processor_is_found)
     EI_TRUEF(dlopen(FAKE_OPENBLAS, RTLD_NOW | RTLD_LOCAL) != NULL, "%s", dlerror());
     EI_EQ(ei_environment_check(warnings), 1);
     EI_CONTAINS(warnings[0].text, "/libopenblas-fake.so) computes as for a Nehalem");
-    EI_CONTAINS(warnings[0].remedy, "set OPENBLAS_CORETYPE=");
+    EI_CONTAINS(warnings[0].remedy, "export OPENBLAS_CORETYPE=");
 }
 
 static int say_environment(char **argv)
