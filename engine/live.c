@@ -16,8 +16,10 @@
 #include <sys/resource.h>
 
 /* How long the rings are left to fill: they hold a second (storage.c), and a signal wakes the housekeeper at once.
- * Waking a CPU is what a cycle costs most of when there is little to drain (docs/benchmarks.md). */
-#define HOUSEKEEPING_NS (40 * EI_NS_PER_MS)
+ * Waking a CPU is what a round costs most of (docs/benchmarks.md); a third of the time between two publications. */
+#define ROUND_NS (80 * EI_NS_PER_MS)
+/* Of an embedded run, whose owner's wishes are found by a look, and whose sign of life a pool waits for. */
+#define ASKED_ROUND_NS (40 * EI_NS_PER_MS)
 #define PROGRESS_NS EI_NS_PER_S
 /* A run that is ended by a signal ends this much later, so that as a rule no task is past the end already. */
 #define CANCEL_MARGIN_NS (20 * EI_NS_PER_MS)
@@ -276,7 +278,7 @@ static void cancel(struct ei_run *run)
 /* Sleep for a round, or until a signal ends the run: its number, else 0. */
 static int await_signal(struct ei_run *run)
 {
-    const struct timespec nap = {.tv_nsec = HOUSEKEEPING_NS};
+    const struct timespec nap = {.tv_nsec = ROUND_NS};
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
@@ -292,7 +294,7 @@ static int await_signal(struct ei_run *run)
 /* The same when the run is embedded and somebody else is asked. heeded: what was asked for in the rounds before. */
 static void await_request(struct ei_run *run, enum ei_tap_request *heeded)
 {
-    ei_mono_sleep_until(ei_mono_add(ei_mono_now(), HOUSEKEEPING_NS));
+    ei_mono_sleep_until(ei_mono_add(ei_mono_now(), ASKED_ROUND_NS));
     const enum ei_tap_request request = (enum ei_tap_request)atomic_load(&run->tap->request);
     if (request > *heeded) {
         *heeded = request;

@@ -13,6 +13,7 @@
 #include "metrics/line_file.h"
 #include "metrics/outcomes.h"
 #include "metrics/output_file.h"
+#include "metrics/stages_csv.h"
 #include "metrics/trace.h"
 #include "rt/histogram.h"
 
@@ -22,7 +23,8 @@
 
 /* Everything is counted over jobs that are not warm-up. */
 struct ei_metrics_task_state {
-    struct ei_metrics_task spec; /* name and stages are owned */
+    struct ei_metrics_task spec;        /* name is owned, stages is NULL */
+    struct ei_stages_csv_stage *stages; /* [spec.stage_count], owned */
     struct ei_held_stages held;
     int64_t completed, aborted, skipped, dropped;
     int64_t misses;            /* completed after the deadline */
@@ -95,7 +97,8 @@ struct ei_collector {
     bool has_jobs_csv, has_stages_csv, has_hlog;
     double started_s;
     struct ei_line_file jobs_csv, stages_csv;
-    char **lanes; /* [lane_count] names, owned */
+    struct ei_csv_piece *lanes; /* [lane_count], owned */
+    struct ei_csv_piece no_lane;
     int32_t lane_count;
     struct ei_trace *trace; /* owned; NULL = none */
     int64_t stages_lost;    /* after finish: stage and block records without their job's */
