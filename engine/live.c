@@ -217,6 +217,9 @@ static int start(struct ei_run *run, struct ei_drain *drain, struct ei_collector
     ei_external_open(run);
     ei_watchdog_beat(run, NULL); /* from now on silence counts */
     ei_start_open(&run->start, EI_START_GO);
+    if (run->tap != NULL) {
+        ei_tap_take_figures(run->tap, *out_collector, &run->board.run);
+    }
     if (run->tap != NULL && run->tap->on_go != NULL) {
         run->tap->on_go(run->tap->context, run->t0_ns, &run->housekeeping_cpus);
     }
@@ -328,7 +331,7 @@ static int keep_house(struct ei_run *run, struct ei_drain *drain)
         }
         ei_live_board_beat(&run->board, run, drain, now_ns);
         if (run->tap != NULL) {
-            ei_tap_beat(run->tap, drain->collector, now_ns);
+            ei_tap_beat(run->tap, drain->collector, &run->board.run, now_ns);
         }
         if (now_ns > atomic_load(&run->end_ns)) {
             (void)ei_external_close(run);
@@ -407,7 +410,7 @@ static int finish(struct ei_run *run, struct ei_drain *drain, int ended_by, stru
     ei_drain_lost(drain, &totals.job_records_lost, &totals.gap_records_lost);
     const int rc = ei_collector_finish(drain->collector, &totals, err);
     if (run->tap != NULL) {
-        ei_tap_end(run->tap, drain->collector);
+        ei_tap_take_figures(run->tap, drain->collector, &run->board.run);
     }
     out->collector = drain->collector;
     out->slo_failures = ei_collector_slo_failures(drain->collector);
