@@ -250,6 +250,11 @@ static void print_list(const json_t *reply)
     json_t *task;
     printf("%s: %s, %.0f s, %lld connections refused\n", text_of(reply, "name"), text_of(reply, "state"),
            (double)number_of(reply, "uptime_ns") / 1e9, number_of(reply, "refused_connections"));
+    const json_t *degraded = json_object_get(reply, "degraded");
+    if (json_is_object(degraded)) {
+        printf("DEGRADED: %s", text_of(degraded, "first"));
+        printf(number_of(degraded, "reasons") > 1 ? "  and %lld more\n" : "\n", number_of(degraded, "reasons") - 1);
+    }
     printf("%-20s %-8s %4s %9s %9s %7s %7s %7s %9s\n", "task", "class", "prio", "deadl. ms", "jobs", "late", "skipped",
            "dropped", "p99 ms");
     json_array_foreach(json_object_get(reply, "tasks"), i, task)

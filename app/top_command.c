@@ -165,11 +165,12 @@ static void list_runs(const struct arguments *arguments, const struct found *fou
             } else {
                 printf("%" PRId64, run->duration_ns);
             }
+            fputs(run->degraded_count > 0 ? ",\"degraded\":true" : ",\"degraded\":false", stdout);
             fputs(i + 1 < count ? "}," : "}]}\n", stdout);
         } else {
             printf("%8" PRId64 "  %-*s  %-8s  ", run->pid, EI_BOARD_NAME_MAX - 1, run->name, state);
             einet_top_print_elapsed(stdout, run);
-            putchar('\n');
+            puts(run->degraded_count > 0 ? "  DEGRADED" : "");
         }
     }
 }

@@ -4,7 +4,7 @@
  * Pushes are timed in batches that fit the ring, with and without the clock readings that a stage or block takes; the
  * ring is emptied in between, so that its memory comes from another's cache as in a run. For the rate a thread pushes
  * jobs of nine records each (an activity, three stages, four blocks, the job) in even portions, and the main thread
- * looks every 40 ms whether it is time to drain into a collector that writes jobs.csv and stages.csv, as the
+ * looks every 80 ms whether it is time to drain into a collector that writes jobs.csv and stages.csv, as the
  * housekeeper of a run does.
  *
  * usage: bench_records [SECONDS [EVENTS_PER_SECOND [FOLDER]]]      default 10 s of 20000, into bench-records.out
@@ -22,7 +22,7 @@
 #define RING_RECORDS 8192
 #define BATCH 2048
 #define BATCHES 400
-#define ROUND_NS (40 * EI_NS_PER_MS)
+#define ROUND_NS (80 * EI_NS_PER_MS)
 #define PORTION_NS (2 * EI_NS_PER_MS)
 #define RECORDS_PER_JOB 9
 #define PERIOD_NS (10 * EI_NS_PER_MS)
@@ -191,7 +191,7 @@ static int bench_rate(struct ei_collector *collector, int64_t seconds, int64_t e
            (double)records * 1e9 / (double)wall_ns, (unsigned long long)ei_spsc_ring_dropped(&ring));
     printf("%-34s %6.3f %% of a CPU, %6.1f ns an event\n", "drain, count, make lines",
            100.0 * (double)drain_ns / (double)wall_ns, (double)drain_ns / (double)records);
-    printf("%-34s %6.3f %% of a CPU\n", "of it waking 25 times a second",
+    printf("%-34s %6.3f %% of a CPU\n", "of it the rounds without an event",
            100.0 * 2 * (double)idle_ns / (double)wall_ns);
     printf("%-34s %6.3f %% of a CPU, %6.1f ns an event\n", "writers of jobs.csv, stages.csv",
            100.0 * (double)writers_ns / (double)wall_ns, (double)writers_ns / (double)records);

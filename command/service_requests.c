@@ -75,6 +75,18 @@ static json_t *task_entry(const struct einet_service *service, int32_t task_idx)
     return entry;
 }
 
+/* Null, or why the run is less than its file asks for. */
+static json_t *degraded(const struct einet_service *service)
+{
+    char text[EINET_DEGRADED_TEXT_MAX];
+    const int count = einet_run_degraded(service->run, text, sizeof text);
+    if (count <= 0) {
+        return json_null();
+    }
+    json_t *first = json_string(text); /* NULL: cut within a letter */
+    return json_pack("{s:i, s:o}", "reasons", count, "first", first != NULL ? first : json_string("see the log"));
+}
+
 static json_t *reply_list(struct einet_service *service, const json_t *request)
 {
     (void)request;
@@ -82,6 +94,7 @@ static json_t *reply_list(struct einet_service *service, const json_t *request)
     (void)json_object_set_new(reply, "name", json_string(einet_workload_name(service->workload)));
     (void)json_object_set_new(reply, "version", json_string(einet_version()));
     (void)json_object_set_new(reply, "state", json_string(phase_name(einet_run_phase(service->run))));
+    (void)json_object_set_new(reply, "degraded", degraded(service));
     (void)json_object_set_new(reply, "uptime_ns", duration(ei_mono_now().ns - service->started_ns));
     (void)json_object_set_new(reply, "refused_connections",
                               json_integer((json_int_t)einet_control_refused(service->control)));

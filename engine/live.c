@@ -17,8 +17,10 @@
 #include <unistd.h>
 
 /* How long the rings are left to fill: they hold a second (storage.c), and a signal wakes the housekeeper at once.
- * Waking a CPU is what a cycle costs most of when there is little to drain (docs/benchmarks.md). */
-#define HOUSEKEEPING_NS (40 * EI_NS_PER_MS)
+ * Waking a CPU is what a round costs most of (docs/benchmarks.md); a third of the time between two publications. */
+#define ROUND_NS (80 * EI_NS_PER_MS)
+/* Of an embedded run, whose owner's wishes are found by a look, and whose sign of life a pool waits for. */
+#define ASKED_ROUND_NS (40 * EI_NS_PER_MS)
 #define PROGRESS_NS EI_NS_PER_S
 /* A run that is ended by a signal ends this much later, so that as a rule no task is past the end already. */
 #define CANCEL_MARGIN_NS (20 * EI_NS_PER_MS)
@@ -220,6 +222,9 @@ static int start(struct ei_run *run, struct ei_drain *drain, struct ei_collector
     ei_external_open(run);
     ei_watchdog_beat(run, NULL); /* from now on silence counts */
     ei_start_open(&run->start, EI_START_GO);
+    if (run->tap != NULL) {
+        ei_tap_take_figures(run->tap, *out_collector, &run->board.run);
+    }
     if (run->tap != NULL && run->tap->on_go != NULL) {
         run->tap->on_go(run->tap->context, run->t0_ns, &run->housekeeping_cpus);
     }
@@ -281,7 +286,7 @@ static void cancel(struct ei_run *run)
 /* Sleep for a round, or until a signal ends the run: its number, else 0. */
 static int await_signal(struct ei_run *run)
 {
-    const struct timespec nap = {.tv_nsec = HOUSEKEEPING_NS};
+    const struct timespec nap = {.tv_nsec = ROUND_NS};
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
@@ -297,7 +302,7 @@ static int await_signal(struct ei_run *run)
 /* The same when the run is embedded and somebody else is asked. heeded: what was asked for in the rounds before. */
 static void await_request(struct ei_run *run, enum ei_tap_request *heeded)
 {
-    ei_mono_sleep_until(ei_mono_add(ei_mono_now(), HOUSEKEEPING_NS));
+    ei_mono_sleep_until(ei_mono_add(ei_mono_now(), ASKED_ROUND_NS));
     const enum ei_tap_request request = (enum ei_tap_request)atomic_load(&run->tap->request);
     if (request > *heeded) {
         *heeded = request;
@@ -331,7 +336,7 @@ static int keep_house(struct ei_run *run, struct ei_drain *drain)
         }
         ei_live_board_beat(&run->board, run, drain, now_ns);
         if (run->tap != NULL) {
-            ei_tap_beat(run->tap, drain->collector, now_ns);
+            ei_tap_beat(run->tap, drain->collector, &run->board.run, now_ns);
         }
         if (now_ns > atomic_load(&run->end_ns)) {
             (void)ei_external_close(run);
@@ -431,7 +436,7 @@ static int finish(struct ei_run *run, struct ei_drain *drain, int ended_by, stru
     ei_drain_lost(drain, &totals.job_records_lost, &totals.gap_records_lost);
     const int rc = ei_collector_finish(drain->collector, &totals, err);
     if (run->tap != NULL) {
-        ei_tap_end(run->tap, drain->collector);
+        ei_tap_take_figures(run->tap, drain->collector, &run->board.run);
     }
     out->collector = rc != -ENOMEM ? drain->collector : NULL; /* a full disk takes files, not figures */
     out->slo_failures = ei_collector_slo_failures(drain->collector);

@@ -5,6 +5,7 @@
 #include "engine/live_board.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,27 +67,26 @@ void ei_tap_fini(struct ei_tap *tap)
     *tap = (struct ei_tap){0};
 }
 
-static void take_figures(struct ei_tap *tap, const struct ei_collector *collector)
+void ei_tap_take_figures(struct ei_tap *tap, const struct ei_collector *collector, const struct ei_board_run *board)
 {
     pthread_mutex_lock(&tap->figures_lock);
     for (int32_t i = 0; i < tap->task_count; i++) {
         ei_board_take_task(&tap->figures[i], collector, i);
     }
+    tap->degraded_count = board->degraded_count;
+    memcpy(tap->degraded_reason, board->degraded_reason, sizeof tap->degraded_reason);
+    memcpy(tap->degraded_fix, board->degraded_fix, sizeof tap->degraded_fix);
     pthread_mutex_unlock(&tap->figures_lock);
 }
 
-void ei_tap_beat(struct ei_tap *tap, const struct ei_collector *collector, int64_t now_ns)
+void ei_tap_beat(struct ei_tap *tap, const struct ei_collector *collector, const struct ei_board_run *board,
+                 int64_t now_ns)
 {
     atomic_store_explicit(&tap->beat_ns, now_ns, memory_order_relaxed);
     if (now_ns >= tap->next_figures_ns) {
         tap->next_figures_ns = now_ns + EI_LIVE_BOARD_NS;
-        take_figures(tap, collector);
+        ei_tap_take_figures(tap, collector, board);
     }
-}
-
-void ei_tap_end(struct ei_tap *tap, const struct ei_collector *collector)
-{
-    take_figures(tap, collector);
 }
 
 bool ei_tap_next(struct ei_tap *tap, struct ei_tap_event *out)
@@ -99,6 +99,17 @@ void ei_tap_figures(struct ei_tap *tap, int32_t task_idx, struct ei_board_task *
     pthread_mutex_lock(&tap->figures_lock);
     *out = tap->figures[task_idx];
     pthread_mutex_unlock(&tap->figures_lock);
+}
+
+int32_t ei_tap_degraded(struct ei_tap *tap, char *out_text, size_t text_bytes)
+{
+    pthread_mutex_lock(&tap->figures_lock);
+    const int32_t count = tap->degraded_count;
+    const bool has_fix = tap->degraded_fix[0] != '\0';
+    (void)snprintf(out_text, text_bytes, "%s%s%s%s", tap->degraded_reason, has_fix ? " (fix: " : "", tap->degraded_fix,
+                   has_fix ? ")" : "");
+    pthread_mutex_unlock(&tap->figures_lock);
+    return count;
 }
 
 void ei_tap_settings(struct ei_tap *tap, int32_t task_idx, struct ei_tap_settings *out)

@@ -100,6 +100,8 @@ struct ei_tap {
     pthread_mutex_t figures_lock; /* of these and the next */
     struct ei_board_task figures[EI_TASKS_MAX];
     struct ei_tap_settings settings[EI_TASKS_MAX];
+    int32_t degraded_count; /* reasons, and the first one with what mends it, "" = nothing is known to */
+    char degraded_reason[EI_BOARD_TEXT_MAX], degraded_fix[EI_BOARD_TEXT_MAX];
     int64_t next_figures_ns; /* the housekeeper's */
     _Atomic int64_t beat_ns; /* when the housekeeper began its last round; 0 = none yet */
 };
@@ -129,10 +131,11 @@ EINET_RT void ei_tap_unreleased(struct ei_live_task *task, struct ei_release rel
 
 /* ---- tap.c: the housekeeper's ---- */
 
-/* A round of the housekeeper: new figures when it is time for them. */
-void ei_tap_beat(struct ei_tap *tap, const struct ei_collector *collector, int64_t now_ns);
-/* The last ones. */
-void ei_tap_end(struct ei_tap *tap, const struct ei_collector *collector);
+/* A round of the housekeeper: new figures when it is time for them. board: of the run, as published last. */
+void ei_tap_beat(struct ei_tap *tap, const struct ei_collector *collector, const struct ei_board_run *board,
+                 int64_t now_ns);
+/* New figures now: the first ones and the last. */
+void ei_tap_take_figures(struct ei_tap *tap, const struct ei_collector *collector, const struct ei_board_run *board);
 
 /* ---- the listener's and others' ---- */
 
@@ -140,6 +143,8 @@ void ei_tap_end(struct ei_tap *tap, const struct ei_collector *collector);
 bool ei_tap_next(struct ei_tap *tap, struct ei_tap_event *out);
 /* The figures of a task, and its settings. Thread: any, not real-time safe. */
 void ei_tap_figures(struct ei_tap *tap, int32_t task_idx, struct ei_board_task *out);
+/* How many reasons there are to call the run degraded, and the first with what mends it, cut to text_bytes (>= 1). */
+int32_t ei_tap_degraded(struct ei_tap *tap, char *out_text, size_t text_bytes);
 void ei_tap_settings(struct ei_tap *tap, int32_t task_idx, struct ei_tap_settings *out);
 /* Others hold from now on; all but `withheld`, which is not looked at. Thread: whoever changes. */
 void ei_tap_set_settings(struct ei_tap *tap, int32_t task_idx, const struct ei_tap_settings *settings);

@@ -52,6 +52,17 @@ int einet_run_figures(const struct einet_run *run, int32_t task_idx, struct eine
     return ei_sized_give(&figures, sizeof figures, out_figures);
 }
 
+int einet_run_degraded(const struct einet_run *run, char *out_text, size_t text_bytes)
+{
+    if (text_bytes == 0) {
+        return -EINVAL;
+    }
+    if (atomic_load(&run->phase) == EINET_RUN_CREATED) {
+        return -EAGAIN;
+    }
+    return ei_tap_degraded((struct ei_tap *)(uintptr_t)&run->tap, out_text, text_bytes);
+}
+
 EINET_RT int64_t einet_run_beat(const struct einet_run *run)
 {
     return atomic_load_explicit(&run->tap.beat_ns, memory_order_relaxed);

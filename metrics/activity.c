@@ -10,6 +10,7 @@ struct ei_activity_ring {
     struct ei_activity_record *stretches; /* kept of them */
     int32_t newest;                       /* index, meaningful when count > 0 */
     int32_t count;
+    int32_t found; /* how far back lies the newest stretch that is not of a later job than the one last asked for */
 };
 
 static int32_t ring_count(const struct ei_activity_history *history)
@@ -71,29 +72,28 @@ void ei_activity_history_add(struct ei_activity_history *history, const struct e
     ring->newest = (ring->newest + 1) % history->kept;
     ring->stretches[ring->newest] = *activity;
     ring->count += ring->count < history->kept ? 1 : 0;
+    ring->found += ring->found < ring->count ? 1 : 0;
 }
 
-/* How far back the newest stretch lies that is not of a later job. A thread takes its jobs in order, and records of
- * jobs are held for a cycle, so that a search one by one would look at two cycles of them. */
-static int32_t newest_up_to(const struct ei_activity_history *history, const struct ei_activity_ring *ring,
-                            int64_t job_idx)
+/* How far back the newest stretch lies that is not of a later job. A thread takes its jobs in order, and they are asked
+ * for in this order, two cycles of stretches behind the newest: the next one lies beside the last. */
+static int32_t newest_up_to(const struct ei_activity_history *history, struct ei_activity_ring *ring, int64_t job_idx)
 {
-    int32_t low = 0, high = ring->count;
-    while (low < high) {
-        const int32_t middle = low + (high - low) / 2;
-        if (at(history, ring, middle)->job_idx > job_idx) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
+    int32_t back = ring->found;
+    while (back > 0 && at(history, ring, back - 1)->job_idx <= job_idx) {
+        back--;
     }
-    return low;
+    while (back < ring->count && at(history, ring, back)->job_idx > job_idx) {
+        back++;
+    }
+    ring->found = back;
+    return back;
 }
 
 const struct ei_activity_record *ei_activity_history_of_job(const struct ei_activity_history *history,
                                                             const struct ei_job_record *job, int32_t n)
 {
-    const struct ei_activity_ring *ring = ring_of(history, job->task_idx, job->slot);
+    struct ei_activity_ring *ring = ring_of(history, job->task_idx, job->slot);
     const int64_t job_idx = job->job_idx;
     if (ring == NULL) {
         return NULL;

@@ -69,20 +69,21 @@ static int check_task(const struct ei_metrics_task *task, struct einet_error *er
     return 0;
 }
 
-/* The names of its stages, and room for their records. */
+/* What is said of its stages, and room for their records. */
 static int init_stages(struct ei_metrics_task_state *state, const struct ei_metrics_task *task)
 {
-    struct ei_metrics_stage *stages = calloc((size_t)task->stage_count + 1, sizeof *stages);
-    state->spec.stages = stages;
+    state->stages = calloc((size_t)task->stage_count + 1, sizeof *state->stages);
     state->stage_sums = calloc((size_t)task->stage_count + 1, sizeof *state->stage_sums);
-    bool is_ok = stages != NULL && state->stage_sums != NULL;
-    for (int32_t i = 0; is_ok && i < task->stage_count; i++) {
-        stages[i].is_network = task->stages[i].is_network;
-        stages[i].name = strdup(task->stages[i].name);
-        is_ok = stages[i].name != NULL;
+    int rc = state->stages != NULL && state->stage_sums != NULL ? 0 : -ENOMEM;
+    for (int32_t i = 0; rc == 0 && i < task->stage_count; i++) {
+        rc = ei_stages_csv_stage_init(&state->stages[i], i, task->stages[i].name, task->stages[i].is_network);
+        state->stage_sums[i] =
+            (struct ei_stage_sum){.name = strdup(task->stages[i].name), .is_network = task->stages[i].is_network};
+        rc = state->stage_sums[i].name != NULL ? rc : -ENOMEM;
     }
-    return is_ok ? ei_held_stages_init(&state->held, task->slots > 0 ? task->slots : 1, task->stage_count, task->exits)
-                 : -ENOMEM;
+    return rc == 0
+               ? ei_held_stages_init(&state->held, task->slots > 0 ? task->slots : 1, task->stage_count, task->exits)
+               : rc;
 }
 
 static int init_task(struct ei_metrics_task_state *state, const struct ei_metrics_task *task, int32_t n)
@@ -173,10 +174,11 @@ static int init_memory(struct ei_collector *collector, const struct ei_metrics_r
     collector->slos = calloc((size_t)n * EI_METRICS_SLO_KINDS, sizeof *collector->slos);
     ei_histogram_init(&collector->lateness);
     collector->lanes = calloc((size_t)run->lane_count + 1, sizeof *collector->lanes);
-    bool has_lanes = collector->lanes != NULL;
+    bool has_lanes = collector->lanes != NULL && ei_stages_csv_lane_init(&collector->no_lane, NULL) == 0;
     for (int32_t i = 0; has_lanes && i < run->lane_count; i++) {
-        collector->lanes[collector->lane_count++] = strdup(run->lanes[i]);
-        has_lanes = collector->lanes[i] != NULL;
+        struct ei_metrics_lane *lane = &collector->lanes[collector->lane_count++];
+        lane->name = strdup(run->lanes[i]);
+        has_lanes = lane->name != NULL && ei_stages_csv_lane_init(&lane->piece, run->lanes[i]) == 0;
     }
     if (!has_lanes) {
         return -ENOMEM;
@@ -298,19 +300,24 @@ void ei_collector_destroy(struct ei_collector *collector)
     for (int32_t i = 0; i < collector->task_count; i++) {
         struct ei_metrics_task_state *task = &collector->tasks[i];
         free((char *)task->spec.name);
-        for (int32_t k = 0; task->spec.stages != NULL && k < task->spec.stage_count; k++) {
-            free((char *)task->spec.stages[k].name);
+        for (int32_t k = 0; task->stages != NULL && k < task->spec.stage_count; k++) {
+            ei_stages_csv_stage_fini(&task->stages[k]);
         }
-        free((struct ei_metrics_stage *)task->spec.stages);
+        free(task->stages);
+        for (int32_t k = 0; task->stage_sums != NULL && k < task->spec.stage_count; k++) {
+            free(task->stage_sums[k].name);
+        }
         free(task->stage_sums);
         ei_held_stages_fini(&task->held);
         free(task->preempted_by);
         ei_outcome_sequence_fini(&task->sequence);
     }
     for (int32_t i = 0; i < collector->lane_count; i++) {
-        free(collector->lanes[i]);
+        free(collector->lanes[i].name);
+        ei_csv_piece_fini(&collector->lanes[i].piece);
     }
     free(collector->lanes);
+    ei_csv_piece_fini(&collector->no_lane);
     free(collector->cpu_noise);
     free(collector->tasks);
     ei_gap_history_fini(&collector->gaps);

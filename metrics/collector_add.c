@@ -1,6 +1,5 @@
 /* See collector.h: add. Each record goes to the counts of its task, a job's also to the lines of the files. */
 #include "metrics/collector_state.h"
-#include "metrics/stages_csv.h"
 
 /* Gaps against what they would have to explain, and the split of a job that ran. */
 struct explanation {
@@ -81,13 +80,10 @@ static void write_stages(struct ei_collector *collector, struct ei_csv_line *lin
     while ((record = ei_held_stages_next(&task->held, job->job_idx, &index)) != NULL) {
         const bool is_stage = record->kind == EI_RECORD_STAGE;
         const int32_t lane = is_stage ? -1 : record->u.block.lane_idx;
-        const struct ei_metrics_stage *stage =
-            &task->spec.stages[is_stage ? record->u.stage.stage_idx : record->u.block.stage_idx];
         const struct ei_stages_csv_context context = {
             .release_ns = job->release_ns,
-            .stage = stage->name,
-            .is_network = stage->is_network,
-            .lane = lane >= 0 && lane < collector->lane_count ? collector->lanes[lane] : NULL,
+            .stage = &task->stages[is_stage ? record->u.stage.stage_idx : record->u.block.stage_idx],
+            .lane = lane >= 0 && lane < collector->lane_count ? &collector->lanes[lane].piece : &collector->no_lane,
         };
         if (is_stage && (job->flags & EI_JOB_WARMUP) == 0) {
             sum_stage(task, &record->u.stage);

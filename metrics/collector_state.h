@@ -13,6 +13,7 @@
 #include "metrics/line_file.h"
 #include "metrics/outcomes.h"
 #include "metrics/output_file.h"
+#include "metrics/stages_csv.h"
 #include "metrics/trace.h"
 #include "rt/histogram.h"
 
@@ -20,15 +21,23 @@
 
 #define EI_METRICS_SLO_KINDS 7
 
-/* Everything is counted over jobs that are not warm-up. */
 /* What the jobs of a task that are counted spent in one of its stages. */
 struct ei_stage_sum {
+    char *name; /* owned */
+    bool is_network;
     int64_t runs, wait_ns, wait_max_ns;
     int64_t timed_runs, cpu_ns, cpu_max_ns; /* timed: whose processor time is known */
 };
 
+struct ei_metrics_lane {
+    char *name;                /* owned */
+    struct ei_csv_piece piece; /* what lines of stages.csv say of it */
+};
+
+/* Everything is counted over jobs that are not warm-up. */
 struct ei_metrics_task_state {
-    struct ei_metrics_task spec; /* name and stages are owned */
+    struct ei_metrics_task spec;        /* name is owned, stages is NULL */
+    struct ei_stages_csv_stage *stages; /* [spec.stage_count], owned */
     struct ei_held_stages held;
     struct ei_stage_sum *stage_sums; /* [stage_count], owned; filled with has_stages_csv */
     int64_t completed, aborted, skipped, dropped;
@@ -108,7 +117,8 @@ struct ei_collector {
     double started_s;
     struct ei_line_file jobs_csv, stages_csv;
     struct ei_output_file reserve; /* room on the disk for what finish writes; with has_writers */
-    char **lanes;                  /* [lane_count] names, owned */
+    struct ei_metrics_lane *lanes; /* [lane_count], owned */
+    struct ei_csv_piece no_lane;
     int32_t lane_count;
     struct ei_trace *trace; /* owned; NULL = none */
     int64_t stages_lost;    /* after finish: stage and block records without their job's */

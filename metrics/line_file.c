@@ -1,5 +1,5 @@
-/* See line_file.h. The queue is a ring of bytes between one producer and one consumer: each line is its length, four
- * bytes, and its text. Indexes only grow; the writer gives room back as soon as it has copied lines out.
+/* See line_file.h. The queue is a ring of bytes, the lines' texts, beside a ring of their lengths, between one producer
+ * and one consumer. Indexes only grow. The writer writes straight out of the queue and then gives the room back.
  */
 #include "metrics/line_file.h"
 
@@ -14,67 +14,80 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
-#define CHUNK_BYTES ((size_t)64 * 1024)
-#define CHUNK_LINES 4096
+#define CHUNK_BYTES ((size_t)64 * 1024) /* written at once, and after a refusal given up at once */
 #define CALL_BYTES ((size_t)256 * 1024) /* so much is queued before the writer is called sooner than in a second */
 #define POLL_MS 50
 
 struct ei_line_writer {
-    uint8_t *queue; /* [EI_LINE_QUEUE_BYTES], owned */
-    int fd;         /* borrowed of the file */
+    uint8_t *queue;    /* [EI_LINE_QUEUE_BYTES], owned */
+    uint16_t *lengths; /* [EI_LINE_QUEUE_LINES] of the lines in it, owned */
+    int fd;            /* borrowed of the file */
     struct ei_thread thread;
     sem_t call;
     atomic_bool is_called, is_closing, is_given_up, is_done;
-    atomic_size_t head, tail; /* bytes queued, bytes taken out */
+    size_t head_bytes;        /* queued; the owner's */
+    atomic_size_t head;       /* lines queued */
+    atomic_size_t tail_bytes; /* taken out */
+    atomic_size_t tail;       /* lines taken out */
     _Atomic int64_t written;  /* lines */
     _Atomic int64_t settled;  /* lines taken out and either written or refused */
     atomic_int errnum;        /* of the first refusal */
     /* the writer thread's own */
-    off_t whole_bytes; /* of the file, up to the end of its last whole line; -1 = cannot be cut */
-    size_t length, lines;
-    char chunk[CHUNK_BYTES];
-    uint32_t ends[CHUNK_LINES]; /* of the chunk's lines */
+    off_t whole_bytes;         /* of the file, up to the end of its last whole line; -1 = cannot be cut */
+    size_t begin_bytes, begin; /* of the chunk: bytes and lines before it */
+    size_t chunk_bytes, lines; /* in the chunk */
 };
 
 /* ---- the writer thread ---- */
 
-static void copy_out(const struct ei_line_writer *writer, size_t at, void *out, size_t length)
+static size_t length_of(const struct ei_line_writer *writer, size_t line)
 {
-    const size_t from = at % EI_LINE_QUEUE_BYTES;
-    const size_t first = length < EI_LINE_QUEUE_BYTES - from ? length : EI_LINE_QUEUE_BYTES - from;
-    memcpy(out, &writer->queue[from], first);
-    memcpy((char *)out + first, writer->queue, length - first);
+    return writer->lengths[line % EI_LINE_QUEUE_LINES];
 }
 
-/* Lines from the queue into the chunk; false: there are none. */
-static bool take_chunk(struct ei_line_writer *writer)
+/* The chunk is the next whole lines of the queue; false: there are none. */
+static bool find_chunk(struct ei_line_writer *writer)
 {
     const size_t head = atomic_load_explicit(&writer->head, memory_order_acquire);
-    size_t tail = atomic_load_explicit(&writer->tail, memory_order_relaxed);
-    writer->length = writer->lines = 0;
-    while (tail != head && writer->lines < CHUNK_LINES) {
-        uint32_t length;
-        copy_out(writer, tail, &length, sizeof length);
-        if (writer->length + length > CHUNK_BYTES) {
+    writer->begin = atomic_load_explicit(&writer->tail, memory_order_relaxed);
+    writer->begin_bytes = atomic_load_explicit(&writer->tail_bytes, memory_order_relaxed);
+    writer->chunk_bytes = writer->lines = 0;
+    while (writer->begin + writer->lines != head) {
+        const size_t length = length_of(writer, writer->begin + writer->lines);
+        if (writer->chunk_bytes + length > CHUNK_BYTES) {
             break;
         }
-        copy_out(writer, tail + sizeof length, &writer->chunk[writer->length], length);
-        writer->length += length;
-        writer->ends[writer->lines++] = (uint32_t)writer->length;
-        tail += sizeof length + length;
+        writer->chunk_bytes += length;
+        writer->lines++;
     }
-    atomic_store_explicit(&writer->tail, tail, memory_order_release);
     return writer->lines > 0;
+}
+
+static void release_chunk(struct ei_line_writer *writer)
+{
+    atomic_store_explicit(&writer->tail_bytes, writer->begin_bytes + writer->chunk_bytes, memory_order_release);
+    atomic_store_explicit(&writer->tail, writer->begin + writer->lines, memory_order_release);
+    atomic_fetch_add_explicit(&writer->settled, (int64_t)writer->lines, memory_order_release);
+}
+
+/* One call of write for the chunk behind its first bytes, around the end of the queue where it lies there. */
+static ssize_t write_out(const struct ei_line_writer *writer, size_t from)
+{
+    const size_t at = (writer->begin_bytes + from) % EI_LINE_QUEUE_BYTES, length = writer->chunk_bytes - from;
+    const size_t first = length < EI_LINE_QUEUE_BYTES - at ? length : EI_LINE_QUEUE_BYTES - at;
+    const struct iovec pieces[] = {{&writer->queue[at], first}, {writer->queue, length - first}};
+    return writev(writer->fd, pieces, first < length ? 2 : 1);
 }
 
 /* Write from the chunk. Returns bytes written, or -errno; -ETIMEDOUT: given up. */
 static ssize_t write_some(struct ei_line_writer *writer, size_t from)
 {
     while (!atomic_load_explicit(&writer->is_given_up, memory_order_relaxed)) {
-        const ssize_t count = write(writer->fd, &writer->chunk[from], writer->length - from);
+        const ssize_t count = write_out(writer, from);
         if (count >= 0) {
             return count > 0 ? count : -EIO;
         }
@@ -102,14 +115,14 @@ static void cut(struct ei_line_writer *writer, size_t whole)
 
 static void write_chunk(struct ei_line_writer *writer)
 {
-    size_t done = 0, lines = 0;
+    size_t done = 0, lines = 0, whole = 0; /* bytes written, lines that are whole in them, their bytes */
     ssize_t count = 0;
-    while (done < writer->length && count >= 0) {
+    while (done < writer->chunk_bytes && count >= 0) {
         count = write_some(writer, done);
         done += count > 0 ? (size_t)count : 0;
         const size_t before = lines;
-        while (lines < writer->lines && writer->ends[lines] <= done) {
-            lines++;
+        while (lines < writer->lines && whole + length_of(writer, writer->begin + lines) <= done) {
+            whole += length_of(writer, writer->begin + lines++);
         }
         atomic_fetch_add_explicit(&writer->written, (int64_t)(lines - before), memory_order_relaxed);
     }
@@ -121,7 +134,7 @@ static void write_chunk(struct ei_line_writer *writer)
     if (count != -ETIMEDOUT) {
         (void)atomic_compare_exchange_strong(&writer->errnum, &none, (int)-count);
     }
-    cut(writer, lines > 0 ? writer->ends[lines - 1] : 0);
+    cut(writer, whole);
 }
 
 static void writer_thread(void *arg)
@@ -138,9 +151,9 @@ static void writer_thread(void *arg)
         (void)sem_clockwait(&writer->call, CLOCK_MONOTONIC, &until);
         is_closing = atomic_load_explicit(&writer->is_closing, memory_order_acquire);
         atomic_store_explicit(&writer->is_called, false, memory_order_relaxed);
-        while (take_chunk(writer)) {
+        while (find_chunk(writer)) {
             write_chunk(writer);
-            atomic_fetch_add_explicit(&writer->settled, (int64_t)writer->lines, memory_order_release);
+            release_chunk(writer);
         }
     }
     atomic_store_explicit(&writer->is_done, true, memory_order_release);
@@ -167,17 +180,37 @@ int ei_line_file_head(struct ei_line_file *file, const char *text, size_t length
     return ei_output_file_close(&file->file, err);
 }
 
-int ei_line_file_queue(struct ei_line_file *file, const struct ei_cpuset *cpus, struct einet_error *err)
+static void free_writer(struct ei_line_writer *writer)
+{
+    free(writer->queue);
+    free(writer->lengths);
+    free(writer);
+}
+
+/* Its memory is there before the run begins. NULL: there is none. */
+static struct ei_line_writer *make_writer(void)
 {
     struct ei_line_writer *writer = calloc(1, sizeof *writer);
-    uint8_t *queue = writer != NULL ? malloc(EI_LINE_QUEUE_BYTES) : NULL;
-    if (queue == NULL || sem_init(&writer->call, 0, 0) != 0) {
-        free(queue);
-        free(writer);
+    if (writer == NULL) {
+        return NULL;
+    }
+    writer->queue = malloc(EI_LINE_QUEUE_BYTES);
+    writer->lengths = malloc(EI_LINE_QUEUE_LINES * sizeof *writer->lengths);
+    if (writer->queue == NULL || writer->lengths == NULL || sem_init(&writer->call, 0, 0) != 0) {
+        free_writer(writer);
+        return NULL;
+    }
+    memset(writer->queue, 0, EI_LINE_QUEUE_BYTES);
+    memset(writer->lengths, 0, EI_LINE_QUEUE_LINES * sizeof *writer->lengths);
+    return writer;
+}
+
+int ei_line_file_queue(struct ei_line_file *file, const struct ei_cpuset *cpus, struct einet_error *err)
+{
+    struct ei_line_writer *writer = make_writer();
+    if (writer == NULL) {
         return einet_error_set(err, -ENOMEM, "no memory for the lines of %s", file->file.path);
     }
-    memset(queue, 0, EI_LINE_QUEUE_BYTES); /* there before the run begins */
-    writer->queue = queue;
     writer->fd = fileno(file->file.stream);
     writer->whole_bytes = lseek(writer->fd, 0, SEEK_CUR);
     const int flags = fcntl(writer->fd, F_GETFL);
@@ -186,39 +219,30 @@ int ei_line_file_queue(struct ei_line_file *file, const struct ei_cpuset *cpus, 
     const int rc = ei_thread_create(&writer->thread, &attr, writer_thread, writer, err);
     if (rc != 0) {
         sem_destroy(&writer->call);
-        free(queue);
-        free(writer);
+        free_writer(writer);
         return rc;
     }
     file->writer = writer;
     return 0;
 }
 
-static void copy_in(struct ei_line_writer *writer, size_t at, const void *from, size_t length)
-{
-    const size_t to = at % EI_LINE_QUEUE_BYTES;
-    const size_t first = length < EI_LINE_QUEUE_BYTES - to ? length : EI_LINE_QUEUE_BYTES - to;
-    memcpy(&writer->queue[to], from, first);
-    memcpy(writer->queue, (const char *)from + first, length - first);
-}
-
 /* False: no room. */
 static bool enqueue(struct ei_line_writer *writer, const struct ei_csv_line *line)
 {
-    const uint32_t length = (uint32_t)line->length;
-    const size_t head = atomic_load_explicit(&writer->head, memory_order_relaxed);
-    const size_t used = head - atomic_load_explicit(&writer->tail, memory_order_acquire);
-    const bool fits = used + sizeof length + length <= EI_LINE_QUEUE_BYTES;
+    const size_t length = line->length, head = atomic_load_explicit(&writer->head, memory_order_relaxed);
+    const size_t used = writer->head_bytes - atomic_load_explicit(&writer->tail_bytes, memory_order_acquire);
+    const bool fits = used + length <= EI_LINE_QUEUE_BYTES &&
+                      head - atomic_load_explicit(&writer->tail, memory_order_acquire) < EI_LINE_QUEUE_LINES;
     if (fits) {
-        const size_t to = head % EI_LINE_QUEUE_BYTES;
-        if (to + sizeof length + length <= EI_LINE_QUEUE_BYTES) {
-            memcpy(&writer->queue[to], &length, sizeof length);
-            memcpy(&writer->queue[to + sizeof length], line->text, length);
-        } else { /* around the end */
-            copy_in(writer, head, &length, sizeof length);
-            copy_in(writer, head + sizeof length, line->text, length);
+        const size_t at = writer->head_bytes % EI_LINE_QUEUE_BYTES;
+        const size_t first = length < EI_LINE_QUEUE_BYTES - at ? length : EI_LINE_QUEUE_BYTES - at;
+        memcpy(&writer->queue[at], line->text, first);
+        if (first < length) { /* around the end */
+            memcpy(writer->queue, &line->text[first], length - first);
         }
-        atomic_store_explicit(&writer->head, head + sizeof length + length, memory_order_release);
+        writer->lengths[head % EI_LINE_QUEUE_LINES] = (uint16_t)length;
+        writer->head_bytes += length;
+        atomic_store_explicit(&writer->head, head + 1, memory_order_release);
     }
     if (used >= CALL_BYTES && !atomic_exchange_explicit(&writer->is_called, true, memory_order_relaxed)) {
         (void)sem_post(&writer->call);
@@ -253,8 +277,7 @@ size_t ei_line_file_room(const struct ei_line_file *file)
     if (writer == NULL) {
         return SIZE_MAX;
     }
-    return EI_LINE_QUEUE_BYTES - (atomic_load_explicit(&writer->head, memory_order_relaxed) -
-                                  atomic_load_explicit(&writer->tail, memory_order_acquire));
+    return EI_LINE_QUEUE_BYTES - (writer->head_bytes - atomic_load_explicit(&writer->tail_bytes, memory_order_acquire));
 }
 
 bool ei_line_file_is_settled(const struct ei_line_file *file)
@@ -299,8 +322,7 @@ static bool end_writer(struct ei_line_file *file)
     if (is_done) {
         (void)ei_thread_join(&writer->thread);
         sem_destroy(&writer->call);
-        free(writer->queue);
-        free(writer);
+        free_writer(writer);
     }
     return is_done;
 }

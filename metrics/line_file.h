@@ -2,7 +2,7 @@
  * writes them, out of a bounded queue in memory. A line that finds the queue full (the disk stalls), or that the disk
  * refuses (it is full), is counted and left out; lines are in the file whole or not at all.
  *
- *   drain thread --add--> [ queue, EI_LINE_QUEUE_BYTES ] --> writer thread --write(2)--> NAME.partial
+ *   drain thread --add--> [ queue, EI_LINE_QUEUE_BYTES ] --> writer thread --writev(2)--> NAME.partial
  *
  * After a refusal the writer goes on with later lines: a disk may get room again. Without a writer (virtual time, where
  * waiting costs nothing) add writes itself, and the first refusal is an error at close, as of any file.
@@ -16,6 +16,8 @@
 #include "rt/cpuset.h"
 
 #define EI_LINE_QUEUE_BYTES ((size_t)4 << 20)
+/* The queue is full with so many lines, too, but most are longer. */
+#define EI_LINE_QUEUE_LINES (EI_LINE_QUEUE_BYTES / 32)
 /* At close, the writer is given up when it has written nothing for so long. */
 #define EI_LINE_PATIENCE_NS INT64_C(10000000000)
 

@@ -278,8 +278,8 @@ static json_t *stages(const struct ei_collector *collector, const struct ei_metr
     for (int32_t i = 0; i < task->spec.stage_count; i++) {
         const struct ei_stage_sum *sum = &task->stage_sums[i];
         json_t *object = json_object();
-        set(object, "name", json_string(task->spec.stages[i].name), rc);
-        set(object, "kind", json_string(task->spec.stages[i].is_network ? "nn" : "cpu"), rc);
+        set(object, "name", json_string(sum->name), rc);
+        set(object, "kind", json_string(sum->is_network ? "nn" : "cpu"), rc);
         set(object, "runs", json_integer(sum->runs), rc);
         set(object, "wait_mean_ns", mean(sum->wait_ns, sum->runs), rc);
         set(object, "wait_max_ns", sum->runs > 0 ? json_integer(sum->wait_max_ns) : json_null(), rc);
@@ -406,7 +406,7 @@ static json_t *lanes(const struct ei_collector *collector, int *rc)
     for (int32_t i = 0; i < collector->lane_count; i++) {
         const int64_t busy_ns = collector->lane_busy_ns != NULL ? collector->lane_busy_ns[i] : -1;
         json_t *object = json_object();
-        set(object, "name", json_string(collector->lanes[i]), rc);
+        set(object, "name", json_string(collector->lanes[i].name), rc);
         set(object, "busy_ns", known(busy_ns), rc);
         set(object, "busy", busy_ns < 0 ? json_null() : fraction(busy_ns, collector->totals.duration_ns), rc);
         append(array, object, rc);

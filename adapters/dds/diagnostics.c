@@ -111,6 +111,7 @@ static bool judge(struct einet_dds *dds, bool is_due, int64_t now_ns)
         struct ei_dds_task *task = &dds->tasks[slot];
         if (is_due && atomic_load(&dds->is_taking)) { /* the run may be gone when nothing is taken any more */
             follow_deadline(task);
+            (void)einet_run_degraded(dds->run, task->health.degraded, sizeof task->health.degraded);
         }
         ei_dds_health_refused(&task->health, atomic_load(&dds->tasks[task->head].refused), now_ns);
         ei_dds_health_left(&task->health, atomic_load(&dds->tasks[task->head].left), now_ns);

@@ -155,7 +155,8 @@ void ei_dds_health_say(const struct ei_dds_health *health, bool is_follower, con
                                                    "jobs",
                                                    "missed",
                                                    "turned_away",
-                                                   "refused"};
+                                                   "refused",
+                                                   "degraded"};
     char(*v)[sizeof out_words->values[0]] = out_words->values;
     memcpy(out_words->keys, keys, sizeof keys);
     say_message(health, is_follower, now_ns, out_words->message, sizeof out_words->message);
@@ -169,4 +170,5 @@ void ei_dds_health_say(const struct ei_dds_health *health, bool is_follower, con
     (void)snprintf(v[7], sizeof v[7], "%" PRId64, health->missed);
     (void)snprintf(v[8], sizeof v[8], "%" PRId64, health->turned_away);
     (void)snprintf(v[9], sizeof v[9], "%" PRId64 "%s%s", health->refused, refusal[0] != '\0' ? ": " : "", refusal);
+    (void)snprintf(v[10], sizeof v[10], "%s", health->degraded[0] != '\0' ? health->degraded : truth(false));
 }

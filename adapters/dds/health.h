@@ -31,6 +31,7 @@ struct ei_dds_health {
     int64_t last_in_time_ns, last_job_ns;
     int64_t processing_ns, latency_ns; /* of the last job that ran to its end */
     bool is_late;                      /* the last job missed */
+    char degraded[96];                 /* why the run is less than its file asks for; "" = it is not */
 };
 
 /* least_interval_ns: between two images, 0 = unknown. Its level is STALE until something comes. */
@@ -51,7 +52,7 @@ void ei_dds_health_left(struct ei_dds_health *health, int64_t total, int64_t now
 bool ei_dds_health_look(struct ei_dds_health *health, bool is_due, int64_t now_ns);
 
 /* What is said of it. Keys are those of Autoware's nodes where these have such. */
-#define EI_DDS_WORDS 10
+#define EI_DDS_WORDS 11
 struct ei_dds_words {
     char message[128];
     const char *keys[EI_DDS_WORDS]; /* static texts */

@@ -270,6 +270,14 @@ struct einet_figures {
 /* Returns 0; -EINVAL: no such task, no size; -EAGAIN: the run has not been started. */
 EINET_API int einet_run_figures(const struct einet_run *run, int32_t task_idx, struct einet_figures *out_figures);
 
+#define EINET_DEGRADED_TEXT_MAX 528
+
+/* Whether the run is less than its workload asked for, as of less than a second ago: a right that was refused, a task
+ * taken out of real time, a device that was lost. Returns the number of reasons, 0 = none, with the first one and the
+ * command that mends it as text ("" = none; cut where out_text is shorter than EINET_DEGRADED_TEXT_MAX); -EAGAIN: the
+ * run has not been started; -EINVAL: text_bytes is 0. */
+EINET_API int einet_run_degraded(const struct einet_run *run, char *out_text, size_t text_bytes);
+
 /* When the run last went round its own housekeeping (CLOCK_MONOTONIC), as it does every 40 ms from its time zero until
  * its last job has ended; 0 = not yet. A watchdog of the program should be fed only while this moves. Real-time safe.
  */

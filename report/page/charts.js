@@ -29,6 +29,18 @@ function logTicks(from, to, n) {
   return chosen.filter((t, i) => i % every === 0).map(t => t[0]);
 }
 
+/* Powers of ten from 1 down to `low`, about n of them, and how they are said: all as percent, or all as powers. */
+function shareTicks(low, n) {
+  const decades = Math.round(-Math.log10(low)), every = Math.ceil(decades / n), ticks = [];
+  for (let i = 0; i <= decades; i += every) ticks.push(Math.pow(10, -i));
+  return ticks;
+}
+
+function shareText(low) {
+  const raised = n => String(n).replace(/\d/g, d => '\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079'[d]);
+  return share => low > 9e-6 ? digits(100 * share, 3) + '%' : share > 0.5 ? '1' : '10\u207b' + raised(Math.round(-Math.log10(share)));
+}
+
 const PAD = { left: 44, right: 12, top: 24, bottom: 26 };
 
 function frame(root, width, height, xScale, xTicks, xText, yScale, yTicks, yText) {
@@ -77,9 +89,9 @@ function curveChart(root, width, options) {
   const height = options.height || 220, right = width - PAD.right, bottom = height - PAD.bottom;
   const x = (options.isLog ? logarithmic : linear)(options.from, options.to, PAD.left, right);
   const y = options.isLog ? logarithmic(options.low, 1, bottom, PAD.top) : linear(0, 1, bottom, PAD.top);
-  const yTicks = options.isLog ? logTicks(options.low, 1, 5).filter(t => Math.abs(Math.log10(t) - Math.round(Math.log10(t))) < 1e-6) : [0, 0.25, 0.5, 0.75, 1];
+  const yTicks = options.isLog ? shareTicks(options.low, 5) : [0, 0.25, 0.5, 0.75, 1];
   const xTicks = options.isLog ? logTicks(options.from, options.to, Math.floor(width / 62)) : roundTicks(options.from, options.to, Math.floor(width / 75));
-  frame(root, width, height, x, xTicks, duration, y, yTicks, share => share === 0 || share >= 1e-4 ? percent(share) : share.toExponential(0));
+  frame(root, width, height, x, xTicks, duration, y, yTicks, options.isLog ? shareText(options.low) : percent);
   if (options.deadline > 0 && options.deadline <= options.to) {
     if (options.markLate) root.append(svg('rect', { class: 'late', x: x(options.deadline), y: PAD.top - 4, width: Math.max(0, right - x(options.deadline)), height: bottom - PAD.top + 4 }));
     deadlineLine(root, x(options.deadline), width, height, 'D ' + duration(options.deadline));

@@ -31,7 +31,7 @@ function duration(ns) {
   const size = Math.abs(ns);
   const unit = UNITS.find(u => size >= u[0]) || UNITS[3];
   const value = ns / unit[0];
-  return digits(value, Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2) + ' ' + unit[1];
+  return digits(value, Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2) + '\u00a0' + unit[1];
 }
 
 function percent(share) {

@@ -103,7 +103,7 @@ function responseFigure(data) {
   return figure({
     id, title, what,
     body: [panels(data, shown, ({ summary: t }) => t.deadline_ns === null ? 'no deadline' : t.misses > 0 ? percent(lateShare(t)) + ' late' : 'none late', (root, width, task, colour) => {
-      const t = task.summary, largest = t.response_ns.max;
+      const t = task.summary, largest = Math.max(t.response_ns.max, task.ccdf[task.ccdf.length - 1][0]);
       const from = Math.max(100, task.fastest_ns * 0.9), to = Math.max(largest, t.deadline_ns || 0, from * 2) * 1.15;
       return curveChart(root, width, {
         isLog: true, from, to, low: Math.pow(10, Math.floor(Math.log10(0.9 / Math.max(10, t.completed)))), deadline: t.deadline_ns, markLate: true,

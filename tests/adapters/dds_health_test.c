@@ -151,6 +151,7 @@ EI_TEST(health_words_are_those_that_robots_know)
         {"missed", "2"},
         {"turned_away", "1"},
         {"refused", "4: no width or no height"},
+        {"degraded", "no right to real time"},
     };
     struct ei_dds_words words;
     begin();
@@ -158,6 +159,8 @@ EI_TEST(health_words_are_those_that_robots_know)
     EI_STREQ(words.message, "no image has come yet");
     EI_STREQ(words.values[1], "True");
     EI_STREQ(words.values[9], "0");
+    EI_STREQ(words.values[10], "False");
+    snprintf(health.degraded, sizeof health.degraded, "no right to real time");
     (void)job(1100 * MS, true, 0);
     ei_dds_health_turned_away(&health, 1100 * MS);
     ei_dds_health_refused(&health, 4, 1100 * MS);

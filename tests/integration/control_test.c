@@ -9,12 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define NOBODY 65534
+#define CAP_SYS_NICE_BIT 23
 
 static struct service service;
 
@@ -84,6 +87,35 @@ EI_TEST(ctl_lists_releases_reads_answers_and_drains)
     EI_TRUEF(f->status == 0, "status %d: %s", f->status, f->output);
     EI_CONTAINS(f->output, "asked by einet ctl: draining");
     expect("list", 5, "is it running (einet serve)");
+}
+
+EI_TEST(ctl_tells_that_a_run_is_degraded)
+{
+    const struct rlimit none = {0, 0};
+    EI_REQUIRE(service_start(&service, serve_text, NULL, false));
+    json_t *reply = service_ask(&service, "{\"command\": \"list\"}");
+    const bool has_rights = json_is_null(json_object_get(reply, "degraded"));
+    json_decref(reply);
+    expect("drain", 0, "");
+    (void)service_wait(&service);
+    /* who has no right to real time, root or not */
+    EI_REQUIRE(setrlimit(RLIMIT_RTPRIO, &none) == 0);
+    EI_REQUIRE(geteuid() != 0 || prctl(PR_CAPBSET_DROP, CAP_SYS_NICE_BIT, 0, 0, 0) == 0);
+    EI_REQUIRE(service_start(&service, serve_text, NULL, false));
+    expect("list", 0, "DEGRADED: asked for SCHED_FIFO");
+    reply = service_ask(&service, "{\"command\": \"list\"}");
+    const json_t *degraded = json_object_get(reply, "degraded");
+    EI_TRUE(json_integer_value(json_object_get(degraded, "reasons")) >= 1);
+    const char *first = json_string_value(json_object_get(degraded, "first"));
+    EI_CONTAINS(first != NULL ? first : "nothing", "got SCHED_OTHER");
+    EI_CONTAINS(first != NULL ? first : "nothing", "(fix: ");
+    json_decref(reply);
+    expect("drain", 0, "");
+    const struct finished *f = service_wait(&service);
+    EI_TRUEF(f->status == 0, "status %d: %s", f->status, f->output);
+    if (!has_rights) {
+        ei_test_skip("no right to real time here, so that each run is degraded");
+    }
 }
 
 static int64_t settled(const char *task, const char *key)

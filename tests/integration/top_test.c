@@ -307,6 +307,35 @@ EI_TEST(top_refuses_foreign_and_malformed_segments)
 }
 
 /* A run of the library that goes on until its program ends it: no planned duration is shown, in any form. */
+/* Two runs of one name, of which one is degraded: their list says which. */
+EI_TEST(top_lists_which_runs_are_degraded)
+{
+    struct ei_shared_memory shm[2];
+    struct einet_error err = {0};
+    char name[32];
+    snprintf(name, sizeof name, "pair%d", (int)getpid());
+    for (int i = 0; i < 2; i++) {
+        EI_REQUIRE(ei_shared_memory_create(&shm[i], EI_BOARD_PREFIX, EI_BOARD_VERSION, sizeof(struct ei_board), &err) ==
+                   0);
+        struct ei_board_run run = {
+            .pid = getpid(), .phase = EI_BOARD_RUNNING, .duration_ns = 9000000000, .degraded_count = i};
+        snprintf(run.name, sizeof run.name, "%s", name);
+        snprintf(run.degraded_reason, sizeof run.degraded_reason, "%s", i == 1 ? "no right" : "");
+        /* so that neither is the other's successor */
+        run.elapsed_ns = 1000000000;
+        ei_board_set_run(shm[i].payload, &run);
+        ei_shared_memory_offer(&shm[i]);
+    }
+    const struct finished *f = einet_run((const char *[]){"top", name, "--once", NULL});
+    const char *flag = strstr(f->output, "  DEGRADED\n");
+    EI_TRUEF(flag != NULL && strstr(flag + 4, "DEGRADED") == NULL, "one of two is degraded: %s", f->output);
+    f = einet_run((const char *[]){"top", name, "--json", NULL});
+    EI_CONTAINS(f->output, "\"degraded\":true}");
+    EI_CONTAINS(f->output, "\"degraded\":false}");
+    ei_shared_memory_close(&shm[0]);
+    ei_shared_memory_close(&shm[1]);
+}
+
 EI_TEST(top_shows_no_duration_where_there_is_none)
 {
     struct ei_shared_memory shm;

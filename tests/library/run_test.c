@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define HEAD "version: 1\nname: embedded\nrun: { duration: 300ms, start_delay: 10ms, seed: 1 }\n"
@@ -295,6 +296,26 @@ EI_TEST(run_follows_run_in_one_process)
     for (int i = 1; i < SIGRTMAX; i++) {
         EI_EQ(sigismember(&before, i), sigismember(&after, i));
     }
+}
+
+EI_TEST(run_says_whether_it_is_degraded)
+{
+    char reason[EINET_DEGRADED_TEXT_MAX] = "before", few[4];
+    play_init(&play, with_tasks(HEAD));
+    EI_REQUIRE(play_create(&play));
+    EI_EQ(einet_run_degraded(play.run, reason, sizeof reason), -EAGAIN);
+    EI_EQ(einet_run_start(play.run, NULL), 0);
+    EI_EQ(einet_run_degraded(play.run, reason, 0), -EINVAL);
+    const int reasons = einet_run_degraded(play.run, reason, sizeof reason);
+    EI_TRUEF((reasons > 0) == (reason[0] != '\0'), "%d reasons, the first: %s", reasons, reason);
+    EI_EQ(einet_run_degraded(play.run, few, sizeof few), reasons);
+    EI_TRUE(memchr(few, '\0', sizeof few) != NULL && strncmp(few, reason, sizeof few - 1) == 0);
+    EI_EQ(einet_run_drain(play.run), 0);
+    const struct einet_end end = play_wait(&play);
+    const char *list = strstr(end.summary, "\"degraded\": [");
+    EI_TRUEF(list != NULL && (strncmp(list, "\"degraded\": []", 14) != 0) == (reasons > 0),
+             "%d reasons, summary.json: %.60s", reasons, list != NULL ? list : "none");
+    play_done(&play);
 }
 
 EI_TEST(run_shows_its_rounds)

@@ -302,6 +302,40 @@ EI_TEST(forgotten_stretches_leave_a_response_unexplained)
     tear_down(&f);
 }
 
+/* Stretches of jobs that come and are asked for in any order, against a look at all that are remembered. */
+EI_TEST(stretches_of_a_job_are_found_wherever_the_last_search_ended)
+{
+    enum { KEPT = 24, JOBS = 4000 };
+    static int64_t job_of[2 * JOBS]; /* of each stretch, in order */
+    struct ei_activity_history history;
+    struct ei_random random;
+    int64_t stretches = 0, found = 0, job_idx = 0;
+    EI_REQUIRE(ei_activity_history_init(&history, 1, 1, KEPT) == 0);
+    ei_random_init(&random, 5, 0);
+    for (int step = 0; step < JOBS; step++) {
+        job_idx += (int64_t)ei_random_below(&random, 3); /* of some no stretch, of some several */
+        for (uint64_t n = ei_random_below(&random, 3); n > 0; n--) {
+            job_of[stretches++] = job_idx;
+            ei_activity_history_add(&history, &(struct ei_activity_record){.job_idx = job_idx, .end_ns = stretches});
+        }
+        const bool is_beside = ei_random_below(&random, 4) > 0; /* as a rule one that is not far */
+        const struct ei_job_record asked = {.job_idx = job_idx -
+                                                       (int64_t)ei_random_below(&random, is_beside ? 6 : 2 * KEPT) + 1};
+        int32_t n = 0;
+        for (int64_t i = stretches > KEPT ? stretches - KEPT : 0; i < stretches; i++) {
+            if (job_of[i] == asked.job_idx) {
+                const struct ei_activity_record *stretch = ei_activity_history_of_job(&history, &asked, n++);
+                EI_TRUEF(stretch != NULL && stretch->end_ns == i + 1, "stretch %d of job %lld", n - 1,
+                         (long long)asked.job_idx);
+            }
+        }
+        EI_TRUE(ei_activity_history_of_job(&history, &asked, n) == NULL);
+        found += n;
+    }
+    EI_TRUE(found > JOBS / 4);
+    ei_activity_history_fini(&history);
+}
+
 EI_TEST(random_records_keep_the_sum)
 {
     struct ei_random rng;

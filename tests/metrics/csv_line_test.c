@@ -76,6 +76,54 @@ EI_TEST(integers_of_all_lengths)
     EI_STREQ(text(), ",0,,-2,");
 }
 
+EI_TEST(integers_by_chance)
+{
+    struct ei_random random;
+    char expected[64];
+    line.length = 0;
+    ei_random_init(&random, 2, 0);
+    for (int i = 0; i < 200000; i++) {
+        const uint64_t value = ei_random_u64(&random) >> ei_random_below(&random, 64);
+        snprintf(expected, sizeof expected, "%llu", (unsigned long long)value);
+        ei_csv_unsigned(&line, value);
+        EI_STREQ(text(), expected);
+    }
+    for (uint64_t value = 0; value < 100000; value++) {
+        snprintf(expected, sizeof expected, "%llu", (unsigned long long)value);
+        ei_csv_unsigned(&line, value);
+        EI_STREQ(text(), expected);
+    }
+}
+
+EI_TEST(pieces_are_added_whole_or_cut)
+{
+    struct ei_csv_piece pieces[3] = {0};
+    static const size_t lengths[] = {0, EI_CSV_PIECE_BYTES, EI_CSV_PIECE_BYTES + 9};
+    for (int i = 0; i < 3; i++) {
+        line.length = 0;
+        for (size_t k = 0; k < lengths[i]; k++) {
+            ei_csv_char(&line, (char)('a' + k % 26));
+        }
+        EI_EQ(ei_csv_piece_init(&pieces[i], &line), 0);
+    }
+    line.length = 0;
+    for (int i = 2; i >= 0; i--) {
+        ei_csv_piece(&line, &pieces[i]);
+        ei_csv_char(&line, '.');
+    }
+    EI_STREQ(text(), "abcdefghijklmnopqrstuvwxyzabcdefghijklmno.abcdefghijklmnopqrstuvwxyzabcdef..");
+    for (int i = 1; i < 3; i++) {
+        memset(line.text, '-', sizeof line.text);
+        line.length = EI_CSV_LINE_BYTES - 3;
+        ei_csv_piece(&line, &pieces[i]);
+        EI_EQ(line.length, EI_CSV_LINE_BYTES);
+        EI_EQ(memcmp(&line.text[EI_CSV_LINE_BYTES - 4], "-abc", 4), 0);
+    }
+    for (int i = 0; i < 3; i++) {
+        ei_csv_piece_fini(&pieces[i]);
+    }
+}
+
 EI_TEST(fields_are_quoted_when_they_need_it)
 {
     line.length = 0;

@@ -195,6 +195,32 @@ EI_TEST(wilson_interval_solves_its_equation)
     EI_NEAR(high, 0.7634, 5e-5);
 }
 
+/* Every proportion of a grid that lies within z standard deviations, and no other, is inside. */
+EI_TEST(wilson_interval_holds_what_trying_every_proportion_finds)
+{
+    const double z = 1.959963984540054, step = 1e-4;
+    static const int64_t sizes[] = {1, 2, 7, 40, 1000, 100000};
+    double low, high;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        const int64_t n = sizes[i];
+        for (int64_t part = 0; part <= n; part += n < 40 ? 1 : n / 40) {
+            double first = 2.0, last = -1.0;
+            for (int at = 0; at <= 10000; at++) {
+                const double p = step * at, away = fabs((double)part / (double)n - p);
+                if (away * away * (double)n <= z * z * p * (1.0 - p) + 1e-12) {
+                    first = p < first ? p : first;
+                    last = p > last ? p : last;
+                }
+            }
+            ei_wilson95(part, n, &low, &high);
+            EI_TRUEF(first >= low - 1e-9 && first <= low + step, "%lld of %lld: from %g, not %g", (long long)part,
+                     (long long)n, low, first);
+            EI_TRUEF(last <= high + 1e-9 && last >= high - step, "%lld of %lld: to %g, not %g", (long long)part,
+                     (long long)n, high, last);
+        }
+    }
+}
+
 static void check_duration(int64_t value_ns, const char *expected)
 {
     char text[32];

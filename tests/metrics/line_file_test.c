@@ -161,6 +161,47 @@ EI_TEST(a_stalled_disk_loses_lines_and_they_are_counted)
     ei_line_file_discard(&file);
 }
 
+/* Lines so short that the queue is full before its bytes are. */
+EI_TEST(the_queue_holds_so_many_lines_however_short)
+{
+    enum { ADDED = EI_LINE_QUEUE_LINES + 100000 };
+    struct ei_line_file file;
+    const struct timespec nap = {.tv_nsec = 1000000};
+    char path[512];
+    snprintf(path, sizeof path, "%s/lines.csv.partial", ei_test_tmpdir());
+    EI_REQUIRE(mkfifo(path, 0600) == 0);
+    const int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    open_lines(&file, true);
+    struct ei_csv_line line = {.length = 2, .text = "a\n"};
+    for (int i = 0; i < ADDED; i++) {
+        ei_line_file_add(&file, &line);
+    }
+    const int64_t lost = file.lost;
+    EI_IN(lost, 100000 - 65536, 100000); /* a pipe took 64 KiB at most, of two bytes each, before it was full */
+    int64_t lines = -1, bytes = 0;       /* the head is none */
+    char text[65536];
+    while (!ei_line_file_is_settled(&file)) {
+        const ssize_t count = read(fd, text, sizeof text);
+        for (ssize_t i = 0; i < count; i++) {
+            lines += text[i] == '\n';
+        }
+        bytes += count > 0 ? count : 0;
+        (void)nanosleep(&nap, NULL);
+        ei_line_file_hurry(&file);
+    }
+    EI_EQ(ei_line_file_close(&file, NULL), 0);
+    for (ssize_t count; (count = read(fd, text, sizeof text)) > 0; bytes += count) {
+        for (ssize_t i = 0; i < count; i++) {
+            lines += text[i] == '\n';
+        }
+    }
+    close(fd);
+    EI_EQ(file.lost, lost);
+    EI_EQ(lines, ADDED - lost);
+    EI_EQ(bytes, (int64_t)strlen(HEAD) + 2 * lines);
+    ei_line_file_discard(&file);
+}
+
 EI_TEST(a_disk_that_stalls_to_the_end_is_given_up)
 {
     struct reader reader = {0};

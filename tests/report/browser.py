@@ -3,9 +3,9 @@
 usage: browser.py PAGE SHOTS_PREFIX [--not-drawn ID,...] [--degraded] [--outranked] [--with-s]
 
 Fails when the console or an exception says anything, when a figure is missing or empty (but for those of --not-drawn,
-which must say why), when hovering or the keyboard shows no tooltip, when the page asks for anything from elsewhere, or
-when it is wider than a phone. Screenshots at 1280 and 360 px, light and dark, go to SHOTS_PREFIX-*.png. Exit status 77
-without Chromium.
+which must say why), when hovering or the keyboard shows no tooltip, when the page asks for anything from elsewhere,
+when it is wider than a phone, when something leaves its drawing, or when two texts lie on each other. Screenshots at 1280
+and 360 px, light and dark, go to SHOTS_PREFIX-*.png. Exit status 77 without Chromium.
 """
 import base64
 import json
@@ -122,6 +122,28 @@ def look_at_figures(browser, width):
     check(browser.evaluate("document.documentElement.scrollWidth") <= width, f"the page is wider than {width} px")
 
 
+def look_at_bounds(browser, width):
+    """Nothing that is drawn leaves its drawing, and no two texts of one lie on each other."""
+    strays = browser.evaluate("""[...document.querySelectorAll('figure svg[role=group]')].flatMap(root => {
+        const box = root.getBoundingClientRect(), where = root.closest('figure').id + ' ' + root.getAttribute('aria-label') + ': ';
+        const name = node => node.tagName + '.' + node.getAttribute('class') + ' ' + node.textContent;
+        const found = [], texts = [];
+        for (const node of root.querySelectorAll('path, rect, circle:not(.dot), line, text')) {
+            const b = node.getBoundingClientRect();
+            if (b.left < box.left - 3 || b.right > box.right + 3 || b.top < box.top - 3 || b.bottom > box.bottom + 3) {
+                found.push(where + name(node) + ' leaves the drawing by ' + [box.left - b.left, b.right - box.right, box.top - b.top, b.bottom - box.bottom].map(Math.round));
+            }
+            if (node.tagName === 'text' && !node.dataset.over) texts.push([b, node]);
+        }
+        texts.forEach(([a, node], i) => { for (const [b, other] of texts.slice(i + 1)) {
+            if (a.left + 1 < b.right && b.left + 1 < a.right && a.top + 3 < b.bottom && b.top + 3 < a.bottom) {
+                found.push(where + name(node) + ' and ' + name(other) + ' overlap');
+            } } });
+        return found; })""")
+    for stray in strays:
+        check(False, f"at {width} px, {stray}")
+
+
 def hover(browser):
     """The pointer over a mark of each drawn figure shows its tooltip; leaving it hides it."""
     for figure in FIGURES:
@@ -199,6 +221,7 @@ def visit(browser):
         size(browser, width)
         settle(browser)
         look_at_figures(browser, width)
+        look_at_bounds(browser, width)
         for scheme in ("light", "dark"):
             browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
             settle(browser)
