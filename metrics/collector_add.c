@@ -301,6 +301,19 @@ static void add_wakeup(struct ei_collector *collector, const struct ei_gap_recor
     }
 }
 
+/* Of a job thread, which was where it gave its processor up. */
+static void note_cpu(struct ei_collector *collector, const struct ei_activity_record *activity)
+{
+    if (activity->task_idx < 0 || activity->task_idx >= collector->task_count || activity->slot < 0 ||
+        activity->slot >= EI_TRACE_SLOTS_MAX || activity->cpu < 0) {
+        return;
+    }
+    struct ei_metrics_task_state *task = &collector->tasks[activity->task_idx];
+    int32_t *seen = &task->cpu_seen[activity->slot];
+    task->migrations += *seen != 0 && *seen != activity->cpu + 1;
+    *seen = activity->cpu + 1;
+}
+
 void ei_collector_add(struct ei_collector *collector, const struct ei_record *record)
 {
     if (collector->trace != NULL) {
@@ -317,6 +330,7 @@ void ei_collector_add(struct ei_collector *collector, const struct ei_record *re
         add_wakeup(collector, &record->u.gap);
         break;
     case EI_RECORD_ACTIVITY:
+        note_cpu(collector, &record->u.activity);
         ei_activity_history_add(&collector->activities, &record->u.activity);
         break;
     case EI_RECORD_STAGE:

@@ -70,7 +70,9 @@ struct ei_metrics_task_state {
     struct ei_histogram response, tardiness, jitter, start_latency, lane_wait, blocking, switching;
     struct ei_histogram earliness; /* d - f of completed jobs in time; those that were late are in tardiness */
     int64_t lane_busy_ns;          /* of released jobs, summed up */
-    bool has_usage;                /* after finish */
+    int64_t migrations;            /* job threads of the task seen on another CPU than before, warm-up included */
+    int32_t cpu_seen[EI_TRACE_SLOTS_MAX]; /* by slot: where, + 1; 0 = nowhere yet */
+    bool has_usage;                       /* after finish */
     struct ei_metrics_usage usage;
 };
 

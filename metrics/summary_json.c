@@ -351,6 +351,7 @@ static json_t *task_json(const struct ei_collector *collector, int32_t task_idx,
     set(object, "laxity_ns", laxity(task, rc), rc);
     set(object, "lane_busy_ns", task->spec.exits > 0 ? json_integer(task->lane_busy_ns) : json_null(), rc);
     set(object, "usage", usage(task, rc), rc);
+    set(object, "migrations", json_integer(task->migrations), rc);
     set(object, "stages", stages(collector, task, rc), rc);
     return object;
 }

@@ -431,6 +431,33 @@ EI_TEST(stages_are_summed_up)
     json_decref(root);
 }
 
+/* Each job thread is followed by itself, and an unknown CPU is no other one. */
+EI_TEST(migrations_are_counted)
+{
+    static const struct {
+        int32_t task_idx, slot, cpu;
+    } seen[] = {{SAMPLE_CAMERA, 0, 1}, {SAMPLE_CAMERA, 1, 0},  {SAMPLE_CAMERA, 0, 1},  {SAMPLE_CAMERA, 0, 0},
+                {SAMPLE_CAMERA, 1, 0}, {SAMPLE_CAMERA, 0, -1}, {SAMPLE_CAMERA, 0, 0},  {SAMPLE_CONTROL, 0, 1},
+                {SAMPLE_CAMERA, 0, 1}, {SAMPLE_CAMERA, 99, 5}, {SAMPLE_CAMERA, -1, 5}, {SAMPLE_TASKS, 0, 5}};
+    struct ei_metrics_run run = sample_run(false);
+    struct ei_metrics_totals totals = sample_totals();
+    struct ei_collector *collector = NULL;
+    EI_EQ(ei_collector_create(&run, sample_tasks, SAMPLE_TASKS, NULL, false, &collector, NULL), 0);
+    for (size_t i = 0; i < sizeof seen / sizeof seen[0]; i++) {
+        const struct ei_record record = {.kind = EI_RECORD_ACTIVITY,
+                                         .u.activity = {.task_idx = seen[i].task_idx,
+                                                        .slot = seen[i].slot,
+                                                        .cpu = seen[i].cpu,
+                                                        .start_ns = (int64_t)i,
+                                                        .end_ns = (int64_t)i + 1}};
+        ei_collector_add(collector, &record);
+    }
+    json_t *root = finish(collector, &totals);
+    EI_EQ(whole(task_of(root, SAMPLE_CAMERA), "migrations"), 2);
+    EI_EQ(whole(task_of(root, SAMPLE_CONTROL), "migrations"), 0);
+    json_decref(root);
+}
+
 EI_TEST(what_tasks_and_lanes_used)
 {
     static const char *const lanes[] = {"acc0", "free"};
