@@ -20,9 +20,9 @@
 
 #define WORKERS_MAX 1024
 
-/* In front of the two texts in a pipe. */
+/* In front of the texts in a pipe. */
 struct head {
-    int64_t status, csv_bytes, json_bytes;
+    int64_t status, csv_bytes, json_bytes, error_bytes;
 };
 
 struct worker {
@@ -41,9 +41,15 @@ static int64_t point_of(const struct einet_sweep *sweep, int64_t k)
     return sweep->shards > 0 ? sweep->shard - 1 + k * sweep->shards : k;
 }
 
+/* What it has to say of a point goes through its pipe, too: workers that fail together would say it into each other,
+ * each the same. glibc lets a program set stderr. */
 static _Noreturn void work(const struct einet_sweep *sweep, int64_t first, int64_t step, int fd)
 {
     FILE *pipe = fdopen(fd, "wb");
+    char *said = NULL;
+    size_t said_bytes = 0;
+    FILE *words = open_memstream(&said, &said_bytes);
+    stderr = words != NULL ? words : stderr;
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     for (int64_t k = first; pipe != NULL && point_of(sweep, k) < sweep->points; k += step) {
@@ -53,8 +59,12 @@ static _Noreturn void work(const struct einet_sweep *sweep, int64_t first, int64
             head.csv_bytes = (int64_t)strlen(result.csv);
             head.json_bytes = (int64_t)strlen(result.json);
         }
+        if (head.status != 0 && words != NULL && fflush(words) == 0) {
+            head.error_bytes = (int64_t)said_bytes;
+        }
         fwrite(&head, sizeof head, 1, pipe);
         if (head.status != 0) {
+            fwrite(said, 1, (size_t)head.error_bytes, pipe);
             break;
         }
         fwrite(result.csv, 1, (size_t)head.csv_bytes, pipe);
@@ -132,6 +142,8 @@ static int collect_all(const struct einet_sweep *sweep, struct worker *workers, 
             return EINET_EXIT_FAULT;
         }
         if (head.status != 0) {
+            einet_progress_end(progress);
+            (void)copy(pipe, stderr, head.error_bytes);
             return (int)head.status;
         }
         if (!copy(pipe, out->csv, head.csv_bytes) || !copy(pipe, out->json, head.json_bytes)) {
