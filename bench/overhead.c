@@ -48,7 +48,6 @@ static struct {
     bool is_whole_next;
     uint64_t mask;      /* of exits that the engine's last job took */
     int32_t sample_idx; /* its picture: what a rehearsal leaves of its record is not looked at */
-    bool is_clock_due;  /* the engine's last job may have left its thread's clock to be read */
     int64_t inside_ns;  /* of the job under way: in the calls below */
     int64_t long_ns;    /* of it in long parts */
     int64_t beside_ns[PAIRS_MAX], engine_ns[PAIRS_MAX], whole_ns[PAIRS_MAX];
@@ -137,7 +136,6 @@ void __wrap_ei_job_run(struct ei_job_slot *slot, struct ei_release release, int6
         if (measured.is_whole_next) {
             measured.engine_ns[at] = all_ns;
             measured.beside_ns[at] = all_ns - measured.inside_ns;
-            measured.is_clock_due = true;
             measured.parts[at] = 64 - __builtin_clzll(measured.mask) + __builtin_popcountll(measured.mask);
         }
         return;
@@ -148,20 +146,6 @@ void __wrap_ei_job_run(struct ei_job_slot *slot, struct ei_release release, int6
     measured.pairs += rc == 0;
     measured.is_whole_next = false;
     ei_job_refuse(slot, release, EI_CAUSE_CANCELLED);
-}
-
-void __real_ei_activity_rest(struct ei_job_slot *slot);
-void __wrap_ei_activity_rest(struct ei_job_slot *slot);
-
-/* Reading the thread's clock is work of the job, where nobody waits for it any more as well. */
-void __wrap_ei_activity_rest(struct ei_job_slot *slot)
-{
-    const int64_t start_ns = ei_mono_now().ns;
-    __real_ei_activity_rest(slot);
-    if (measured.is_clock_due) {
-        measured.beside_ns[measured.pairs] += ei_mono_now().ns - start_ns;
-        measured.is_clock_due = false;
-    }
 }
 
 void __real_ei_rehearse(struct ei_job_slot *slot, int64_t release_ns);

@@ -5,44 +5,37 @@
 
 #include <sched.h>
 
-void ei_activity_rest(struct ei_job_slot *slot)
+static int64_t thread_cpu_ns(void)
 {
-    struct ei_activity *activity = &slot->activity;
-    if (activity->is_resting || activity->clock.is_guessed) {
-        activity->used_ns = ei_thread_clock_read(&activity->clock);
-    }
-    activity->is_resting = true;
+    struct timespec ts;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (int64_t)ts.tv_sec * EI_NS_PER_S + ts.tv_nsec;
 }
 
-void ei_activity_first(struct ei_job_slot *slot, int64_t start_ns, int64_t now_ns)
+void ei_activity_rest(struct ei_job_slot *slot)
 {
-    struct ei_activity *activity = &slot->activity;
-    if (activity->is_resting) {
-        activity->is_resting = false;
-        ei_thread_clock_go(&activity->clock, now_ns);
+    if (!slot->activity.is_job_over) {
+        slot->activity.cpu_clock_ns = thread_cpu_ns();
     }
-    activity->start_ns = start_ns;
+    slot->activity.is_job_over = false;
+}
+
+void ei_activity_first(struct ei_job_slot *slot, int64_t start_ns)
+{
+    slot->activity.start_ns = start_ns;
 }
 
 void ei_activity_begin(struct ei_job_slot *slot, int64_t start_ns)
 {
-    struct ei_activity *activity = &slot->activity;
-    activity->start_ns = start_ns;
-    activity->is_resting = false;
-    activity->used_ns = ei_thread_clock_read(&activity->clock);
-}
-
-int64_t ei_activity_used_ns(struct ei_job_slot *slot, int64_t now_ns)
-{
-    return ei_thread_clock_used(&slot->activity.clock, now_ns, &slot->longest_ns[slot->stage.stage_idx]);
+    slot->activity = (struct ei_activity){.start_ns = start_ns, .cpu_clock_ns = thread_cpu_ns()};
 }
 
 void ei_activity_cut(struct ei_job_slot *slot, int64_t now_ns)
 {
     struct ei_activity *activity = &slot->activity;
-    const int64_t clock_ns = ei_activity_used_ns(slot, now_ns);
+    const int64_t cpu_clock_ns = thread_cpu_ns();
     const int64_t length_ns = now_ns - activity->start_ns;
-    const int64_t used_ns = clock_ns - activity->used_ns;
+    const int64_t used_ns = cpu_clock_ns - activity->cpu_clock_ns;
     const int32_t own = ei_course_job_priority(slot);
     const int lent = atomic_exchange_explicit(&slot->seat.top_priority, 0, memory_order_relaxed);
     const struct ei_record record = {
@@ -60,8 +53,7 @@ void ei_activity_cut(struct ei_job_slot *slot, int64_t now_ns)
     };
     slot->record.part_ns[EI_PART_EXECUTION] += record.u.activity.cpu_ns;
     ei_slots_record(slot->task, &record);
-    activity->start_ns = now_ns;
-    activity->used_ns = clock_ns;
+    *activity = (struct ei_activity){.start_ns = now_ns, .cpu_clock_ns = cpu_clock_ns, .is_job_over = true};
 }
 
 void ei_activity_leave(struct ei_job_slot *slot, int64_t now_ns)
@@ -92,5 +84,5 @@ int64_t ei_activity_return(struct ei_job_slot *slot, int64_t expected_ns, int64_
         ei_slots_record(slot->task, &record);
     }
     ei_activity_begin(slot, now_ns);
-    return slot->activity.used_ns - left.used_ns;
+    return slot->activity.cpu_clock_ns - left.cpu_clock_ns;
 }

@@ -221,7 +221,7 @@ static int run_stages(struct ei_job_slot *slot)
             const int64_t end_ns = ei_mono_now().ns;
             (void)ei_course_stage_end(slot, end_ns);
             if (task->run->is_recording_stages) {
-                ei_stage_record_push(slot, i, end_ns, ei_activity_used_ns(slot, end_ns));
+                ei_stage_record_push(slot, i, end_ns, ei_thread_used_ns());
             }
         }
         goes_on = slot->record.outcome != EI_JOB_ABORTED;
@@ -243,7 +243,7 @@ static void finish(struct ei_job_slot *slot, int rc)
     ei_job_record_finish(&slot->record, rc, ei_mono_now().ns);
     ei_activity_cut(slot, slot->record.finish_ns);
     if (slot->mark.ended_ns != 0) {
-        ei_stage_record_push(slot, slot->stage.stage_idx, slot->mark.ended_ns, slot->activity.used_ns);
+        ei_stage_record_push(slot, slot->stage.stage_idx, slot->mark.ended_ns, slot->activity.cpu_clock_ns);
     }
     if (slot->task->deadline.is_on &&
         ei_thread_used_ns() - slot->woken_used_ns > ei_task_deadline_bandwidth(slot->task).runtime_ns) {
@@ -295,8 +295,8 @@ void ei_job_run(struct ei_job_slot *slot, struct ei_release release, int64_t awa
     slot->record.slot = (uint8_t)(slot->idx - slot->task->slots->idx);
     slot->record.awake_ns = awake_ns;
     slot->record.ready_ns = slot->ready_ns;
-    ei_activity_first(slot, slot->ready_ns, awake_ns);
-    slot->mark = (struct ei_stage_mark){.ready_ns = slot->ready_ns, .used_ns = slot->activity.used_ns};
+    ei_activity_first(slot, slot->ready_ns);
+    slot->mark = (struct ei_stage_mark){.ready_ns = slot->ready_ns, .used_ns = slot->activity.cpu_clock_ns};
     slot->record.outcome = EI_JOB_COMPLETED;
     slot->record.cause = EI_CAUSE_PLAN_DONE;
     ei_course_job_begin(slot);

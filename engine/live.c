@@ -93,7 +93,6 @@ static int prepare(struct ei_run *run, const struct ei_workload *wl, const struc
 
 static int create_threads(struct ei_run *run, struct einet_error *err)
 {
-    ei_thread_clock_probe();
     for (int32_t i = 0; i < run->slot_count; i++) {
         struct ei_job_slot *slot = &run->slots[i];
         const struct ei_thread_attr attr = {

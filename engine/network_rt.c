@@ -319,7 +319,7 @@ static int32_t leave_lane(struct ei_job_slot *slot, int64_t ended_ns, bool is_pr
     }
     ei_activity_cut(slot, ei_mono_now().ns);
     if (is_recording) {
-        ei_stage_record_push(slot, slot->stage.stage_idx, ended_ns, slot->activity.used_ns);
+        ei_stage_record_push(slot, slot->stage.stage_idx, ended_ns, slot->activity.cpu_clock_ns);
     }
     return nn->is_gated ? ei_gate_release(nn->gate, &slot->seat, ei_mono_now().ns, is_preempted) : EI_LANE_NOBODY;
 }

@@ -125,25 +125,24 @@ struct ei_job_slot {
     int32_t idx; /* of the run's slots */
     struct ei_thread thread;
     bool has_thread;
-    struct ei_gate_seat seat;          /* at the gates that the task may use */
-    struct ei_job_record record;       /* of the job that runs */
-    struct ei_activity activity;       /* its present stretch of wanting the processor */
-    int64_t longest_ns[EI_STAGES_MAX]; /* as ei_thread_clock_used wants it, of what each stage asks */
-    struct ei_stage_mark mark;         /* when is_recording_stages */
-    int64_t ready_ns;                  /* when the job that is due could run */
-    struct ei_stage_use stage;         /* that it is in */
-    struct einet_image image;          /* its sample; borrowed from the data set */
-    bool is_under_way;                 /* see struct ei_task_progress */
-    struct ei_answer answer;           /* that the job published last */
-    float *input_chw;                  /* [channels * height * width]; this and the next two are the arena's */
-    float *logits;                     /* [classes] of the branch that ran last */
-    float *probabilities;              /* [classes], of the softmax stage */
-    int32_t cpu;                       /* where its activity is counted, EI_CPU_LOAD_NONE = not counted now */
-    int32_t counted_threads;           /* that threads of its blocks are counted with it then, itself among them */
-    bool is_on_spare_cpu;              /* its thread has been told where it runs on the spare */
-    int64_t woken_used_ns;             /* class deadline: processor time used when it woke */
-    int64_t log_job_idx;               /* the job whose append_file operations are under way */
-    int32_t log_next;                  /* index in `logs` of its next one */
+    struct ei_gate_seat seat;    /* at the gates that the task may use */
+    struct ei_job_record record; /* of the job that runs */
+    struct ei_activity activity; /* its present stretch of wanting the processor */
+    struct ei_stage_mark mark;   /* when is_recording_stages */
+    int64_t ready_ns;            /* when the job that is due could run */
+    struct ei_stage_use stage;   /* that it is in */
+    struct einet_image image;    /* its sample; borrowed from the data set */
+    bool is_under_way;           /* see struct ei_task_progress */
+    struct ei_answer answer;     /* that the job published last */
+    float *input_chw;            /* [channels * height * width]; this and the next two are the arena's */
+    float *logits;               /* [classes] of the branch that ran last */
+    float *probabilities;        /* [classes], of the softmax stage */
+    int32_t cpu;                 /* where its activity is counted, EI_CPU_LOAD_NONE = not counted now */
+    int32_t counted_threads;     /* that threads of its blocks are counted with it then, itself among them */
+    bool is_on_spare_cpu;        /* its thread has been told where it runs on the spare */
+    int64_t woken_used_ns;       /* class deadline: processor time used when it woke */
+    int64_t log_job_idx;         /* the job whose append_file operations are under way */
+    int32_t log_next;            /* index in `logs` of its next one */
     struct ei_slot_watch watch;
     struct ei_slot_turn turn; /* live */
     struct ei_thread_usage usage_before, usage_after;
