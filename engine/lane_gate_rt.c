@@ -171,7 +171,7 @@ int32_t ei_gate_release(struct ei_lane_gate *gate, struct ei_gate_seat *seat, in
     return next;
 }
 
-bool ei_gate_release_alone(struct ei_lane_gate *gate, struct ei_gate_seat *seat)
+bool ei_gate_release_alone(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int64_t now_ns)
 {
     ei_handoff_guard_lock(&gate->guard);
     const bool is_alone = gate->arbiter.waiting == 0 &&
@@ -182,6 +182,7 @@ bool ei_gate_release_alone(struct ei_lane_gate *gate, struct ei_gate_seat *seat)
     }
     (void)ei_lane_release(&gate->arbiter);
     publish_waiting(gate);
+    show(gate, now_ns);
     (void)ei_handoff_release(&gate->guard, NULL, &seat->boost);
     return true;
 }

@@ -88,6 +88,6 @@ EINET_RT int32_t ei_gate_release(struct ei_lane_gate *gate, struct ei_gate_seat 
 
 /* The same when nobody waits, nor lent the holder a priority that was not asked for yet (seat.top_priority). Returns
  * false, and the lane is still held, when that is not so. */
-EI_JOB_CODE EINET_RT bool ei_gate_release_alone(struct ei_lane_gate *gate, struct ei_gate_seat *seat);
+EI_JOB_CODE EINET_RT bool ei_gate_release_alone(struct ei_lane_gate *gate, struct ei_gate_seat *seat, int64_t now_ns);
 
 #endif

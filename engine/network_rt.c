@@ -313,7 +313,8 @@ static int32_t leave_lane(struct ei_job_slot *slot, int64_t ended_ns, bool is_pr
     struct ei_task_network *nn = &slot->task->nn;
     const bool is_recording = slot->task->run->is_recording_stages;
     const bool needs_clock = is_recording && slot->stage.stage_idx + 1 < slot->task->spec->stage_count;
-    if (nn->is_gated && slot->task->slot_count == 1 && !needs_clock && ei_gate_release_alone(nn->gate, &slot->seat)) {
+    if (nn->is_gated && slot->task->slot_count == 1 && !needs_clock &&
+        ei_gate_release_alone(nn->gate, &slot->seat, ended_ns)) {
         slot->mark.ended_ns = is_recording ? ended_ns : 0;
         return EI_LANE_NOBODY;
     }

@@ -238,17 +238,21 @@ EI_TEST(gate_is_left_alone_only_when_nobody_waits)
     ei_gate_seat_init(&gate, &low, 0, 20);
     ei_gate_seat_init(&gate, &high, 1, 40);
     EI_TRUE(ei_gate_request(&gate, &low, 0, INT64_MAX, 1));
-    EI_TRUE(ei_gate_release_alone(&gate, &low));
-    EI_TRUE(ei_gate_request(&gate, &low, 1, INT64_MAX, 2)); /* it was free */
-    EI_TRUE(!ei_gate_request(&gate, &high, 0, INT64_MAX, 3));
-    EI_TRUE(!ei_gate_release_alone(&gate, &low));
+    EI_TRUE(ei_gate_release_alone(&gate, &low, 2));
+    EI_EQ(ei_gate_look(&gate, 100).busy_ns, 1);
+    EI_EQ(ei_gate_look(&gate, 100).holder_idx, EI_LANE_NOBODY);
+    EI_TRUE(ei_gate_request(&gate, &low, 1, INT64_MAX, 12)); /* it was free */
+    EI_TRUE(!ei_gate_request(&gate, &high, 0, INT64_MAX, 13));
+    EI_TRUE(!ei_gate_release_alone(&gate, &low, 14));
     EI_TRUE(ei_gate_is_higher_waiting(&gate));
-    EI_EQ(ei_gate_release(&gate, &low, 4, false), 1); /* it was still held */
-    EI_TRUE(ei_gate_release_alone(&gate, &high));
-    EI_TRUE(ei_gate_request(&gate, &low, 2, INT64_MAX, 5));
+    EI_EQ(ei_gate_release(&gate, &low, 14, false), 1); /* it was still held */
+    EI_TRUE(ei_gate_release_alone(&gate, &high, 15));
+    EI_TRUE(ei_gate_request(&gate, &low, 2, INT64_MAX, 25));
+    EI_EQ(ei_gate_look(&gate, 25).busy_ns, 4); /* 1 to 2 and 12 to 15 */
     atomic_store(&low.top_priority, 40);
-    EI_TRUE(!ei_gate_release_alone(&gate, &low)); /* the stretch that it ran at that has to be written down */
-    EI_EQ(ei_gate_release(&gate, &low, 6, false), EI_LANE_NOBODY);
+    EI_TRUE(!ei_gate_release_alone(&gate, &low, 26)); /* the stretch that it ran at that has to be written down */
+    EI_EQ(ei_gate_release(&gate, &low, 26, false), EI_LANE_NOBODY);
+    EI_EQ(ei_gate_look(&gate, 100).busy_ns, 5);
     ei_gate_fini(&gate);
 }
 
