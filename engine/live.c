@@ -7,6 +7,7 @@
 #include "engine/load_reserve.h"
 #include "engine/manifest.h"
 #include "engine/run_state.h"
+#include "metrics/output_file.h"
 #include "rt/memory.h"
 
 #include <errno.h>
@@ -526,8 +527,8 @@ static int run_all(struct ei_run *run, struct ei_drain *drain, const struct ei_w
     if (run->has_privileges) {
         ei_privileges_release(&run->privileges);
     }
-    if (run->has_locked_dir && run->lock_fd >= 0) {
-        close(run->lock_fd);
+    if (run->has_locked_dir) {
+        ei_output_folder_unlock(run->lock_fd);
     }
     free(run->tasks);
     free(run->slots);

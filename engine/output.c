@@ -73,6 +73,22 @@ static int settle_out_dir(struct ei_run *run, struct einet_error *err)
     return at > 0 ? 0 : einet_error_set(err, EINET_E_USAGE, "the output folder has no name: give one with --out");
 }
 
+/* The run saves its workload in the folder, as a file that must not be the one it was read from. */
+static int spare_own_file(const struct ei_run *run, struct einet_error *err)
+{
+    char path[EI_RUN_DIR_MAX + sizeof WORKLOAD_FILE + 1];
+    struct stat own, saved;
+    snprintf(path, sizeof path, "%s/%s", run->out_dir, WORKLOAD_FILE);
+    if (stat(run->wl->file, &own) != 0 || stat(path, &saved) != 0 || own.st_dev != saved.st_dev ||
+        own.st_ino != saved.st_ino) {
+        return 0;
+    }
+    return einet_error_set(err, EINET_E_USAGE,
+                           "%s is the workload file, and a run saves what it ran under that name: choose another "
+                           "folder with --out",
+                           path);
+}
+
 int ei_run_make_out_dir(struct ei_run *run, struct einet_error *err)
 {
     char path[EI_RUN_DIR_MAX];
@@ -101,6 +117,9 @@ int ei_run_make_out_dir(struct ei_run *run, struct einet_error *err)
         rc = -ENOTDIR;
     } else if (rc == EINET_E_USAGE || rc == EINET_E_FILE) {
         return rc;
+    }
+    if (rc == 0 && spare_own_file(run, err) != 0) {
+        return EINET_E_USAGE;
     }
     if (rc == 0) {
         rc = ei_output_folder_lock(run->out_dir, &run->lock_fd, err);

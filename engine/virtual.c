@@ -5,6 +5,7 @@
 #include "engine/manifest.h"
 #include "engine/virtual_report.h"
 #include "engine/virtual_state.h"
+#include "metrics/output_file.h"
 #include "rt/memory.h"
 
 #include <errno.h>
@@ -692,7 +693,7 @@ int ei_virtual_run(const struct ei_workload *wl, const struct ei_virtual_options
         ei_collector_destroy(v->collector);
         out->collector = NULL;
     }
-    ei_virtual_close_folder(lock_fd);
+    ei_output_folder_unlock(lock_fd);
     demolish(v);
     free(v);
     return rc;

@@ -3,8 +3,6 @@
 
 #include "metrics/output_file.h"
 
-#include <unistd.h>
-
 int ei_virtual_create_collector(const struct ei_run *run, int32_t cpu_count, const char *out_dir,
                                 struct ei_collector **out, struct einet_error *err)
 {
@@ -84,11 +82,4 @@ int ei_virtual_open_folder(const char *out_dir, int *out_fd, struct einet_error 
 {
     const int rc = ei_output_folder_create(out_dir, err);
     return rc == 0 ? ei_output_folder_lock(out_dir, out_fd, err) : rc;
-}
-
-void ei_virtual_close_folder(int fd)
-{
-    if (fd >= 0) {
-        close(fd);
-    }
 }

@@ -18,8 +18,7 @@ void ei_virtual_parts_begin(struct ei_virtual_cpus *cpus, struct ei_job_slot *sl
 /* The job ends now: complete the parts of its response. */
 void ei_virtual_parts_end(struct ei_virtual_cpus *cpus, struct ei_job_slot *slot);
 
-/* Make the output folder and keep other runs out of it (ei_output_folder_lock) until it is closed, which accepts -1. */
+/* Make the output folder and keep other runs out of it until ei_output_folder_unlock. */
 int ei_virtual_open_folder(const char *out_dir, int *out_fd, struct einet_error *err);
-void ei_virtual_close_folder(int fd);
 
 #endif

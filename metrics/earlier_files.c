@@ -8,9 +8,10 @@
 
 #define PARTIAL ".partial"
 
-/* What runs and einet report write there. Not run.json, which is of the present run already. */
-static const char *const whole_names[] = {"jobs.csv",    "stages.csv",    "latency.hlog",  "summary.json",
-                                          "summary.txt", "workload.yaml", "trace.pftrace", "report.html"};
+/* What runs and einet report write there. Not run.json, which is of the present run already, nor workload.yaml, which
+ * somebody may have written by hand. */
+static const char *const whole_names[] = {"jobs.csv",    "stages.csv",    "latency.hlog", "summary.json",
+                                          "summary.txt", "trace.pftrace", "report.html"};
 
 /* trace-N.pftrace */
 static bool is_window(const char *name)
@@ -37,7 +38,7 @@ static bool is_of_a_run(const char *name)
 /* Whether NAME.partial is one that the present run is writing. */
 static bool is_being_written(const struct ei_collector *collector, const char *name)
 {
-    return strcmp(name, "workload.yaml") == 0 || (collector->has_jobs_csv && strcmp(name, "jobs.csv") == 0) ||
+    return (collector->has_jobs_csv && strcmp(name, "jobs.csv") == 0) ||
            (collector->has_stages_csv && strcmp(name, "stages.csv") == 0) ||
            (collector->trace != NULL && strstr(name, ".pftrace") != NULL);
 }

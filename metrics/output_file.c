@@ -62,6 +62,14 @@ int ei_output_folder_lock(const char *path, int *out_fd, struct einet_error *err
                : einet_error_set(err, -EBUSY, "another run writes into %s: choose another folder with --out", path);
 }
 
+void ei_output_folder_unlock(int fd)
+{
+    if (fd >= 0) {
+        (void)flock(fd, LOCK_UN); /* a child that the program forked has it open as well */
+        close(fd);
+    }
+}
+
 /* folder/name + suffix on the heap, or NULL. */
 static char *join(const char *folder, const char *name, const char *suffix)
 {
@@ -97,7 +105,10 @@ int ei_output_file_reserve(struct ei_output_file *file, const char *folder, cons
         return rc;
     }
     /* EOPNOTSUPP and the like: a file system that promises nothing. */
-    const int errnum = posix_fallocate(fileno(file->stream), 0, (off_t)bytes);
+    int errnum;
+    do {
+        errnum = posix_fallocate(fileno(file->stream), 0, (off_t)bytes);
+    } while (errnum == EINTR);
     if (errnum == ENOSPC || errnum == EDQUOT || errnum == EFBIG) {
         rc = write_error(err, errnum, file->partial_path);
         ei_output_file_discard(file);

@@ -22,10 +22,11 @@ struct ei_output_file {
 /* Make the folder and its missing parents. Returns 0 (also when it was there) or -errno. */
 int ei_output_folder_create(const char *path, struct einet_error *err);
 
-/* Keep the folder for one run: two that write into it at once would mix their lines. *out_fd is to be closed when the
- * run has written its files, -1 where the file system has no locks or the folder may not be read (then nothing is
- * kept). Returns 0, or -EBUSY: a run of this or another process writes into it. */
+/* Keep the folder for one run: two that write into it at once would mix their lines. *out_fd goes to
+ * ei_output_folder_unlock when the run has written its files, -1 where the file system has no locks or the folder may
+ * not be read (then nothing is kept). Returns 0, or -EBUSY: a run of this or another process writes into it. */
 int ei_output_folder_lock(const char *path, int *out_fd, struct einet_error *err);
+void ei_output_folder_unlock(int fd);
 
 /* Open folder/name.partial for writing, replacing an older one. Returns 0 or -errno; nothing to undo on failure. */
 int ei_output_file_open(struct ei_output_file *file, const char *folder, const char *name, struct einet_error *err);

@@ -171,10 +171,12 @@ static bool is_there(const char *name)
 
 EI_TEST(a_killed_run_has_no_file_of_an_earlier_one)
 {
-    static const char *const earlier[] = {"jobs.csv",      "stages.csv",           "latency.hlog",  "summary.json",
-                                          "summary.txt",   "report.html",          "trace.pftrace", "trace-12.pftrace",
-                                          "workload.yaml", "trace.pftrace.partial"};
-    static const char *const others[] = {"notes.txt", "trace-mine.pftrace", "summary.json.bak", "jobs.csv.partial"};
+    static const char *const earlier[] = {"jobs.csv",      "stages.csv",       "latency.hlog",
+                                          "summary.json",  "summary.txt",      "report.html",
+                                          "trace.pftrace", "trace-12.pftrace", "trace.pftrace.partial"};
+    /* a workload.yaml may be somebody's own, so it is replaced at the end only */
+    static const char *const others[] = {"notes.txt", "trace-mine.pftrace", "summary.json.bak", "jobs.csv.partial",
+                                         "workload.yaml"};
     char out[512];
     snprintf(out, sizeof out, "%s", in_tmpdir("out")); /* the folder of many names below */
     EI_EQ(mkdir(out, 0755), 0);
@@ -206,6 +208,36 @@ EI_TEST(a_killed_run_has_no_file_of_an_earlier_one)
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         EI_TRUEF(is_there(others[i]), "%s is gone", others[i]);
     }
+}
+
+/* What is run is never lost to what is written about it. */
+EI_TEST(the_workload_file_outlives_a_run_in_its_folder)
+{
+    char out[512], own[512];
+    snprintf(out, sizeof out, "%s", in_tmpdir("out"));
+    snprintf(own, sizeof own, "%s", in_tmpdir("out/workload.yaml"));
+    EI_EQ(mkdir(out, 0755), 0);
+    FILE *from = fopen(WORKLOADS "phase.yaml", "r"), *to = fopen(own, "w");
+    EI_REQUIRE(from != NULL && to != NULL);
+    for (int c = fgetc(from); c != EOF; c = fgetc(from)) {
+        fputc(c, to);
+    }
+    fclose(from);
+    fclose(to);
+    struct stat was, is;
+    EI_EQ(stat(own, &was), 0);
+    const struct finished *f = einet_run((const char *[]){"simulate", own, "--out", out, NULL});
+    EI_EQ(f->status, 0);
+    EI_TRUE(is_there("summary.json"));
+    EI_EQ(stat(own, &is), 0);
+    EI_TRUE(is.st_ino == was.st_ino && is.st_size == was.st_size);
+    f = einet_run((const char *[]){"run", own, "--out", out, "--duration", "100ms", NULL});
+    EI_EQ(f->status, 1);
+    EI_CONTAINS(f->output, "out/workload.yaml is the workload file");
+    EI_CONTAINS(f->output, "--out");
+    EI_EQ(stat(own, &is), 0);
+    EI_TRUE(is.st_ino == was.st_ino && is.st_size == was.st_size);
+    EI_TRUE(is_there("summary.json")); /* refused before anything is changed */
 }
 
 /* The second one is refused before it changes anything, and the first one's files are whole. */
