@@ -154,7 +154,8 @@ static int close_lines(struct ei_line_file *lines, struct ei_output_file *out, s
 static int write_files(struct ei_collector *collector, struct einet_error *err)
 {
     struct ei_output_file files[FILE_COUNT] = {0};
-    int rc = 0;
+    struct einet_error of_trace = {0};
+    int rc = 0, trace_rc = 0; /* what a trace lacks costs no other file */
     if (collector->has_jobs_csv) {
         rc = close_lines(&collector->jobs_csv, &files[FILE_JOBS], err);
     }
@@ -165,14 +166,14 @@ static int write_files(struct ei_collector *collector, struct einet_error *err)
         if (json_array_size(collector->degraded) > 0) {
             ei_trace_mark_degraded(collector->trace);
         }
-        rc = ei_trace_close(collector->trace, err);
+        trace_rc = ei_trace_close(collector->trace, &of_trace);
     }
     ei_output_file_discard(&collector->reserve); /* now, when nobody adds lines any more */
     for (int i = collector->has_hlog ? FILE_HLOG : FILE_TABLE; rc == 0 && i < FILE_COUNT; i++) {
         rc = write_file(collector, &files[i], i, err);
     }
-    if (rc == 0 && collector->trace != NULL) {
-        rc = ei_trace_publish(collector->trace, err);
+    if (rc == 0 && trace_rc == 0 && collector->trace != NULL) {
+        trace_rc = ei_trace_publish(collector->trace, &of_trace);
     }
     /* summary.json comes last: where it is, the other files are complete. */
     for (int i = 0; rc == 0 && i < FILE_COUNT; i++) {
@@ -187,7 +188,10 @@ static int write_files(struct ei_collector *collector, struct einet_error *err)
             ei_output_file_discard(&files[i]);
         }
     }
-    return rc;
+    if (rc == 0 && trace_rc != 0 && err != NULL) {
+        *err = of_trace;
+    }
+    return rc != 0 ? rc : trace_rc;
 }
 
 const char *ei_metrics_demotion_text(const struct ei_metrics_demotion *demotion, const char *task_name,

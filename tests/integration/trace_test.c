@@ -259,4 +259,19 @@ EI_TEST(a_live_trace_lies_on_the_switches_that_the_kernel_recorded)
     EI_TRUEF(outside_if_shifted > stages / 10, "%lld of %lld", (long long)outside_if_shifted, (long long)stages);
 }
 
+/* A trace that cannot have its name is an error, and costs the figures nothing. */
+EI_TEST(a_trace_that_fails_leaves_the_other_files)
+{
+    const char *file = write_workload("trace: perfetto");
+    char out[512];
+    snprintf(out, sizeof out, "%s", in_tmpdir("out"));
+    EI_EQ(mkdir(out, 0755), 0);
+    EI_EQ(mkdir(in_tmpdir("out/trace.pftrace"), 0755), 0);
+    const struct finished *f = einet_run((const char *[]){"run", file, "--out", out, NULL});
+    EI_EQ(f->status, 5);
+    EI_CONTAINS(f->output, "trace.pftrace");
+    EI_EQ(access(in_tmpdir("out/summary.json"), F_OK), 0);
+    EI_EQ(access(in_tmpdir("out/jobs.csv"), F_OK), 0);
+}
+
 EI_MAIN()
