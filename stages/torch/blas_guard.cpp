@@ -17,6 +17,16 @@ void *(*alloc_of_openblas)(int);
 void (*free_of_openblas)(void *);
 thread_local bool is_reached;
 
+void take()
+{
+    pthread_mutex_lock(&lock);
+}
+
+void leave()
+{
+    pthread_mutex_unlock(&lock);
+}
+
 void prepare()
 {
     pthread_mutexattr_t attributes;
@@ -24,6 +34,7 @@ void prepare()
     pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
     pthread_mutex_init(&lock, &attributes);
     pthread_mutexattr_destroy(&attributes);
+    pthread_atfork(take, leave, leave); /* a child's first product would wait for a thread that it has not */
     *reinterpret_cast<void **>(&alloc_of_openblas) = dlsym(RTLD_NEXT, "blas_memory_alloc");
     *reinterpret_cast<void **>(&free_of_openblas) = dlsym(RTLD_NEXT, "blas_memory_free");
 }
@@ -60,8 +71,8 @@ bool einet::is_blas_safe() noexcept
              const float *, const int64_t *, const float *, const int64_t *, const float *, float *, const int64_t *);
     int (*parallel)(void) = nullptr;
     sgemm_fn *sgemm = nullptr;
-    *reinterpret_cast<void **>(&parallel) = dlsym(RTLD_NEXT, "openblas_get_parallel");
-    *reinterpret_cast<void **>(&sgemm) = dlsym(RTLD_NEXT, "sgemm_");
+    *reinterpret_cast<void **>(&parallel) = dlsym(RTLD_DEFAULT, "openblas_get_parallel");
+    *reinterpret_cast<void **>(&sgemm) = dlsym(RTLD_DEFAULT, "sgemm_");
     if (parallel == nullptr || parallel() != 0 || sgemm == nullptr) {
         return true;
     }

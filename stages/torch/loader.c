@@ -35,8 +35,7 @@ static int load_locked(struct einet_error *err)
     if (api->blas_safe() != 1) { /* libtorch stays loaded: it cannot be unloaded */
         return einet_error_set(err, EINET_E_BACKEND,
                                "the program loaded a single-threaded OpenBLAS before libtorch, in which two networks "
-                               "at once compute wrong answers: apt-get install libopenblas0-pthread, or set "
-                               "LD_PRELOAD to the path of " PLUGIN_FILE);
+                               "at once compute wrong answers: apt-get install libopenblas0-pthread");
     }
     loaded = api;
     return 0;

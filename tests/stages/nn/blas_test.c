@@ -80,7 +80,7 @@ EI_TEST(a_blas_for_one_thread_that_was_there_before_is_refused)
     }
     EI_EQ(ei_torch_load(&api, &err), EINET_E_BACKEND);
     EI_CONTAINS(err.text, "single-threaded OpenBLAS");
-    EI_CONTAINS(err.text, "LD_PRELOAD");
+    EI_CONTAINS(err.text, "apt-get install libopenblas0-pthread");
     EI_TRUE(api == NULL);
 }
 
