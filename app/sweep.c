@@ -63,8 +63,10 @@ static _Noreturn void work(const struct einet_sweep *sweep, int64_t first, int64
             head.error_bytes = (int64_t)said_bytes;
         }
         fwrite(&head, sizeof head, 1, pipe);
-        if (head.status != 0) {
+        if (head.error_bytes > 0) {
             fwrite(said, 1, (size_t)head.error_bytes, pipe);
+        }
+        if (head.status != 0) {
             break;
         }
         fwrite(result.csv, 1, (size_t)head.csv_bytes, pipe);

@@ -210,7 +210,7 @@ EINET_RT bool ei_plan_holds(const struct ei_plan_problem *problem, uint64_t mask
         }
     }
     /* S does not increase: what is 1 at the last exit was 1 at those before. */
-    if (held < highest || (kept != 0 && ei_survival_at(&problem->survival, counts_ns) < 1)) {
+    if (!(held >= highest) || (kept != 0 && ei_survival_at(&problem->survival, counts_ns) < 1)) {
         return false;
     }
     *out = (struct ei_plan){.mask = kept, .expectation = held, .is_exact = true};
