@@ -1,6 +1,7 @@
 /* einet: dispatch to a sub-command. */
 #include "app/commands.h"
 #include "command/options.h"
+#include "metrics/table_text.h"
 #include "stages/environment.h"
 
 #include <errno.h>
@@ -50,18 +51,6 @@ static void print_help(FILE *out)
           out);
 }
 
-/* Errors quote what files hold, and a file of somebody else shall not steer this terminal: no control characters, of
- * which a terminal takes those of one byte and U+0080 to U+009F. */
-static void print_plain(const char *text, FILE *out)
-{
-    for (; *text != '\0'; text++) {
-        const unsigned char byte = (unsigned char)*text, next = (unsigned char)text[1];
-        const bool is_pair = byte == 0xc2 && next >= 0x80 && next <= 0x9f;
-        fputc(is_pair || (byte < 0x20 && byte != '\n') || byte == 0x7f ? '?' : byte, out);
-        text += is_pair;
-    }
-}
-
 int einet_report_error(const char *command, const struct einet_error *err)
 {
     fprintf(stderr, "einet %s: ", command);
@@ -75,8 +64,9 @@ int einet_report_error(const char *command, const struct einet_error *err)
         }
         fputc(' ', stderr);
     }
-    print_plain(err->text[0] != '\0' ? err->text : einet_error_text(err->code), stderr);
-    fputc('\n', stderr);
+    struct einet_error plain = *err; /* it quotes what files hold, also of somebody else */
+    ei_text_make_plain(plain.text, true);
+    fprintf(stderr, "%s\n", plain.text[0] != '\0' ? plain.text : einet_error_text(err->code));
     return einet_exit_of(err);
 }
 

@@ -72,6 +72,19 @@ char *ei_text_percent(char *out, size_t size_bytes, double value)
     return out;
 }
 
+void ei_text_make_plain(char *text, bool has_lines)
+{
+    for (; *text != '\0'; text++) {
+        const unsigned char byte = (unsigned char)*text, next = (unsigned char)text[1];
+        if (byte == 0xc2 && next >= 0x80 && next <= 0x9f) {
+            *text++ = '?';
+            *text = '?';
+        } else if ((byte < 0x20 && !(has_lines && byte == '\n')) || byte == 0x7f) {
+            *text = '?';
+        }
+    }
+}
+
 void ei_text_coloured(FILE *out, bool is_on, enum ei_table_colour colour, const char *text)
 {
     static const char *const sequences[] = {"", "\033[32m", "\033[1;31m", "\033[1;33m", "\033[1m"};

@@ -21,6 +21,10 @@ char *ei_text_durations(char *out, size_t size_bytes, const int64_t *values_ns, 
 /* "0.44%", "0.00%", "100%". */
 char *ei_text_percent(char *out, size_t size_bytes, double value);
 
+/* In place: what would steer a terminal becomes '?', the control characters of one byte and U+0080 to U+009F. Line ends
+ * stay when has_lines. For texts out of somebody else's files. */
+void ei_text_make_plain(char *text, bool has_lines);
+
 enum ei_table_colour { EI_COLOUR_NONE, EI_COLOUR_GOOD, EI_COLOUR_BAD, EI_COLOUR_WARN, EI_COLOUR_HEAD };
 
 /* text in colour when is_on, else plain. */

@@ -1,5 +1,6 @@
 /* See run.h. */
 #include "report/run.h"
+#include "metrics/table_text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -96,29 +97,14 @@ static void choose_windows(struct ei_report_run *run)
     run->window_count = (int32_t)(run->duration_ns / run->window_ns) + 1;
 }
 
-/* Names and reasons go to terminals, which control characters of somebody else's file shall not steer: one byte, or
- * U+0080 to U+009F. In place. */
-static void make_plain(char *text)
-{
-    for (; *text != '\0'; text++) {
-        const unsigned char byte = (unsigned char)*text, next = (unsigned char)text[1];
-        if (byte == 0xc2 && next >= 0x80 && next <= 0x9f) {
-            *text++ = '?';
-            *text = '?';
-        } else if (byte < 0x20 || byte == 0x7f) {
-            *text = '?';
-        }
-    }
-}
-
-/* All texts of the value. Returns 0 or -ENOMEM. */
+/* Of all texts of the value: names and reasons go to terminals. Returns 0 or -ENOMEM. */
 static int make_texts_plain(json_t *value)
 {
     int rc = 0;
     if (json_is_string(value)) {
         char *text = strdup(json_string_value(value));
         if (text != NULL) {
-            make_plain(text);
+            ei_text_make_plain(text, false);
         }
         rc = text == NULL || json_string_set(value, text) != 0 ? -ENOMEM : 0;
         free(text);

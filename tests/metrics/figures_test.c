@@ -227,6 +227,20 @@ static void check_duration(int64_t value_ns, const char *expected)
     EI_STREQ(ei_text_duration(text, sizeof text, value_ns), expected);
 }
 
+EI_TEST(texts_of_others_steer_no_terminal)
+{
+    char text[] = "a\x1b[31mb\n\x7f\xc2\x9b"
+                  "c\xc2\xa0\xc3\xa9\t",
+         same[] = "line\nnext";
+    ei_text_make_plain(text, false);
+    EI_STREQ(text, "a?[31mb????"
+                   "c\xc2\xa0\xc3\xa9?");
+    ei_text_make_plain(same, true);
+    EI_STREQ(same, "line\nnext");
+    ei_text_make_plain(same, false);
+    EI_STREQ(same, "line?next");
+}
+
 EI_TEST(durations_read_well)
 {
     check_duration(0, "0 ns");
