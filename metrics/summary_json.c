@@ -37,6 +37,13 @@ static json_t *boolean(bool value)
     return value ? json_true() : json_false();
 }
 
+static const struct {
+    const char *key;
+    double q;
+} quantiles[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p999", 0.999}, {"p9999", 0.9999}};
+
+#define QUANTILES (sizeof quantiles / sizeof quantiles[0])
+
 /* {"p50",...,"max"} or null when nothing was recorded. */
 static json_t *percentiles(const struct ei_histogram *histogram, int *rc)
 {
@@ -44,11 +51,9 @@ static json_t *percentiles(const struct ei_histogram *histogram, int *rc)
         return json_null();
     }
     json_t *object = json_object();
-    set(object, "p50", json_integer(ei_histogram_quantile_ns(histogram, 0.5)), rc);
-    set(object, "p90", json_integer(ei_histogram_quantile_ns(histogram, 0.9)), rc);
-    set(object, "p99", json_integer(ei_histogram_quantile_ns(histogram, 0.99)), rc);
-    set(object, "p999", json_integer(ei_histogram_quantile_ns(histogram, 0.999)), rc);
-    set(object, "p9999", json_integer(ei_histogram_quantile_ns(histogram, 0.9999)), rc);
+    for (size_t i = 0; i < QUANTILES; i++) {
+        set(object, quantiles[i].key, json_integer(ei_histogram_quantile_ns(histogram, quantiles[i].q)), rc);
+    }
     set(object, "max", json_integer(ei_histogram_max_ns(histogram)), rc);
     return object;
 }
@@ -255,11 +260,9 @@ static json_t *laxity(const struct ei_metrics_task_state *task, int *rc)
         return json_null();
     }
     json_t *object = json_object();
-    set(object, "p50", json_integer(laxity_ns(task, 0.5)), rc);
-    set(object, "p90", json_integer(laxity_ns(task, 0.9)), rc);
-    set(object, "p99", json_integer(laxity_ns(task, 0.99)), rc);
-    set(object, "p999", json_integer(laxity_ns(task, 0.999)), rc);
-    set(object, "p9999", json_integer(laxity_ns(task, 0.9999)), rc);
+    for (size_t i = 0; i < QUANTILES; i++) {
+        set(object, quantiles[i].key, json_integer(laxity_ns(task, quantiles[i].q)), rc);
+    }
     set(object, "min", json_integer(laxity_ns(task, 1.0)), rc);
     return object;
 }
