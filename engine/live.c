@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 /* How long the rings are left to fill: they hold a second (storage.c), and a signal wakes the housekeeper at once.
  * Waking a CPU is what a round costs most of (docs/benchmarks.md); a third of the time between two publications. */

@@ -2,7 +2,6 @@
 #include "metrics/collector_state.h"
 
 #include <dirent.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -128,7 +128,7 @@ bool ei_pool_read_claimant(dds_entity_t reader, dds_instance_handle_t writer, st
     }
     if (end->qos != NULL && dds_qget_userdata(end->qos, &text, &length) && text != NULL) { /* a 0 follows */
         char machine[EINET_POOL_NAME_MAX] = "";
-        const int fields = sscanf(text, "%" SCNd32 " %63s", &out->process, machine);
+        const int fields = sscanf(text, "%9" SCNd32 " %63s", &out->process, machine);
         if (fields == 2 && ei_pool_is_name(machine)) { /* it ends on terminals */
             (void)snprintf(out->machine, sizeof out->machine, "%s", machine);
         }
