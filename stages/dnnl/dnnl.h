@@ -50,8 +50,9 @@ struct ei_dnnl_step_config {
     /* Square; the far padding follows from the sizes. kernel_px 0: a pool over the whole picture. */
     int32_t kernel_px, stride_px, padding_px;
     const float *weight, *bias; /* packed by step_create; bias may be NULL */
-    /* Which implementation, conv and linear: by its name (step_kernel); NULL = oneDNN's first one, or, with option n >
-     * 0, the n-th of the others that may be faster, so that they can be tried. Not there: EINET_E_MISMATCH. */
+    /* Which implementation, conv and linear: by its name (step_kernel); NULL = the first choice (oneDNN's, or one
+     * product: im2col.h), or, with option n > 0, the n-th of the others that may be faster, so that they can be tried.
+     * Not there: EINET_E_MISMATCH. */
     const char *kernel;
     int32_t option;
     int32_t has_winograd;              /* options: also those that multiply transformed tiles, which round otherwise */
@@ -83,7 +84,8 @@ struct ei_dnnl_api {
     const struct ei_dnnl_layout *(*step_layout)(const struct ei_dnnl_step *, enum ei_dnnl_memory); /* borrowed */
     int64_t (*step_scratch_bytes)(const struct ei_dnnl_step *);
     int64_t (*step_weight_bytes)(const struct ei_dnnl_step *); /* packed weights that it holds */
-    const char *(*step_kernel)(const struct ei_dnnl_step *);   /* oneDNN's name of the implementation, borrowed */
+    /* Name of the implementation, borrowed: oneDNN's, behind "im2col+" where a convolution is one product. */
+    const char *(*step_kernel)(const struct ei_dnnl_step *);
     /* in2 and scratch may be NULL where there is none. Memory must be writable now. */
     int (*step_bind)(struct ei_dnnl_step *, void *in, void *in2, void *out, void *scratch);
     int (*step_run)(const struct ei_dnnl_step *);

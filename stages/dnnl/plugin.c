@@ -1,10 +1,9 @@
-/* Prepared steps on oneDNN's C API, versions 2 and 3. They differ in how memory descriptors are held and how a
- * primitive is described; both are bridged in the first section, and nothing behind it asks for the version.
+/* Prepared steps on oneDNN's C API, versions 2 and 3 (versions.h).
  *
  * The plug-in's only state is oneDNN's CPU engine, made once by the entry, which the loader calls under its lock.
  */
 #include "stages/dnnl/dnnl.h"
-#include "stages/dnnl/versions.h"
+#include "stages/dnnl/weighted.h"
 
 #include <einet/error.h>
 #include <errno.h>
@@ -35,28 +34,6 @@ static int check(dnnl_status_t status, const char *doing)
 }
 
 /* ---- layouts ---- */
-
-static dnnl_data_type_t type_of(enum ei_dnnl_type type)
-{
-    return type == EI_DNNL_BFLOAT16 ? dnnl_bf16 : dnnl_f32;
-}
-
-/* Dimensions of a picture or of features. */
-static int dims_of(const struct ei_dnnl_shape *shape, dnnl_dims_t out)
-{
-    out[0] = 1;
-    out[1] = shape->channels;
-    out[2] = shape->height_px;
-    out[3] = shape->width_px;
-    return shape->height_px > 0 ? 4 : 2;
-}
-
-static dnnl_status_t init_any(struct ei_dnnl_layout *out, const struct ei_dnnl_shape *shape, enum ei_dnnl_type type)
-{
-    dnnl_dims_t dims;
-    const int count = dims_of(shape, dims);
-    return md_init(out, count, dims, type_of(type), dnnl_format_tag_any);
-}
 
 static int layout_create(const struct ei_dnnl_shape *shape, enum ei_dnnl_type type, int32_t block,
                          struct ei_dnnl_layout **out)
@@ -117,6 +94,9 @@ struct ei_dnnl_step {
     int64_t scratch_bytes, weight_bytes;
     int32_t arg_count;
     dnnl_exec_arg_t args[ARGS_MAX];
+    struct ei_dnnl_choice choice; /* of convolutions and linear layers */
+    const void *picture; /* im2col, bound: windows are gathered from it into the beginning of the scratch memory */
+    void *windows;
 };
 
 static void step_destroy(struct ei_dnnl_step *step)
@@ -170,148 +150,15 @@ static int set_attributes(struct ei_dnnl_step *step, const struct ei_dnnl_step_c
     return check(rc, "setting a step's attributes");
 }
 
-/* Padding behind the picture that gives the wanted size. */
-static dnnl_dim_t far_padding(const struct ei_dnnl_step_config *config, int32_t in_px, int32_t out_px)
-{
-    const int32_t wanted = (out_px - 1) * config->stride_px + config->kernel_px - in_px - config->padding_px;
-    return wanted > config->padding_px ? wanted : config->padding_px;
-}
-
-/* The weights as the program has them, in float32. */
-static dnnl_status_t init_weight(struct ei_dnnl_layout *out, const struct ei_dnnl_step_config *config,
-                                 enum ei_dnnl_type type, bool is_any)
-{
-    const bool is_conv = config->kind == EI_DNNL_CONV;
-    const dnnl_dims_t dims = {config->out.channels, config->in.channels,
-                              is_conv ? config->kernel_px : config->in.height_px,
-                              is_conv ? config->kernel_px : config->in.width_px};
-    const int count = is_conv || config->in.height_px > 0 ? 4 : 2;
-    return md_init(out, count, dims, type_of(type), is_any ? dnnl_format_tag_any : count == 4 ? dnnl_abcd : dnnl_ab);
-}
-
-/* Everything that describes a convolution or linear layer but its algorithm. */
-struct weighted {
-    struct ei_dnnl_layout in, out, weight, bias;
-    md_ref in_md, out_md, bias_md;
-    dnnl_dims_t strides, pad_begin, pad_end;
-};
-
-static dnnl_status_t weighted_init(struct weighted *w, const struct ei_dnnl_step_config *config)
-{
-    const dnnl_dims_t channels = {config->out.channels};
-    *w = (struct weighted){
-        .strides = {config->stride_px, config->stride_px},
-        .pad_begin = {config->padding_px, config->padding_px},
-        .pad_end = {far_padding(config, config->in.height_px, config->out.height_px),
-                    far_padding(config, config->in.width_px, config->out.width_px)},
-    };
-    dnnl_status_t rc = init_any(&w->in, &config->in, config->type);
-    if (rc == dnnl_success) {
-        rc = init_any(&w->out, &config->out, config->out_type);
-    }
-    if (rc == dnnl_success) {
-        rc = init_weight(&w->weight, config, config->type, true);
-    }
-    if (rc == dnnl_success) {
-        rc = md_init(&w->bias, 1, channels, dnnl_f32, dnnl_a);
-    }
-    w->in_md = config->in_layout != NULL ? ref_of(config->in_layout) : ref_of(&w->in);
-    w->out_md = config->out_layout != NULL ? ref_of(config->out_layout) : ref_of(&w->out);
-    w->bias_md = config->bias != NULL ? ref_of(&w->bias) : NULL;
-    return rc;
-}
-
-static void weighted_fini(struct weighted *w)
-{
-    md_fini(&w->in);
-    md_fini(&w->out);
-    md_fini(&w->weight);
-    md_fini(&w->bias);
-}
-
-static const char *kernel_of(const struct plan *plan)
-{
-    const char *name = NULL;
-    return dnnl_primitive_desc_query(plan->pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success ? name : "";
-}
-
-/* Kernels that no measurement on a processor of today would choose need not be measured. */
-static bool may_be_fast(const char *name, bool is_conv)
-{
-    return strncmp(name, "ref", 3) != 0 && strstr(name, "sse41") == NULL && !(is_conv && strstr(name, "gemm:") != NULL);
-}
-
-#define NAMES_MAX 16
-#define NAME_MAX_BYTES 48
-
-/* Names of the implementations that were met. */
-struct names {
-    int32_t count;
-    char list[NAMES_MAX][NAME_MAX_BYTES];
-};
-
-/* False when it was met before, or there is no room left. */
-static bool is_new(struct names *names, const char *name)
-{
-    for (int32_t i = 0; i < names->count; i++) {
-        if (strncmp(names->list[i], name, NAME_MAX_BYTES - 1) == 0) {
-            return false;
-        }
-    }
-    if (names->count == NAMES_MAX) {
-        return false;
-    }
-    snprintf(names->list[names->count++], NAME_MAX_BYTES, "%s", name);
-    return true;
-}
-
-/* Walk through the implementations of one algorithm to the wanted one. *passed counts candidates. oneDNN 2 may show
- * one several times: what its cache holds does not move the iterator on. 0 = found, 1 = not here. */
-static int find_kernel(struct plan *plan, const struct ei_dnnl_step_config *config, bool is_winograd, int32_t *passed)
-{
-    bool is_first = !is_winograd && config->kind == EI_DNNL_CONV; /* a linear layer's first depends on its input */
-    struct names met = {0};
-    do {
-        const char *name = kernel_of(plan);
-        if (config->kernel != NULL) {
-            if (strcmp(name, config->kernel) == 0) {
-                return 0;
-            }
-        } else if (is_new(&met, name) && !is_first && may_be_fast(name, config->kind == EI_DNNL_CONV) &&
-                   ++*passed == config->option) {
-            return 0;
-        }
-        is_first = false;
-    } while (plan_next(plan));
-    return 1;
-}
-
 static int plan_weighted(struct ei_dnnl_step *step, const struct ei_dnnl_step_config *config)
 {
-    const bool is_conv = config->kind == EI_DNNL_CONV, is_any = config->kernel == NULL && config->option == 0;
-    const bool has_winograd = is_conv && (config->kernel != NULL || (config->option > 0 && config->has_winograd != 0));
-    struct weighted w;
-    int32_t passed = 0;
-    int found = 1;
-    dnnl_status_t rc = weighted_init(&w, config);
-    for (int algorithm = 0; rc == dnnl_success && found != 0 && algorithm <= (has_winograd ? 1 : 0); algorithm++) {
-        plan_reset(&step->plan);
-        rc = is_conv ? plan_conv(&step->plan, algorithm == 0 ? dnnl_convolution_direct : dnnl_convolution_winograd,
-                                 w.in_md, ref_of(&w.weight), w.bias_md, w.out_md, w.strides, w.pad_begin, w.pad_end)
-                     : plan_linear(&step->plan, w.in_md, ref_of(&w.weight), w.bias_md, w.out_md);
-        if (rc == dnnl_success) {
-            found = is_any ? 0 : find_kernel(&step->plan, config, algorithm == 1, &passed);
-        } else if (algorithm == 1) {
-            rc = dnnl_success; /* no such algorithm for this shape */
-        }
-    }
-    weighted_fini(&w);
-    if (rc == dnnl_success && found != 0) {
+    const dnnl_status_t rc = ei_dnnl_plan_weighted(&step->plan, config, &step->choice);
+    if (rc == STATUS_NO_KERNEL) {
         snprintf(last_error, sizeof last_error, "there is no kernel %s for it",
                  config->kernel != NULL ? config->kernel : "left");
         return EINET_E_MISMATCH;
     }
-    return check(rc, is_conv ? "preparing a convolution" : "preparing a linear layer");
+    return check(rc, config->kind == EI_DNNL_CONV ? "preparing a convolution" : "preparing a linear layer");
 }
 
 static int plan_pooled(struct ei_dnnl_step *step, const struct ei_dnnl_step_config *config)
@@ -365,6 +212,19 @@ static dnnl_status_t add_memory(struct ei_dnnl_step *step, int which, md_ref md,
     return rc;
 }
 
+/* The weights in the order of windows. *out: the caller frees it. */
+static dnnl_status_t order_weight(const struct ei_dnnl_step *step, const struct ei_dnnl_step_config *config,
+                                  struct ei_dnnl_layout *layout, float **out)
+{
+    const int64_t window = ei_im2col_window(&step->choice.im2col);
+    *out = malloc((size_t)window * (size_t)config->out.channels * sizeof **out);
+    if (*out == NULL) {
+        return dnnl_out_of_memory;
+    }
+    ei_im2col_weights(&step->choice.im2col, config->out.channels, config->weight, *out);
+    return init_matrix(layout, config->out.channels, window, EI_DNNL_FLOAT32, dnnl_ab);
+}
+
 /* Bring the program's weights into the order that the primitive wants. */
 static dnnl_status_t pack_weight(struct ei_dnnl_step *step, const struct ei_dnnl_step_config *config)
 {
@@ -373,7 +233,9 @@ static dnnl_status_t pack_weight(struct ei_dnnl_step *step, const struct ei_dnnl
     dnnl_primitive_desc_t pd = NULL;
     dnnl_primitive_t reorder = NULL;
     const md_ref packed = pd_md(&step->plan, dnnl_query_weights_md, 0);
-    dnnl_status_t rc = init_weight(&plain, config, EI_DNNL_FLOAT32, false);
+    float *windowed = NULL;
+    dnnl_status_t rc = step->choice.is_im2col ? order_weight(step, config, &plain, &windowed)
+                                              : init_weight(&plain, config, EI_DNNL_FLOAT32, false);
     step->weight_bytes = (int64_t)dnnl_memory_desc_get_size(packed);
     void *held = DNNL_MEMORY_ALLOCATE;
     if (rc == dnnl_success && config->store != NULL) {
@@ -384,8 +246,10 @@ static dnnl_status_t pack_weight(struct ei_dnnl_step *step, const struct ei_dnnl
         rc = add_memory(step, MEMORY_WEIGHT, packed, DNNL_ARG_WEIGHTS, held);
     }
     if (rc == dnnl_success) {
-        void *weight;
-        memcpy(&weight, &config->weight, sizeof weight); /* only read */
+        void *weight = windowed;
+        if (weight == NULL) {
+            memcpy(&weight, &config->weight, sizeof weight); /* only read */
+        }
         rc = dnnl_memory_create(&from, ref_of(&plain), engine, weight);
     }
     if (rc == dnnl_success) {
@@ -411,6 +275,7 @@ static dnnl_status_t pack_weight(struct ei_dnnl_step *step, const struct ei_dnnl
         (void)dnnl_memory_destroy(from);
     }
     md_fini(&plain);
+    free(windowed);
     return rc;
 }
 
@@ -428,6 +293,13 @@ static dnnl_status_t copy_bias(struct ei_dnnl_step *step, const struct ei_dnnl_s
     return rc;
 }
 
+/* Of scratch memory, before what the primitive wants. */
+static int64_t windows_bytes(const struct ei_dnnl_step *step)
+{
+    const int64_t bytes = step->choice.is_im2col ? ei_im2col_bytes(&step->choice.im2col) : 0;
+    return (bytes + EI_DNNL_ALIGN_BYTES - 1) / EI_DNNL_ALIGN_BYTES * EI_DNNL_ALIGN_BYTES;
+}
+
 static int make_step(struct ei_dnnl_step *step, const struct ei_dnnl_step_config *config)
 {
     const md_ref in = pd_md(&step->plan, dnnl_query_src_md, 0), out = pd_md(&step->plan, dnnl_query_dst_md, 0);
@@ -437,10 +309,12 @@ static int make_step(struct ei_dnnl_step *step, const struct ei_dnnl_step_config
         rc = dnnl_stream_create(&step->stream, engine, dnnl_stream_default_flags);
     }
     if (rc == dnnl_success) {
-        rc = md_copy(&step->layouts[EI_DNNL_IN], in);
+        rc = step->choice.is_im2col ? init_channels_last(&step->layouts[EI_DNNL_IN], &config->in, config->type)
+                                    : md_copy(&step->layouts[EI_DNNL_IN], in);
     }
     if (rc == dnnl_success) {
-        rc = md_copy(&step->layouts[EI_DNNL_OUT], out);
+        rc = step->choice.is_im2col ? init_channels_last(&step->layouts[EI_DNNL_OUT], &config->out, config->out_type)
+                                    : md_copy(&step->layouts[EI_DNNL_OUT], out);
     }
     if (rc == dnnl_success) {
         rc = add_memory(step, EI_DNNL_IN, in, DNNL_ARG_SRC, DNNL_MEMORY_NONE);
@@ -457,6 +331,7 @@ static int make_step(struct ei_dnnl_step *step, const struct ei_dnnl_step_config
     if (rc == dnnl_success && step->scratch_bytes > 0) {
         rc = add_memory(step, MEMORY_SCRATCH, scratch, DNNL_ARG_SCRATCHPAD, DNNL_MEMORY_NONE);
     }
+    step->scratch_bytes += windows_bytes(step);
     if (rc == dnnl_success && config->weight != NULL) {
         rc = pack_weight(step, config);
     }
@@ -506,12 +381,18 @@ static int64_t step_weight_bytes(const struct ei_dnnl_step *step)
 
 static const char *step_kernel(const struct ei_dnnl_step *step)
 {
-    return kernel_of(&step->plan);
+    return step->choice.kernel;
 }
 
 static int step_bind(struct ei_dnnl_step *step, void *in, void *in2, void *out, void *scratch)
 {
-    void *const handles[] = {[EI_DNNL_IN] = in, [EI_DNNL_IN2] = in2, [EI_DNNL_OUT] = out, [MEMORY_SCRATCH] = scratch};
+    char *const rest = scratch != NULL ? (char *)scratch + windows_bytes(step) : NULL;
+    void *const handles[] = {[EI_DNNL_IN] = step->choice.is_im2col ? scratch : in,
+                             [EI_DNNL_IN2] = in2,
+                             [EI_DNNL_OUT] = out,
+                             [MEMORY_SCRATCH] = rest};
+    step->picture = in;
+    step->windows = scratch;
     dnnl_status_t rc = dnnl_success;
     for (int i = 0; rc == dnnl_success && i < MEMORY_COUNT; i++) {
         if (i != MEMORY_WEIGHT && i != MEMORY_BIAS && step->memory[i] != NULL) {
@@ -523,6 +404,9 @@ static int step_bind(struct ei_dnnl_step *step, void *in, void *in2, void *out, 
 
 static int step_run(const struct ei_dnnl_step *step)
 {
+    if (step->choice.is_im2col) {
+        ei_im2col_gather(&step->choice.im2col, step->picture, step->windows);
+    }
     return check(dnnl_primitive_execute(step->primitive, step->stream, step->arg_count, step->args), "running a step");
 }
 

@@ -17,7 +17,7 @@ if(NOT DNNL_INCLUDE OR NOT DNNL_LIBRARY)
   message(FATAL_ERROR "EINET_DNNL=${EINET_DNNL}, but no oneDNN was found: apt-get install libdnnl-dev")
 endif()
 
-add_library(einet_dnnl MODULE dnnl/plugin.c)
+add_library(einet_dnnl MODULE dnnl/plugin.c dnnl/weighted.c dnnl/im2col.c)
 set_target_properties(einet_dnnl PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
 target_include_directories(einet_dnnl PRIVATE "${CMAKE_BINARY_DIR}/view/stages")
 target_include_directories(einet_dnnl SYSTEM PRIVATE "${DNNL_INCLUDE}")

@@ -1,5 +1,5 @@
-/* What oneDNN 2 and 3 do differently: how memory descriptors are held and how a primitive is described. Only plugin.c
- * includes this, and asks nowhere else for the version.
+/* What oneDNN 2 and 3 do differently: how memory descriptors are held and how a primitive is described. Only the
+ * plug-in includes this, and asks nowhere else for the version.
  */
 #ifndef STAGES_DNNL_VERSIONS_H
 #define STAGES_DNNL_VERSIONS_H
@@ -43,6 +43,8 @@ static inline bool plan_next(struct plan *plan)
 {
     return dnnl_primitive_desc_next_impl(plan->pd) == dnnl_success;
 }
+
+#define STATUS_NO_KERNEL dnnl_last_impl_reached
 
 typedef const_dnnl_memory_desc_t md_ref;
 
@@ -184,6 +186,8 @@ static inline dnnl_status_t plan_first(struct plan *plan, const_dnnl_op_desc_t d
     plan->pd = dnnl_primitive_desc_iterator_fetch(plan->iterator);
     return plan->pd != NULL ? dnnl_success : dnnl_unimplemented;
 }
+
+#define STATUS_NO_KERNEL dnnl_iterator_ends
 
 typedef const dnnl_memory_desc_t *md_ref;
 
