@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TURNS 15
+#define TURNS 31
 #define QUARTILE (TURNS / 4) /* other load only ever adds time */
 #define OPTIONS_MAX 8
 #define WORTH 0.97 /* of the time it took before, to be chosen */
