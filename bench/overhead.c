@@ -10,8 +10,11 @@
  * left alone as long. The rest of the job between is the engine's, too: its accounting gets that job as one that was
  * dropped.
  *
- * beside: the engine's job less its calls of picture, preprocessing and network. Medians of windows of WINDOW pairs,
- * then the median of all windows and its interval of 95 %; p50, p90, p99: ratios of all the jobs' quantiles.
+ * beside: the engine's job less its calls of picture, preprocessing and network. blocks: what of it the network's stage
+ * takes, for running block by block: lane, plans, boundaries with their preemption checks, answers, records of blocks;
+ * its share is that of the network alone. The rest is what every job costs: its record, the load of its CPU, its other
+ * stages. Medians of windows of WINDOW pairs, then the median of all windows and its interval of 95 %; p50, p90, p99:
+ * ratios of all the jobs' quantiles.
  * long: how much of the time of the job between went by in parts of LONG_PART_NS and more, in the median job.
  */
 #include "bench/random_weights.h"
@@ -49,8 +52,11 @@ static struct {
     uint64_t mask;      /* of exits that the engine's last job took */
     int32_t sample_idx; /* its picture: what a rehearsal leaves of its record is not looked at */
     int64_t inside_ns;  /* of the job under way: in the calls below */
-    int64_t long_ns;    /* of it in long parts */
-    int64_t beside_ns[PAIRS_MAX], engine_ns[PAIRS_MAX], whole_ns[PAIRS_MAX];
+    int64_t network_ns; /* of it in the network's */
+    int64_t long_ns;    /* of that in long parts */
+    int64_t stage_ns;   /* of the job under way: the network's stage without the network */
+    int64_t beside_ns[PAIRS_MAX], blocks_ns[PAIRS_MAX], engine_ns[PAIRS_MAX], whole_ns[PAIRS_MAX];
+    int64_t alone_ns[PAIRS_MAX]; /* the network in the job between */
     int64_t parts[PAIRS_MAX], long_permille[PAIRS_MAX];
     int32_t rehearsals;
     int64_t rehearsal_ns[PAIRS_MAX];
@@ -61,8 +67,8 @@ static struct {
 #define TIMED(call)                                                                                                    \
     const int64_t start_ns = ei_mono_now().ns;                                                                         \
     const int rc = call;                                                                                               \
-    measured.inside_ns += ei_mono_now().ns - start_ns;                                                                 \
-    return rc
+    const int64_t length_ns = ei_mono_now().ns - start_ns;                                                             \
+    measured.inside_ns += length_ns
 
 int __real_ei_dataset_sample(const struct ei_dataset *set, int32_t i, struct einet_image *out, int32_t *label);
 int __wrap_ei_dataset_sample(const struct ei_dataset *set, int32_t i, struct einet_image *out, int32_t *label);
@@ -76,25 +82,38 @@ int __wrap_ei_network_run_piece(struct ei_network *net, int32_t k, bool is_branc
 int __wrap_ei_dataset_sample(const struct ei_dataset *set, int32_t i, struct einet_image *out, int32_t *label)
 {
     TIMED(__real_ei_dataset_sample(set, i, out, label));
+    return rc;
 }
 
 int __wrap_ei_pre_run(struct ei_pre *pre, const struct einet_image *image, float *out_chw)
 {
     TIMED(__real_ei_pre_run(pre, image, out_chw));
+    return rc;
 }
 
 int __wrap_ei_network_begin(struct ei_network *net, const float *input_chw, int32_t sample_idx, int32_t label)
 {
     TIMED(__real_ei_network_begin(net, input_chw, sample_idx, label));
+    measured.network_ns += length_ns;
+    return rc;
 }
 
 int __wrap_ei_network_run_piece(struct ei_network *net, int32_t k, bool is_branch, int32_t piece, float *out_logits)
 {
-    const int64_t start_ns = ei_mono_now().ns;
-    const int rc = __real_ei_network_run_piece(net, k, is_branch, piece, out_logits);
-    const int64_t length_ns = ei_mono_now().ns - start_ns;
-    measured.inside_ns += length_ns;
+    TIMED(__real_ei_network_run_piece(net, k, is_branch, piece, out_logits));
+    measured.network_ns += length_ns;
     measured.long_ns += length_ns >= LONG_PART_NS ? length_ns : 0;
+    return rc;
+}
+
+int __real_ei_job_run_network(struct ei_job_slot *slot);
+int __wrap_ei_job_run_network(struct ei_job_slot *slot);
+
+int __wrap_ei_job_run_network(struct ei_job_slot *slot)
+{
+    const int64_t start_ns = ei_mono_now().ns;
+    const int rc = __real_ei_job_run_network(slot);
+    measured.stage_ns = ei_mono_now().ns - start_ns - measured.network_ns;
     return rc;
 }
 
@@ -125,7 +144,7 @@ static int run_parts(struct ei_job_slot *slot)
 void __wrap_ei_job_run(struct ei_job_slot *slot, struct ei_release release, int64_t awake_ns)
 {
     const int32_t at = measured.pairs;
-    measured.inside_ns = measured.long_ns = 0;
+    measured.inside_ns = measured.network_ns = measured.long_ns = measured.stage_ns = 0;
     const int64_t start_ns = ei_mono_now().ns;
     if (!measured.is_whole_next) {
         __real_ei_job_run(slot, release, awake_ns);
@@ -136,12 +155,14 @@ void __wrap_ei_job_run(struct ei_job_slot *slot, struct ei_release release, int6
         if (measured.is_whole_next) {
             measured.engine_ns[at] = all_ns;
             measured.beside_ns[at] = all_ns - measured.inside_ns;
+            measured.blocks_ns[at] = measured.stage_ns;
             measured.parts[at] = 64 - __builtin_clzll(measured.mask) + __builtin_popcountll(measured.mask);
         }
         return;
     }
     const int rc = run_parts(slot);
     measured.whole_ns[at] = ei_mono_now().ns - start_ns;
+    measured.alone_ns[at] = measured.network_ns;
     measured.long_permille[at] = 1000 * measured.long_ns / measured.whole_ns[at];
     measured.pairs += rc == 0;
     measured.is_whole_next = false;
@@ -210,12 +231,15 @@ static void print_spread(double *values, int32_t count, int32_t decimals)
 static void print_case(const char *name)
 {
     static double beside_us[WINDOWS_MAX], share[WINDOWS_MAX], ratio[WINDOWS_MAX];
+    static double blocks_us[WINDOWS_MAX], blocks_share[WINDOWS_MAX];
     const int32_t windows = measured.pairs / WINDOW;
     for (int32_t w = 0; w < windows; w++) {
         const int32_t at = w * WINDOW;
         const double whole_us = quantile_us(measured.whole_ns + at, WINDOW, 0.5);
         beside_us[w] = quantile_us(measured.beside_ns + at, WINDOW, 0.5);
         share[w] = 100 * beside_us[w] / whole_us;
+        blocks_us[w] = quantile_us(measured.blocks_ns + at, WINDOW, 0.5);
+        blocks_share[w] = 100 * blocks_us[w] / quantile_us(measured.alone_ns + at, WINDOW, 0.5);
         ratio[w] = quantile_us(measured.engine_ns + at, WINDOW, 0.5) / whole_us;
     }
     if (windows == 0) {
@@ -230,6 +254,8 @@ static void print_case(const char *name)
     printf(" %6.1f %6.1f", quantile_us(measured.beside_ns, measured.pairs, 0.9),
            quantile_us(measured.beside_ns, measured.pairs, 0.99));
     print_spread(share, windows, 2);
+    print_spread(blocks_us, windows, 2);
+    print_spread(blocks_share, windows, 2);
     print_spread(ratio, windows, 4);
     for (int32_t i = 0; i < 3; i++) {
         const double q = (const double[]){0.5, 0.9, 0.99}[i];
@@ -381,9 +407,9 @@ int main(int argc, char **argv)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    printf("%-20s %5s %3s %7s %5s %8s  %-24s %6s %6s  %-24s  %-24s %s\n", "network", "pairs", "parts", "us/part",
-           "long%", "whole us", "beside, us", "p90", "p99", "beside / whole, %", "engine's job / whole",
-           "p50, p90, p99");
+    printf("%-20s %5s %3s %7s %5s %8s  %-24s %6s %6s  %-24s  %-24s  %-24s  %-24s %s\n", "network", "pairs", "parts",
+           "us/part", "long%", "whole us", "beside, us", "p90", "p99", "beside / whole, %", "blocks, us",
+           "blocks / network, %", "engine's job / whole", "p50, p90, p99");
     int rc = 0;
     for (int i = first; rc == 0 && i < argc; i++) {
         rc = measure(argv[i], dir);
