@@ -55,7 +55,7 @@ static bool add_kernel(struct contest *c, const struct ei_dnnl_step_config *conf
         if (c->api->step_create(config, &c->steps[c->kernels][i]) != 0) {
             return false;
         }
-        (void)c->api->step_bind(c->steps[c->kernels][i], in, NULL, out, scratch);
+        (void)c->api->step_bind(c->steps[c->kernels][i], in, out, scratch);
     }
     c->kernels++;
     return true;

@@ -255,7 +255,7 @@ static double roof_gflops(const struct request *r)
     void *scratch = aligned_alloc(64, (scratch_bytes / 64 + 1) * 64);
     if (in != NULL && out != NULL && scratch != NULL) {
         memset(in, 0, bytes);
-        (void)api->step_bind(step, in, NULL, out, scratch);
+        (void)api->step_bind(step, in, out, scratch);
         for (int i = 0; i < 300; i++) {
             const int64_t start_ns = ei_mono_now().ns;
             (void)api->step_run(step);

@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-#define EI_DNNL_ABI 2
+#define EI_DNNL_ABI 3
 #define EI_DNNL_ENTRY "ei_dnnl_api_get"
 #define EI_DNNL_ALIGN_BYTES 64 /* of all memory that steps are bound to */
 
@@ -28,10 +28,9 @@ struct ei_dnnl_shape {
 enum ei_dnnl_kind {
     EI_DNNL_CONV,
     EI_DNNL_LINEAR,   /* of the whole picture */
-    EI_DNNL_MAX_POOL, /* pools, relu and add keep the layout of `in` */
+    EI_DNNL_MAX_POOL, /* pools and relu keep the layout of `in` */
     EI_DNNL_AVG_POOL, /* the padding counts */
     EI_DNNL_RELU,
-    EI_DNNL_ADD,
     EI_DNNL_REORDER /* from one layout to another */
 };
 
@@ -45,8 +44,8 @@ struct ei_dnnl_step_config {
     enum ei_dnnl_kind kind;
     struct ei_dnnl_shape in, out;
     enum ei_dnnl_type type, out_type; /* of `in` and the weights; of `out` */
-    /* What is there; for conv and linear NULL = the step chooses. in2 of add. */
-    const struct ei_dnnl_layout *in_layout, *in2_layout, *out_layout;
+    /* What is there; for conv and linear NULL = the step chooses. */
+    const struct ei_dnnl_layout *in_layout, *out_layout;
     /* Square; the far padding follows from the sizes. kernel_px 0: a pool over the whole picture. */
     int32_t kernel_px, stride_px, padding_px;
     const float *weight, *bias; /* packed by step_create; bias may be NULL */
@@ -57,11 +56,11 @@ struct ei_dnnl_step_config {
     int32_t option;
     int32_t has_winograd;              /* options: also those that multiply transformed tiles, which round otherwise */
     const struct ei_dnnl_store *store; /* NULL = the step holds its weights itself */
-    int32_t has_relu;                  /* conv, linear, add */
+    int32_t has_relu;                  /* conv, linear */
     int32_t has_sum;                   /* conv: the result is added to what `out` holds, then the ReLU */
 };
 
-enum ei_dnnl_memory { EI_DNNL_IN, EI_DNNL_IN2, EI_DNNL_OUT };
+enum ei_dnnl_memory { EI_DNNL_IN, EI_DNNL_OUT };
 
 struct ei_dnnl_api {
     int32_t abi;         /* EI_DNNL_ABI of the plug-in's build */
@@ -86,8 +85,8 @@ struct ei_dnnl_api {
     int64_t (*step_weight_bytes)(const struct ei_dnnl_step *); /* packed weights that it holds */
     /* Name of the implementation, borrowed: oneDNN's, behind "im2col+" where a convolution is one product. */
     const char *(*step_kernel)(const struct ei_dnnl_step *);
-    /* in2 and scratch may be NULL where there is none. Memory must be writable now. */
-    int (*step_bind)(struct ei_dnnl_step *, void *in, void *in2, void *out, void *scratch);
+    /* scratch may be NULL where there is none. Memory must be writable now. */
+    int (*step_bind)(struct ei_dnnl_step *, void *in, void *out, void *scratch);
     int (*step_run)(const struct ei_dnnl_step *);
 };
 

@@ -83,13 +83,13 @@ static int32_t layout_block(const struct ei_dnnl_layout *layout)
 
 /* ---- steps ---- */
 
-enum { MEMORY_WEIGHT = 3, MEMORY_BIAS, MEMORY_SCRATCH, MEMORY_COUNT };
+enum { LAYOUTS = 2, MEMORY_WEIGHT = LAYOUTS, MEMORY_BIAS, MEMORY_SCRATCH, MEMORY_COUNT };
 
 struct ei_dnnl_step {
     struct plan plan;
     dnnl_primitive_t primitive;
     dnnl_stream_t stream;
-    struct ei_dnnl_layout layouts[3]; /* in, in2, out */
+    struct ei_dnnl_layout layouts[LAYOUTS]; /* in, out */
     dnnl_memory_t memory[MEMORY_COUNT];
     int64_t scratch_bytes, weight_bytes;
     int32_t arg_count;
@@ -109,7 +109,7 @@ static void step_destroy(struct ei_dnnl_step *step)
             (void)dnnl_memory_destroy(step->memory[i]);
         }
     }
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < LAYOUTS; i++) {
         md_fini(&step->layouts[i]);
     }
     if (step->primitive != NULL) {
@@ -192,9 +192,6 @@ static int plan_step(struct ei_dnnl_step *step, const struct ei_dnnl_step_config
         return plan_pooled(step, config);
     case EI_DNNL_RELU:
         return check(plan_relu(&step->plan, ref_of(config->in_layout)), "preparing a ReLU");
-    case EI_DNNL_ADD:
-        return check(plan_add(&step->plan, ref_of(config->in_layout), ref_of(config->in2_layout)),
-                     "preparing an addition");
     case EI_DNNL_REORDER:
         return check(dnnl_reorder_primitive_desc_create(&step->plan.pd, ref_of(config->in_layout), engine,
                                                         ref_of(config->out_layout), engine, step->plan.attr),
@@ -319,11 +316,6 @@ static int make_step(struct ei_dnnl_step *step, const struct ei_dnnl_step_config
     if (rc == dnnl_success) {
         rc = add_memory(step, EI_DNNL_IN, in, DNNL_ARG_SRC, DNNL_MEMORY_NONE);
     }
-    if (rc == dnnl_success && config->kind == EI_DNNL_ADD) {
-        const md_ref in2 = pd_md(&step->plan, dnnl_query_src_md, 1);
-        rc = md_copy(&step->layouts[EI_DNNL_IN2], in2);
-        rc = rc != dnnl_success ? rc : add_memory(step, EI_DNNL_IN2, in2, DNNL_ARG_SRC_1, DNNL_MEMORY_NONE);
-    }
     if (rc == dnnl_success) {
         rc = add_memory(step, EI_DNNL_OUT, out, DNNL_ARG_DST, DNNL_MEMORY_NONE);
     }
@@ -384,13 +376,11 @@ static const char *step_kernel(const struct ei_dnnl_step *step)
     return step->choice.kernel;
 }
 
-static int step_bind(struct ei_dnnl_step *step, void *in, void *in2, void *out, void *scratch)
+static int step_bind(struct ei_dnnl_step *step, void *in, void *out, void *scratch)
 {
     char *const rest = scratch != NULL ? (char *)scratch + windows_bytes(step) : NULL;
-    void *const handles[] = {[EI_DNNL_IN] = step->choice.is_im2col ? scratch : in,
-                             [EI_DNNL_IN2] = in2,
-                             [EI_DNNL_OUT] = out,
-                             [MEMORY_SCRATCH] = rest};
+    void *const handles[] = {
+        [EI_DNNL_IN] = step->choice.is_im2col ? scratch : in, [EI_DNNL_OUT] = out, [MEMORY_SCRATCH] = rest};
     step->picture = in;
     step->windows = scratch;
     dnnl_status_t rc = dnnl_success;

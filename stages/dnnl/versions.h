@@ -150,11 +150,6 @@ static inline dnnl_status_t plan_relu(struct plan *plan, md_ref in)
                                                       dnnl_eltwise_relu, in, in, 0.0F, 0.0F, plan->attr);
 }
 
-static inline dnnl_status_t plan_add(struct plan *plan, md_ref in, md_ref in2)
-{
-    return dnnl_binary_primitive_desc_create(&plan->pd, plan->engine, dnnl_binary_add, in, in2, in, plan->attr);
-}
-
 #else
 
 static inline void plan_reset(struct plan *plan)
@@ -282,13 +277,6 @@ static inline dnnl_status_t plan_relu(struct plan *plan, md_ref in)
     dnnl_eltwise_desc_t desc;
     const dnnl_status_t rc =
         dnnl_eltwise_forward_desc_init(&desc, dnnl_forward_inference, dnnl_eltwise_relu, in, 0.0F, 0.0F);
-    return rc != dnnl_success ? rc : dnnl_primitive_desc_create(&plan->pd, &desc, plan->attr, plan->engine, NULL);
-}
-
-static inline dnnl_status_t plan_add(struct plan *plan, md_ref in, md_ref in2)
-{
-    dnnl_binary_desc_t desc;
-    const dnnl_status_t rc = dnnl_binary_desc_init(&desc, dnnl_binary_add, in, in2, in);
     return rc != dnnl_success ? rc : dnnl_primitive_desc_create(&plan->pd, &desc, plan->attr, plan->engine, NULL);
 }
 

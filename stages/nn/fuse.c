@@ -54,11 +54,10 @@ static const char *refusal(const struct fusing *f, const struct ei_op *op, const
                            const struct ei_shape *in2, const struct ei_shape *out)
 {
     const bool is_flat = f->is_flat[op->in_slot] && has_area(in);
-    const bool is_flat2 = is_binary(op->kind) && f->is_flat[op->in2_slot] && has_area(in2);
     if (op->kind == EI_OP_SCRIPT) {
         return "it is a TorchScript part";
     }
-    if ((is_flat || is_flat2) && (op->kind == EI_OP_BATCH_NORM || op->kind == EI_OP_CONCAT)) {
+    if (is_flat && op->kind == EI_OP_BATCH_NORM) {
         return "it works on a flattened picture";
     }
     if (op->kind == EI_OP_ADD && (in->height_px != in2->height_px || in->width_px != in2->width_px)) {
@@ -89,7 +88,9 @@ static int place_op(struct fusing *f, int32_t part, int32_t op_idx, const struct
     f->place[op_idx] = f->op_count;
     f->order[f->op_count++] = op_idx;
     const bool is_step = op->kind != EI_OP_DROPOUT && op->kind != EI_OP_FLATTEN;
-    const bool is_flat = op->kind == EI_OP_FLATTEN || (f->is_flat[op->in_slot] && op->kind != EI_OP_LINEAR);
+    /* Concatenated features are features, whatever lay flattened in them. */
+    const bool makes_features = op->kind == EI_OP_LINEAR || op->kind == EI_OP_CONCAT;
+    const bool is_flat = op->kind == EI_OP_FLATTEN || (f->is_flat[op->in_slot] && !makes_features);
     f->is_flat[op->out_slot] = is_flat;
     *node = (struct node){.is_step = is_step,
                           .emit_at = op_idx,

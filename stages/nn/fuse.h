@@ -59,7 +59,7 @@ static inline int32_t ei_fused_part(int32_t block_idx, bool branch)
 }
 
 /* Fuse a checked program. Returns 0, or EINET_E_USAGE naming the first operation that steps cannot express: script, a
- * batch norm or concat of flattened pictures, an average over windows that leave the picture. */
+ * batch norm of a flattened picture, the sum of one and features, an average over windows that leave the picture. */
 int ei_fuse(const struct ei_program *program, struct ei_fused *out, struct einet_error *err);
 
 /* The same around parts that somebody else runs: each becomes one foreign step, whatever it holds. is_foreign:

@@ -78,7 +78,7 @@ static int bind_runs(struct ei_prepared *net, struct einet_error *err)
         run->in2 = run->in2_buffer >= 0 ? net->arena + net->buffers[run->in2_buffer].arena.offset : NULL;
         run->out = net->arena + net->buffers[run->out_buffer].arena.offset;
         if (run->kind == EI_RUN_DNNL) {
-            const int rc = net->api->step_bind(run->step, run->in, run->in2, run->out, net->scratch);
+            const int rc = net->api->step_bind(run->step, run->in, run->out, net->scratch);
             if (rc != 0) {
                 return einet_error_set(err, rc, "oneDNN: %s", net->api->error_text());
             }
@@ -148,6 +148,9 @@ static int execute(const struct ei_prepared *net, const struct ei_prepared_item 
         return net->api->step_run(run->step);
     case EI_RUN_CONCAT:
         ei_kernel_concat(&run->picture, run->in, run->b_channels, run->in2, run->element_bytes, run->out);
+        return 0;
+    case EI_RUN_ADD:
+        ei_kernel_add(run->in, run->in2, run->count, run->element_bytes, run->has_relu, run->out);
         return 0;
     case EI_RUN_LRN:
         ei_kernel_lrn(&run->picture, run->in, &run->lrn, run->out);

@@ -191,16 +191,17 @@ static int32_t want(struct builder *b, int32_t value, const struct ei_dnnl_layou
     return rc < 0 ? rc : buffer;
 }
 
-/* A place of a value whose channels are in blocks that our kernels know. */
-static int want_blocked(struct builder *b, int32_t value, enum ei_dnnl_type type, struct ei_prepared_place *out)
+/* A place of a value whose channels are in blocks that our kernels know: of `block`, or with 0 as they lie. */
+static int want_blocked(struct builder *b, int32_t value, enum ei_dnnl_type type, int32_t block,
+                        struct ei_prepared_place *out)
 {
     *out = *own_place(b, value);
-    const int32_t block = b->net->api->layout_block(out->layout);
-    if (block > 0 && out->type == type) {
+    const int32_t own_block = b->net->api->layout_block(out->layout);
+    if (own_block > 0 && out->type == type && (block == 0 || block == own_block)) {
         return 0;
     }
     const struct ei_dnnl_layout *layout = NULL;
-    int32_t rc = make_layout(b, picture_of(b, value), type, block > 0 ? block : 1, &layout);
+    int32_t rc = make_layout(b, picture_of(b, value), type, block > 0 ? block : own_block > 0 ? own_block : 1, &layout);
     rc = rc != 0 ? rc : want(b, value, layout, type);
     out->buffer = rc;
     out->layout = layout;
@@ -367,47 +368,66 @@ static int build_simple(struct builder *b, const struct ei_fused_step *step, enu
         .type = in.type,
         .out_type = in.type,
         .in_layout = in.layout,
-        .in2_layout = in.layout,
         .kernel_px = is_global ? 0 : op->kernel_px,
         .stride_px = is_global ? 1 : op->stride_px,
         .padding_px = is_global ? 0 : op->padding_px,
-        .has_relu = kind == EI_DNNL_ADD && step->has_relu ? 1 : 0,
     };
-    struct ei_prepared_item run = {
-        .op_idx = step->op_idx, .norm_idx = -1, .has_relu = step->has_relu, .in_buffer = in.buffer, .in2_buffer = -1};
+    struct ei_prepared_item run = {.op_idx = step->op_idx, .norm_idx = -1, .in_buffer = in.buffer, .in2_buffer = -1};
     int rc = api->step_create(&config, &run.step);
     if (rc != 0) {
         return refused(b, step->op_idx, rc);
     }
-    if (kind == EI_DNNL_ADD) {
-        run.in2_buffer = want(b, step->in2, in.layout, in.type);
-        rc = run.in2_buffer < 0 ? run.in2_buffer : 0;
-    }
-    if (rc == 0) {
-        run.out_buffer = place_result(b, step->out, -1, in.type, api->step_layout(run.step, EI_DNNL_OUT));
-        rc = run.out_buffer < 0 ? run.out_buffer : add_run(b, &run);
-    }
+    run.out_buffer = place_result(b, step->out, -1, in.type, api->step_layout(run.step, EI_DNNL_OUT));
+    rc = run.out_buffer < 0 ? run.out_buffer : add_run(b, &run);
     if (rc != 0) {
         api->step_destroy(run.step);
     }
     return rc;
 }
 
+/* Both in the order of the first: padding is added to padding. oneDNN's own is not asked: version 2.6 adds wrong
+ * numbers where channels do not fill their blocks of 8 and the processor's vectors hold 16. */
+static int build_add(struct builder *b, const struct ei_fused_step *step)
+{
+    const struct ei_prepared_place in = *own_place(b, step->in);
+    const int32_t element_bytes = in.type == EI_DNNL_BFLOAT16 ? 2 : 4;
+    struct ei_prepared_item run = {.kind = EI_RUN_ADD,
+                                   .op_idx = step->op_idx,
+                                   .norm_idx = -1,
+                                   .has_relu = step->has_relu,
+                                   .element_bytes = element_bytes,
+                                   .count = b->net->api->layout_bytes(in.layout) / element_bytes,
+                                   .in_buffer = in.buffer};
+    run.in2_buffer = want(b, step->in2, in.layout, in.type);
+    if (run.in2_buffer < 0) {
+        return run.in2_buffer;
+    }
+    run.out_buffer = place_result(b, step->out, -1, in.type, in.layout);
+    return run.out_buffer < 0 ? run.out_buffer : add_run(b, &run);
+}
+
+static int32_t area_of(const struct ei_shape *picture)
+{
+    return picture->height_px > 0 ? picture->height_px * picture->width_px : 1;
+}
+
 static struct ei_kernel_picture kernel_picture(const struct builder *b, int32_t value,
                                                const struct ei_prepared_place *place)
 {
     const struct ei_shape *picture = picture_of(b, value);
-    const int32_t area = picture->height_px > 0 ? picture->height_px * picture->width_px : 1;
-    return (struct ei_kernel_picture){picture->channels, area, b->net->api->layout_block(place->layout)};
+    return (struct ei_kernel_picture){picture->channels, area_of(picture), b->net->api->layout_block(place->layout)};
 }
 
+/* Features may be a flattened picture, which lies plain then: each of its numbers is a channel. */
 static int build_concat(struct builder *b, const struct ei_fused_step *step)
 {
-    struct ei_prepared_place in;
+    struct ei_prepared_place in, in2;
     const enum ei_dnnl_type type = own_place(b, step->in)->type;
     const int32_t own_buffer = own_place(b, step->in)->buffer;
-    const struct ei_dnnl_layout *in2_layout = NULL, *out_layout = NULL;
-    int rc = want_blocked(b, step->in, type, &in);
+    const struct ei_shape *picture2 = picture_of(b, step->in2);
+    const struct ei_dnnl_layout *out_layout = NULL;
+    const bool is_features = picture_of(b, step->out)->height_px == 0;
+    int rc = want_blocked(b, step->in, type, is_features ? 1 : 0, &in);
     if (rc != 0) {
         return rc;
     }
@@ -415,16 +435,16 @@ static int build_concat(struct builder *b, const struct ei_fused_step *step)
                                    .op_idx = step->op_idx,
                                    .norm_idx = -1,
                                    .picture = kernel_picture(b, step->in, &in),
-                                   .b_channels = picture_of(b, step->in2)->channels,
+                                   .b_channels = picture2->channels * (is_features ? area_of(picture2) : 1),
                                    .element_bytes = type == EI_DNNL_BFLOAT16 ? 2 : 4,
                                    .in_buffer = in.buffer};
-    rc = make_layout(b, picture_of(b, step->in2), type, run.picture.block, &in2_layout);
+    if (is_features) {
+        run.picture = (struct ei_kernel_picture){run.picture.channels * run.picture.area_px, 1, 1};
+    }
+    rc = want_blocked(b, step->in2, type, run.picture.block, &in2);
+    run.in2_buffer = in2.buffer;
     if (rc == 0) {
         rc = make_layout(b, picture_of(b, step->out), type, run.picture.block, &out_layout);
-    }
-    if (rc == 0) {
-        run.in2_buffer = want(b, step->in2, in2_layout, type);
-        rc = run.in2_buffer < 0 ? run.in2_buffer : 0;
     }
     if (rc == 0) {
         const bool is_grown = step->may_overwrite && in.buffer == own_buffer;
@@ -439,12 +459,8 @@ static int build_kernel(struct builder *b, const struct ei_fused_step *step, enu
 {
     const struct ei_op *op = &b->net->program.ops[step->op_idx];
     struct ei_prepared_place in;
-    int rc = want_blocked(b, step->in, EI_DNNL_FLOAT32, &in);
-    if (rc == 0 && kind == EI_RUN_LRN && picture_of(b, step->in)->channels > EI_KERNEL_CHANNELS_MAX) {
-        rc = make_layout(b, picture_of(b, step->in), EI_DNNL_FLOAT32, 1, &in.layout);
-        in.buffer = rc == 0 ? want(b, step->in, in.layout, EI_DNNL_FLOAT32) : rc;
-        rc = in.buffer < 0 ? in.buffer : 0;
-    }
+    const bool is_wide = kind == EI_RUN_LRN && picture_of(b, step->in)->channels > EI_KERNEL_CHANNELS_MAX;
+    int rc = want_blocked(b, step->in, EI_DNNL_FLOAT32, is_wide ? 1 : 0, &in);
     if (rc != 0) {
         return rc;
     }
@@ -491,8 +507,8 @@ static int32_t plain_buffer(struct builder *b, int32_t value, bool is_new)
 
 static struct ei_prepared_crossing crossing_of(int32_t slot, const struct ei_shape *shape)
 {
-    const int64_t area = shape->height_px > 0 ? (int64_t)shape->height_px * shape->width_px : 1;
-    return (struct ei_prepared_crossing){.slot = slot, .shape = *shape, .count = shape->channels * area};
+    return (struct ei_prepared_crossing){
+        .slot = slot, .shape = *shape, .count = (int64_t)shape->channels * area_of(shape)};
 }
 
 /* What goes in is put in order first, so that all of it is there when the part runs. */
@@ -547,7 +563,7 @@ static int build_step(struct builder *b, const struct ei_fused_step *step)
     case EI_OP_RELU:
         return build_simple(b, step, EI_DNNL_RELU);
     case EI_OP_ADD:
-        return build_simple(b, step, EI_DNNL_ADD);
+        return build_add(b, step);
     case EI_OP_LRN:
         return build_kernel(b, step, EI_RUN_LRN);
     case EI_OP_BATCH_NORM:
@@ -562,14 +578,14 @@ static int build_step(struct builder *b, const struct ei_fused_step *step)
     return refused(b, step->op_idx, EINET_E_BACKEND);
 }
 
-/* Logits leave as float32, one after the other. */
+/* Logits leave as float32, one after the other, and stay until the branch's end: the trunk may have written them. */
 static int build_logits(struct builder *b)
 {
-    const int32_t value = b->net->fused.logits[b->part / 2];
-    const struct ei_dnnl_layout *plain = NULL;
-    const int rc = make_layout(b, picture_of(b, value), EI_DNNL_FLOAT32, 1, &plain);
-    const int32_t buffer = rc == 0 ? want(b, value, plain, EI_DNNL_FLOAT32) : rc;
+    const int32_t buffer = plain_buffer(b, b->net->fused.logits[b->part / 2], false);
     b->net->logits_buffer[b->part / 2] = buffer;
+    if (buffer >= 0) {
+        touch(b, buffer);
+    }
     return buffer < 0 ? buffer : 0;
 }
 

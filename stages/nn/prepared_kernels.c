@@ -45,6 +45,49 @@ void ei_kernel_concat(const struct ei_kernel_picture *a, const void *a_data, int
     }
 }
 
+EINET_VECTOR_CLONES static void add_floats(const float *a, const float *b, size_t count, bool has_relu, float *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        const float y = a[i] + b[i];
+        out[i] = has_relu && y < 0.0F ? 0.0F : y;
+    }
+}
+
+static float of_bfloat16(uint16_t bits)
+{
+    const uint32_t wide = (uint32_t)bits << 16;
+    float value;
+    memcpy(&value, &wide, sizeof value);
+    return value;
+}
+
+/* To nearest, to even where it lies between; what is no number stays none. */
+static uint16_t to_bfloat16(float value)
+{
+    uint32_t wide;
+    memcpy(&wide, &value, sizeof wide);
+    const uint32_t rounded = wide + 0x7FFF + ((wide >> 16) & 1);
+    return (uint16_t)((value != value ? wide | 0x400000 : rounded) >> 16);
+}
+
+EINET_VECTOR_CLONES static void add_bfloat16(const uint16_t *a, const uint16_t *b, size_t count, bool has_relu,
+                                             uint16_t *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        const float y = of_bfloat16(a[i]) + of_bfloat16(b[i]);
+        out[i] = to_bfloat16(has_relu && y < 0.0F ? 0.0F : y);
+    }
+}
+
+void ei_kernel_add(const void *a, const void *b, int64_t count, int32_t element_bytes, bool has_relu, void *out)
+{
+    if (element_bytes == 4) {
+        add_floats(a, b, (size_t)count, has_relu, out);
+    } else {
+        add_bfloat16(a, b, (size_t)count, has_relu, out);
+    }
+}
+
 /* d^-beta; the usual 0.75 without powf. */
 static float negative_power(float d, float beta)
 {
@@ -80,7 +123,8 @@ EINET_VECTOR_CLONES static void lrn_of_planes(const struct ei_kernel_picture *p,
     }
 }
 
-/* One pixel after the other: its squares are lined up, with the padding's zeros, then summed by shifts. */
+/* One pixel after the other: its squares are lined up, with the padding's zeros, then summed by shifts. Without k the
+ * padding's own factor has no value, so it is written as zero. */
 EINET_VECTOR_CLONES static void lrn_of_blocks(const struct ei_kernel_picture *p, const float *x,
                                               const struct ei_kernel_lrn *lrn, float *out)
 {
@@ -111,6 +155,9 @@ EINET_VECTOR_CLONES static void lrn_of_blocks(const struct ei_kernel_picture *p,
                 const float d = lrn->k + lrn->alpha * sums[b * block + c];
                 to[(size_t)b * plane + (size_t)c] = from[(size_t)b * plane + (size_t)c] * negative_power(d, lrn->beta);
             }
+        }
+        for (int32_t c = p->channels; c < width; c++) {
+            to[(size_t)(blocks - 1) * plane + (size_t)(c % block)] = 0.0F;
         }
     }
 }

@@ -1,5 +1,6 @@
-/* The few operations that are done here and not by oneDNN, because it has no fast form for them at batch 1: growing a
- * picture by channels in place, normalisation across a window other than five channels, batch norm on its own.
+/* The few operations that are done here and not by oneDNN, because it has no fast form for them at batch 1, or none
+ * that is right everywhere: growing a picture by channels in place, normalisation across a window other than five
+ * channels, batch norm on its own, sums on their own.
  *
  * A picture's channels lie in blocks of `block` (1, 4, 8 or 16): number (c, p) is at (c / block * area + p) * block +
  * c % block. Channels that fill the last block up are zero. Real-time safe, no allocation.
@@ -20,6 +21,12 @@ struct ei_kernel_picture {
 /* out = [a, b] along the channels, all of the same block and area, elements of 2 or 4 bytes. out may be a's memory. */
 EINET_RT void ei_kernel_concat(const struct ei_kernel_picture *a, const void *a_data, int32_t b_channels,
                                const void *b_data, int32_t element_bytes, void *out);
+
+/* out = a + b over everything that lies there, and ReLU on demand; elements of 2 bytes (bfloat16, rounded to nearest)
+ * or
+ * 4. out may be one of the others' memory. */
+EINET_RT void ei_kernel_add(const void *a, const void *b, int64_t count, int32_t element_bytes, bool has_relu,
+                            void *out);
 
 struct ei_kernel_lrn {
     int32_t size;         /* odd */

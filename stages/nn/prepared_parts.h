@@ -8,7 +8,7 @@
 #include "stages/nn/prepared_kernels.h"
 #include "stages/nn/prepared_memory.h"
 
-enum ei_run_kind { EI_RUN_DNNL, EI_RUN_CONCAT, EI_RUN_LRN, EI_RUN_SCALE, EI_RUN_FOREIGN };
+enum ei_run_kind { EI_RUN_DNNL, EI_RUN_ADD, EI_RUN_CONCAT, EI_RUN_LRN, EI_RUN_SCALE, EI_RUN_FOREIGN };
 
 /* One thing to execute. Memory is set when the arena is placed. */
 struct ei_prepared_item {
@@ -20,6 +20,7 @@ struct ei_prepared_item {
     bool has_relu, has_sum;
     struct ei_kernel_picture picture; /* of `in`; the other kinds */
     int32_t b_channels, element_bytes;
+    int64_t count; /* of EI_RUN_ADD: numbers, the padding's among them */
     struct ei_kernel_lrn lrn;
     float *scale, *shift;                      /* owned */
     int32_t in_buffer, in2_buffer, out_buffer; /* in2: -1 = none */

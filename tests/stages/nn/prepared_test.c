@@ -88,6 +88,62 @@ EI_TEST(lrn_is_as_defined_in_every_block)
     }
 }
 
+/* Without k nothing is added to the padding's zeros; a number there would spread through the next convolution. */
+EI_TEST(lrn_keeps_the_padding_zero)
+{
+    const struct ei_kernel_lrn lrn = {3, 0.1F, 0.75F, 0.0F};
+    for (size_t k = 0; k < sizeof blocks / sizeof blocks[0]; k++) {
+        const struct ei_kernel_picture p = {9, AREA, blocks[k]};
+        float x[ROOM], y[ROOM];
+        fill(&p, 1.0F, x);
+        ei_kernel_lrn(&p, x, &lrn, y);
+        for (int32_t c = 0; c < (9 + p.block - 1) / p.block * p.block; c++) {
+            for (int32_t i = 0; i < AREA; i++) {
+                EI_TRUEF(c < 9 ? y[at(&p, c, i)] > 0.0F : y[at(&p, c, i)] == 0.0F, "block %d, channel %d: %g", p.block,
+                         c, (double)y[at(&p, c, i)]);
+            }
+        }
+    }
+}
+
+/* The upper half of a float that holds it exactly. */
+static uint16_t half_of(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    EI_EQ(bits & 0xFFFF, 0);
+    return (uint16_t)(bits >> 16);
+}
+
+EI_TEST(sums_round_once_and_may_lie_in_place)
+{
+    enum { COUNT = 35 };
+    float a[COUNT], b[COUNT], y[COUNT];
+    for (int32_t i = 0; i < COUNT; i++) {
+        a[i] = (float)(i - 20);
+        b[i] = 0.25F * (float)(COUNT - 2 * i);
+    }
+    ei_kernel_add(a, b, COUNT, 4, false, y);
+    for (int32_t i = 0; i < COUNT; i++) {
+        EI_NEAR(y[i], a[i] + b[i], 0.0);
+    }
+    ei_kernel_add(a, b, COUNT, 4, true, a);
+    for (int32_t i = 0; i < COUNT; i++) {
+        EI_NEAR(a[i], fmaxf(y[i], 0.0F), 0.0);
+    }
+    /* 1 + 2^-8 lies between two neighbours and goes to the even one, as does 1 + 3 * 2^-8. */
+    uint16_t x[] = {half_of(1.0F), half_of(1.0F + 0x1p-7F), half_of(1.0F), half_of(-3.0F), half_of(NAN)};
+    const uint16_t more[] = {half_of(0x1p-8F), half_of(0x1p-8F), half_of(0x1.8p-8F), half_of(1.0F), half_of(1.0F)};
+    const uint16_t sums[] = {half_of(1.0F), half_of(1.0F + 0x1p-6F), half_of(1.0F + 0x1p-7F), half_of(-2.0F)};
+    ei_kernel_add(x, more, 5, 2, false, x);
+    for (int32_t i = 0; i < 4; i++) {
+        EI_EQ(x[i], sums[i]);
+    }
+    EI_TRUE((x[4] & 0x7F80) == 0x7F80 && (x[4] & 0x7F) != 0);
+    ei_kernel_add(x, more, 4, 2, true, x);
+    EI_EQ(x[3], 0);
+}
+
 EI_TEST(scale_keeps_the_padding_zero)
 {
     for (size_t k = 0; k < sizeof blocks / sizeof blocks[0]; k++) {

@@ -48,26 +48,39 @@ static struct picture conv2d(const struct ei_op *op, const struct picture *in, c
     return out;
 }
 
-/* Windows of ceil mode may hang over the right and lower edge. Only without padding. */
-static struct picture pool(const struct ei_op *op, const struct picture *in)
+/* Windows along one side: in ceil mode the last one may hang over, but begins in the picture or its left padding. */
+static int32_t windows_of(const struct ei_op *op, int32_t side)
 {
     const int32_t more = op->ceil_mode ? op->stride_px - 1 : 0;
-    struct picture out = picture_make(in->c, (in->h - op->kernel_px + more) / op->stride_px + 1,
-                                      (in->w - op->kernel_px + more) / op->stride_px + 1);
+    const int32_t count = (side + 2 * op->padding_px - op->kernel_px + more) / op->stride_px + 1;
+    return op->ceil_mode && (count - 1) * op->stride_px >= side + op->padding_px ? count - 1 : count;
+}
+
+static int32_t least(int32_t a, int32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* A mean counts the padding, but not what hangs over it. */
+static struct picture pool(const struct ei_op *op, const struct picture *in)
+{
+    struct picture out = picture_make(in->c, windows_of(op, in->h), windows_of(op, in->w));
     double *to = out.at;
     for (int32_t c = 0; c < out.c; c++) {
         for (int32_t y = 0; y < out.h; y++) {
             for (int32_t x = 0; x < out.w; x++) {
+                const int32_t top = y * op->stride_px - op->padding_px, left = x * op->stride_px - op->padding_px;
+                const int32_t bottom = least(top + op->kernel_px, in->h + op->padding_px);
+                const int32_t right = least(left + op->kernel_px, in->w + op->padding_px);
                 double best = -INFINITY, sum = 0.0;
-                int32_t seen = 0;
-                for (int32_t dy = 0; dy < op->kernel_px && y * op->stride_px + dy < in->h; dy++) {
-                    for (int32_t dx = 0; dx < op->kernel_px && x * op->stride_px + dx < in->w; dx++, seen++) {
-                        const double v = pixel(in, c, y * op->stride_px + dy, x * op->stride_px + dx);
+                for (int32_t py = top < 0 ? 0 : top; py < least(bottom, in->h); py++) {
+                    for (int32_t px = left < 0 ? 0 : left; px < least(right, in->w); px++) {
+                        const double v = pixel(in, c, py, px);
                         best = fmax(best, v);
                         sum += v;
                     }
                 }
-                *to++ = op->kind == EI_OP_MAX_POOL ? best : sum / (double)seen;
+                *to++ = op->kind == EI_OP_MAX_POOL ? best : sum / (double)((bottom - top) * (right - left));
             }
         }
     }

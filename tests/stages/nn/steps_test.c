@@ -109,7 +109,7 @@ static void reorder(const struct ei_dnnl_api *api, const struct ei_dnnl_layout *
     const struct ei_dnnl_step_config config = {.kind = EI_DNNL_REORDER, .in_layout = from, .out_layout = to};
     struct ei_dnnl_step *step;
     EI_REQUIRE(api->step_create(&config, &step) == 0);
-    EI_EQ(api->step_bind(step, in, NULL, out, NULL), 0);
+    EI_EQ(api->step_bind(step, in, out, NULL), 0);
     EI_EQ(api->step_run(step), 0);
     api->step_destroy(step);
 }
@@ -128,7 +128,7 @@ static double run(const struct ei_dnnl_api *api, const struct conv *c, struct ei
     float *result = memory_of((int64_t)(count * sizeof *result));
     reorder(api, plain_in, c->in, in_layout, in);
     reorder(api, plain_out, c->before, out_layout, out);
-    EI_EQ(api->step_bind(step, in, NULL, out, scratch), 0);
+    EI_EQ(api->step_bind(step, in, out, scratch), 0);
     EI_EQ(api->step_run(step), 0);
     reorder(api, out_layout, out, plain_out, result);
     double largest = 1.0, apart = 0.0;
