@@ -227,6 +227,22 @@ int32_t ei_network_kernels(const struct ei_network *net, struct ei_network_kerne
     return d->kernel_count;
 }
 
+/* Measure kernels. libtorch's parts run meanwhile, on this thread. */
+static int tune_kernels(struct dnnl *d, const struct ei_prepared_config *config,
+                        char (*kernels)[EI_PREPARED_KERNEL_MAX], struct einet_error *err)
+{
+    int rc = dnnl_thread_enter(&d->net);
+    if (rc != 0) {
+        return einet_error_set(err, rc, "%s cannot be measured: %s", config->program->name, d->net.fault);
+    }
+    rc = ei_prepared_tune(d->api, config, kernels, err);
+    if (rc != 0 && d->foreign_fault != NULL) {
+        (void)einet_error_set(err, rc, "%s cannot be measured: %s", config->program->name, d->foreign_fault);
+    }
+    d->foreign_fault = NULL;
+    return rc;
+}
+
 /* Prepare anew with the kernels of a choice, measured now where it says so. config is of first kernels, and worked. */
 static int prepare_chosen(struct dnnl *d, struct ei_prepared_config *config, const struct ei_network_choice *choice,
                           struct einet_error *err)
@@ -240,7 +256,7 @@ static int prepare_chosen(struct dnnl *d, struct ei_prepared_config *config, con
     char(*kernels)[EI_PREPARED_KERNEL_MAX] = calloc((size_t)config->program->op_count + 1, sizeof *kernels);
     config->allow = allow[choice->tune];
     int rc = kernels == NULL                        ? einet_error_set(err, -ENOMEM, "no memory for a network")
-             : choice->tune != EI_NETWORK_TUNE_NONE ? ei_prepared_tune(d->api, config, kernels, err)
+             : choice->tune != EI_NETWORK_TUNE_NONE ? tune_kernels(d, config, kernels, err)
                                                     : list_kernels(config->program, choice, kernels, err);
     if (rc == 0) {
         ei_prepared_destroy(d->prepared);
