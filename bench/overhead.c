@@ -18,6 +18,7 @@
  * long: how much of the time of the job between went by in parts of LONG_PART_NS and more, in the median job.
  */
 #include "bench/random_weights.h"
+#include "bench/spread.h"
 #include "engine/live.h"
 #include "engine/rehearsal_rt.h"
 #include "engine/run_state.h"
@@ -189,12 +190,6 @@ static int compare_ns(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static int compare(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double quantile_us(const int64_t *ns, int32_t count, double q)
 {
     static int64_t sorted_ns[PAIRS_MAX];
@@ -203,29 +198,10 @@ static double quantile_us(const int64_t *ns, int32_t count, double q)
     return (double)sorted_ns[(int32_t)(q * (count - 1))] / 1000.0;
 }
 
-/* Rank (from 0) below which the median of `count` values lies with 2.5 %, of a binomial with p = 1/2. */
-static int32_t lower_rank(int32_t count)
-{
-    double weight = 1;
-    for (int32_t i = 0; i < count; i++) {
-        weight /= 2;
-    }
-    double sum = weight;
-    int32_t rank = 0;
-    while (sum < 0.025 && rank < count / 2) {
-        weight = weight * (count - rank) / (rank + 1);
-        sum += weight;
-        rank++;
-    }
-    return rank > 0 ? rank - 1 : 0;
-}
-
 static void print_spread(double *values, int32_t count, int32_t decimals)
 {
-    const int32_t low = lower_rank(count);
-    qsort(values, (size_t)count, sizeof *values, compare);
-    printf("  %7.*f [%6.*f, %6.*f]", decimals, values[count / 2], decimals, values[low], decimals,
-           values[count - 1 - low]);
+    const struct bench_spread spread = bench_spread_of(values, count);
+    printf("  %7.*f [%6.*f, %6.*f]", decimals, spread.middle, decimals, spread.low, decimals, spread.high);
 }
 
 static void print_case(const char *name)
