@@ -398,6 +398,29 @@ EI_TEST(mixed_inferences_leave_nothing_behind)
     fixture_free(&w);
 }
 
+/* Near relatives of known layers, scripted and traced: grouped, dilated, padded otherwise, means over other windows. */
+EI_TEST(only_what_is_a_known_layer_becomes_one)
+{
+    (void)fixture_dnnl_or_skip();
+    write_modules();
+    static struct fixture_weights w;
+    char path[700], file[64], note[200];
+    int is_known, count = 0;
+    snprintf(path, sizeof path, "%s/relatives.txt", ei_test_tmpdir());
+    FILE *names = fopen(path, "re");
+    EI_REQUIRE(names != NULL);
+    while (fscanf(names, "%63s %d", file, &is_known) == 2) {
+        write_scripted(&w, file, false);
+        snprintf(note, sizeof note, "as layers: %s%shead.pt%s", is_known != 0 ? file : "", is_known != 0 ? ", " : "",
+                 is_known != 0 ? "" : "; aten runs block2.conv.0 (script) of odd: it is a TorchScript part");
+        expect_mixed(ei_test_tmpdir(), is_known != 0 ? "dnnl" : "dnnl+aten", note);
+        fixture_free(&w);
+        count++;
+    }
+    fclose(names);
+    EI_TRUE(count > 30);
+}
+
 /* Whole parts, one among layers whose parameters are named after their places, one that is used twice. */
 EI_TEST(chains_become_layers)
 {
