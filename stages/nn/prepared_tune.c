@@ -1,12 +1,13 @@
 /* For each option, a network in which every step takes it runs in turns with the one of first kernels; each step takes
  * the option with the best ratio of its own times. Then the choice is measured as a whole, since a step may cost its
- * neighbours a reorder.
+ * neighbours a reorder. Kernels that are to be exact are held against the first ones: what says otherwise is not taken.
  */
 #include "stages/nn/prepared_tune.h"
 
 #include "rt/random.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #define OPTIONS_MAX 8
 #define WORTH 0.97 /* of the time it took before, to be chosen */
 #define SEED 1
+#define EXACT 1e-4 /* of the largest logit of an exit */
 
 struct tuner {
     const struct ei_dnnl_api *api;
@@ -25,6 +27,7 @@ struct tuner {
     int64_t *first_ns, *other_ns; /* [TURNS][op_count] */
     double *ratio;                /* [op_count] of the last comparison */
     double *best;                 /* [op_count] */
+    float *first_logits, *logits; /* [exits * classes] of the last inference of each */
     char (*kernels)[EI_PREPARED_KERNEL_MAX];
     struct einet_error *err;
 };
@@ -48,6 +51,8 @@ static int64_t low_ns(const struct tuner *t, const int64_t *ns, int32_t op)
 static int infer(const struct tuner *t, struct ei_prepared *net, int64_t *op_ns)
 {
     const struct ei_shape *shape = &t->config.program->input;
+    const size_t classes = (size_t)t->config.program->classes;
+    float *logits = net == t->first ? t->first_logits : t->logits;
     struct ei_random rng;
     ei_random_init(&rng, SEED, 0);
     float *input = ei_prepared_input(net);
@@ -59,8 +64,33 @@ static int infer(const struct tuner *t, struct ei_prepared *net, int64_t *op_ns)
     for (int32_t b = 0; rc == 0 && b < t->config.program->block_count; b++) {
         rc = ei_prepared_run_timed(net, b, false, op_ns);
         rc = rc == 0 ? ei_prepared_run_timed(net, b, true, op_ns) : rc;
+        if (rc == 0) {
+            memcpy(logits + (size_t)b * classes, ei_prepared_logits(net, b), classes * sizeof *logits);
+        }
     }
     return rc == 0 ? 0 : einet_error_set(t->err, rc, "oneDNN: %s", t->api->error_text());
+}
+
+/* Whether the last inferences of both said the same, as exact kernels do. Of the others a profile counts the answers.
+ */
+static bool is_same(const struct tuner *t)
+{
+    const struct ei_program *program = t->config.program;
+    if (t->config.allow != EI_PREPARED_EXACT || t->config.type != EI_DNNL_FLOAT32) {
+        return true;
+    }
+    for (int32_t b = 0; b < program->block_count; b++) {
+        double largest = 1e-6, apart = 0.0;
+        for (int32_t i = b * program->classes; i < (b + 1) * program->classes; i++) {
+            const double gap = fabs((double)t->logits[i] - (double)t->first_logits[i]);
+            largest = fmax(largest, fabs((double)t->first_logits[i]));
+            apart = isnan(gap) ? INFINITY : fmax(apart, gap);
+        }
+        if (apart > EXACT * largest) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Compare `other` with the network of first kernels: ratio of each operation's times. *whole: of all together. */
@@ -101,7 +131,7 @@ static int try_option(struct tuner *t, int32_t option, bool *is_there)
         *is_there = *is_there || ei_prepared_kernel(net, op)[0] != '\0';
     }
     rc = *is_there ? compare(t, net, &whole) : 0;
-    for (int32_t op = 0; rc == 0 && *is_there && op < t->op_count; op++) {
+    for (int32_t op = 0; rc == 0 && *is_there && is_same(t) && op < t->op_count; op++) {
         const char *kernel = ei_prepared_kernel(net, op);
         if (kernel[0] != '\0' && t->ratio[op] < WORTH * t->best[op]) {
             t->best[op] = t->ratio[op];
@@ -112,7 +142,8 @@ static int try_option(struct tuner *t, int32_t option, bool *is_there)
     return rc;
 }
 
-/* Measure the choice as a whole. *whole: against first kernels; 1 where it cannot be prepared together. */
+/* Measure the choice as a whole. *whole: against first kernels; 1 where it cannot be prepared together, or says
+ * something else. */
 static int try_choice(struct tuner *t, double *whole)
 {
     struct ei_prepared *net;
@@ -125,6 +156,7 @@ static int try_choice(struct tuner *t, double *whole)
         return rc == -ENOMEM ? rc : 0;
     }
     rc = compare(t, net, whole);
+    *whole = rc == 0 && is_same(t) ? *whole : 1.0;
     ei_prepared_destroy(net);
     return rc;
 }
@@ -188,13 +220,19 @@ int ei_prepared_tune(const struct ei_dnnl_api *api, const struct ei_prepared_con
     t.other_ns = malloc(TURNS * count * sizeof *t.other_ns);
     t.ratio = malloc(count * sizeof *t.ratio);
     t.best = malloc(count * sizeof *t.best);
+    const size_t logits = (size_t)config->program->block_count * (size_t)config->program->classes;
+    t.first_logits = calloc(logits, sizeof *t.first_logits);
+    t.logits = calloc(logits, sizeof *t.logits);
     memset(kernels, 0, count * sizeof *kernels);
-    const bool has_memory = t.first_ns != NULL && t.other_ns != NULL && t.ratio != NULL && t.best != NULL;
+    const bool has_memory = t.first_ns != NULL && t.other_ns != NULL && t.ratio != NULL && t.best != NULL &&
+                            t.first_logits != NULL && t.logits != NULL;
     const int rc = has_memory ? tune(&t) : einet_error_set(err, -ENOMEM, "no memory for choosing kernels");
     ei_prepared_destroy(t.first);
     free(t.first_ns);
     free(t.other_ns);
     free(t.ratio);
     free(t.best);
+    free(t.first_logits);
+    free(t.logits);
     return rc;
 }
