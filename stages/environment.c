@@ -196,25 +196,37 @@ static int width_of_processor(const char **out_core)
 #endif
 }
 
-/* What a loaded OpenBLAS takes this processor for; "" when the file is none. */
-static const char *core_of(const char *path)
+typedef const char *corename_fn(void);
+
+/* The function of a loaded file, or of a library behind it, that says what OpenBLAS takes this processor for; NULL when
+ * there is none. */
+static corename_fn *corename_of(const char *path)
 {
     void *handle = strstr(path, "blas") != NULL ? dlopen(path, RTLD_NOW | RTLD_NOLOAD | RTLD_LOCAL) : NULL;
-    const char *(*corename)(void) = NULL;
-    if (handle == NULL) {
-        return "";
+    corename_fn *corename = NULL;
+    if (handle != NULL) {
+        *(void **)&corename = dlsym(handle, "openblas_get_corename");
+        dlclose(handle); /* it stays loaded: RTLD_NOLOAD counted one use more */
     }
-    *(void **)&corename = dlsym(handle, "openblas_get_corename");
-    const char *name = corename != NULL ? corename() : NULL;
-    dlclose(handle); /* it stays loaded: RTLD_NOLOAD counted one use more */
-    return name != NULL ? name : "";
+    return corename;
 }
 
-static bool warn_of_core(const char *path, struct ei_environment_warning *out)
+/* Debian's libblas.so.3 and liblapack.so.3 stand before one OpenBLAS: it is told of once. */
+static bool is_told(corename_fn *const *told, int32_t count, corename_fn *corename)
 {
-    const char *fit, *core = core_of(path);
+    for (int32_t i = 0; i < count; i++) {
+        if (told[i] == corename) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool warn_of_core(const char *path, corename_fn *corename, struct ei_environment_warning *out)
+{
+    const char *fit, *core = corename();
     const int width = width_of_processor(&fit);
-    if (core[0] == '\0' || width_of_core(core) < 0 || width_of_core(core) >= width) {
+    if (core == NULL || width_of_core(core) < 0 || width_of_core(core) >= width) {
         return false;
     }
     snprintf(out->text, sizeof out->text, "OpenBLAS (%.200s) computes as for a %.32s, this processor can do more", path,
@@ -257,13 +269,15 @@ static void add_runtime(const struct mapped *now, struct mapped *runtimes, int32
 int32_t ei_environment_check(struct ei_environment_warning out[EI_ENVIRONMENT_WARNINGS_MAX])
 {
     struct mapped runtimes[EI_OPENMP_MAX], last = {0}, now;
+    corename_fn *told[EI_ENVIRONMENT_WARNINGS_MAX]; /* [count] */
     int32_t runtime_count = 0, count = 0;
     FILE *maps = fopen("/proc/self/maps", "re");
     while (maps != NULL && next_mapped(maps, &now)) {
         const bool is_again = is_same_file(&now, &last);
         last = now;
-        if (!is_again && count < EI_ENVIRONMENT_WARNINGS_MAX - 1 && warn_of_core(now.path, &out[count])) {
-            count++;
+        corename_fn *corename = is_again || count >= EI_ENVIRONMENT_WARNINGS_MAX - 1 ? NULL : corename_of(now.path);
+        if (corename != NULL && !is_told(told, count, corename) && warn_of_core(now.path, corename, &out[count])) {
+            told[count++] = corename;
         }
         add_runtime(&now, runtimes, &runtime_count);
     }

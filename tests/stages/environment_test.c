@@ -111,6 +111,8 @@ EI_TEST(an_openblas_for_an_older_processor_is_found)
     EI_EQ(ei_environment_check(warnings), 1);
     EI_CONTAINS(warnings[0].text, "/libopenblas-fake.so) computes as for a Nehalem");
     EI_CONTAINS(warnings[0].remedy, "export OPENBLAS_CORETYPE=");
+    EI_TRUEF(dlopen(FAKE_BLAS_DOOR, RTLD_NOW | RTLD_LOCAL) != NULL, "%s", dlerror());
+    EI_EQ(ei_environment_check(warnings), 1); /* leads to the same one */
 }
 
 static int say_environment(char **argv)
