@@ -71,7 +71,7 @@ struct ei_dnnl_api {
     /* Threads inside a step, of the calling thread's steps: for step_create, which fixes them, and for step_run. */
     int (*thread_enter)(int32_t threads);
 
-    /* Channels in blocks of `block`, 1 = one after the other. */
+    /* Channels in blocks of `block`; 1 = one after the other, 0 = those of a pixel side by side. */
     int (*layout_create)(const struct ei_dnnl_shape *, enum ei_dnnl_type, int32_t block, struct ei_dnnl_layout **out);
     void (*layout_destroy)(struct ei_dnnl_layout *); /* NULL is fine */
     int (*layout_is_equal)(const struct ei_dnnl_layout *, const struct ei_dnnl_layout *);

@@ -44,6 +44,7 @@ static int layout_create(const struct ei_dnnl_shape *shape, enum ei_dnnl_type ty
                                   : block == 16 ? dnnl_aBcd16b
                                   : block == 8  ? dnnl_aBcd8b
                                   : block == 4  ? dnnl_aBcd4b
+                                  : block == 0  ? dnnl_acdb
                                                 : dnnl_abcd;
     struct ei_dnnl_layout *layout = calloc(1, sizeof *layout);
     if (layout == NULL) {

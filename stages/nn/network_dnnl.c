@@ -349,6 +349,7 @@ static int prepare(struct dnnl *d, const struct ei_program *program, const struc
     struct ei_prepared_config config = {.program = program,
                                         .type = d->net.info.precision == EI_NETWORK_BFLOAT16 ? EI_DNNL_BFLOAT16
                                                                                              : EI_DNNL_FLOAT32,
+                                        .threads = d->threads,
                                         .foreign = &foreign};
     int rc = weights_init(&w, program, err);
     config.params = (const float *const *)w.numbers;

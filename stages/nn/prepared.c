@@ -158,6 +158,9 @@ static int execute(const struct ei_prepared *net, const struct ei_prepared_item 
     case EI_RUN_SCALE:
         ei_kernel_scale(&run->picture, run->in, run->scale, run->shift, run->has_relu, run->out);
         return 0;
+    case EI_RUN_SMALL:
+        ei_small_conv_run(&run->small, run->in, run->out);
+        return 0;
     case EI_RUN_FOREIGN:
         return net->foreign.run(net->foreign.context, block_idx, branch,
                                 &net->exchanges[ei_fused_part(block_idx, branch)]);
@@ -232,6 +235,7 @@ bool ei_prepared_describe(const struct ei_prepared *net, int32_t idx, char *out,
              run->norm_idx >= 0 ? "+norm" : "", run->has_sum ? "+add" : "", run->has_relu ? "+relu" : "",
              run->kind == EI_RUN_DNNL      ? net->api->step_kernel(run->step)
              : run->kind == EI_RUN_FOREIGN ? "elsewhere"
+             : run->kind == EI_RUN_SMALL   ? "own:small"
                                            : "own");
     return true;
 }

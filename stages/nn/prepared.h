@@ -54,13 +54,16 @@ struct ei_prepared_config {
     const struct ei_program *program; /* checked; copied */
     const float *const *params;       /* numbers of each parameter in walking order; copied */
     enum ei_dnnl_type type;           /* of weights and activations; input and logits are float32 */
-    /* Kernel of each operation of the program, [op_count], as ei_prepared_kernel says; "" = oneDNN's first one. NULL =
-     * "" for all. */
+    /* Kernel of each operation of the program, [op_count], as ei_prepared_kernel says; "" = first choice, which is
+     * oneDNN's first one or prepared_small.h. NULL = "" for all. */
     const char (*kernels)[EI_PREPARED_KERNEL_MAX];
     /* n > 0: instead, the n-th of the other kernels wherever there are that many, to be measured; or
      * EI_PREPARED_OPTION_BFLOAT16. */
     int32_t option;
     enum ei_prepared_allow allow;
+    int32_t threads; /* of the calling thread's thread_enter; 0 = 1 */
+    /* From how many bytes of weights on convolutions of small pictures are our own (prepared_small.h); 0 = 1 MiB. */
+    int64_t small_from_bytes;
     const struct ei_prepared_foreign *foreign; /* copied; NULL = all parts are run here */
     int32_t *out_refused_part; /* may be NULL; after an error the part that it is about, as in is_foreign; -1 = none */
 };
@@ -85,7 +88,7 @@ EINET_RT_SUBMIT int ei_prepared_run(struct ei_prepared *net, int32_t block_idx, 
 /* The same, adding each operation's time to op_ns [op_count of the program]; what a reorder before it took is its. */
 int ei_prepared_run_timed(struct ei_prepared *net, int32_t block_idx, bool branch, int64_t *op_ns);
 
-/* The kernel that was chosen for an operation, to be asked for again; "" where it is oneDNN's first one. */
+/* The kernel that was chosen for an operation, to be asked for again; "" where it is the first choice. */
 const char *ei_prepared_kernel(const struct ei_prepared *net, int32_t op_idx);
 
 /* Logits of the branch that ran last, float [classes]. */

@@ -293,18 +293,48 @@ static int prepare_weighted(struct builder *b, const struct ei_fused_step *step,
     return rc;
 }
 
-/* As the configuration says. What is only tried may be refused; then it is oneDNN's first kernel. */
+#define SMALL_FROM_BYTES (1 << 20)
+
+/* Whether a convolution is one of prepared_small.h, where no other kernel is asked for. */
+static bool may_be_small(const struct builder *b, const struct ei_fused_step *step, struct ei_small_conv *out)
+{
+    const struct ei_op *op = &b->net->program.ops[step->op_idx];
+    const struct ei_shape *in = picture_of(b, step->in), *to = picture_of(b, step->out);
+    const int64_t from_bytes = b->config->small_from_bytes > 0 ? b->config->small_from_bytes : SMALL_FROM_BYTES;
+    *out = (struct ei_small_conv){.in_channels = in->channels,
+                                  .in_height_px = in->height_px,
+                                  .in_width_px = in->width_px,
+                                  .out_channels = to->channels,
+                                  .out_height_px = to->height_px,
+                                  .out_width_px = to->width_px,
+                                  .kernel_px = op->kernel_px,
+                                  .stride_px = op->stride_px,
+                                  .padding_px = op->padding_px,
+                                  .has_relu = step->has_relu};
+    return op->kind == EI_OP_CONV2D && !step->has_sum && b->type == EI_DNNL_FLOAT32 && b->config->threads <= 1 &&
+           ei_small_conv_is_fit(out) && ei_small_conv_floats(out) * (int64_t)sizeof(float) >= from_bytes;
+}
+
+static bool is_small(const struct builder *b, const struct ei_fused_step *step, struct ei_small_conv *out)
+{
+    const bool is_named = b->config->kernels != NULL && b->config->kernels[step->op_idx][0] != '\0';
+    return b->config->option == 0 && !is_named && may_be_small(b, step, out);
+}
+
+/* As the configuration says. What is only tried may be refused; then it is oneDNN's first kernel. That one is an option
+ * itself where ours comes first. */
 static int choose_weighted(struct builder *b, const struct ei_fused_step *step, const struct ei_prepared_place *in,
                            struct wish *wish, enum ei_dnnl_type *out_type, struct ei_prepared_item *run)
 {
-    const int32_t option = b->config->option;
+    struct ei_small_conv small;
+    const int32_t option = b->config->option, ours = option > 0 && may_be_small(b, step, &small) ? 1 : 0;
     const char *named = b->config->kernels != NULL && option == 0 ? b->config->kernels[step->op_idx] : "";
     const bool is_narrow = option == EI_PREPARED_OPTION_BFLOAT16 || strcmp(named, EI_PREPARED_KERNEL_BFLOAT16) == 0;
     *wish = (struct wish){.type = is_narrow ? EI_DNNL_BFLOAT16 : b->type,
                           .kernel = named[0] == '\0' || is_narrow ? NULL : named,
-                          .option = option > 0 ? option : 0};
+                          .option = option > 0 ? option - ours : 0};
     int rc = prepare_weighted(b, step, in, wish, out_type, &run->step);
-    if (rc == 0 && (wish->kernel != NULL || wish->option > 0 || is_narrow)) {
+    if (rc == 0 && (wish->kernel != NULL || option > 0 || is_narrow)) {
         snprintf(run->kernel, sizeof run->kernel, "%s",
                  is_narrow ? EI_PREPARED_KERNEL_BFLOAT16 : b->net->api->step_kernel(run->step));
     }
@@ -325,6 +355,38 @@ static int32_t place_sum(struct builder *b, const struct ei_fused_step *step)
     const int32_t copy = add_buffer(b, b->part, b->net->api->layout_bytes(added.layout));
     const int rc = copy < 0 ? copy : add_reorder(b, &added, copy, added.layout);
     return rc < 0 ? rc : copy;
+}
+
+static int build_small(struct builder *b, const struct ei_fused_step *step, const struct ei_small_conv *conv)
+{
+    struct ei_folded folded;
+    const struct ei_dnnl_layout *in_layout = NULL, *out_layout = NULL;
+    const int64_t bytes = ei_small_conv_floats(conv) * (int64_t)sizeof(float);
+    struct ei_prepared_item run = {.kind = EI_RUN_SMALL,
+                                   .op_idx = step->op_idx,
+                                   .norm_idx = step->norm_idx,
+                                   .has_relu = step->has_relu,
+                                   .small = *conv,
+                                   .in2_buffer = -1};
+    float *packed = ei_pages_take(&b->net->pages, bytes);
+    if (packed == NULL || ei_fold(&b->numbers, step, &folded) != 0) {
+        return no_memory(b);
+    }
+    ei_small_conv_pack(conv, folded.weight, folded.bias, packed);
+    ei_folded_fini(&folded);
+    run.small.packed = packed;
+    b->net->weight_bytes += bytes;
+    int rc = make_layout(b, picture_of(b, step->in), EI_DNNL_FLOAT32, 0, &in_layout);
+    rc = rc != 0 ? rc : make_layout(b, picture_of(b, step->out), EI_DNNL_FLOAT32, 0, &out_layout);
+    if (rc == 0) {
+        run.in_buffer = want(b, step->in, in_layout, EI_DNNL_FLOAT32);
+        rc = run.in_buffer < 0 ? run.in_buffer : 0;
+    }
+    if (rc == 0) {
+        run.out_buffer = place_result(b, step->out, -1, EI_DNNL_FLOAT32, out_layout);
+        rc = run.out_buffer < 0 ? run.out_buffer : add_run(b, &run);
+    }
+    return rc;
 }
 
 static int build_weighted(struct builder *b, const struct ei_fused_step *step)
@@ -548,13 +610,14 @@ static int build_foreign(struct builder *b, const struct ei_fused_step *step)
 
 static int build_step(struct builder *b, const struct ei_fused_step *step)
 {
+    struct ei_small_conv small;
     if (step->is_foreign) {
         return build_foreign(b, step);
     }
     switch (b->net->program.ops[step->op_idx].kind) {
     case EI_OP_CONV2D:
     case EI_OP_LINEAR:
-        return build_weighted(b, step);
+        return is_small(b, step, &small) ? build_small(b, step, &small) : build_weighted(b, step);
     case EI_OP_MAX_POOL:
         return build_simple(b, step, EI_DNNL_MAX_POOL);
     case EI_OP_AVG_POOL:

@@ -7,8 +7,9 @@
 #include "stages/nn/prepared.h"
 #include "stages/nn/prepared_kernels.h"
 #include "stages/nn/prepared_memory.h"
+#include "stages/nn/prepared_small.h"
 
-enum ei_run_kind { EI_RUN_DNNL, EI_RUN_ADD, EI_RUN_CONCAT, EI_RUN_LRN, EI_RUN_SCALE, EI_RUN_FOREIGN };
+enum ei_run_kind { EI_RUN_DNNL, EI_RUN_ADD, EI_RUN_CONCAT, EI_RUN_LRN, EI_RUN_SCALE, EI_RUN_SMALL, EI_RUN_FOREIGN };
 
 /* One thing to execute. Memory is set when the arena is placed. */
 struct ei_prepared_item {
@@ -23,6 +24,7 @@ struct ei_prepared_item {
     int64_t count; /* of EI_RUN_ADD: numbers, the padding's among them */
     struct ei_kernel_lrn lrn;
     float *scale, *shift;                      /* owned */
+    struct ei_small_conv small;                /* its weights lie in the network's pages */
     int32_t in_buffer, in2_buffer, out_buffer; /* in2: -1 = none */
     void *in, *in2, *out;
 };

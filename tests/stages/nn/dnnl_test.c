@@ -4,6 +4,7 @@
 #include "stages/nn/fuse.h"
 #include "stages/nn/network.h"
 #include "stages/nn/prepared.h"
+#include "stages/nn/prepared_small.h"
 #include "stages/nn/zoo.h"
 #include "stages/nn/zoo/writer.h"
 #include "tests/harness/harness.h"
@@ -173,6 +174,38 @@ EI_TEST(any_course_says_the_same)
     fixture_free(&w);
     fixture_draw(&w, 3, CLASSES, 5);
     expect_any_course(api, &w, 3);
+    fixture_free(&w);
+}
+
+/* Deep in vgg-16 512 channels of 4x4 and 2x2 pixels are ours, on one thread where the processor can. */
+EI_TEST(small_pictures_of_many_channels_are_ours)
+{
+    const struct ei_dnnl_api *api = fixture_dnnl_or_skip();
+    const struct ei_small_conv deep = {.in_channels = 512,
+                                       .in_height_px = 4,
+                                       .in_width_px = 4,
+                                       .out_channels = 512,
+                                       .out_height_px = 4,
+                                       .out_width_px = 4,
+                                       .kernel_px = 3,
+                                       .stride_px = 1,
+                                       .padding_px = 1};
+    static struct fixture_weights w;
+    struct einet_error err = {0};
+    char step[200];
+    fixture_draw_zoo(&w, "vgg-16", 3, CLASSES, 3);
+    struct ei_prepared_config config = {
+        .program = &w.program, .params = (const float *const *)w.numbers, .type = EI_DNNL_FLOAT32};
+    for (config.threads = 1; config.threads <= 2; config.threads++) {
+        struct ei_prepared *net = NULL;
+        int32_t ours = 0;
+        EI_TRUEF(ei_prepared_create(api, &config, &net, &err) == 0, "%s", err.text);
+        for (int32_t i = 0; net != NULL && ei_prepared_describe(net, i, step, sizeof step); i++) {
+            ours += strstr(step, "own:small") != NULL;
+        }
+        EI_EQ(ours >= 6, config.threads == 1 && ei_small_conv_is_fit(&deep));
+        ei_prepared_destroy(net);
+    }
     fixture_free(&w);
 }
 

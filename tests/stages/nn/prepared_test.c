@@ -2,7 +2,10 @@
 #include "rt/random.h"
 #include "stages/nn/prepared_kernels.h"
 #include "stages/nn/prepared_memory.h"
+#include "stages/nn/prepared_small.h"
 #include "tests/harness/harness.h"
+
+#include <stdlib.h>
 
 enum { AREA = 6, ROOM = 64 * AREA };
 
@@ -162,6 +165,99 @@ EI_TEST(scale_keeps_the_padding_zero)
             }
         }
     }
+}
+
+static double small_number(const struct ei_small_conv *conv, const float *weight, const float *bias, const float *in,
+                           int32_t pixel, int32_t channel)
+{
+    const int32_t k = conv->kernel_px;
+    double sum = bias != NULL ? (double)bias[channel] : 0.0;
+    for (int32_t tap = 0; tap < k * k; tap++) {
+        const int32_t y = pixel / conv->out_width_px * conv->stride_px + tap / k - conv->padding_px;
+        const int32_t x = pixel % conv->out_width_px * conv->stride_px + tap % k - conv->padding_px;
+        for (int32_t i = 0;
+             y >= 0 && y < conv->in_height_px && x >= 0 && x < conv->in_width_px && i < conv->in_channels; i++) {
+            sum += (double)weight[(channel * conv->in_channels + i) * k * k + tap] *
+                   (double)in[(y * conv->in_width_px + x) * conv->in_channels + i];
+        }
+    }
+    return conv->has_relu ? fmax(sum, 0.0) : sum;
+}
+
+static float *draw_floats(struct ei_random *rng, int64_t count)
+{
+    float *out = aligned_alloc(64, (size_t)(count / 16 + 1) * 64);
+    for (int64_t i = 0; out != NULL && i < count; i++) {
+        out[i] = (float)ei_random_normal(rng);
+    }
+    EI_TRUE(out != NULL);
+    return out;
+}
+
+/* Nothing is written behind the result, whose pixels may fill no tile. */
+static void expect_small(struct ei_small_conv *conv, struct ei_random *rng, bool has_bias)
+{
+    const int32_t pixels = conv->out_height_px * conv->out_width_px, results = pixels * conv->out_channels;
+    float *weight =
+        draw_floats(rng, (int64_t)conv->out_channels * conv->in_channels * conv->kernel_px * conv->kernel_px);
+    float *bias = draw_floats(rng, conv->out_channels), *packed = draw_floats(rng, ei_small_conv_floats(conv));
+    float *in = draw_floats(rng, (int64_t)conv->in_height_px * conv->in_width_px * conv->in_channels);
+    float *out = draw_floats(rng, results + EI_SMALL_PANEL);
+    const float behind = out[results];
+    ei_small_conv_pack(conv, weight, has_bias ? bias : NULL, packed);
+    conv->packed = packed;
+    for (int32_t run = 0; run < 2; run++) { /* the second one in what the first one left */
+        ei_small_conv_run(conv, in, out);
+        for (int32_t i = 0; i < results; i++) {
+            const double expected =
+                small_number(conv, weight, has_bias ? bias : NULL, in, i / conv->out_channels, i % conv->out_channels);
+            EI_NEAR(out[i], expected, 1e-3);
+        }
+    }
+    EI_NEAR(out[results], behind, 0.0);
+    free(weight);
+    free(bias);
+    free(packed);
+    free(in);
+    free(out);
+}
+
+EI_TEST(convolutions_of_small_pictures_are_as_defined)
+{
+    static const int32_t channels[] = {1, 3, 17, 127, 128, 129, 260};
+    struct ei_random rng;
+    int32_t fit = 0;
+    ei_random_init(&rng, 9, 0);
+    for (int32_t i = 0; i < 60; i++) {
+        struct ei_small_conv conv = {.in_channels = channels[i % 7],
+                                     .in_height_px = 1 + (int32_t)ei_random_below(&rng, 6),
+                                     .in_width_px = 1 + (int32_t)ei_random_below(&rng, 6),
+                                     .out_channels = EI_SMALL_PANEL * (1 + i % 2),
+                                     .kernel_px = 1 + (int32_t)ei_random_below(&rng, 4),
+                                     .stride_px = 1 + (int32_t)ei_random_below(&rng, 3),
+                                     .padding_px = (int32_t)ei_random_below(&rng, 3),
+                                     .has_relu = i % 3 == 0};
+        conv.out_height_px = (conv.in_height_px + 2 * conv.padding_px - conv.kernel_px) / conv.stride_px + 1;
+        conv.out_width_px = (conv.in_width_px + 2 * conv.padding_px - conv.kernel_px) / conv.stride_px + 1;
+        const bool has_window = conv.in_height_px + 2 * conv.padding_px >= conv.kernel_px &&
+                                conv.in_width_px + 2 * conv.padding_px >= conv.kernel_px;
+        if (has_window && ei_small_conv_is_fit(&conv)) {
+            expect_small(&conv, &rng, i % 2 == 0);
+            fit++;
+        }
+    }
+    struct ei_small_conv conv = {.in_channels = 8, .out_channels = 32, .kernel_px = 1, .stride_px = 1};
+    conv.in_height_px = conv.out_height_px = 17;
+    conv.in_width_px = conv.out_width_px = 1;
+    EI_TRUE(!ei_small_conv_is_fit(&conv)); /* too many pixels */
+    conv.in_height_px = conv.out_height_px = 16;
+    conv.out_channels = 33;
+    EI_TRUE(!ei_small_conv_is_fit(&conv)); /* no whole panels */
+    conv.out_channels = 32;
+    if (!ei_small_conv_is_fit(&conv)) {
+        ei_test_skip("this processor has no AVX-512");
+    }
+    EI_TRUE(fit > 20);
 }
 
 EI_TEST(what_is_needed_together_lies_apart)

@@ -321,7 +321,7 @@ static void print_network(const struct ei_program *p, const struct ei_prepared *
 /* ---- running it ---- */
 
 struct seen {
-    int64_t networks, refused, sums, in_place, grown, other_kernels;
+    int64_t networks, refused, sums, in_place, grown, other_kernels, small;
 };
 
 /* The parts that somebody else runs are the reference's. */
@@ -432,6 +432,7 @@ static void count_steps(const struct trial *t, struct seen *seen)
 
 static void expect_prepared(const struct ei_dnnl_api *api, struct trial *t, struct ei_random *rng, struct seen *seen)
 {
+    char step[200];
     float logits[LOGITS_MAX];
     int32_t drawn = 0, foreign = 0;
     const int32_t parts = 2 * t->w->program.block_count;
@@ -452,8 +453,10 @@ static void expect_prepared(const struct ei_dnnl_api *api, struct trial *t, stru
     seen->refused += foreign - drawn;
     count_steps(t, seen);
 
-    config = (struct ei_prepared_config){
-        .type = EI_DNNL_FLOAT32, .option = 1 + (int32_t)ei_random_below(rng, 4), .allow = EI_PREPARED_WINOGRAD};
+    config = (struct ei_prepared_config){.type = EI_DNNL_FLOAT32,
+                                         .option = 1 + (int32_t)ei_random_below(rng, 4),
+                                         .allow = EI_PREPARED_WINOGRAD,
+                                         .small_from_bytes = 1};
     net = prepare(api, t, &config);
     EI_REQUIRE(net != NULL);
     for (int32_t op = 0; op < t->w->program.op_count; op++) {
@@ -461,6 +464,17 @@ static void expect_prepared(const struct ei_dnnl_api *api, struct trial *t, stru
     }
     run_all(net, t, logits);
     expect_near(t, net, logits, 1e-3, "another kernel");
+    ei_prepared_destroy(net);
+
+    config = (struct ei_prepared_config){.type = EI_DNNL_FLOAT32, .small_from_bytes = 1};
+    net = prepare(api, t, &config);
+    EI_REQUIRE(net != NULL);
+    for (int32_t i = 0; ei_prepared_describe(net, i, step, sizeof step); i++) {
+        seen->small += strstr(step, "own:small") != NULL;
+    }
+    run_all(net, t, logits);
+    expect_near(t, net, logits, 1e-4, "small pictures");
+    expect_courses(net, t, logits, rng);
     ei_prepared_destroy(net);
 
     config = (struct ei_prepared_config){.type = EI_DNNL_BFLOAT16};
@@ -521,9 +535,9 @@ EI_TEST(random_networks_say_what_the_reference_says)
         fixture_free(&w);
     }
     printf("seed %llu: %lld networks, %lld parts refused, %lld sums (%lld in place), %lld grown in place, %lld other "
-           "kernels\n",
+           "kernels, %lld of small pictures\n",
            (unsigned long long)seed, (long long)seen.networks, (long long)seen.refused, (long long)seen.sums,
-           (long long)seen.in_place, (long long)seen.grown, (long long)seen.other_kernels);
+           (long long)seen.in_place, (long long)seen.grown, (long long)seen.other_kernels, (long long)seen.small);
     EI_TRUE(sets < SETS || (seen.networks > sets * 9 / 10 && seen.sums > sets / 10 && seen.in_place > sets / 50 &&
                             seen.grown > sets / 20 && seen.other_kernels > sets / 4 && seen.refused < sets / 2));
 }
