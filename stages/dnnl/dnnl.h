@@ -13,7 +13,8 @@
 
 #define EI_DNNL_ABI 3
 #define EI_DNNL_ENTRY "ei_dnnl_api_get"
-#define EI_DNNL_ALIGN_BYTES 64 /* of all memory that steps are bound to */
+#define EI_DNNL_ALIGN_BYTES 64     /* of all memory that steps are bound to */
+#define EI_DNNL_CHANNELS_LAST (-1) /* in the place of a block: all channels of a pixel, then those of the next one */
 
 struct ei_dnnl_layout; /* opaque: shape, number type and order in memory */
 struct ei_dnnl_step;   /* opaque: a primitive with its weights */
@@ -71,12 +72,12 @@ struct ei_dnnl_api {
     /* Threads inside a step, of the calling thread's steps: for step_create, which fixes them, and for step_run. */
     int (*thread_enter)(int32_t threads);
 
-    /* Channels in blocks of `block`; 1 = one after the other, 0 = those of a pixel side by side. */
+    /* Channels in blocks of `block`; 1 = one after the other; or EI_DNNL_CHANNELS_LAST. */
     int (*layout_create)(const struct ei_dnnl_shape *, enum ei_dnnl_type, int32_t block, struct ei_dnnl_layout **out);
     void (*layout_destroy)(struct ei_dnnl_layout *); /* NULL is fine */
     int (*layout_is_equal)(const struct ei_dnnl_layout *, const struct ei_dnnl_layout *);
     int64_t (*layout_bytes)(const struct ei_dnnl_layout *);
-    int32_t (*layout_block)(const struct ei_dnnl_layout *); /* 1, 4, 8 or 16; 0 = another order */
+    int32_t (*layout_block)(const struct ei_dnnl_layout *); /* the same; 0 = another order */
 
     int (*step_create)(const struct ei_dnnl_step_config *, struct ei_dnnl_step **out);
     void (*step_destroy)(struct ei_dnnl_step *);                                                   /* NULL is fine */

@@ -40,12 +40,12 @@ static int layout_create(const struct ei_dnnl_shape *shape, enum ei_dnnl_type ty
 {
     dnnl_dims_t dims;
     const int count = dims_of(shape, dims);
-    const dnnl_format_tag_t tag = count == 2    ? dnnl_ab
-                                  : block == 16 ? dnnl_aBcd16b
-                                  : block == 8  ? dnnl_aBcd8b
-                                  : block == 4  ? dnnl_aBcd4b
-                                  : block == 0  ? dnnl_acdb
-                                                : dnnl_abcd;
+    const dnnl_format_tag_t tag = count == 2                       ? dnnl_ab
+                                  : block == 16                    ? dnnl_aBcd16b
+                                  : block == 8                     ? dnnl_aBcd8b
+                                  : block == 4                     ? dnnl_aBcd4b
+                                  : block == EI_DNNL_CHANNELS_LAST ? dnnl_acdb
+                                                                   : dnnl_abcd;
     struct ei_dnnl_layout *layout = calloc(1, sizeof *layout);
     if (layout == NULL) {
         return -ENOMEM;

@@ -4,6 +4,8 @@
 #ifndef STAGES_DNNL_VERSIONS_H
 #define STAGES_DNNL_VERSIONS_H
 
+#include "stages/dnnl/dnnl.h"
+
 #include <oneapi/dnnl/dnnl.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,6 +23,20 @@ struct plan {
     } desc; /* the iterator reads it at every step, it keeps no copy */
 #endif
 };
+
+/* Channels a block, when rows and columns of blocks follow, or all channels of a pixel are together. */
+static inline int32_t block_of(int dims, const dnnl_dim_t *shape, const dnnl_dim_t *padded, const dnnl_dim_t *strides,
+                               dnnl_dim_t block)
+{
+    if (dims == 2) {
+        return block == 1 ? 1 : 0;
+    }
+    const dnnl_dim_t channels = shape[1], height = shape[2], width = shape[3];
+    const bool is_dense = strides[3] == block && strides[2] == block * width &&
+                          (padded[1] == block || strides[1] == block * width * height);
+    const bool is_last = block == 1 && strides[1] == 1 && strides[3] == channels && strides[2] == channels * width;
+    return is_dense ? (int32_t)block : is_last ? EI_DNNL_CHANNELS_LAST : 0;
+}
 
 static inline void plan_fini_pd(struct plan *plan)
 {
@@ -91,7 +107,7 @@ static inline dnnl_status_t append_relu(dnnl_post_ops_t ops)
     return dnnl_post_ops_append_eltwise(ops, dnnl_eltwise_relu, 0.0F, 0.0F);
 }
 
-/* Blocking of a 4-d layout: channels a block, when only they are blocked, once, and rows and columns follow. */
+/* How channels lie (layout_block of dnnl.h), when only they are blocked, once. */
 static inline int32_t md_block(md_ref md)
 {
     int dims = 0, blocks = 0;
@@ -107,16 +123,10 @@ static inline int32_t md_block(md_ref md)
                          dnnl_memory_desc_query(md, dnnl_query_inner_idxs, &indices) != dnnl_success))) {
         return 0;
     }
-    const dnnl_dim_t block = blocks == 1 ? (*sizes)[0] : 1;
     if (blocks == 1 && (*indices)[0] != 1) {
         return 0;
     }
-    if (dims == 2) {
-        return block == 1 ? 1 : 0;
-    }
-    const bool is_dense = (*strides)[3] == block && (*strides)[2] == block * (*shape)[3] &&
-                          ((*padded)[1] == block || (*strides)[1] == block * (*shape)[3] * (*shape)[2]);
-    return is_dense ? (int32_t)block : 0;
+    return block_of(dims, *shape, *padded, *strides, blocks == 1 ? (*sizes)[0] : 1);
 }
 
 static inline dnnl_status_t plan_conv(struct plan *plan, dnnl_alg_kind_t kind, md_ref in, md_ref weight, md_ref bias,
@@ -229,7 +239,7 @@ static inline dnnl_status_t append_relu(dnnl_post_ops_t ops)
     return dnnl_post_ops_append_eltwise(ops, 1.0F, dnnl_eltwise_relu, 0.0F, 0.0F);
 }
 
-/* Blocking of a 4-d layout: channels a block, when only they are blocked, once, and rows and columns follow. */
+/* How channels lie (layout_block of dnnl.h), when only they are blocked, once. */
 static inline int32_t md_block(md_ref md)
 {
     const dnnl_blocking_desc_t *order = &md->format_desc.blocking;
@@ -237,13 +247,8 @@ static inline int32_t md_block(md_ref md)
         (order->inner_nblks == 1 && order->inner_idxs[0] != 1)) {
         return 0;
     }
-    const dnnl_dim_t block = order->inner_nblks == 1 ? order->inner_blks[0] : 1;
-    if (md->ndims == 2) {
-        return block == 1 ? 1 : 0;
-    }
-    const bool is_dense = order->strides[3] == block && order->strides[2] == block * md->dims[3] &&
-                          (md->padded_dims[1] == block || order->strides[1] == block * md->dims[3] * md->dims[2]);
-    return is_dense ? (int32_t)block : 0;
+    return block_of(md->ndims, md->dims, md->padded_dims, order->strides,
+                    order->inner_nblks == 1 ? order->inner_blks[0] : 1);
 }
 
 static inline dnnl_status_t plan_conv(struct plan *plan, dnnl_alg_kind_t kind, md_ref in, md_ref weight, md_ref bias,

@@ -147,7 +147,8 @@ static int execute(const struct ei_prepared *net, const struct ei_prepared_item 
     case EI_RUN_DNNL:
         return net->api->step_run(run->step);
     case EI_RUN_CONCAT:
-        ei_kernel_concat(&run->picture, run->in, run->b_channels, run->in2, run->element_bytes, run->out);
+        (run->is_channels_last ? ei_kernel_concat_last : ei_kernel_concat)(&run->picture, run->in, run->b_channels,
+                                                                           run->in2, run->element_bytes, run->out);
         return 0;
     case EI_RUN_ADD:
         ei_kernel_add(run->in, run->in2, run->count, run->element_bytes, run->has_relu, run->out);

@@ -191,17 +191,18 @@ static int32_t want(struct builder *b, int32_t value, const struct ei_dnnl_layou
     return rc < 0 ? rc : buffer;
 }
 
-/* A place of a value whose channels are in blocks that our kernels know: of `block`, or with 0 as they lie. */
-static int want_blocked(struct builder *b, int32_t value, enum ei_dnnl_type type, int32_t block,
-                        struct ei_prepared_place *out)
+/* A place of a value whose channels lie as our kernels know it: as `block` says, or with 0 as they lie. */
+static int want_known(struct builder *b, int32_t value, enum ei_dnnl_type type, int32_t block,
+                      struct ei_prepared_place *out)
 {
     *out = *own_place(b, value);
     const int32_t own_block = b->net->api->layout_block(out->layout);
-    if (own_block > 0 && out->type == type && (block == 0 || block == own_block)) {
+    if (own_block != 0 && out->type == type && (block == 0 || block == own_block)) {
         return 0;
     }
     const struct ei_dnnl_layout *layout = NULL;
-    int32_t rc = make_layout(b, picture_of(b, value), type, block > 0 ? block : own_block > 0 ? own_block : 1, &layout);
+    const int32_t wanted = block != 0 ? block : own_block != 0 ? own_block : 1;
+    int32_t rc = make_layout(b, picture_of(b, value), type, wanted, &layout);
     rc = rc != 0 ? rc : want(b, value, layout, type);
     out->buffer = rc;
     out->layout = layout;
@@ -376,8 +377,8 @@ static int build_small(struct builder *b, const struct ei_fused_step *step, cons
     ei_folded_fini(&folded);
     run.small.packed = packed;
     b->net->weight_bytes += bytes;
-    int rc = make_layout(b, picture_of(b, step->in), EI_DNNL_FLOAT32, 0, &in_layout);
-    rc = rc != 0 ? rc : make_layout(b, picture_of(b, step->out), EI_DNNL_FLOAT32, 0, &out_layout);
+    int rc = make_layout(b, picture_of(b, step->in), EI_DNNL_FLOAT32, EI_DNNL_CHANNELS_LAST, &in_layout);
+    rc = rc != 0 ? rc : make_layout(b, picture_of(b, step->out), EI_DNNL_FLOAT32, EI_DNNL_CHANNELS_LAST, &out_layout);
     if (rc == 0) {
         run.in_buffer = want(b, step->in, in_layout, EI_DNNL_FLOAT32);
         rc = run.in_buffer < 0 ? run.in_buffer : 0;
@@ -477,7 +478,9 @@ static struct ei_kernel_picture kernel_picture(const struct builder *b, int32_t 
                                                const struct ei_prepared_place *place)
 {
     const struct ei_shape *picture = picture_of(b, value);
-    return (struct ei_kernel_picture){picture->channels, area_of(picture), b->net->api->layout_block(place->layout)};
+    const int32_t block = b->net->api->layout_block(place->layout);
+    return (struct ei_kernel_picture){picture->channels, area_of(picture),
+                                      block == EI_DNNL_CHANNELS_LAST ? picture->channels : block};
 }
 
 /* Features may be a flattened picture, which lies plain then: each of its numbers is a channel. */
@@ -489,7 +492,7 @@ static int build_concat(struct builder *b, const struct ei_fused_step *step)
     const struct ei_shape *picture2 = picture_of(b, step->in2);
     const struct ei_dnnl_layout *out_layout = NULL;
     const bool is_features = picture_of(b, step->out)->height_px == 0;
-    int rc = want_blocked(b, step->in, type, is_features ? 1 : 0, &in);
+    int rc = want_known(b, step->in, type, is_features ? 1 : 0, &in);
     if (rc != 0) {
         return rc;
     }
@@ -503,10 +506,12 @@ static int build_concat(struct builder *b, const struct ei_fused_step *step)
     if (is_features) {
         run.picture = (struct ei_kernel_picture){run.picture.channels * run.picture.area_px, 1, 1};
     }
-    rc = want_blocked(b, step->in2, type, run.picture.block, &in2);
+    const int32_t block = is_features ? 1 : b->net->api->layout_block(in.layout);
+    run.is_channels_last = block == EI_DNNL_CHANNELS_LAST;
+    rc = want_known(b, step->in2, type, block, &in2);
     run.in2_buffer = in2.buffer;
     if (rc == 0) {
-        rc = make_layout(b, picture_of(b, step->out), type, run.picture.block, &out_layout);
+        rc = make_layout(b, picture_of(b, step->out), type, block, &out_layout);
     }
     if (rc == 0) {
         const bool is_grown = step->may_overwrite && in.buffer == own_buffer;
@@ -522,7 +527,7 @@ static int build_kernel(struct builder *b, const struct ei_fused_step *step, enu
     const struct ei_op *op = &b->net->program.ops[step->op_idx];
     struct ei_prepared_place in;
     const bool is_wide = kind == EI_RUN_LRN && picture_of(b, step->in)->channels > EI_KERNEL_CHANNELS_MAX;
-    int rc = want_blocked(b, step->in, EI_DNNL_FLOAT32, is_wide ? 1 : 0, &in);
+    int rc = want_known(b, step->in, EI_DNNL_FLOAT32, is_wide ? 1 : 0, &in);
     if (rc != 0) {
         return rc;
     }

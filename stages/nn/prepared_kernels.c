@@ -45,6 +45,19 @@ void ei_kernel_concat(const struct ei_kernel_picture *a, const void *a_data, int
     }
 }
 
+/* From the last pixel to the first, so that one that moves within `out` meets none that has yet to. */
+void ei_kernel_concat_last(const struct ei_kernel_picture *a, const void *a_data, int32_t b_channels,
+                           const void *b_data, int32_t element_bytes, void *out)
+{
+    const size_t a_bytes = (size_t)a->channels * (size_t)element_bytes;
+    const size_t b_bytes = (size_t)b_channels * (size_t)element_bytes;
+    for (size_t p = (size_t)a->area_px; p-- > 0;) {
+        char *to = (char *)out + p * (a_bytes + b_bytes);
+        memmove(to, (const char *)a_data + p * a_bytes, a_bytes);
+        memcpy(to + a_bytes, (const char *)b_data + p * b_bytes, b_bytes);
+    }
+}
+
 EINET_VECTOR_CLONES static void add_floats(const float *a, const float *b, size_t count, bool has_relu, float *out)
 {
     for (size_t i = 0; i < count; i++) {

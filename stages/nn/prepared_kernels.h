@@ -2,8 +2,9 @@
  * that is right everywhere: growing a picture by channels in place, normalisation across a window other than five
  * channels, batch norm on its own, sums on their own.
  *
- * A picture's channels lie in blocks of `block` (1, 4, 8 or 16): number (c, p) is at (c / block * area + p) * block +
- * c % block. Channels that fill the last block up are zero. Real-time safe, no allocation.
+ * A picture's channels lie in blocks of `block` (1, 4, 8 or 16; all of them where channels lie last): number (c, p) is
+ * at (c / block * area + p) * block + c % block. Channels that fill the last block up are zero. Real-time safe, no
+ * allocation.
  */
 #ifndef STAGES_NN_PREPARED_KERNELS_H
 #define STAGES_NN_PREPARED_KERNELS_H
@@ -27,6 +28,10 @@ EINET_RT void ei_kernel_concat(const struct ei_kernel_picture *a, const void *a_
  * 4. out may be one of the others' memory. */
 EINET_RT void ei_kernel_add(const void *a, const void *b, int64_t count, int32_t element_bytes, bool has_relu,
                             void *out);
+
+/* The same for pictures whose channels lie last, and so those of the result do. */
+EINET_RT void ei_kernel_concat_last(const struct ei_kernel_picture *a, const void *a_data, int32_t b_channels,
+                                    const void *b_data, int32_t element_bytes, void *out);
 
 struct ei_kernel_lrn {
     int32_t size;         /* odd */

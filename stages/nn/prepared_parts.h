@@ -21,7 +21,8 @@ struct ei_prepared_item {
     bool has_relu, has_sum;
     struct ei_kernel_picture picture; /* of `in`; the other kinds */
     int32_t b_channels, element_bytes;
-    int64_t count; /* of EI_RUN_ADD: numbers, the padding's among them */
+    bool is_channels_last; /* concat */
+    int64_t count;         /* of EI_RUN_ADD: numbers, the padding's among them */
     struct ei_kernel_lrn lrn;
     float *scale, *shift;                      /* owned */
     struct ei_small_conv small;                /* its weights lie in the network's pages */

@@ -51,6 +51,31 @@ static void expect_concat(int32_t block, int32_t a_channels, int32_t b_channels,
              a_channels, b_channels);
 }
 
+/* Channels last: every pixel moves, in place or not. Elements of 2 and of 4 bytes. */
+EI_TEST(concat_of_channels_last_moves_pixels)
+{
+    static const int32_t channels[] = {1, 3, 8, 17, 24};
+    for (size_t i = 0; i < 100; i++) {
+        const int32_t a = channels[i / 2 % 5], b = channels[i / 10 % 5], bytes = i % 2 == 0 ? 2 : 4;
+        const bool is_in_place = i >= 50;
+        const struct ei_kernel_picture picture = {a, AREA, a};
+        unsigned char a_data[ROOM * 4], b_data[ROOM * 4], expected[ROOM * 4], other[ROOM * 4];
+        for (int32_t n = 0; n < AREA * (a + b) * bytes; n++) {
+            const int32_t p = n / ((a + b) * bytes), at = n % ((a + b) * bytes);
+            expected[n] = (unsigned char)(7 * n + 1);
+            if (at < a * bytes) {
+                a_data[p * a * bytes + at] = expected[n];
+            } else {
+                b_data[p * b * bytes + at - a * bytes] = expected[n];
+            }
+        }
+        unsigned char *out = is_in_place ? a_data : other;
+        ei_kernel_concat_last(&picture, a_data, b, b_data, bytes, out);
+        EI_TRUEF(memcmp(out, expected, (size_t)(AREA * (a + b) * bytes)) == 0, "%d and %d channels of %d bytes", a, b,
+                 bytes);
+    }
+}
+
 EI_TEST(concat_keeps_blocks_and_padding)
 {
     static const int32_t channels[] = {1, 3, 4, 7, 8, 15, 16, 17, 24, 31};
