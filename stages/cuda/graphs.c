@@ -121,7 +121,8 @@ static int build(struct ei_cuda_parts *parts, struct ei_cuda_launch *launch, con
     *launch = (struct ei_cuda_launch){.is_conv = what->side == &parts->conv};
     launch->done = (uint32_t *)(void *)(parts->words + (size_t)word_idx * EI_CUDA_LINE_BYTES);
     launch->hang_ns = parts->config.hang_ns * what->parts;
-    cudaError_t e = cudaEventCreateWithFlags(&launch->ended, cudaEventBlockingSync | cudaEventDisableTiming);
+    cudaError_t e =
+        ei_cuda_event_create(parts->context, cudaEventBlockingSync | cudaEventDisableTiming, &launch->ended);
     if (e != cudaSuccess) {
         return ei_cuda_launch_failed(parts, e, "creating an event");
     }

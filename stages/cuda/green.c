@@ -23,11 +23,15 @@ struct driver {
     CUresult (*describe)(CUdevResourceDesc *, CUdevResource *, unsigned int);
     CUresult (*create)(CUgreenCtx *, CUdevResourceDesc, CUdevice, unsigned int);
     CUresult (*stream)(CUstream *, CUgreenCtx, unsigned int, int);
+    CUresult (*context)(CUcontext *, CUgreenCtx);
+    CUresult (*push)(CUcontext);
+    CUresult (*pop)(CUcontext *);
 };
 
 struct lane {
     int32_t lane_idx, asked, sms;
-    CUgreenCtx context;
+    CUgreenCtx green;
+    CUcontext context; /* the same, for calls that want one */
 };
 
 struct division {
@@ -66,6 +70,9 @@ static int load(const struct ei_cuda_device *d)
         {"cuDevResourceGenerateDesc", &driver.describe},
         {"cuGreenCtxCreate", &driver.create},
         {"cuGreenCtxStreamCreate", &driver.stream},
+        {"cuCtxFromGreenCtx", &driver.context},
+        {"cuCtxPushCurrent", &driver.push},
+        {"cuCtxPopCurrent", &driver.pop},
     };
     for (size_t i = 0; !driver.is_loaded && i < sizeof functions / sizeof functions[0]; i++) {
         void *found = NULL;
@@ -123,7 +130,10 @@ static int take(const struct ei_cuda_device *d, struct division *division, struc
     CUdevResourceDesc description;
     CUresult r = driver.describe(&description, &division->group[division->used], (unsigned int)groups);
     if (r == CUDA_SUCCESS) {
-        r = driver.create(&lane->context, description, division->device, CU_GREEN_CTX_DEFAULT_STREAM);
+        r = driver.create(&lane->green, description, division->device, CU_GREEN_CTX_DEFAULT_STREAM);
+    }
+    if (r == CUDA_SUCCESS) {
+        r = driver.context(&lane->context, lane->green);
     }
     if (r != CUDA_SUCCESS) {
         return refuse(d, r, "reserving SMs");
@@ -135,7 +145,7 @@ static int take(const struct ei_cuda_device *d, struct division *division, struc
 }
 
 static int create_stream(const struct ei_cuda_device *d, struct division *division, const struct lane *wanted,
-                         int priority, cudaStream_t *out)
+                         int priority, cudaStream_t *out, CUcontext *out_context)
 {
     struct lane lane = *wanted;
     int rc = load(d);
@@ -145,22 +155,38 @@ static int create_stream(const struct ei_cuda_device *d, struct division *divisi
     for (int32_t i = 0; rc == 0 && i < division->lane_count; i++) {
         lane = division->lanes[i].lane_idx == wanted->lane_idx ? division->lanes[i] : lane;
     }
-    if (rc == 0 && lane.context == NULL) {
+    if (rc == 0 && lane.green == NULL) {
         rc = take(d, division, &lane);
     }
     if (rc != 0) {
         return rc;
     }
-    const CUresult r = driver.stream(out, lane.context, CU_STREAM_NON_BLOCKING, priority);
+    *out_context = lane.context;
+    const CUresult r = driver.stream(out, lane.green, CU_STREAM_NON_BLOCKING, priority);
     return r == CUDA_SUCCESS ? 0 : refuse(d, r, "creating a stream on reserved SMs");
 }
 
 int ei_cuda_green_stream(const struct ei_cuda_device *device, int32_t lane_idx, int32_t sms, int priority,
-                         cudaStream_t *out)
+                         cudaStream_t *out, CUcontext *out_context)
 {
     const struct lane wanted = {.lane_idx = lane_idx, .asked = sms};
     pthread_mutex_lock(&green_lock);
-    const int rc = create_stream(device, &divisions[device->idx], &wanted, priority, out);
+    const int rc = create_stream(device, &divisions[device->idx], &wanted, priority, out, out_context);
     pthread_mutex_unlock(&green_lock);
     return rc;
+}
+
+cudaError_t ei_cuda_event_create(CUcontext context, unsigned int flags, cudaEvent_t *out)
+{
+    CUcontext popped;
+    if (context == NULL) {
+        return cudaEventCreateWithFlags(out, flags);
+    }
+    const CUresult r = driver.push(context);
+    if (r != CUDA_SUCCESS) {
+        return (cudaError_t)r; /* the numbers are the same */
+    }
+    const cudaError_t e = cudaEventCreateWithFlags(out, flags);
+    (void)driver.pop(&popped);
+    return e;
 }

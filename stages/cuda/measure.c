@@ -97,9 +97,10 @@ static void list_pieces(struct measuring *m)
 
 static int measure(struct measuring *m)
 {
-    cudaError_t e = cudaEventCreateWithFlags(&m->end, cudaEventBlockingSync | cudaEventDisableTiming);
+    struct CUctx_st *context = m->parts->context;
+    cudaError_t e = ei_cuda_event_create(context, cudaEventBlockingSync | cudaEventDisableTiming, &m->end);
     for (int32_t i = 0; e == cudaSuccess && i <= m->count; i++) {
-        e = cudaEventCreateWithFlags(&m->edge[i], cudaEventDefault);
+        e = ei_cuda_event_create(context, cudaEventDefault, &m->edge[i]);
     }
     const int rc = e == cudaSuccess ? run_passes(m) : ei_cuda_launch_failed(m->parts, e, "creating an event");
     for (int32_t i = 0; i <= m->count && !ei_cuda_device_is_lost(m->parts->device); i++) {

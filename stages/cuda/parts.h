@@ -59,11 +59,17 @@ void ei_cuda_pinned_give(void *memory); /* NULL is fine */
 
 /* ---- green.c ---- */
 
+struct CUctx_st; /* the driver's CUcontext */
+
 /* A stream that does not wait for others, on SMs of the device that belong to lane lane_idx alone: `sms` of them, in
- * whole groups, reserved by the lane's first stream. The device is current. Returns 0; EINET_E_USAGE (too few are
- * left); EINET_E_BACKEND (device or driver have no green contexts). */
+ * whole groups, reserved by the lane's first stream, and the context of these SMs, which lives as long as the process.
+ * The device is current. Returns 0; EINET_E_USAGE (too few are left); EINET_E_BACKEND (device or driver have no green
+ * contexts). */
 int ei_cuda_green_stream(const struct ei_cuda_device *device, int32_t lane_idx, int32_t sms, int priority,
-                         cudaStream_t *out);
+                         cudaStream_t *out, struct CUctx_st **out_context);
+/* An event that may be recorded on streams of that context, NULL = of the device that is current: CUDA wants both to be
+ * of the same one. */
+cudaError_t ei_cuda_event_create(struct CUctx_st *context, unsigned int flags, cudaEvent_t *out);
 
 /* ---- waiter.c ---- */
 
@@ -117,6 +123,7 @@ struct ei_cuda_parts {
     struct ei_cuda_parts_config config;
     struct ei_cuda_device *device;
     cudaStream_t stream;
+    struct CUctx_st *context; /* of the stream, where it has SMs of its own; NULL = the device's */
     struct ei_cuda_waiter waiter;
     void *pinned; /* the block that the four below lie in */
     float *input, *logits;

@@ -102,7 +102,7 @@ static int create_stream(struct ei_cuda_parts *parts)
     const struct ei_cuda_parts_config *c = &parts->config;
     cudaStream_t stream;
     if (c->sms > 0) {
-        const int rc = ei_cuda_green_stream(parts->device, c->lane_idx, c->sms, priority, &stream);
+        const int rc = ei_cuda_green_stream(parts->device, c->lane_idx, c->sms, priority, &stream, &parts->context);
         if (rc != 0) {
             return rc;
         }

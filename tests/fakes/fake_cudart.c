@@ -9,37 +9,16 @@
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static _Thread_local int32_t current_idx;
 static _Thread_local cudaError_t last_error;
+static _Thread_local struct CUstream_st *captured; /* by this thread */
+_Thread_local int32_t fake_context;
 
-/* ---- configuration by the environment ---- */
-
-static void configure(void)
-{
-    struct fake_cuda_config c = {.devices = 1};
-    const char *at = getenv("EINET_FAKE_CUDA");
-    while (at != NULL && *at != '\0') {
-        char name[24] = "";
-        long long value = 0;
-        if (sscanf(at, "%23[a-z_]=%lld", name, &value) == 2) {
-            c.sms = strcmp(name, "sms") == 0 ? (int32_t)value : c.sms;
-            c.green = strcmp(name, "green") == 0 ? (int32_t)value : c.green;
-            c.devices = strcmp(name, "devices") == 0 ? (int32_t)value : c.devices;
-            c.count_error = strcmp(name, "count_error") == 0 ? (int32_t)value : c.count_error;
-            c.is_real_time = strcmp(name, "is_real_time") == 0 ? (int32_t)value : c.is_real_time;
-            c.fail_call = strcmp(name, "fail_call") == 0 ? value : c.fail_call;
-            c.fail_launch = strcmp(name, "fail_launch") == 0 ? value : c.fail_launch;
-            c.fail_error = strcmp(name, "fail_error") == 0 ? (int32_t)value : c.fail_error;
-            c.is_sticky = strcmp(name, "is_sticky") == 0 ? (int32_t)value : c.is_sticky;
-            c.hang_graph = strcmp(name, "hang_graph") == 0 ? value : c.hang_graph;
-            c.fault_graph = strcmp(name, "fault_graph") == 0 ? value : c.fault_graph;
-            c.fault_device = strcmp(name, "fault_device") == 0 ? (int32_t)value : c.fault_device;
-        }
-        at = strchr(at, ',');
-        at = at != NULL ? at + 1 : NULL;
-    }
-    pthread_mutex_lock(&fake.lock);
-    fake_device_reset_locked(&c);
-    pthread_mutex_unlock(&fake.lock);
-}
+/* Page-locked memory. It is never given back. */
+struct pinned {
+    struct pinned *next;
+    const char *memory;
+    size_t bytes;
+};
+static struct pinned *pinned_blocks;
 
 /* ---- every call ---- */
 
@@ -58,7 +37,7 @@ static cudaError_t leave(cudaError_t e)
 /* Take the lock and one number; what is returned is what the call has to return unless it is cudaSuccess. */
 static cudaError_t enter(int32_t device_idx)
 {
-    pthread_once(&once, configure);
+    pthread_once(&once, fake_configure);
     pthread_mutex_lock(&fake.lock);
     void (*const hook)(void *) = fake.config.on_call;
     void *const context = fake.config.on_call_context;
@@ -78,6 +57,42 @@ static cudaError_t enter(int32_t device_idx)
     return d->dead;
 }
 
+/* What waits for the device, asks it how far it is or allocates is illegal while the thread captures (mode
+ * thread_local) and spoils the capture. The lock is held. */
+static cudaError_t spoil(cudaError_t e)
+{
+    if (e == cudaSuccess && captured != NULL) {
+        captured->is_spoilt = true;
+        return cudaErrorStreamCaptureUnsupported;
+    }
+    return e;
+}
+
+/* Nothing that the plug-in enqueues belongs into a capture, whoever captures. */
+static cudaError_t spoil_stream(cudaError_t e, struct CUstream_st *stream)
+{
+    if (e == cudaSuccess && stream->capture != NULL) {
+        stream->is_spoilt = true;
+        return cudaErrorStreamCaptureUnsupported;
+    }
+    return e;
+}
+
+/* Copies from and to other memory of the host go through a buffer of the driver, and their caller waits. */
+static cudaError_t check_copy(cudaError_t e, const void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind)
+{
+    const char *host = kind == cudaMemcpyHostToDevice ? from : to;
+    if (e != cudaSuccess || kind == cudaMemcpyDeviceToDevice) {
+        return e;
+    }
+    for (const struct pinned *p = pinned_blocks; p != NULL; p = p->next) {
+        if (host >= p->memory && host + bytes <= p->memory + p->bytes && kind != cudaMemcpyHostToHost) {
+            return cudaSuccess;
+        }
+    }
+    return cudaErrorInvalidValue;
+}
+
 const char *cudaGetErrorName(cudaError_t error)
 {
     switch ((int)error) {
@@ -95,6 +110,12 @@ const char *cudaGetErrorName(cudaError_t error)
         return "cudaErrorInvalidDevice";
     case cudaErrorIllegalAddress:
         return "cudaErrorIllegalAddress";
+    case cudaErrorInvalidResourceHandle:
+        return "cudaErrorInvalidResourceHandle";
+    case cudaErrorStreamCaptureUnsupported:
+        return "cudaErrorStreamCaptureUnsupported";
+    case cudaErrorStreamCaptureInvalidated:
+        return "cudaErrorStreamCaptureInvalidated";
     default:
         return "cudaErrorOther";
     }
@@ -151,7 +172,7 @@ cudaError_t cudaDeviceGetStreamPriorityRange(int *leastPriority, int *greatestPr
 
 cudaError_t cudaMalloc(void **devPtr, size_t size)
 {
-    const cudaError_t e = enter(current_idx);
+    const cudaError_t e = spoil(enter(current_idx));
     *devPtr = e == cudaSuccess ? calloc(1, size) : NULL;
     return leave(e);
 }
@@ -159,15 +180,20 @@ cudaError_t cudaMalloc(void **devPtr, size_t size)
 cudaError_t cudaHostAlloc(void **pHost, size_t size, unsigned int flags)
 {
     (void)flags;
-    const cudaError_t e = enter(current_idx);
+    const cudaError_t e = spoil(enter(current_idx));
     *pHost = e == cudaSuccess ? aligned_alloc(64, (size + 63) / 64 * 64) : NULL;
+    if (e == cudaSuccess) {
+        struct pinned *p = malloc(sizeof *p);
+        *p = (struct pinned){pinned_blocks, *pHost, size};
+        pinned_blocks = p;
+    }
     return leave(e);
 }
 
 cudaError_t cudaMemcpy(void *dst, const void *src, size_t count, enum cudaMemcpyKind kind)
 {
     (void)kind;
-    const cudaError_t e = enter(current_idx);
+    const cudaError_t e = spoil(enter(current_idx));
     if (e == cudaSuccess) {
         memcpy(dst, src, count);
     }
@@ -204,6 +230,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
         free(stream->capture->nodes);
         free(stream->capture);
         stream->capture = NULL;
+        captured = captured == stream ? NULL : captured;
     }
     fake_stream_free_if_empty_locked(stream);
     return leave(e);
@@ -211,7 +238,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
 
 cudaError_t cudaStreamQuery(cudaStream_t stream)
 {
-    cudaError_t e = enter(stream->device_idx);
+    cudaError_t e = spoil_stream(spoil(enter(stream->device_idx)), stream);
     struct fake_device *d = &fake.device[stream->device_idx];
     if (e == cudaSuccess && fake.config.is_stepped) {
         fake_device_step_locked(d, NULL);
@@ -224,9 +251,13 @@ cudaError_t cudaStreamQuery(cudaStream_t stream)
 
 static cudaError_t capture_begin(cudaStream_t stream)
 {
-    const cudaError_t e = enter(stream->device_idx);
-    if (e == cudaSuccess && stream->capture == NULL) {
+    cudaError_t e = enter(stream->device_idx);
+    e = e == cudaSuccess && (stream->capture != NULL || captured != NULL) ? cudaErrorIllegalState : e;
+    if (e == cudaSuccess) {
         stream->capture = calloc(1, sizeof *stream->capture);
+        stream->capturer = pthread_self();
+        stream->is_spoilt = false;
+        captured = stream;
         fake.objects++;
     }
     return leave(e);
@@ -234,10 +265,21 @@ static cudaError_t capture_begin(cudaStream_t stream)
 
 static cudaError_t capture_end(cudaStream_t stream, cudaGraph_t *out)
 {
-    const cudaError_t e = enter(stream->device_idx);
-    if (e == cudaSuccess) {
-        *out = stream->capture;
+    cudaError_t e = enter(stream->device_idx);
+    if (e == cudaSuccess && stream->capture == NULL) {
+        e = cudaErrorIllegalState;
+    } else if (e == cudaSuccess && !pthread_equal(stream->capturer, pthread_self())) {
+        e = cudaErrorStreamCaptureWrongThread;
+    } else if (e == cudaSuccess) {
+        *out = stream->is_spoilt ? NULL : stream->capture;
+        if (stream->is_spoilt) {
+            e = cudaErrorStreamCaptureInvalidated;
+            fake.objects--;
+            free(stream->capture->nodes);
+            free(stream->capture);
+        }
         stream->capture = NULL;
+        captured = NULL;
     }
     return leave(e);
 }
@@ -246,11 +288,12 @@ static cudaError_t capture_end(cudaStream_t stream, cudaGraph_t *out)
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned int flags)
 {
-    (void)flags;
     const cudaError_t e = enter(current_idx);
     if (e == cudaSuccess) {
         *event = calloc(1, sizeof **event);
         (*event)->device_idx = current_idx;
+        (*event)->context = fake_context;
+        (*event)->has_time = (flags & cudaEventDisableTiming) == 0;
         fake.objects++;
     }
     return leave(e);
@@ -269,7 +312,10 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
-    const cudaError_t e = enter(stream->device_idx);
+    cudaError_t e = spoil_stream(enter(stream->device_idx), stream);
+    if (e == cudaSuccess && (event->device_idx != stream->device_idx || event->context != stream->context)) {
+        e = cudaErrorInvalidResourceHandle;
+    }
     if (e == cudaSuccess) {
         struct fake_op *op = calloc(1, sizeof *op);
         op->event = event;
@@ -283,7 +329,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
  * because it was lost already. */
 cudaError_t cudaEventQuery(cudaEvent_t event)
 {
-    cudaError_t e = enter(event->device_idx);
+    cudaError_t e = spoil(enter(event->device_idx));
     struct fake_device *d = &fake.device[event->device_idx];
     if (e == cudaSuccess && fake.config.is_stepped) {
         fake_device_step_locked(d, event);
@@ -296,7 +342,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event)
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
-    cudaError_t e = enter(event->device_idx);
+    cudaError_t e = spoil(enter(event->device_idx));
     struct fake_device *d = &fake.device[event->device_idx];
     if (e == cudaSuccess && fake.config.is_stepped) {
         fake_device_step_locked(d, event);
@@ -313,7 +359,13 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
 
 cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t start, cudaEvent_t end)
 {
-    const cudaError_t e = enter(current_idx);
+    cudaError_t e = enter(current_idx);
+    if (e == cudaSuccess && (!start->has_time || !end->has_time || start->recorded == 0 || end->recorded == 0 ||
+                             start->device_idx != end->device_idx || start->context != end->context)) {
+        e = cudaErrorInvalidResourceHandle;
+    } else if (e == cudaSuccess && (start->completed < start->recorded || end->completed < end->recorded)) {
+        e = cudaErrorNotReady;
+    }
     *ms = (float)((double)(end->at_ns - start->at_ns) * 1e-6);
     return leave(e);
 }
@@ -370,10 +422,9 @@ cudaError_t cudaGraphAddMemcpyNode1D(cudaGraphNode_t *pGraphNode, cudaGraph_t gr
                                      const void *src, size_t count, enum cudaMemcpyKind kind)
 {
     const struct fake_node node = {.kind = FAKE_COPY, .to = dst, .from = src, .bytes = count};
-    cudaError_t e = enter(current_idx);
+    cudaError_t e = check_copy(enter(current_idx), dst, src, count, kind);
     if (e == cudaSuccess) {
-        e = kind == cudaMemcpyHostToHost ? cudaErrorInvalidValue
-                                         : append_locked(pGraphNode, graph, pDependencies, numDependencies, &node, 1);
+        e = append_locked(pGraphNode, graph, pDependencies, numDependencies, &node, 1);
     }
     return leave(e);
 }
@@ -409,6 +460,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *pGraphExec, cudaGraph_t graph,
     if (e == cudaSuccess) {
         struct CUgraphExec_st *exec = calloc(1, sizeof *exec);
         exec->refs = 1;
+        exec->device_idx = current_idx;
         e = add_locked(&exec->row, graph->nodes, graph->count);
         fake.objects++;
         *pGraphExec = exec;
@@ -418,8 +470,8 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *pGraphExec, cudaGraph_t graph,
 
 cudaError_t cudaGraphUpload(cudaGraphExec_t graphExec, cudaStream_t stream)
 {
-    (void)graphExec;
-    return leave(enter(stream->device_idx));
+    const cudaError_t e = spoil_stream(enter(stream->device_idx), stream);
+    return leave(e == cudaSuccess && graphExec->device_idx != stream->device_idx ? cudaErrorInvalidValue : e);
 }
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graphExec)
@@ -434,8 +486,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graphExec)
 cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t count, enum cudaMemcpyKind kind, cudaStream_t stream)
 {
     const struct fake_node node = {.kind = FAKE_COPY, .to = dst, .from = src, .bytes = count};
-    cudaError_t e = enter(stream->device_idx);
-    e = e == cudaSuccess && kind == cudaMemcpyHostToHost ? cudaErrorInvalidValue : e;
+    cudaError_t e = check_copy(spoil_stream(enter(stream->device_idx), stream), dst, src, count, kind);
     if (e == cudaSuccess) {
         struct fake_op *op = calloc(1, sizeof *op);
         op->exec = calloc(1, sizeof *op->exec);
@@ -449,7 +500,7 @@ cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t count, enum cudaM
 /* Here the caller waits, so that what is behind it in the stream cannot come sooner. */
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned int flags)
 {
-    const cudaError_t e = enter(stream->device_idx);
+    const cudaError_t e = spoil_stream(enter(stream->device_idx), stream);
     (void)flags;
     while (e == cudaSuccess && event->completed < event->recorded) {
         pthread_cond_wait(&fake.changed, &fake.lock);
@@ -459,7 +510,9 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t graphExec, cudaStream_t stream)
 {
-    cudaError_t e = enter(stream->device_idx);
+    cudaError_t e = spoil_stream(enter(stream->device_idx), stream);
+    /* Copies belong to the device that was current when the graph was made. */
+    e = e == cudaSuccess && graphExec->device_idx != stream->device_idx ? cudaErrorInvalidValue : e;
     if (e == cudaSuccess && ++fake.launches == fake.config.fail_launch) {
         e = (cudaError_t)fake.config.fail_error;
         fake.device[stream->device_idx].dead = fake.config.is_sticky ? e : cudaSuccess;
@@ -477,7 +530,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t graphExec, cudaStream_t stream)
 
 static void control_reset(const struct fake_cuda_config *config)
 {
-    pthread_once(&once, configure);
+    pthread_once(&once, fake_configure);
     pthread_mutex_lock(&fake.lock);
     fake_device_reset_locked(config);
     pthread_mutex_unlock(&fake.lock);

@@ -4,6 +4,7 @@
 #include "tests/fakes/fake_device.h"
 
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -241,4 +242,35 @@ void fake_device_reset_locked(const struct fake_cuda_config *config)
         }
     }
     pthread_cond_broadcast(&fake.changed);
+}
+
+/* ---- configuration by the environment ---- */
+
+void fake_configure(void)
+{
+    struct fake_cuda_config c = {.devices = 1};
+    const char *at = getenv("EINET_FAKE_CUDA");
+    while (at != NULL && *at != '\0') {
+        char name[24] = "";
+        long long value = 0;
+        if (sscanf(at, "%23[a-z_]=%lld", name, &value) == 2) {
+            c.sms = strcmp(name, "sms") == 0 ? (int32_t)value : c.sms;
+            c.green = strcmp(name, "green") == 0 ? (int32_t)value : c.green;
+            c.devices = strcmp(name, "devices") == 0 ? (int32_t)value : c.devices;
+            c.count_error = strcmp(name, "count_error") == 0 ? (int32_t)value : c.count_error;
+            c.is_real_time = strcmp(name, "is_real_time") == 0 ? (int32_t)value : c.is_real_time;
+            c.fail_call = strcmp(name, "fail_call") == 0 ? value : c.fail_call;
+            c.fail_launch = strcmp(name, "fail_launch") == 0 ? value : c.fail_launch;
+            c.fail_error = strcmp(name, "fail_error") == 0 ? (int32_t)value : c.fail_error;
+            c.is_sticky = strcmp(name, "is_sticky") == 0 ? (int32_t)value : c.is_sticky;
+            c.hang_graph = strcmp(name, "hang_graph") == 0 ? value : c.hang_graph;
+            c.fault_graph = strcmp(name, "fault_graph") == 0 ? value : c.fault_graph;
+            c.fault_device = strcmp(name, "fault_device") == 0 ? (int32_t)value : c.fault_device;
+        }
+        at = strchr(at, ',');
+        at = at != NULL ? at + 1 : NULL;
+    }
+    pthread_mutex_lock(&fake.lock);
+    fake_device_reset_locked(&c);
+    pthread_mutex_unlock(&fake.lock);
 }

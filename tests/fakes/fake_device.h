@@ -31,14 +31,15 @@ struct CUgraph_st {
 
 struct CUgraphExec_st {
     int32_t refs; /* its owner and the launches in queues */
+    int32_t device_idx;
     struct CUgraph_st row;
 };
 
 struct CUevent_st {
     int64_t recorded, completed; /* how often */
     int64_t at_ns;
-    int32_t device_idx;
-    bool is_destroyed;
+    int32_t device_idx, context; /* context: 0 = the device's own, else that of some of its SMs */
+    bool has_time, is_destroyed;
 };
 
 struct fake_op {
@@ -52,7 +53,9 @@ struct CUstream_st {
     struct CUstream_st *next;
     struct fake_op *head, *tail;
     struct CUgraph_st *capture; /* in progress */
-    int32_t device_idx, id, priority;
+    pthread_t capturer;         /* its thread */
+    bool is_spoilt;             /* the capture: something illegal was called meanwhile */
+    int32_t device_idx, id, priority, context;
     uint64_t groups;   /* of SMs that it may use; 0 = all */
     bool is_destroyed; /* freed once it is empty */
 };
@@ -78,7 +81,9 @@ struct fake_state {
 };
 
 extern struct fake_state fake;
+extern _Thread_local int32_t fake_context; /* current, as above */
 
+void fake_configure(void); /* by the environment, once */
 void fake_device_reset_locked(const struct fake_cuda_config *config);
 /* Put it at the end of its stream. Events of an idle stream complete at once. Takes op over. */
 void fake_device_push_locked(struct CUstream_st *stream, struct fake_op *op);

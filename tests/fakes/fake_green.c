@@ -23,6 +23,7 @@ struct CUdevResourceDesc_st {
 
 struct CUgreenCtx_st {
     struct groups groups;
+    int32_t context; /* its number as one, from 1 */
 };
 
 static int32_t sms_of_device(void)
@@ -103,7 +104,33 @@ static CUresult create(CUgreenCtx *out, CUdevResourceDesc description, CUdevice 
         return CUDA_ERROR_INVALID_VALUE;
     }
     contexts[made].groups = description->groups;
+    contexts[made].context = made + 1;
     *out = &contexts[made++];
+    return CUDA_SUCCESS;
+}
+
+static CUresult as_context(CUcontext *out, CUgreenCtx green)
+{
+    *out = (CUcontext)(void *)green;
+    return CUDA_SUCCESS;
+}
+
+static CUresult push(CUcontext context)
+{
+    if (fake_context != 0) {
+        return CUDA_ERROR_INVALID_CONTEXT; /* the plug-in puts one on the device's own */
+    }
+    fake_context = ((const struct CUgreenCtx_st *)(const void *)context)->context;
+    return CUDA_SUCCESS;
+}
+
+static CUresult pop(CUcontext *out)
+{
+    *out = NULL;
+    if (fake_context == 0) {
+        return CUDA_ERROR_INVALID_CONTEXT;
+    }
+    fake_context = 0;
     return CUDA_SUCCESS;
 }
 
@@ -115,6 +142,7 @@ static CUresult create_stream(CUstream *out, CUgreenCtx context, unsigned int fl
         return CUDA_ERROR_UNKNOWN;
     }
     stream->groups = context->groups.mask;
+    stream->context = context->context;
     *out = stream;
     return CUDA_SUCCESS;
 }
@@ -149,6 +177,12 @@ cudaError_t cudaGetDriverEntryPointByVersion(const char *symbol, void **out, uns
         FOUND(create);
     } else if (strcmp(symbol, "cuGreenCtxStreamCreate") == 0) {
         FOUND(create_stream);
+    } else if (strcmp(symbol, "cuCtxFromGreenCtx") == 0) {
+        FOUND(as_context);
+    } else if (strcmp(symbol, "cuCtxPushCurrent") == 0) {
+        FOUND(push);
+    } else if (strcmp(symbol, "cuCtxPopCurrent") == 0) {
+        FOUND(pop);
     }
     *status = *out != NULL ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
     return cudaSuccess;

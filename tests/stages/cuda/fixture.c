@@ -120,6 +120,7 @@ static int recorder_capture(void *context, int32_t block_idx, int32_t is_branch,
     r->stream_id = fake->stream_id(stream);
     r->groups = fake->stream_groups(stream);
     int rc = fake->capture_begin(stream);
+    const bool is_begun = rc == 0;
     for (int32_t i = 0; rc == 0 && i < r->layers; i++) {
         struct lane_kernel *k = &r->kernel[block_idx][is_branch][i];
         *k = (struct lane_kernel){r, block_idx, i, r->layers, is_branch};
@@ -127,10 +128,18 @@ static int recorder_capture(void *context, int32_t block_idx, int32_t is_branch,
             rc = fake->kernel(stream, lane_layer_ns(part_ns, r->layers, i), run_layer, k);
         }
     }
-    if (rc == 0) {
-        rc = fake->capture_end(stream, out_graph);
+    /* A capture that has begun must end, or its stream stays unusable. */
+    void *graph = NULL;
+    int ended = is_begun ? fake->capture_end(stream, &graph) : 0;
+    if (ended != 0) {
+        (void)fake->capture_end(stream, &graph);
     }
-    return rc == 0 ? 0 : EINET_E_BACKEND;
+    if (rc != 0 || ended != 0) {
+        lane_api()->graph_destroy(graph);
+        return EINET_E_BACKEND;
+    }
+    *out_graph = graph;
+    return 0;
 }
 
 static int32_t recorder_layers(void *context, int32_t block_idx, int32_t is_branch)
