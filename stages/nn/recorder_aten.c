@@ -1,5 +1,6 @@
 /* Recording with libtorch: the whole network runs a few times on zeros, so that cuDNN and cuBLAS choose their kernels
- * and allocate what they keep, and then each part once more between capture_begin and capture_end.
+ * and allocate what they keep, and CUDA loads each kernel, which it does at the first launch and which may wait for the
+ * device; then each part once more between capture_begin and capture_end.
  *
  * A graph keeps the addresses it was recorded with. What a conv part leaves in the trunk's slots is held until destroy,
  * so no later part can be given that memory: any branch may run after later conv parts. Branches draw from a pool of
@@ -79,23 +80,6 @@ static int set_input(struct recorder *r)
     return r->api->tensor_assign(ei_exec_slot(r->exec, 0), r->input);
 }
 
-static int warm_up(struct recorder *r)
-{
-    const int32_t parts = 2 * ei_exec_program(r->exec)->block_count;
-    int rc = 0;
-    for (int32_t round = 0; rc == 0 && round < WARM_UP_ROUNDS; round++) {
-        rc = faulted(r, set_input(r), "take the input");
-        for (int32_t i = 0; rc == 0 && i < parts; i++) {
-            rc = faulted(r, ei_exec_run(r->exec, i / 2, i % 2 != 0, false), "run the %s of block %d", part_name(i % 2),
-                         i / 2 + 1);
-        }
-    }
-    if (rc == 0) {
-        rc = faulted(r, r->api->cuda_synchronize(), "finish the network");
-    }
-    return rc == 0 ? faulted(r, set_input(r), "take the input") : rc;
-}
-
 static int hold_trunk(struct recorder *r, int32_t block_idx)
 {
     const int32_t slots = ei_exec_program(r->exec)->trunk_slots;
@@ -114,6 +98,24 @@ static int hold_logits(struct recorder *r, int32_t block_idx)
         rc = r->api->tensor_float32(logits);
     }
     return rc == 0 ? r->api->tensor_data(logits, &r->logits_data[block_idx]) : rc;
+}
+
+static int warm_up(struct recorder *r)
+{
+    const int32_t parts = 2 * ei_exec_program(r->exec)->block_count;
+    int rc = faulted(r, r->api->relu(r->input, r->unread), "run an operation"); /* of run_ops */
+    for (int32_t round = 0; rc == 0 && round < WARM_UP_ROUNDS; round++) {
+        rc = faulted(r, set_input(r), "take the input");
+        for (int32_t i = 0; rc == 0 && i < parts; i++) {
+            rc = ei_exec_run(r->exec, i / 2, i % 2 != 0, false);
+            rc = rc == 0 && i % 2 != 0 ? hold_logits(r, i / 2) : rc;
+            rc = faulted(r, rc, "run the %s of block %d", part_name(i % 2), i / 2 + 1);
+        }
+    }
+    if (rc == 0) {
+        rc = faulted(r, r->api->cuda_synchronize(), "finish the network");
+    }
+    return rc == 0 ? faulted(r, set_input(r), "take the input") : rc;
 }
 
 /* ---- layers ---- */
@@ -227,7 +229,12 @@ static int recorder_capture(void *context, int32_t block_idx, int32_t is_branch,
     const bool is_last = layer_idx == EI_CUDA_WHOLE || layer_idx + 1 == layer_count(program, part);
     const struct ei_program_part ops =
         layer_idx == EI_CUDA_WHOLE ? (struct ei_program_part){0, part->op_count} : layer_ops(program, part, layer_idx);
-    int rc = enter(r, stream);
+    /* Parameters were put on the device, and narrowed there, on the default stream, for which the lane's does not wait.
+     */
+    int rc = r->captures == 0 ? faulted(r, r->api->cuda_synchronize(), "finish the parameters") : 0;
+    if (rc == 0) {
+        rc = enter(r, stream);
+    }
     if (rc == 0 && r->captures == 0) {
         rc = warm_up(r);
     }

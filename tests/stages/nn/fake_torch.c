@@ -3,6 +3,7 @@
 
 #include <einet/error.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,8 @@ static struct cell cells[CELLS];
 static int32_t next_pool, open_pool;
 static struct ei_torch_capture *open_capture;
 static int64_t fail_at;
+static uint64_t ran[NODES]; /* operations that have run outside captures */
+static int32_t ran_count;
 static const struct fake_cuda_control *runtime;
 static enum ei_torch_precision wanted_precision;
 
@@ -116,6 +119,16 @@ static void run_node(void *context)
     n->out->value = mixed(n->op, value_of(n->in), value_of(n->in2));
 }
 
+static bool has_run(uint64_t op)
+{
+    for (int32_t i = 0; i < ran_count; i++) {
+        if (ran[i] == op) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int compute(uint64_t op, ei_torch_in x, ei_torch_in y, ei_torch_out out)
 {
     if (fails() != 0) {
@@ -124,7 +137,8 @@ static int compute(uint64_t op, ei_torch_in x, ei_torch_in y, ei_torch_out out)
     struct cell *result = take_cell(open_capture != NULL ? open_pool : ORDINARY);
     struct cell *in2 = y != NULL ? y->cell : NULL;
     const int is_misplaced = fake_torch.device != EI_TORCH_CUDA || fake_torch.stream == NULL ||
-                             fake_torch.precision != wanted_precision || result == NULL || x->cell == NULL;
+                             fake_torch.precision != wanted_precision || result == NULL || x->cell == NULL ||
+                             fake_torch.is_default_synchronized == 0;
     fake_torch.misplaced_ops += is_misplaced;
     if (result == NULL) {
         return -ENOMEM;
@@ -140,8 +154,12 @@ static int compute(uint64_t op, ei_torch_in x, ei_torch_in y, ei_torch_out out)
             return EINET_E_BACKEND;
         }
         fake_torch.captured_ops++;
+        fake_torch.cold_ops += !has_run(op);
     } else {
         result->value = mixed(op, value_of(x->cell), value_of(in2));
+        if (!has_run(op) && ran_count < NODES) {
+            ran[ran_count++] = op;
+        }
         fake_torch.eager_ops++;
         fake_torch.eager_ops_after_capture += fake_torch.captured_ops > 0;
     }
@@ -296,7 +314,7 @@ static int fake_cuda_enter(int32_t device_idx, void *stream)
 
 static int fake_cuda_synchronize(void)
 {
-    fake_torch.is_synchronized = 1;
+    *(fake_torch.stream == NULL ? &fake_torch.is_default_synchronized : &fake_torch.is_synchronized) = 1;
     return fails();
 }
 
@@ -417,7 +435,7 @@ const struct ei_torch_api *fake_torch_reset(int64_t first_failing_call, enum ei_
         free(cells[i].numbers);
         cells[i] = (struct cell){.pool = -1};
     }
-    next_pool = 0;
+    next_pool = ran_count = 0;
     runtime = NULL;
     open_capture = NULL;
     fail_at = first_failing_call;

@@ -18,7 +18,9 @@ struct fake_torch_state {
     int32_t tensors, pools, captures, graphs; /* alive */
     int32_t aborted_captures, is_synchronized;
     int32_t empty_graphs;
-    int32_t misplaced_ops; /* on the CPU, in the wrong precision, or on the default stream */
+    int32_t misplaced_ops; /* on the CPU, in the wrong precision, on the default stream or before that was waited for */
+    int32_t cold_ops;      /* captured before they ever ran: their kernels would be loaded in the capture */
+    int32_t is_default_synchronized;
 };
 
 extern struct fake_torch_state fake_torch;

@@ -145,6 +145,7 @@ static void check_lanes(const char *first, const char *second, int32_t depth, in
         EI_REQUIRE(open_recorded(zoo[i], &settings, torch, &running[i]) == 0);
     }
     EI_EQ(fake_torch.misplaced_ops, 0);
+    EI_EQ(fake_torch.cold_ops, 0);
     /* The host's own reference computes where the fake expects the device's thread. */
     fake_torch.device = EI_TORCH_CUDA;
     for (int32_t i = 0; i < JOBS * 10 && ei_test_failures() == 0; i++) {

@@ -134,6 +134,7 @@ static void check_network(const char *zoo, enum ei_network_precision precision)
     EI_REQUIRE(create(api, precision, &r) == 0);
     EI_REQUIRE(capture_all(&r) == 0);
     EI_EQ(fake_torch.misplaced_ops, 0);
+    EI_EQ(fake_torch.cold_ops, 0);
     EI_EQ(fake_torch.empty_graphs, 0);
     EI_EQ(fake_torch.eager_ops_after_capture, 0);
     EI_TRUE(fake_torch.eager_ops >= 2 * fake_torch.captured_ops - 2 * r.blocks && fake_torch.captured_ops > 0);
@@ -154,6 +155,25 @@ EI_TEST(recorded_parts_compute_what_the_network_does)
 EI_TEST(narrow_logits_are_widened_inside_the_branch)
 {
     check_network("b-alexnet", EI_NETWORK_BFLOAT16);
+}
+
+/* A network of which no part has the operation that stands in for a kernel, and one part needs it. */
+EI_TEST(part_that_only_renames_is_recorded_with_a_kernel_that_has_run)
+{
+    struct recorded r;
+    EI_REQUIRE(ei_zoo_program("b-alexnet", 3, 10, &program, NULL) == 0);
+    const struct ei_program_part *part = ei_program_part(&program, 0, true);
+    for (int32_t i = 0; i < program.op_count; i++) {
+        const bool is_of_part = i >= part->first_op && i < part->first_op + part->op_count;
+        if (is_of_part || program.ops[i].kind == EI_OP_RELU) {
+            program.ops[i].kind = EI_OP_DROPOUT;
+        }
+    }
+    EI_REQUIRE(create(fake_torch_reset(-1, EI_TORCH_FLOAT32), EI_NETWORK_FLOAT32, &r) == 0);
+    EI_REQUIRE(capture_all(&r) == 0);
+    EI_EQ(fake_torch.empty_graphs, 0);
+    EI_EQ(fake_torch.cold_ops, 0);
+    finish(&r);
 }
 
 EI_TEST(parts_out_of_order_are_refused)
