@@ -258,6 +258,7 @@ json_t *ei_bench_isolation(const struct ei_bench_cuda *bench, const char *high, 
                                                 {"plain", 1, false, false, 0, 0},
                                                 {"sms", 1, false, true, 0, SMS}};
     json_t *rows = json_array();
+    bool is_done = true;
     printf("%s, urgent, beside %s without a pause\n", high, low);
     for (int32_t i = 0; i < PHASES; i++) {
         struct outcome outcome = {0};
@@ -269,10 +270,11 @@ json_t *ei_bench_isolation(const struct ei_bench_cuda *bench, const char *high, 
                 continue;
             }
             fprintf(stderr, "bench_cuda: %s beside %s failed (%s)\n", high, low, phases[i].name);
-            json_decref(rows);
-            return NULL;
+            (void)json_array_append_new(rows, json_pack("{s:s,s:b}", "way", phases[i].name, "failed", 1));
+            is_done = false;
+            continue;
         }
         (void)json_array_append_new(rows, report(&phases[i], &outcome));
     }
-    return json_pack("{s:s,s:s,s:o}", "high", high, "low", low, "ways", rows);
+    return json_pack("{s:s,s:s,s:b,s:o}", "high", high, "low", low, "complete", is_done ? 1 : 0, "ways", rows);
 }
