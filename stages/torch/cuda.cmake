@@ -27,6 +27,11 @@ else()
   message(STATUS "libtorch plug-in: with CUDA (${TORCH_CUDA_LIBRARY})")
   target_sources(einet_torch PRIVATE torch/cuda.cpp)
   target_include_directories(einet_torch SYSTEM PRIVATE "${EINET_CUDART_INCLUDE}")
+  # libtorch's headers ask for those of cuBLAS, cuSPARSE and cuSOLVER, which a small toolkit lacks and which come with
+  # PyTorch's own dependencies. Behind the toolkit's: both have the runtime's.
+  if(EXISTS "${EINET_TORCH_ROOT}/../nvidia/cu13/include")
+    target_compile_options(einet_torch PRIVATE "SHELL:-idirafter ${EINET_TORCH_ROOT}/../nvidia/cu13/include")
+  endif()
   # Nothing refers to what registers the CUDA kernels, so a linker that drops unneeded libraries must be told to keep
   # it. The CUDA runtime is the one that libtorch itself brings along.
   target_link_libraries(einet_torch PRIVATE -Wl,--push-state,--no-as-needed "${TORCH_CUDA_LIBRARY}"
