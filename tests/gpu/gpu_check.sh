@@ -13,14 +13,35 @@ before=$(ls -A bench/results 2>/dev/null || true)
 scripts/gpu-check --dry-run --no-build --no-tests --build "$build" --out "$dir/out" --turns 10 >"$dir/log" ||
   { cat "$dir/log"; fail "the dry run failed"; }
 [ "$before" = "$(ls -A bench/results 2>/dev/null || true)" ] || fail "a dry run wrote into bench/results"
-for wanted in '"dry_run": true' 'no figures of a GPU' '"device": "fake CUDA runtime"' '"tests": {"ran": false,' '"turns": 10'; do
+for wanted in '"dry_run": true' 'no figures of a GPU' '"device": "fake CUDA runtime"' '"tests": {"ran": false,' '"turns": 10' \
+  '"reached": "end"' '"went_wrong": ""' '"files": ["table.txt", "figures.json", "run.txt", "run.json"]'; do
   grep -qF -- "$wanted" "$dir/out/manifest.json" || fail "manifest.json does not say $wanted: $(cat "$dir/out/manifest.json")"
 done
 grep -q 'no figures of a GPU' "$dir/out/table.txt" || fail "table.txt does not say what it is"
 for row in 'wait block' 'wait poll' 'wait spin' 'depth 1' 'depth 2' 'lane, 2' 'priorities' 'plain' 'waits for the running block'; do
   grep -q -- "$row" "$dir/out/table.txt" || fail "table.txt has no row $row"
 done
-grep -q '"emulated": true' "$dir/out/figures.json" || fail "figures.json does not say what it is"
+for wanted in '"emulated": true' '"complete": true'; do
+  grep -q "$wanted" "$dir/out/figures.json" || fail "figures.json does not say $wanted"
+done
+grep -q '"name": "gpu"' "$dir/out/run.json" || fail "run.json knows no lane gpu"
+
+# What is cut short leaves what it has, and says how far it came; what fails is said at the end.
+mkdir "$dir/half"
+cp -r "$build/libeinet_cuda_fake.so" "$build/einet" "$build/CMakeCache.txt" "$dir/half/"
+printf '#!/bin/sh\necho a row\nexit 5\n' >"$dir/half/bench_cuda"
+chmod +x "$dir/half/bench_cuda"
+if scripts/gpu-check --dry-run --no-build --no-tests --build "$dir/half" --out "$dir/part" >"$dir/log" 2>&1; then
+  fail "a benchmark that failed was accepted"
+fi
+for wanted in '"reached": "end"' 'the benchmark did not finish' '"files": ["table.txt", "run.txt", "run.json"]'; do
+  grep -qF -- "$wanted" "$dir/part/manifest.json" || fail "manifest.json does not say $wanted: $(cat "$dir/part/manifest.json")"
+done
+printf '#!/bin/sh\necho a row\nkill -9 $(cat %s/pid)\n' "$dir" >"$dir/half/bench_cuda"
+bash -c 'echo $$ >"$1/pid"; exec scripts/gpu-check --dry-run --no-build --no-tests --build "$1/half" --out "$1/cut"' _ "$dir" \
+  >"$dir/log" 2>&1 || true
+grep -qF '"reached": "benchmark"' "$dir/cut/manifest.json" || fail "a run that was killed does not say how far it came"
+grep -q 'a row' "$dir/cut/table.txt" || fail "a run that was killed lost its table"
 
 # A result must have been built, tested and measured together, on a GPU.
 if scripts/gpu-check --no-tests --build "$build" 2>"$dir/err"; then fail "a result without tests was accepted"; fi

@@ -373,6 +373,7 @@ EI_TEST(calls_make_what_the_file_makes)
         "configs/edge-server.yaml",
         "configs/cifar10.yaml",
         "configs/exit-times.yaml",
+        "configs/gpu-networks.yaml",
         "configs/gpu.yaml",
         "configs/overload.yaml",
         "tests/workloads/valid/caller.yaml",
