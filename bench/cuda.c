@@ -60,15 +60,28 @@ static int time_parts(const struct ei_bench_cuda *bench, struct ei_network *net,
     return rc;
 }
 
+struct way {
+    const char *name;
+    enum ei_cuda_wait wait;
+    enum ei_cuda_signal signal;
+};
+
+static const struct way ways_to_wait[] = {
+    {"block", EI_CUDA_WAIT_BLOCK, EI_CUDA_SIGNAL_COPY},
+    {"poll", EI_CUDA_WAIT_POLL, EI_CUDA_SIGNAL_COPY},
+    {"spin", EI_CUDA_WAIT_SPIN, EI_CUDA_SIGNAL_COPY},
+    {"spin, write", EI_CUDA_WAIT_SPIN, EI_CUDA_SIGNAL_WRITE},
+};
+
 /* A row for one way to wait: what a part takes beyond its time on the device. */
-static json_t *measure_wait(const struct ei_bench_cuda *bench, const char *zoo, enum ei_cuda_wait wait)
+static json_t *measure_wait(const struct ei_bench_cuda *bench, const char *zoo, const struct way *way)
 {
-    static const char *const names[] = {"block", "poll", "spin"};
     struct ei_bench_job job = {0};
     json_t *row = NULL;
     double cpu_share = 0.0;
     struct ei_network_cuda_settings settings = ei_bench_cuda_settings(bench);
-    settings.wait = wait;
+    settings.wait = way->wait;
+    settings.signal = way->signal;
     struct ei_network *net = ei_bench_cuda_open(bench, zoo, &settings);
     if (net == NULL) {
         return NULL;
@@ -78,10 +91,10 @@ static json_t *measure_wait(const struct ei_bench_cuda *bench, const char *zoo, 
     if (over_ns != NULL && ei_bench_job_init(&job, net) && time_parts(bench, net, &job, over_ns, &cpu_share) == 0) {
         const struct ei_bench_figures over = ei_bench_figures(over_ns, samples);
         const double launch_us = (double)bench->api->launch_ns(ei_network_cuda_parts(net)) / 1e3;
-        printf("  wait %-5s  beyond the device's time p50 %7.1f us  p99 %7.1f us   launch call %5.1f us   "
+        printf("  wait %-11s  beyond the device's time p50 %7.1f us  p99 %7.1f us   launch call %5.1f us   "
                "%5.1f %% of a CPU\n",
-               names[wait], over.p50_us, over.p99_us, launch_us, 100.0 * cpu_share);
-        row = json_pack("{s:s,s:o,s:f,s:f}", "wait", names[wait], "beyond_device", ei_bench_figures_json(over),
+               way->name, over.p50_us, over.p99_us, launch_us, 100.0 * cpu_share);
+        row = json_pack("{s:s,s:o,s:f,s:f}", "wait", way->name, "beyond_device", ei_bench_figures_json(over),
                         "launch_us", launch_us, "cpu_share", cpu_share);
     }
     free(over_ns);
@@ -150,7 +163,7 @@ static json_t *report_both(const struct ei_bench_cuda *bench, const struct ei_ne
                                   whole = ei_bench_figures(whole_ns, bench->turns);
     const double ratio = whole.p50_us / blocks.p50_us;
     const bool is_judged = merge_below_ns >= LONG_BLOCK_NS;
-    printf("  %-22s %2d conv parts in %2d launches, longest %7.1f us   blocks p50 %8.1f us   "
+    printf("  %-29s %2d conv parts in %2d launches, longest %7.1f us   blocks p50 %8.1f us   "
            "monolithic p50 %8.1f us   throughput %5.1f %% (%.1f .. %.1f) of it%s\n",
            name, exits, launches, longest_us, blocks.p50_us, whole.p50_us, 100.0 * ratio, 100.0 * lowest,
            100.0 * highest,
@@ -167,15 +180,17 @@ struct variant {
     const char *name;
     int32_t depth;
     int64_t merge_below_ns, split_above_ns;
+    enum ei_cuda_signal signal;
 };
 
 static const struct variant variants_of_launching[] = {
-    {"depth 1", 1, 1, 0},
-    {"depth 1, merged", 1, 0, 0},
-    {"depth 1, 100 us blocks", 1, LONG_BLOCK_NS, 0},
-    {"depth 1, 50 us pieces", 1, 0, SHORT_PIECE_NS},
-    {"depth 2", 2, 1, 0},
-    {"depth 2, 100 us blocks", 2, LONG_BLOCK_NS, 0},
+    {"depth 1", 1, 1, 0, EI_CUDA_SIGNAL_COPY},
+    {"depth 1, merged", 1, 0, 0, EI_CUDA_SIGNAL_COPY},
+    {"depth 1, 100 us blocks", 1, LONG_BLOCK_NS, 0, EI_CUDA_SIGNAL_COPY},
+    {"depth 1, 50 us pieces", 1, 0, SHORT_PIECE_NS, EI_CUDA_SIGNAL_COPY},
+    {"depth 2", 2, 1, 0, EI_CUDA_SIGNAL_COPY},
+    {"depth 2, 100 us blocks", 2, LONG_BLOCK_NS, 0, EI_CUDA_SIGNAL_COPY},
+    {"depth 2, 100 us blocks, write", 2, LONG_BLOCK_NS, 0, EI_CUDA_SIGNAL_WRITE},
 };
 
 static json_t *measure_variant(const struct ei_bench_cuda *bench, const char *zoo, const struct variant *variant)
@@ -185,6 +200,7 @@ static json_t *measure_variant(const struct ei_bench_cuda *bench, const char *zo
     settings.depth = variant->depth;
     settings.merge_below_ns = variant->merge_below_ns;
     settings.split_above_ns = variant->split_above_ns;
+    settings.signal = variant->signal;
     struct ei_network *net = ei_bench_cuda_open(bench, zoo, &settings);
     int64_t *ns = net != NULL ? calloc(2 * (size_t)bench->turns, sizeof *ns) : NULL;
     if (ns != NULL && time_both(bench, net, ns, ns + bench->turns) == 0) {
@@ -205,11 +221,12 @@ static json_t *measure_network(const struct ei_bench_cuda *bench, const char *zo
 {
     json_t *waits = json_array(), *variants = json_array();
     printf("%s%s\n", zoo, bench->is_emulated ? " (a stand-in)" : "");
-    bool is_done = append(waits, measure_wait(bench, zoo, EI_CUDA_WAIT_BLOCK)) &&
-                   append(waits, measure_wait(bench, zoo, EI_CUDA_WAIT_POLL)) &&
-                   append(waits, measure_wait(bench, zoo, EI_CUDA_WAIT_SPIN));
-    for (size_t i = 0; is_done && i < sizeof variants_of_launching / sizeof variants_of_launching[0]; i++) {
-        is_done = append(variants, measure_variant(bench, zoo, &variants_of_launching[i]));
+    bool is_done = true;
+    for (size_t i = 0; i < sizeof ways_to_wait / sizeof ways_to_wait[0]; i++) {
+        is_done = append(waits, measure_wait(bench, zoo, &ways_to_wait[i])) && is_done;
+    }
+    for (size_t i = 0; i < sizeof variants_of_launching / sizeof variants_of_launching[0]; i++) {
+        is_done = append(variants, measure_variant(bench, zoo, &variants_of_launching[i])) && is_done;
     }
     *out_is_done = is_done;
     return json_pack("{s:s,s:b,s:o,s:o}", "network", zoo, "complete", is_done ? 1 : 0, "waits", waits, "variants",

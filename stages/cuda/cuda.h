@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EI_CUDA_ABI 3
+#define EI_CUDA_ABI 4
 #define EI_CUDA_ENTRY "ei_cuda_api_get"
 #define EI_CUDA_DEVICES_MAX 16
 #define EI_CUDA_BLOCKS_MAX 64
@@ -28,6 +28,9 @@ enum ei_cuda_wait {
                          * poll_ns, then as BLOCK */
     EI_CUDA_WAIT_SPIN   /* look at the completion word all the time */
 };
+
+/* How a graph sets its completion word: signal.c, and docs/adr/0026-signals-of-graphs.md. */
+enum ei_cuda_signal { EI_CUDA_SIGNAL_COPY, EI_CUDA_SIGNAL_WRITE };
 
 /* Who knows what a part computes. All calls on the thread that calls parts_create, parts_destroy for destroy. */
 struct ei_cuda_recorder {
@@ -62,6 +65,7 @@ struct ei_cuda_parts_config {
     int32_t device_idx;
     int32_t priority; /* 0 .. 99: the task's of SCHED_FIFO, mapped onto the stream priorities of the device */
     enum ei_cuda_wait wait;
+    enum ei_cuda_signal signal;
     int64_t poll_ns; /* POLL: look so long, >= 0 */
     int32_t depth; /* graphs of this network in the device's queue: 1, or 2, which keeps the device busy between blocks
                     * and lets a newcomer wait for two */

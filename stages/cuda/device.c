@@ -155,6 +155,19 @@ int ei_cuda_device_open(int32_t device_idx, struct ei_cuda_device **out)
     return rc;
 }
 
+cudaError_t ei_cuda_driver_find(const char *name, unsigned int version, void *to)
+{
+    void *found = NULL;
+    enum cudaDriverEntryPointQueryResult status = cudaDriverEntryPointSymbolNotFound;
+    const cudaError_t e = cudaGetDriverEntryPointByVersion(name, &found, version, cudaEnableDefault, &status);
+    if (e != cudaSuccess || status != cudaDriverEntryPointSuccess || found == NULL) {
+        (void)cudaGetLastError();
+        return cudaErrorNotSupported;
+    }
+    *(void **)to = found;
+    return cudaSuccess;
+}
+
 /* ---- pinned memory ---- */
 
 /* A free block that is large enough, now in use; NULL: none. */

@@ -2,8 +2,7 @@
  *
  *     [input to the device] -> layers -> [next part ...] -> [logits to the host] -> completion word to the host
  *
- * All nodes are in a row, so when the word is there, the logits are. The word is copied from a device word that holds
- * 1: a copy between two places of the host could be made by a thread of the driver. Set-up only.
+ * All nodes are in a row, so when the word is there, the logits are. Set-up only.
  */
 #include "stages/cuda/parts.h"
 
@@ -111,7 +110,7 @@ static int row_fill(struct row *r, const struct what *what, uint32_t *done)
             rc = row_logits(r, what->logits_of);
         }
     }
-    return rc != 0 ? rc : row_copy(r, done, r->parts->device->one, sizeof *done, cudaMemcpyDeviceToHost);
+    return rc != 0 ? rc : ei_cuda_signal_add(r->parts, r->graph, &r->last, done);
 }
 
 /* word_idx: its completion word. */

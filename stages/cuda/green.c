@@ -75,19 +75,13 @@ static int load(const struct ei_cuda_device *d)
         {"cuCtxPopCurrent", &driver.pop},
     };
     for (size_t i = 0; !driver.is_loaded && i < sizeof functions / sizeof functions[0]; i++) {
-        void *found = NULL;
-        enum cudaDriverEntryPointQueryResult status = cudaDriverEntryPointSymbolNotFound;
-        const cudaError_t e =
-            cudaGetDriverEntryPointByVersion(functions[i].name, &found, DRIVER_VERSION, cudaEnableDefault, &status);
-        if (e != cudaSuccess || status != cudaDriverEntryPointSuccess || found == NULL) {
-            (void)cudaGetLastError();
+        if (ei_cuda_driver_find(functions[i].name, DRIVER_VERSION, functions[i].to) != cudaSuccess) {
             return ei_cuda_fail(
                 EINET_E_BACKEND,
                 "CUDA device %d (%s): its driver knows no %s: sms needs the driver of CUDA 12.5 or later "
                 "(nvidia-smi shows it): update it, or take sms from the lane",
                 d->idx, d->name, functions[i].name);
         }
-        *(void **)functions[i].to = found;
     }
     driver.is_loaded = true;
     return 0;

@@ -2,6 +2,7 @@
  *
  *     device.c    devices: lost or not, stream priorities, pinned memory, texts of errors
  *     graphs.c    recorded parts -> graphs that can be launched
+ *     signal.c    how a graph says that it has run
  *     green.c     SMs that belong to one lane
  *     measure.c   what pieces and launches take
  *     cut.c       where parts are cut into pieces; which conv parts are launched as one
@@ -52,6 +53,10 @@ int ei_cuda_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2
 int ei_cuda_failed(const struct ei_cuda_device *device, cudaError_t error, const char *what);
 const char *ei_cuda_error_text(void);
 
+/* A function of the driver as it was in that version (12050 = CUDA 12.5), to *to. Returns cudaErrorNotSupported where the
+ * driver has none. */
+cudaError_t ei_cuda_driver_find(const char *name, unsigned int version, void *to);
+
 /* Pinned memory, zeroed, from blocks that are kept and used again: giving it back to CUDA would wait for the device.
  * Returns 0 or EINET_E_BACKEND. */
 int ei_cuda_pinned_take(struct ei_cuda_device *device, size_t bytes, void **out);
@@ -70,6 +75,12 @@ int ei_cuda_green_stream(const struct ei_cuda_device *device, int32_t lane_idx, 
 /* An event that may be recorded on streams of that context, NULL = of the device that is current: CUDA wants both to be
  * of the same one. */
 cudaError_t ei_cuda_event_create(struct CUctx_st *context, unsigned int flags, cudaEvent_t *out);
+
+/* ---- signal.c ---- */
+
+/* Behind *last, NULL = none, a node that sets the word when all before has run; it is *last then. Returns 0 or
+ * EINET_E_BACKEND. */
+int ei_cuda_signal_add(struct ei_cuda_parts *parts, cudaGraph_t graph, cudaGraphNode_t *last, uint32_t *done);
 
 /* ---- waiter.c ---- */
 

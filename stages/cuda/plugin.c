@@ -86,6 +86,9 @@ static int check(const struct ei_cuda_parts_config *c)
     if (c->wait != EI_CUDA_WAIT_BLOCK && c->wait != EI_CUDA_WAIT_POLL && c->wait != EI_CUDA_WAIT_SPIN) {
         return ei_cuda_fail(EINET_E_USAGE, "there is no way %d to wait for a CUDA device", (int)c->wait);
     }
+    if (c->signal != EI_CUDA_SIGNAL_COPY && c->signal != EI_CUDA_SIGNAL_WRITE) {
+        return ei_cuda_fail(EINET_E_USAGE, "there is no signal %d of a CUDA graph", (int)c->signal);
+    }
     return 0;
 }
 

@@ -4,7 +4,7 @@
 set(EINET_CUDA_BUILT OFF)
 set(EINET_CUDA_INCLUDE "")
 set(EINET_CUDA_SOURCES)
-foreach(source plugin device green graphs cut measure waiter launch job)
+foreach(source plugin device green graphs signal cut measure waiter launch job)
   list(APPEND EINET_CUDA_SOURCES "${CMAKE_CURRENT_SOURCE_DIR}/cuda/${source}.c")
 endforeach()
 if(NOT EINET_CUDA)

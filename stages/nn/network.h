@@ -43,6 +43,7 @@ struct ei_network_cuda_settings {
     int32_t sms, lane_idx;   /* SMs that belong to that lane alone; sms 0 = all, with others */
     int64_t split_above_ns;  /* parts that take longer there are cut into pieces that do not; 0 = none is */
     bool is_input_on_device; /* inputs come by begin_device; what begin is given is not looked at */
+    enum ei_cuda_signal signal;
 };
 
 struct ei_network_block_info {

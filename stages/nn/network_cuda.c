@@ -169,6 +169,7 @@ int ei_network_cuda_create(const struct ei_cuda_api *api, struct ei_cuda_recorde
         .device_idx = settings->device_idx,
         .priority = settings->priority,
         .wait = settings->wait,
+        .signal = settings->signal,
         .poll_ns = settings->poll_ns,
         .depth = settings->depth,
         .hang_ns = settings->hang_ns,

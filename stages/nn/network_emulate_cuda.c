@@ -227,6 +227,7 @@ static int create_parts(struct emulated *e)
         .device_idx = c->cuda.device_idx,
         .priority = c->cuda.priority,
         .wait = c->cuda.wait,
+        .signal = c->cuda.signal,
         .poll_ns = c->cuda.poll_ns,
         .depth = c->cuda.depth,
         .hang_ns = c->cuda.hang_ns,

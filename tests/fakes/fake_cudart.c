@@ -429,6 +429,17 @@ cudaError_t cudaGraphAddMemcpyNode1D(cudaGraphNode_t *pGraphNode, cudaGraph_t gr
     return leave(e);
 }
 
+cudaError_t fake_graph_write(cudaGraphNode_t *node, cudaGraph_t graph, const cudaGraphNode_t *before,
+                             size_t before_count, uint32_t *to, uint32_t value)
+{
+    const struct fake_node write = {.kind = FAKE_WRITE, .to = to, .value = value};
+    cudaError_t e = check_copy(enter(current_idx), to, NULL, sizeof *to, cudaMemcpyDeviceToHost);
+    if (e == cudaSuccess) {
+        e = append_locked(node, graph, before, before_count, &write, 1);
+    }
+    return leave(e);
+}
+
 cudaError_t cudaGraphAddChildGraphNode(cudaGraphNode_t *pGraphNode, cudaGraph_t graph,
                                        const cudaGraphNode_t *pDependencies, size_t numDependencies,
                                        cudaGraph_t childGraph)
@@ -606,7 +617,7 @@ static int control_capture_begin(void *stream)
 
 static int control_kernel(void *stream, int64_t duration_ns, void (*run)(void *context), void *context)
 {
-    const struct fake_node node = {FAKE_KERNEL, duration_ns, run, context, NULL, NULL, 0};
+    const struct fake_node node = {.kind = FAKE_KERNEL, .duration_ns = duration_ns, .run = run, .context = context};
     struct CUstream_st *s = stream;
     cudaError_t e = enter(s->device_idx);
     if (e == cudaSuccess) {

@@ -114,6 +114,8 @@ static int64_t run_nodes(const struct CUgraph_st *row, bool is_real_time)
         if (n->kind == FAKE_COPY && n->bytes == sizeof(uint32_t)) {
             /* A device writes a word at once, after what it wrote before. */
             __atomic_store_n((uint32_t *)n->to, *(const uint32_t *)n->from, __ATOMIC_RELEASE);
+        } else if (n->kind == FAKE_WRITE) {
+            __atomic_store_n((uint32_t *)n->to, n->value, __ATOMIC_RELEASE);
         } else if (n->kind == FAKE_COPY) {
             memcpy(n->to, n->from, n->bytes);
         }

@@ -11,7 +11,7 @@
 #define FAKE_STICKY_FAULT cudaErrorIllegalAddress
 #define FAKE_NODES_MAX 2048
 
-enum fake_node_kind { FAKE_KERNEL, FAKE_COPY, FAKE_HOST };
+enum fake_node_kind { FAKE_KERNEL, FAKE_COPY, FAKE_HOST, FAKE_WRITE };
 
 struct fake_node {
     enum fake_node_kind kind;
@@ -21,6 +21,7 @@ struct fake_node {
     void *to;
     const void *from;
     size_t bytes;
+    uint32_t value; /* of FAKE_WRITE */
 };
 
 /* Nodes in a row, each after the one before. */
@@ -83,6 +84,9 @@ struct fake_state {
 extern struct fake_state fake;
 extern _Thread_local int32_t fake_context; /* current, as above */
 
+/* A node of the driver's own interface, behind the others. */
+cudaError_t fake_graph_write(cudaGraphNode_t *node, cudaGraph_t graph, const cudaGraphNode_t *before,
+                             size_t before_count, uint32_t *to, uint32_t value);
 void fake_configure(void); /* by the environment, once */
 void fake_device_reset_locked(const struct fake_cuda_config *config);
 /* Put it at the end of its stream. Events of an idle stream complete at once. Takes op over. */

@@ -1,6 +1,6 @@
-/* Green contexts of the fake: the driver's functions that the plug-in asks for by name. A device has 132 SMs in groups
- * of 8, as an H200, or what the configuration says; a stream knows its SMs, and a device runs one graph at a time all
- * the same.
+/* The driver's functions that the plug-in asks for by name: green contexts, and a node that writes a word. A device has
+ * 132 SMs in groups of 8, as an H200, or what the configuration says; a stream knows its SMs, and a device runs one
+ * graph at a time all the same.
  */
 #include "tests/fakes/fake_device.h"
 
@@ -134,6 +134,25 @@ static CUresult pop(CUcontext *out)
     return CUDA_SUCCESS;
 }
 
+static CUresult current(CUcontext *out)
+{
+    *out = NULL; /* the device's own has no other name here */
+    return fake_context == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
+}
+
+static CUresult add_operation(CUgraphNode *node, CUgraph graph, const CUgraphNode *before, size_t before_count,
+                              const CUDA_BATCH_MEM_OP_NODE_PARAMS *params)
+{
+    const CUstreamBatchMemOpParams *operation = params->paramArray;
+    if (params->count != 1 || operation->operation != CU_STREAM_MEM_OP_WRITE_VALUE_32 ||
+        operation->writeValue.flags != CU_STREAM_WRITE_VALUE_DEFAULT) {
+        return CUDA_ERROR_INVALID_VALUE; /* the plug-in asks for nothing else */
+    }
+    return (CUresult)fake_graph_write(node, graph, before, before_count,
+                                      (uint32_t *)(uintptr_t)operation->writeValue.address,
+                                      operation->writeValue.value);
+}
+
 static CUresult create_stream(CUstream *out, CUgreenCtx context, unsigned int flags, int priority)
 {
     cudaStream_t stream;
@@ -167,6 +186,10 @@ cudaError_t cudaGetDriverEntryPointByVersion(const char *symbol, void **out, uns
     } else if (fake.config.green == FAKE_GREEN_NO_DRIVER) {
         *status = cudaDriverEntryPointVersionNotSufficent;
         return cudaSuccess;
+    } else if (strcmp(symbol, "cuCtxGetCurrent") == 0) {
+        FOUND(current);
+    } else if (strcmp(symbol, "cuGraphAddBatchMemOpNode") == 0) {
+        FOUND(add_operation);
     } else if (strcmp(symbol, "cuDeviceGetDevResource") == 0) {
         FOUND(resource);
     } else if (strcmp(symbol, "cuDevSmResourceSplitByCount") == 0) {

@@ -18,7 +18,7 @@ for wanted in '"dry_run": true' 'no figures of a GPU' '"device": "fake CUDA runt
   grep -qF -- "$wanted" "$dir/out/manifest.json" || fail "manifest.json does not say $wanted: $(cat "$dir/out/manifest.json")"
 done
 grep -q 'no figures of a GPU' "$dir/out/table.txt" || fail "table.txt does not say what it is"
-for row in 'wait block' 'wait poll' 'wait spin' 'depth 1' 'depth 2' 'lane, 2' 'priorities' 'plain' 'waits for the running block'; do
+for row in 'wait block' 'wait poll' 'wait spin' 'spin, write' 'depth 1' 'depth 2' '100 us blocks, write' 'lane, 2' 'priorities' 'plain' 'waits for the running block'; do
   grep -q -- "$row" "$dir/out/table.txt" || fail "table.txt has no row $row"
 done
 for wanted in '"emulated": true' '"complete": true'; do

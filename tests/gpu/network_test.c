@@ -204,7 +204,7 @@ EI_TEST(bundle_of_torchscript_equals_libtorch)
 }
 
 /* A job's answer is the former job's where it is read too early: two inputs, in turns. */
-EI_TEST(waits_depths_and_merging_change_nothing)
+static void check_waits(enum ei_cuda_signal signal)
 {
     float input[2][PIXELS], expected[2][LOGITS];
     require_gpu();
@@ -222,6 +222,7 @@ EI_TEST(waits_depths_and_merging_change_nothing)
         settings.wait = (enum ei_cuda_wait)(i % 3);
         settings.depth = 1 + i / 3 % 2;
         settings.merge_below_ns = i < 6 ? 1 : 1000000;
+        settings.signal = signal;
         struct ei_network *net = open_network("vgg-16", path, EI_NETWORK_CUDA, EI_NETWORK_FLOAT32, &settings);
         EI_REQUIRE(net != NULL);
         for (int32_t job = 0; job < 100; job++) {
@@ -231,6 +232,16 @@ EI_TEST(waits_depths_and_merging_change_nothing)
         ei_network_destroy(net);
     }
     ei_network_destroy(first);
+}
+
+EI_TEST(waits_depths_and_merging_change_nothing)
+{
+    check_waits(EI_CUDA_SIGNAL_COPY);
+}
+
+EI_TEST(words_that_are_written_change_nothing)
+{
+    check_waits(EI_CUDA_SIGNAL_WRITE);
 }
 
 /* A job is cut between blocks by another network's job, and goes on: its answer so far stays, the rest is right. */

@@ -176,10 +176,11 @@ static const struct ei_network_cuda_settings base = {
 
 EI_TEST(error_of_one_call_costs_at_most_its_job)
 {
-    for (int32_t depth = 1; depth <= 2; depth++) {
+    for (int32_t i = 0; i < 3; i++) {
         struct ei_network_cuda_settings settings = base;
         int64_t calls, graphs;
-        settings.depth = depth;
+        settings.depth = 1 + i % 2;
+        settings.signal = i < 2 ? EI_CUDA_SIGNAL_COPY : EI_CUDA_SIGNAL_WRITE;
         count(settings, (struct fake_cuda_config){.is_stepped = 1}, &calls, &graphs);
         for (int64_t idx = 1; idx <= calls; idx += SPARSE) {
             lane_fake()->reset(&(struct fake_cuda_config){.is_stepped = 1, .fail_call = idx, .fail_error = 2});

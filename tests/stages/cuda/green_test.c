@@ -18,7 +18,9 @@ static int open_on(int32_t lane_idx, int32_t sms, struct ei_network **out, struc
                                                       .hang_ns = 20 * S,
                                                       .merge_below_ns = 1,
                                                       .sms = sms,
-                                                      .lane_idx = lane_idx};
+                                                      .lane_idx = lane_idx,
+                                                      .signal = lane_idx % 2 == 0 ? EI_CUDA_SIGNAL_COPY
+                                                                                  : EI_CUDA_SIGNAL_WRITE};
     *out = NULL;
     return lane_open(2, durations, &settings, NULL, out, out_recorder, err);
 }

@@ -28,13 +28,14 @@ static void reset(int32_t devices, int32_t is_stepped)
 EI_TEST(answers_are_on_the_host_with_each_exit)
 {
     static const enum ei_cuda_wait waits[] = {EI_CUDA_WAIT_BLOCK, EI_CUDA_WAIT_POLL, EI_CUDA_WAIT_SPIN};
-    for (int32_t i = 0; i < 6; i++) {
+    for (int32_t i = 0; i < 12; i++) {
         struct ei_network *net = NULL;
         struct einet_error err = {0};
         int32_t destroyed = 0;
         struct ei_network_cuda_settings settings = base;
         settings.wait = waits[i % 3];
-        settings.depth = 1 + i / 3;
+        settings.depth = 1 + i / 3 % 2;
+        settings.signal = i < 6 ? EI_CUDA_SIGNAL_COPY : EI_CUDA_SIGNAL_WRITE;
         reset(1, 0);
         if (!EI_TRUEF(lane_open(4, even, &settings, &destroyed, &net, NULL, &err) == 0, "%s", err.text)) {
             return;
@@ -215,17 +216,18 @@ EI_TEST(settings_out_of_range_are_named)
         struct ei_network_cuda_settings settings;
         const char *words;
     } wrong[] = {
-        {{0, 50, 0, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0, false}, "depth"},
-        {{0, 50, 3, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0, false}, "depth"},
-        {{0, 100, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0, false}, "priority"},
-        {{0, -1, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0, false}, "priority"},
-        {{0, 50, 1, EI_CUDA_WAIT_BLOCK, 0, 0, 1, 0, 0, 0, false}, "hang_ns"},
-        {{0, 50, 1, EI_CUDA_WAIT_BLOCK, -1, S, 1, 0, 0, 0, false}, "poll_ns"},
-        {{0, 50, 1, (enum ei_cuda_wait)7, 0, S, 1, 0, 0, 0, false}, "wait"},
-        {{2, 50, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0, false}, "no CUDA device 2"},
-        {{0, 50, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, -1, false}, "split_above_ns"},
-        {{0, 50, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, -1, 0, 0, false}, "sms"},
-        {{-1, 50, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0, false}, "no CUDA device -1"},
+        {{0, 50, 0, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0, false, EI_CUDA_SIGNAL_COPY}, "depth"},
+        {{0, 50, 3, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0, false, EI_CUDA_SIGNAL_COPY}, "depth"},
+        {{0, 100, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0, false, EI_CUDA_SIGNAL_COPY}, "priority"},
+        {{0, -1, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0, false, EI_CUDA_SIGNAL_COPY}, "priority"},
+        {{0, 50, 1, EI_CUDA_WAIT_BLOCK, 0, 0, 1, 0, 0, 0, false, EI_CUDA_SIGNAL_COPY}, "hang_ns"},
+        {{0, 50, 1, EI_CUDA_WAIT_BLOCK, -1, S, 1, 0, 0, 0, false, EI_CUDA_SIGNAL_COPY}, "poll_ns"},
+        {{0, 50, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0, false, (enum ei_cuda_signal)7}, "signal"},
+        {{0, 50, 1, (enum ei_cuda_wait)7, 0, S, 1, 0, 0, 0, false, EI_CUDA_SIGNAL_COPY}, "wait"},
+        {{2, 50, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0, false, EI_CUDA_SIGNAL_COPY}, "no CUDA device 2"},
+        {{0, 50, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, -1, false, EI_CUDA_SIGNAL_COPY}, "split_above_ns"},
+        {{0, 50, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, -1, 0, 0, false, EI_CUDA_SIGNAL_COPY}, "sms"},
+        {{-1, 50, 1, EI_CUDA_WAIT_BLOCK, 0, S, 1, 0, 0, 0, false, EI_CUDA_SIGNAL_COPY}, "no CUDA device -1"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct ei_network *net = NULL;
@@ -235,6 +237,18 @@ EI_TEST(settings_out_of_range_are_named)
         EI_CONTAINS(err.text, wrong[i].words);
         EI_TRUE(net == NULL);
     }
+}
+
+EI_TEST(driver_without_operations_on_memory_is_told_so)
+{
+    struct ei_network *net = NULL;
+    struct einet_error err = {0};
+    struct ei_network_cuda_settings settings = base;
+    settings.signal = EI_CUDA_SIGNAL_WRITE;
+    lane_fake()->reset(&(struct fake_cuda_config){.is_stepped = 1, .green = FAKE_GREEN_NO_DRIVER});
+    EI_EQ(lane_open(2, even, &settings, NULL, &net, NULL, &err), EINET_E_BACKEND);
+    EI_CONTAINS(err.text, "adding a write to a graph (signal: copy needs none)");
+    EI_EQ(lane_fake()->objects(), 0);
 }
 
 EI_TEST(recorder_that_refuses_is_quoted)
