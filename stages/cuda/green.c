@@ -87,6 +87,17 @@ static int load(const struct ei_cuda_device *d)
     return 0;
 }
 
+/* SMs of the smallest group. Headers before CUDA 13 do not say; a number that is too small is rounded up. */
+static unsigned int smallest_group(const CUdevResource *all)
+{
+#if CUDA_VERSION >= 13000
+    return all->sm.minSmPartitionSize;
+#else
+    (void)all;
+    return 1;
+#endif
+}
+
 /* All of the device, in the smallest groups. */
 static int divide(const struct ei_cuda_device *d, struct division *division)
 {
@@ -99,7 +110,7 @@ static int divide(const struct ei_cuda_device *d, struct division *division)
         return refuse(d, r, "asking for its SMs");
     }
     unsigned int groups = GROUPS_MAX;
-    r = driver.split(division->group, &groups, &all, NULL, 0, all.sm.minSmPartitionSize);
+    r = driver.split(division->group, &groups, &all, NULL, 0, smallest_group(&all));
     if (r != CUDA_SUCCESS || groups == 0) {
         return refuse(d, r, "dividing its SMs");
     }

@@ -63,7 +63,10 @@ static CUresult resource(CUdevice device, CUdevResource *out, CUdevResourceType 
     }
     memset(out, 0, sizeof *out);
     out->type = type;
-    out->sm = (CUdevSmResource){(unsigned int)sms_of_device(), GROUP, GROUP};
+    out->sm.smCount = (unsigned int)sms_of_device();
+#if CUDA_VERSION >= 13000
+    out->sm.minSmPartitionSize = out->sm.smCoscheduledAlignment = GROUP;
+#endif
     set_groups(out, (struct groups){.device_idx = device});
     return CUDA_SUCCESS;
 }
@@ -72,8 +75,8 @@ static CUresult split(CUdevResource *result, unsigned int *count, const CUdevRes
                       unsigned int flags, unsigned int min_count)
 {
     const unsigned int most = input->sm.smCount / GROUP;
-    if (remaining != NULL || flags != 0 || min_count != GROUP) {
-        return CUDA_ERROR_INVALID_VALUE; /* the plug-in asks for nothing else */
+    if (remaining != NULL || flags != 0 || min_count == 0 || min_count > GROUP) {
+        return CUDA_ERROR_INVALID_VALUE; /* the plug-in asks for nothing but the smallest groups */
     }
     *count = most < *count ? most : *count;
     for (unsigned int i = 0; i < *count; i++) {
