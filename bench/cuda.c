@@ -115,19 +115,6 @@ static int32_t count_launches(const struct ei_bench_cuda *bench, const struct ei
     return launches;
 }
 
-/* What a newcomer may have to wait for: of conv parts and branches. */
-static int64_t longest_piece_ns(const struct ei_bench_cuda *bench, const struct ei_network *net)
-{
-    int64_t longest_ns = 0;
-    for (int32_t part = 0; part < 2 * ei_network_info(net)->exits; part++) {
-        for (int32_t i = 0; i < ei_network_piece_count(net, part / 2, part % 2 != 0); i++) {
-            const int64_t ns = bench->api->piece_ns(ei_network_cuda_parts(net), part / 2, part % 2, i);
-            longest_ns = ns > longest_ns ? ns : longest_ns;
-        }
-    }
-    return longest_ns;
-}
-
 static int time_both(const struct ei_bench_cuda *bench, struct ei_network *net, int64_t *blocks_ns, int64_t *whole_ns)
 {
     struct ei_bench_job job = {0};
@@ -151,7 +138,7 @@ static json_t *report_both(const struct ei_bench_cuda *bench, const struct ei_ne
 {
     const int32_t round = bench->turns / ROUNDS, exits = ei_network_info(net)->exits;
     const int32_t launches = count_launches(bench, net);
-    const double longest_us = (double)longest_piece_ns(bench, net) / 1e3;
+    const double longest_us = (double)ei_bench_longest_ns(bench, net) / 1e3;
     double lowest = 0.0, highest = 0.0;
     for (int32_t i = 0; i < ROUNDS; i++) { /* before the whole is sorted */
         const double ratio = ei_bench_figures(whole_ns + i * round, round).p50_us /

@@ -157,18 +157,6 @@ static int run_high(const struct ei_bench_cuda *bench, struct ei_network *net, s
     return rc;
 }
 
-static double longest_piece_us(const struct ei_bench_cuda *bench, const struct ei_network *net)
-{
-    int64_t longest_ns = 0;
-    for (int32_t part = 0; part < 2 * ei_network_info(net)->exits; part++) {
-        for (int32_t i = 0; i < ei_network_piece_count(net, part / 2, part % 2 != 0); i++) {
-            const int64_t ns = bench->api->piece_ns(ei_network_cuda_parts(net), part / 2, part % 2, i);
-            longest_ns = ns > longest_ns ? ns : longest_ns;
-        }
-    }
-    return (double)longest_ns / 1e3;
-}
-
 struct outcome {
     struct ei_bench_figures solo, beside, wait;
     double longest_us, low_jobs_per_s;
@@ -215,7 +203,7 @@ static int run_phase(const struct ei_bench_cuda *bench, const struct phase *phas
     int64_t *ns = calloc(2 * (size_t)bench->turns, sizeof *ns);
     int rc = -1;
     if (low.net != NULL && ns != NULL && ei_bench_job_init(&low.job, low.net)) {
-        out->longest_us = longest_piece_us(bench, low.net);
+        out->longest_us = (double)ei_bench_longest_ns(bench, low.net) / 1e3;
         rc = run_beside(bench, phase, high, &low, out, ns);
     }
     free(ns);

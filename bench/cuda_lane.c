@@ -135,3 +135,25 @@ int ei_bench_run_whole(struct ei_network *net, struct ei_bench_job *job)
     }
     return rc;
 }
+
+int64_t ei_bench_longest_ns(const struct ei_bench_cuda *bench, const struct ei_network *net)
+{
+    const struct ei_cuda_parts *parts = ei_network_cuda_parts(net);
+    int64_t longest_ns = 0, together_ns = 0;
+    for (int32_t b = 0; b < ei_network_info(net)->exits; b++) {
+        together_ns += bench->api->part_ns(parts, b, 0);
+        if (bench->api->merged_until(parts, b) > b) {
+            continue; /* the next one is of the same launch */
+        }
+        const bool is_merged = b > 0 && bench->api->merged_until(parts, b - 1) == b;
+        longest_ns = is_merged && together_ns > longest_ns ? together_ns : longest_ns;
+        together_ns = 0;
+    }
+    for (int32_t part = 0; part < 2 * ei_network_info(net)->exits; part++) {
+        for (int32_t i = 0; i < ei_network_piece_count(net, part / 2, part % 2 != 0); i++) {
+            const int64_t ns = bench->api->piece_ns(parts, part / 2, part % 2, i);
+            longest_ns = ns > longest_ns ? ns : longest_ns;
+        }
+    }
+    return longest_ns;
+}

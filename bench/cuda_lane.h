@@ -41,6 +41,9 @@ void ei_bench_job_fini(struct ei_bench_job *job);
 int ei_bench_run_blocks(struct ei_network *net, struct ei_bench_job *job, int64_t *part_ns);
 int ei_bench_run_whole(struct ei_network *net, struct ei_bench_job *job);
 
+/* What a newcomer may have to wait for: the longest launch, conv parts that are launched as one included. */
+int64_t ei_bench_longest_ns(const struct ei_bench_cuda *bench, const struct ei_network *net);
+
 /* Two tasks on one device (cuda_isolation.c): prints its table and returns it, "complete": false where a way failed,
  * which was printed. */
 json_t *ei_bench_isolation(const struct ei_bench_cuda *bench, const char *high, const char *low);
