@@ -8,6 +8,8 @@
 #include <stdlib.h>
 
 #define WARM_PASSES 2
+/* Pieces in the queue at once: CUDA's is finite, and where it is full, a launch waits without a limit. */
+#define AHEAD 64
 #define PASSES_MAX 9
 #define PASSES_MIN 3
 #define BUDGET_NS INT64_C(1000000000) /* no pass begins later, once there are PASSES_MIN */
@@ -35,12 +37,12 @@ static int64_t median(int64_t *values, int32_t count)
     return values[count / 2];
 }
 
-/* pass < 0: warming up, nothing kept. */
-static int run_pass(struct measuring *m, int32_t pass)
+/* Pieces first to before end. pass < 0: warming up, nothing kept. */
+static int run_some(struct measuring *m, int32_t pass, int32_t first, int32_t end)
 {
     struct ei_cuda_parts *parts = m->parts;
-    cudaError_t e = cudaEventRecord(m->edge[0], parts->stream);
-    for (int32_t i = 0; e == cudaSuccess && i < m->count; i++) {
+    cudaError_t e = cudaEventRecord(m->edge[first], parts->stream);
+    for (int32_t i = first; e == cudaSuccess && i < end; i++) {
         const int64_t from_ns = ei_cuda_now_ns();
         e = cudaGraphLaunch(m->launch[i]->exec, parts->stream);
         if (pass >= 0) {
@@ -51,14 +53,23 @@ static int run_pass(struct measuring *m, int32_t pass)
     if (e != cudaSuccess) {
         return ei_cuda_launch_failed(parts, e, "running the network for the first time");
     }
-    const int64_t deadline_ns = ei_cuda_now_ns() + parts->config.hang_ns * m->count;
+    const int64_t deadline_ns = ei_cuda_now_ns() + parts->config.hang_ns * (end - first);
     const int rc = ei_cuda_launch_settle(parts, m->end, deadline_ns);
-    for (int32_t i = 0; rc == 0 && e == cudaSuccess && pass >= 0 && i < m->count; i++) {
+    for (int32_t i = first; rc == 0 && e == cudaSuccess && pass >= 0 && i < end; i++) {
         float ms = 0.0F;
         e = cudaEventElapsedTime(&ms, m->edge[i], m->edge[i + 1]);
         m->piece_ns[i][pass] = (int64_t)((double)ms * 1e6);
     }
     return e == cudaSuccess ? rc : ei_cuda_launch_failed(parts, e, "measuring the network");
+}
+
+static int run_pass(struct measuring *m, int32_t pass)
+{
+    int rc = 0;
+    for (int32_t first = 0; rc == 0 && first < m->count; first += AHEAD) {
+        rc = run_some(m, pass, first, first + AHEAD < m->count ? first + AHEAD : m->count);
+    }
+    return rc;
 }
 
 static int run_passes(struct measuring *m)

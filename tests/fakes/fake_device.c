@@ -59,6 +59,7 @@ static struct fake_op *pop_locked(struct CUstream_st *stream)
 {
     struct fake_op *op = stream->head;
     stream->head = op->next;
+    stream->queued--;
     if (stream->head == NULL) {
         stream->tail = NULL;
     }
@@ -183,8 +184,16 @@ static void *worker_main(void *argument)
 void fake_device_push_locked(struct CUstream_st *stream, struct fake_op *op)
 {
     struct fake_device *d = &fake.device[stream->device_idx];
+    while (stream->queued >= FAKE_QUEUE_MAX && d->dead == cudaSuccess) {
+        if (fake.config.is_stepped && d->running != NULL && !d->is_hung) {
+            fake_device_step_locked(d, NULL);
+        } else {
+            pthread_cond_wait(&fake.changed, &fake.lock);
+        }
+    }
     op->next = NULL;
     op->seq = ++fake.seq;
+    stream->queued++;
     if (stream->tail != NULL) {
         stream->tail->next = op;
     } else {

@@ -10,6 +10,7 @@
 
 #define FAKE_STICKY_FAULT cudaErrorIllegalAddress
 #define FAKE_NODES_MAX 2048
+#define FAKE_QUEUE_MAX 160 /* of a stream; who puts more into it waits. CUDA's is longer and finite, too */
 
 enum fake_node_kind { FAKE_KERNEL, FAKE_COPY, FAKE_HOST, FAKE_WRITE };
 
@@ -53,6 +54,7 @@ struct fake_op {
 struct CUstream_st {
     struct CUstream_st *next;
     struct fake_op *head, *tail;
+    int32_t queued;
     struct CUgraph_st *capture; /* in progress */
     pthread_t capturer;         /* its thread */
     bool is_spoilt;             /* the capture: something illegal was called meanwhile */

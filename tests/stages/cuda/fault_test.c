@@ -334,6 +334,34 @@ EI_TEST(hang_between_pieces_loses_the_device_and_no_answer)
     }
 }
 
+/* More pieces than the device's queue holds: whoever puts all of them there at once waits for a hung one for ever. */
+EI_TEST(hang_while_many_pieces_are_measured_loses_the_device)
+{
+    int64_t many_ns[2 * LANE_BLOCKS_MAX];
+    struct ei_network_cuda_settings settings = base;
+    for (int32_t i = 0; i < 2 * LANE_BLOCKS_MAX; i++) {
+        many_ns[i] = 60 * S;
+    }
+    settings.split_above_ns = 1;
+    (void)lane_fake(); /* skips the case here, not in a child */
+    fflush(NULL);
+    const pid_t child = fork();
+    if (child == 0) {
+        struct ei_network *net = NULL;
+        struct einet_error err = {0};
+        alarm(STUCK_S);
+        /* The parts are measured whole first, then layer by layer. */
+        lane_fake()->reset(&(struct fake_cuda_config){.hang_graph = 11 * 2 * LANE_BLOCKS_MAX + 1, .devices = 1});
+        settings.hang_ns = 10 * MS;
+        const int rc = lane_open_layers(LANE_BLOCKS_MAX, LANE_LAYERS_MAX, many_ns, &settings, NULL, &net, NULL, &err);
+        _exit(rc == EINET_E_BACKEND && strstr(err.text, "it hangs") != NULL ? 0 : 1);
+    }
+    int status = -1;
+    EI_TRUE(child > 0 && waitpid(child, &status, 0) == child);
+    EI_TRUEF(WIFEXITED(status), "the start was stuck");
+    EI_EQ(WEXITSTATUS(status), 0);
+}
+
 /* Exit 1 was answered before the device hung in conv part 2: the answer stays, and the loss is said at once. */
 EI_TEST(answer_survives_a_hang)
 {
