@@ -361,7 +361,7 @@ static float *draw_input(const struct ei_network_info *info)
 
 static int measure(const char *path, const struct request *r)
 {
-    struct comparison c = {.request = r, .lanes = {{"aten"}, {"dnnl"}, {"dnnl tuned"}}};
+    struct comparison c = {.request = r, .lanes = {{.name = "aten"}, {.name = "dnnl"}, {.name = "dnnl tuned"}}};
     struct lane probe = {0};
     struct einet_error err = {0};
     double params = 0.0;
