@@ -8,6 +8,7 @@
 #include "stages/nn/exec.h"
 #include "stages/nn/fuse.h"
 #include "stages/nn/prepared.h"
+#include "stages/nn/prepared_small.h"
 #include "tests/harness/harness.h"
 #include "tests/stages/nn/fixture.h"
 #include "tests/stages/nn/reference.h"
@@ -20,6 +21,7 @@
 #define LOGITS_MAX (BLOCKS_MAX * CLASSES)
 #define CHANNELS_MAX 80
 #define FEATURES_MAX 1500
+#define OPTIONS 7       /* oneDNN's own and Winograd come first, products after them */
 #define MACS_MAX 600000 /* of one operation: the reference is slow */
 
 #ifdef EINET_SANITIZED
@@ -100,7 +102,7 @@ static bool draw_window(struct drawing *d, const struct ei_shape *in, int32_t pa
 
 static int32_t draw_channels(struct drawing *d)
 {
-    static const int32_t channels[] = {1, 2, 3, 4, 5, 7, 8, 10, 13, 15, 16, 17, 20, 24, 31, 32, 33, 48};
+    static const int32_t channels[] = {1, 2, 3, 4, 5, 7, 8, 10, 13, 15, 16, 17, 20, 24, 31, 32, 32, 33, 48, 64};
     return channels[below(d, (int32_t)(sizeof channels / sizeof channels[0]))];
 }
 
@@ -321,7 +323,7 @@ static void print_network(const struct ei_program *p, const struct ei_prepared *
 /* ---- running it ---- */
 
 struct seen {
-    int64_t networks, refused, sums, in_place, grown, other_kernels, small;
+    int64_t networks, refused, sums, in_place, grown, other_kernels, products, small;
 };
 
 /* The parts that somebody else runs are the reference's. */
@@ -430,9 +432,19 @@ static void count_steps(const struct trial *t, struct seen *seen)
     }
 }
 
-static void expect_prepared(const struct ei_dnnl_api *api, struct trial *t, struct ei_random *rng, struct seen *seen)
+/* Steps whose kernel is of this name. */
+static int32_t count_named(const struct ei_prepared *net, const char *name)
 {
     char step[200];
+    int32_t count = 0;
+    for (int32_t i = 0; ei_prepared_describe(net, i, step, sizeof step); i++) {
+        count += strstr(step, name) != NULL;
+    }
+    return count;
+}
+
+static void expect_prepared(const struct ei_dnnl_api *api, struct trial *t, struct ei_random *rng, struct seen *seen)
+{
     float logits[LOGITS_MAX];
     int32_t drawn = 0, foreign = 0;
     const int32_t parts = 2 * t->w->program.block_count;
@@ -454,7 +466,7 @@ static void expect_prepared(const struct ei_dnnl_api *api, struct trial *t, stru
     count_steps(t, seen);
 
     config = (struct ei_prepared_config){.type = EI_DNNL_FLOAT32,
-                                         .option = 1 + (int32_t)ei_random_below(rng, 4),
+                                         .option = 1 + (int32_t)ei_random_below(rng, OPTIONS),
                                          .allow = EI_PREPARED_WINOGRAD,
                                          .small_from_bytes = 1};
     net = prepare(api, t, &config);
@@ -462,6 +474,7 @@ static void expect_prepared(const struct ei_dnnl_api *api, struct trial *t, stru
     for (int32_t op = 0; op < t->w->program.op_count; op++) {
         seen->other_kernels += ei_prepared_kernel(net, op)[0] != '\0';
     }
+    seen->products += count_named(net, " im2col+");
     run_all(net, t, logits);
     expect_near(t, net, logits, 1e-3, "another kernel");
     ei_prepared_destroy(net);
@@ -469,9 +482,7 @@ static void expect_prepared(const struct ei_dnnl_api *api, struct trial *t, stru
     config = (struct ei_prepared_config){.type = EI_DNNL_FLOAT32, .small_from_bytes = 1};
     net = prepare(api, t, &config);
     EI_REQUIRE(net != NULL);
-    for (int32_t i = 0; ei_prepared_describe(net, i, step, sizeof step); i++) {
-        seen->small += strstr(step, "own:small") != NULL;
-    }
+    seen->small += count_named(net, " own:small");
     run_all(net, t, logits);
     expect_near(t, net, logits, 1e-4, "small pictures");
     expect_courses(net, t, logits, rng);
@@ -535,11 +546,14 @@ EI_TEST(random_networks_say_what_the_reference_says)
         fixture_free(&w);
     }
     printf("seed %llu: %lld networks, %lld parts refused, %lld sums (%lld in place), %lld grown in place, %lld other "
-           "kernels, %lld of small pictures\n",
+           "kernels, %lld products, %lld of small pictures\n",
            (unsigned long long)seed, (long long)seen.networks, (long long)seen.refused, (long long)seen.sums,
-           (long long)seen.in_place, (long long)seen.grown, (long long)seen.other_kernels, (long long)seen.small);
+           (long long)seen.in_place, (long long)seen.grown, (long long)seen.other_kernels, (long long)seen.products,
+           (long long)seen.small);
+    const struct ei_small_conv least = {1, 1, 1, EI_SMALL_PANEL, 1, 1, 1, 1, 0, false, NULL};
     EI_TRUE(sets < SETS || (seen.networks > sets * 9 / 10 && seen.sums > sets / 10 && seen.in_place > sets / 50 &&
-                            seen.grown > sets / 20 && seen.other_kernels > sets / 4 && seen.refused < sets / 2));
+                            seen.grown > sets / 20 && seen.other_kernels > sets / 4 && seen.refused < sets / 2 &&
+                            seen.products > sets / 10 && (seen.small > sets / 10 || !ei_small_conv_is_fit(&least))));
 }
 
 /* libtorch itself, operation by operation. */
