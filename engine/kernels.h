@@ -13,7 +13,7 @@
 #define EI_KERNELS_NOTE_MAX 200
 
 struct ei_kernels {
-    struct ei_network_choice choice; /* kernel_count 0: oneDNN's first ones */
+    struct ei_network_choice choice; /* kernel_count 0: first choices */
     struct ei_network_kernel *list;  /* owned */
     char weights_sha256[EI_SHA256_TEXT_MAX];
     char note[EI_KERNELS_NOTE_MAX]; /* which file's choice this is, or why it is not taken; "" = there is none */

@@ -78,10 +78,10 @@ enum ei_network_tune {
 
 #define EI_NETWORK_KERNEL_MAX 48
 
-/* The kernel of one operation, where it is not oneDNN's first choice. */
+/* The kernel of one operation, where it is not the first choice (docs/backends.md). */
 struct ei_network_kernel {
     int32_t block_idx, branch, op_idx; /* from 0; op_idx inside the conv part (branch 0) or branch (1) */
-    char name[EI_NETWORK_KERNEL_MAX];  /* oneDNN's, or "bfloat16" */
+    char name[EI_NETWORK_KERNEL_MAX];  /* as step_kernel of dnnl.h says, or "bfloat16" */
 };
 
 /* How dnnl comes to its kernels: as listed, which is the same every time, or by measuring at load. */
@@ -102,7 +102,7 @@ struct ei_network_zoo_config {
     int32_t threads;          /* inside an operation, >= 1; 1 unless the workers were placed on purpose */
     enum ei_network_precision precision; /* a thread runs networks of one precision: that of its last thread_enter */
     enum ei_network_backend_kind backend;
-    const struct ei_network_choice *choice; /* NULL = oneDNN's first kernels; aten has none */
+    const struct ei_network_choice *choice; /* NULL = first choices; aten has none */
     struct ei_network_cuda_settings cuda;   /* backend CUDA alone */
 };
 
@@ -182,8 +182,8 @@ int ei_network_open_own(const struct ei_network_own_config *config, struct ei_ne
 /* Facts about it, borrowed until destroy. Thread: any. */
 EINET_RT const struct ei_network_info *ei_network_info(const struct ei_network *net);
 
-/* The kernels that were chosen, up to `room` of them to out. Returns how many there are; 0 where all are oneDNN's first
- * ones, and for other backends. Thread: any. */
+/* The kernels that were chosen, up to `room` of them to out. Returns how many there are; 0 where all are first choices,
+ * and for other backends. Thread: any. */
 int32_t ei_network_kernels(const struct ei_network *net, struct ei_network_kernel *out, int32_t room);
 
 /* Once in each thread that will run blocks, before its first begin (libtorch keeps its modes per thread).

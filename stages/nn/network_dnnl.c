@@ -196,7 +196,7 @@ static int list_kernels(const struct ei_program *program, const struct ei_networ
     return 0;
 }
 
-/* Remember what is not oneDNN's first choice. */
+/* Remember what is not the first choice. */
 static int note_kernels(struct dnnl *d, const struct ei_program *program)
 {
     d->kernels = calloc((size_t)program->op_count + 1, sizeof *d->kernels);

@@ -23,15 +23,14 @@ struct ei_kernel_picture {
 EINET_RT void ei_kernel_concat(const struct ei_kernel_picture *a, const void *a_data, int32_t b_channels,
                                const void *b_data, int32_t element_bytes, void *out);
 
-/* out = a + b over everything that lies there, and ReLU on demand; elements of 2 bytes (bfloat16, rounded to nearest)
- * or
- * 4. out may be one of the others' memory. */
-EINET_RT void ei_kernel_add(const void *a, const void *b, int64_t count, int32_t element_bytes, bool has_relu,
-                            void *out);
-
 /* The same for pictures whose channels lie last, and so those of the result do. */
 EINET_RT void ei_kernel_concat_last(const struct ei_kernel_picture *a, const void *a_data, int32_t b_channels,
                                     const void *b_data, int32_t element_bytes, void *out);
+
+/* out = a + b over everything that lies there, and ReLU on demand; elements of 4 bytes, or of 2 (bfloat16, rounded to
+ * nearest). out may be one of the others' memory. */
+EINET_RT void ei_kernel_add(const void *a, const void *b, int64_t count, int32_t element_bytes, bool has_relu,
+                            void *out);
 
 struct ei_kernel_lrn {
     int32_t size;         /* odd */

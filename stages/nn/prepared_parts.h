@@ -15,7 +15,7 @@ enum ei_run_kind { EI_RUN_DNNL, EI_RUN_ADD, EI_RUN_CONCAT, EI_RUN_LRN, EI_RUN_SC
 struct ei_prepared_item {
     enum ei_run_kind kind;
     struct ei_dnnl_step *step;           /* owned; of EI_RUN_DNNL */
-    char kernel[EI_PREPARED_KERNEL_MAX]; /* "" = oneDNN's first one */
+    char kernel[EI_PREPARED_KERNEL_MAX]; /* "" = the first choice */
     int32_t op_idx;                      /* of the program; -1 = a reorder */
     int32_t norm_idx;
     bool has_relu, has_sum;

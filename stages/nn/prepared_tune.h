@@ -7,7 +7,7 @@
 #include "stages/nn/prepared.h"
 
 /* Measure on the calling thread, some seconds, and write each operation's kernel for struct ei_prepared_config, ""
- * where oneDNN's first one is not beaten; all "" when the choice as a whole is not faster. config says the network and
+ * where the first choice is not beaten; all "" when the choice as a whole is not faster. config says the network and
  * `allow`; kernels: [op_count]. Up to three times the network's memory is needed for that time. Returns like
  * ei_prepared_create. */
 int ei_prepared_tune(const struct ei_dnnl_api *api, const struct ei_prepared_config *config,
