@@ -399,10 +399,16 @@ static bool read_cpus(const char *text, struct ei_workers_config *out)
     int32_t count = 0;
     char *end = NULL;
     for (; count < EI_WORKERS_MAX && *text != '\0'; text = *end == ',' ? end + 1 : end) {
-        out->cpus[count++] = (int32_t)strtol(text, &end, 10);
+        out->cpus[count] = (int32_t)strtol(text, &end, 10);
         if (end == text || (*end != ',' && *end != '\0')) {
             return false;
         }
+        for (int32_t i = 0; i < count; i++) {
+            if (out->cpus[i] == out->cpus[count]) {
+                return false; /* a CPU of each thread's own */
+            }
+        }
+        count++;
     }
     return count == out->threads;
 }
