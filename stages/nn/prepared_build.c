@@ -316,30 +316,31 @@ static bool may_be_small(const struct builder *b, const struct ei_fused_step *st
            ei_small_conv_is_fit(out) && ei_small_conv_floats(out) * (int64_t)sizeof(float) >= from_bytes;
 }
 
-static bool is_small(const struct builder *b, const struct ei_fused_step *step, struct ei_small_conv *out)
-{
-    const bool is_named = b->config->kernels != NULL && b->config->kernels[step->op_idx][0] != '\0';
-    return b->config->option == 0 && !is_named && may_be_small(b, step, out);
-}
-
-/* As the configuration says. What is only tried may be refused; then it is oneDNN's first kernel. That one is an option
- * itself where ours comes first. */
+/* As the configuration says. What is only tried may be refused; then it is the first choice. Where that is ours, 1 is
+ * returned with *small set, and oneDNN's first one is an option itself. */
 static int choose_weighted(struct builder *b, const struct ei_fused_step *step, const struct ei_prepared_place *in,
-                           struct wish *wish, enum ei_dnnl_type *out_type, struct ei_prepared_item *run)
+                           struct wish *wish, enum ei_dnnl_type *out_type, struct ei_prepared_item *run,
+                           struct ei_small_conv *small)
 {
-    struct ei_small_conv small;
-    const int32_t option = b->config->option, ours = option > 0 && may_be_small(b, step, &small) ? 1 : 0;
+    const int32_t option = b->config->option;
+    const bool is_ours = may_be_small(b, step, small);
     const char *named = b->config->kernels != NULL && option == 0 ? b->config->kernels[step->op_idx] : "";
     const bool is_narrow = option == EI_PREPARED_OPTION_BFLOAT16 || strcmp(named, EI_PREPARED_KERNEL_BFLOAT16) == 0;
+    if (is_ours && option == 0 && named[0] == '\0') {
+        return 1;
+    }
     *wish = (struct wish){.type = is_narrow ? EI_DNNL_BFLOAT16 : b->type,
                           .kernel = named[0] == '\0' || is_narrow ? NULL : named,
-                          .option = option > 0 ? option - ours : 0};
+                          .option = option > 0 ? option - (is_ours ? 1 : 0) : 0};
     int rc = prepare_weighted(b, step, in, wish, out_type, &run->step);
     if (rc == 0 && (wish->kernel != NULL || option > 0 || is_narrow)) {
         snprintf(run->kernel, sizeof run->kernel, "%s",
                  is_narrow ? EI_PREPARED_KERNEL_BFLOAT16 : b->net->api->step_kernel(run->step));
     }
     if (rc != 0 && option != 0) {
+        if (is_ours) {
+            return 1;
+        }
         *wish = (struct wish){.type = b->type};
         rc = prepare_weighted(b, step, in, wish, out_type, &run->step);
     }
@@ -401,9 +402,10 @@ static int build_weighted(struct builder *b, const struct ei_fused_step *step)
                                    .in2_buffer = -1};
     enum ei_dnnl_type out_type = b->type;
     struct wish wish;
-    int rc = choose_weighted(b, step, &in, &wish, &out_type, &run);
+    struct ei_small_conv small;
+    int rc = choose_weighted(b, step, &in, &wish, &out_type, &run, &small);
     if (rc != 0) {
-        return rc;
+        return rc > 0 ? build_small(b, step, &small) : rc;
     }
     run.in_buffer = want(b, step->in, api->step_layout(run.step, EI_DNNL_IN), wish.type);
     const int32_t reused = run.in_buffer >= 0 && step->has_sum ? place_sum(b, step) : -1;
@@ -615,14 +617,13 @@ static int build_foreign(struct builder *b, const struct ei_fused_step *step)
 
 static int build_step(struct builder *b, const struct ei_fused_step *step)
 {
-    struct ei_small_conv small;
     if (step->is_foreign) {
         return build_foreign(b, step);
     }
     switch (b->net->program.ops[step->op_idx].kind) {
     case EI_OP_CONV2D:
     case EI_OP_LINEAR:
-        return is_small(b, step, &small) ? build_small(b, step, &small) : build_weighted(b, step);
+        return build_weighted(b, step);
     case EI_OP_MAX_POOL:
         return build_simple(b, step, EI_DNNL_MAX_POOL);
     case EI_OP_AVG_POOL:

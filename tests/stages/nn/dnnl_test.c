@@ -209,6 +209,31 @@ EI_TEST(small_pictures_of_many_channels_are_ours)
     fixture_free(&w);
 }
 
+/* Tuning tries one option for all layers: those that have none so many stay what they are without. */
+EI_TEST(an_option_that_is_not_there_is_the_first_choice)
+{
+    const struct ei_dnnl_api *api = fixture_dnnl_or_skip();
+    static struct fixture_weights w;
+    struct einet_error err = {0};
+    struct ei_prepared *first = NULL, *other = NULL;
+    char step[200], same[200];
+    fixture_draw_zoo(&w, "vgg-16", 3, CLASSES, 3);
+    struct ei_prepared_config config = {
+        .program = &w.program, .params = (const float *const *)w.numbers, .type = EI_DNNL_FLOAT32, .threads = 1};
+    EI_REQUIRE(ei_prepared_create(api, &config, &first, &err) == 0);
+    config.option = 50;
+    EI_REQUIRE(ei_prepared_create(api, &config, &other, &err) == 0);
+    int32_t count = 0;
+    for (; ei_prepared_describe(first, count, step, sizeof step); count++) {
+        EI_REQUIRE(ei_prepared_describe(other, count, same, sizeof same));
+        EI_STREQ(same, step);
+    }
+    EI_TRUE(count > 0 && !ei_prepared_describe(other, count, same, sizeof same));
+    ei_prepared_destroy(first);
+    ei_prepared_destroy(other);
+    fixture_free(&w);
+}
+
 /* ---- what is fused ---- */
 
 static int32_t steps_of(const struct ei_fused *fused, const struct ei_program *p, enum ei_op_kind kind)
