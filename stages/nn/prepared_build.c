@@ -1,240 +1,19 @@
-/* From fused steps to runs: asks oneDNN for each step, puts a reorder where what is there lies otherwise, and notes
- * which run needs which buffer. Set-up only.
- */
-#include "stages/nn/prepared_fold.h"
-#include "stages/nn/prepared_parts.h"
+/* From fused steps to runs: asks oneDNN for each step, or takes a kernel of ours. Set-up only. */
+#include "stages/nn/prepared_builder.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct builder {
-    struct ei_prepared *net;
-    struct ei_program_numbers numbers;
-    const struct ei_prepared_config *config;
-    enum ei_dnnl_type type;
-    int32_t own_place[EI_FUSED_VALUES_MAX]; /* of each value; -1 = not yet */
-    int32_t part;                           /* being built */
-    struct einet_error *err;
-};
-
-/* ---- lists ---- */
-
-/* Room for one more element; *at: the list. */
-static int grow(void **at, int32_t count, int32_t *room, size_t element_bytes)
-{
-    if (count < *room) {
-        return 0;
-    }
-    const int32_t more = *room > 0 ? 2 * *room : 64;
-    void *larger = realloc(*at, (size_t)more * element_bytes);
-    if (larger == NULL) {
-        return -ENOMEM;
-    }
-    *at = larger;
-    *room = more;
-    return 0;
-}
-
-static int no_memory(const struct builder *b)
-{
-    return einet_error_set(b->err, -ENOMEM, "no memory for a network");
-}
-
-static int refused(const struct builder *b, int32_t op_idx, int rc)
-{
-    const struct ei_program *program = &b->net->program;
-    const char *text = b->net->api->error_text();
-    if (op_idx < 0) {
-        return einet_error_set(b->err, rc, "oneDNN cannot prepare %s: %s", program->name, text);
-    }
-    const int32_t first = ei_program_part(program, b->part / 2, b->part % 2 != 0)->first_op;
-    b->net->refused_part = b->part;
-    return einet_error_set(b->err, rc, "oneDNN cannot prepare block%d.%s.%d (%s) of %s: %s", b->part / 2 + 1,
-                           b->part % 2 != 0 ? "branch" : "conv", op_idx - first,
-                           ei_op_kind_name(program->ops[op_idx].kind), program->name, text);
-}
-
-/* A buffer that the next run writes. Returns its index or -ENOMEM. */
-static int32_t add_buffer(struct builder *b, int32_t part, int64_t bytes)
-{
-    struct ei_prepared *net = b->net;
-    if (grow((void **)&net->buffers, net->buffer_count, &net->buffer_room, sizeof *net->buffers) != 0) {
-        return no_memory(b);
-    }
-    net->buffers[net->buffer_count] = (struct ei_prepared_buffer){
-        .arena = {.bytes = bytes, .first = part < 0 ? -1 : net->run_count, .last = part < 0 ? -1 : net->run_count},
-        .part = part,
-        .keep_part = -1};
-    return net->buffer_count++;
-}
-
-static int32_t add_place(struct builder *b, int32_t value, int32_t buffer, enum ei_dnnl_type type,
-                         const struct ei_dnnl_layout *layout)
-{
-    struct ei_prepared *net = b->net;
-    if (grow((void **)&net->places, net->place_count, &net->place_room, sizeof *net->places) != 0) {
-        return no_memory(b);
-    }
-    net->places[net->place_count] =
-        (struct ei_prepared_place){.value = value, .buffer = buffer, .part = b->part, .type = type, .layout = layout};
-    if (b->own_place[value] < 0) {
-        b->own_place[value] = net->place_count;
-    }
-    return net->place_count++;
-}
-
-/* The run that is about to be added needs a buffer. */
-static void touch(struct builder *b, int32_t buffer_idx)
-{
-    struct ei_prepared_buffer *buffer = &b->net->buffers[buffer_idx];
-    buffer->arena.last = b->net->run_count > buffer->arena.last ? b->net->run_count : buffer->arena.last;
-    if (b->part % 2 != 0 && buffer->part != b->part) {
-        buffer->keep_part = b->part;
-    }
-}
-
-static int add_run(struct builder *b, const struct ei_prepared_item *run)
-{
-    struct ei_prepared *net = b->net;
-    if (grow((void **)&net->runs, net->run_count, &net->run_room, sizeof *net->runs) != 0) {
-        return no_memory(b);
-    }
-    touch(b, run->in_buffer);
-    touch(b, run->out_buffer);
-    if (run->in2_buffer >= 0) {
-        touch(b, run->in2_buffer);
-    }
-    if (run->step != NULL) {
-        const int64_t scratch = net->api->step_scratch_bytes(run->step);
-        net->scratch_bytes = scratch > net->scratch_bytes ? scratch : net->scratch_bytes;
-        net->weight_bytes += net->api->step_weight_bytes(run->step);
-    }
-    net->runs[net->run_count++] = *run;
-    return 0;
-}
-
-/* A layout of the network's own. */
-static int make_layout(struct builder *b, const struct ei_shape *picture, enum ei_dnnl_type type, int32_t block,
-                       const struct ei_dnnl_layout **out)
-{
-    struct ei_prepared *net = b->net;
-    const struct ei_dnnl_shape shape = {picture->channels, picture->height_px, picture->width_px};
-    struct ei_dnnl_layout *layout;
-    if (grow((void **)&net->layouts, net->layout_count, &net->layout_room, sizeof(struct ei_dnnl_layout *)) != 0) {
-        return no_memory(b);
-    }
-    const int rc = net->api->layout_create(&shape, type, block, &layout);
-    if (rc != 0) {
-        return refused(b, -1, rc);
-    }
-    net->layouts[net->layout_count++] = layout;
-    *out = layout;
-    return 0;
-}
-
-/* ---- values where they are wanted ---- */
-
-static const struct ei_shape *picture_of(const struct builder *b, int32_t value)
-{
-    return &b->net->fused.values[value].picture;
-}
-
-static struct ei_dnnl_shape shape_of(const struct builder *b, int32_t value)
-{
-    const struct ei_shape *picture = picture_of(b, value);
-    return (struct ei_dnnl_shape){picture->channels, picture->height_px, picture->width_px};
-}
-
-static const struct ei_prepared_place *own_place(const struct builder *b, int32_t value)
-{
-    return &b->net->places[b->own_place[value]];
-}
-
-static int add_reorder(struct builder *b, const struct ei_prepared_place *from, int32_t to_buffer,
-                       const struct ei_dnnl_layout *layout)
-{
-    const struct ei_dnnl_step_config config = {
-        .kind = EI_DNNL_REORDER, .in_layout = from->layout, .out_layout = layout};
-    struct ei_prepared_item run = {
-        .op_idx = -1, .norm_idx = -1, .in_buffer = from->buffer, .in2_buffer = -1, .out_buffer = to_buffer};
-    int rc = b->net->api->step_create(&config, &run.step);
-    if (rc != 0) {
-        return refused(b, -1, rc);
-    }
-    rc = add_run(b, &run);
-    if (rc != 0) {
-        b->net->api->step_destroy(run.step);
-    }
-    return rc;
-}
-
-/* Buffer in which a value lies as `layout` says; a reorder is added when there is none. Copies that a branch made are
- * there in this branch only. Returns the buffer or a negative code. */
-static int32_t want(struct builder *b, int32_t value, const struct ei_dnnl_layout *layout, enum ei_dnnl_type type)
-{
-    struct ei_prepared *net = b->net;
-    for (int32_t i = 0; i < net->place_count; i++) {
-        const struct ei_prepared_place *place = &net->places[i];
-        if (place->value == value && (place->part % 2 == 0 || place->part < 0 || place->part == b->part) &&
-            net->api->layout_is_equal(place->layout, layout)) {
-            return place->buffer;
-        }
-    }
-    const struct ei_prepared_place from = *own_place(b, value);
-    const int32_t buffer = add_buffer(b, b->part, net->api->layout_bytes(layout));
-    int rc = buffer < 0 ? buffer : add_reorder(b, &from, buffer, layout);
-    if (rc == 0) {
-        rc = add_place(b, value, buffer, type, layout);
-    }
-    return rc < 0 ? rc : buffer;
-}
-
-/* A place of a value whose channels lie as our kernels know it: as `block` says, or with 0 as they lie. */
-static int want_known(struct builder *b, int32_t value, enum ei_dnnl_type type, int32_t block,
-                      struct ei_prepared_place *out)
-{
-    *out = *own_place(b, value);
-    const int32_t own_block = b->net->api->layout_block(out->layout);
-    if (own_block != 0 && out->type == type && (block == 0 || block == own_block)) {
-        return 0;
-    }
-    const struct ei_dnnl_layout *layout = NULL;
-    const int32_t wanted = block != 0 ? block : own_block != 0 ? own_block : 1;
-    int32_t rc = make_layout(b, picture_of(b, value), type, wanted, &layout);
-    rc = rc != 0 ? rc : want(b, value, layout, type);
-    out->buffer = rc;
-    out->layout = layout;
-    out->type = type;
-    return rc < 0 ? rc : 0;
-}
-
-/* Give a step's result its buffer: reused, that of another value that ends here, or a new one. */
-static int place_result(struct builder *b, int32_t value, int32_t reused, enum ei_dnnl_type type,
-                        const struct ei_dnnl_layout *layout)
-{
-    const int64_t bytes = b->net->api->layout_bytes(layout);
-    const int32_t buffer = reused >= 0 ? reused : add_buffer(b, b->part, bytes);
-    if (buffer < 0) {
-        return buffer;
-    }
-    struct ei_arena_buffer *arena = &b->net->buffers[buffer].arena;
-    arena->bytes = bytes > arena->bytes ? bytes : arena->bytes;
-    const int32_t place = add_place(b, value, buffer, type, layout);
-    return place < 0 ? place : buffer;
-}
-
-/* ---- steps ---- */
-
-static bool is_logits(const struct builder *b, int32_t value)
+static bool is_logits(const struct ei_builder *b, int32_t value)
 {
     return b->part % 2 != 0 && b->net->fused.logits[b->part / 2] == value;
 }
 
 /* A linear layer reads its input as it lies where oneDNN has a fast kernel for that; else it says how it wants it.
  * A kernel of another's choice always says so, so that its name means the same whatever lies before it. */
-static int create_weighted(struct builder *b, struct ei_dnnl_step_config *config, struct ei_dnnl_step **out)
+static int create_weighted(struct ei_builder *b, struct ei_dnnl_step_config *config, struct ei_dnnl_step **out)
 {
     const struct ei_dnnl_api *api = b->net->api;
     if (config->kind == EI_DNNL_LINEAR && config->in_layout != NULL && config->option == 0 && config->kernel == NULL &&
@@ -256,19 +35,19 @@ struct wish {
 };
 
 /* The step of a convolution or linear layer with its weights. in: where its input lies. */
-static int prepare_weighted(struct builder *b, const struct ei_fused_step *step, const struct ei_prepared_place *in,
+static int prepare_weighted(struct ei_builder *b, const struct ei_fused_step *step, const struct ei_prepared_place *in,
                             const struct wish *wish, enum ei_dnnl_type *out_type, struct ei_dnnl_step **out)
 {
     const struct ei_op *op = &b->net->program.ops[step->op_idx];
     const bool is_conv = op->kind == EI_OP_CONV2D;
     struct ei_folded folded;
     if (ei_fold(&b->numbers, step, &folded) != 0) {
-        return no_memory(b);
+        return ei_builder_no_memory(b);
     }
     struct ei_dnnl_step_config config = {
         .kind = is_conv ? EI_DNNL_CONV : EI_DNNL_LINEAR,
-        .in = shape_of(b, step->in),
-        .out = shape_of(b, step->out),
+        .in = ei_builder_shape(b, step->in),
+        .out = ei_builder_shape(b, step->out),
         .type = wish->type,
         .out_type = is_logits(b, step->out) ? EI_DNNL_FLOAT32 : wish->type,
         .in_layout = is_conv || in->type != wish->type ? NULL : in->layout,
@@ -285,8 +64,8 @@ static int prepare_weighted(struct builder *b, const struct ei_fused_step *step,
         .has_sum = step->has_sum ? 1 : 0,
     };
     if (step->has_sum) {
-        config.out_layout = own_place(b, step->in2)->layout;
-        config.out_type = own_place(b, step->in2)->type;
+        config.out_layout = ei_builder_own_place(b, step->in2)->layout;
+        config.out_type = ei_builder_own_place(b, step->in2)->type;
     }
     *out_type = config.out_type;
     const int rc = create_weighted(b, &config, out);
@@ -297,10 +76,10 @@ static int prepare_weighted(struct builder *b, const struct ei_fused_step *step,
 #define SMALL_FROM_BYTES (1 << 20)
 
 /* Whether a convolution is one of prepared_small.h, where no other kernel is asked for. */
-static bool may_be_small(const struct builder *b, const struct ei_fused_step *step, struct ei_small_conv *out)
+static bool may_be_small(const struct ei_builder *b, const struct ei_fused_step *step, struct ei_small_conv *out)
 {
     const struct ei_op *op = &b->net->program.ops[step->op_idx];
-    const struct ei_shape *in = picture_of(b, step->in), *to = picture_of(b, step->out);
+    const struct ei_shape *in = ei_builder_picture(b, step->in), *to = ei_builder_picture(b, step->out);
     const int64_t from_bytes = b->config->small_from_bytes > 0 ? b->config->small_from_bytes : SMALL_FROM_BYTES;
     *out = (struct ei_small_conv){.in_channels = in->channels,
                                   .in_height_px = in->height_px,
@@ -318,7 +97,7 @@ static bool may_be_small(const struct builder *b, const struct ei_fused_step *st
 
 /* As the configuration says. What is only tried may be refused; then it is the first choice. Where that is ours, 1 is
  * returned with *small set, and oneDNN's first one is an option itself. */
-static int choose_weighted(struct builder *b, const struct ei_fused_step *step, const struct ei_prepared_place *in,
+static int choose_weighted(struct ei_builder *b, const struct ei_fused_step *step, const struct ei_prepared_place *in,
                            struct wish *wish, enum ei_dnnl_type *out_type, struct ei_prepared_item *run,
                            struct ei_small_conv *small)
 {
@@ -344,22 +123,22 @@ static int choose_weighted(struct builder *b, const struct ei_fused_step *step, 
         *wish = (struct wish){.type = b->type};
         rc = prepare_weighted(b, step, in, wish, out_type, &run->step);
     }
-    return rc != 0 ? refused(b, step->op_idx, rc) : 0;
+    return rc != 0 ? ei_builder_refused(b, step->op_idx, rc) : 0;
 }
 
 /* Buffer onto whose numbers a sum is added: that of in2, or a copy of it where somebody needs in2 later. */
-static int32_t place_sum(struct builder *b, const struct ei_fused_step *step)
+static int32_t place_sum(struct ei_builder *b, const struct ei_fused_step *step)
 {
-    const struct ei_prepared_place added = *own_place(b, step->in2);
+    const struct ei_prepared_place added = *ei_builder_own_place(b, step->in2);
     if (step->may_overwrite) {
         return added.buffer;
     }
-    const int32_t copy = add_buffer(b, b->part, b->net->api->layout_bytes(added.layout));
-    const int rc = copy < 0 ? copy : add_reorder(b, &added, copy, added.layout);
+    const int32_t copy = ei_builder_add_buffer(b, b->part, b->net->api->layout_bytes(added.layout));
+    const int rc = copy < 0 ? copy : ei_builder_add_reorder(b, &added, copy, added.layout);
     return rc < 0 ? rc : copy;
 }
 
-static int build_small(struct builder *b, const struct ei_fused_step *step, const struct ei_small_conv *conv)
+static int build_small(struct ei_builder *b, const struct ei_fused_step *step, const struct ei_small_conv *conv)
 {
     struct ei_folded folded;
     const struct ei_dnnl_layout *in_layout = NULL, *out_layout = NULL;
@@ -372,29 +151,32 @@ static int build_small(struct builder *b, const struct ei_fused_step *step, cons
                                    .in2_buffer = -1};
     float *packed = ei_pages_take(&b->net->pages, bytes);
     if (packed == NULL || ei_fold(&b->numbers, step, &folded) != 0) {
-        return no_memory(b);
+        return ei_builder_no_memory(b);
     }
     ei_small_conv_pack(conv, folded.weight, folded.bias, packed);
     ei_folded_fini(&folded);
     run.small.packed = packed;
     b->net->weight_bytes += bytes;
-    int rc = make_layout(b, picture_of(b, step->in), EI_DNNL_FLOAT32, EI_DNNL_CHANNELS_LAST, &in_layout);
-    rc = rc != 0 ? rc : make_layout(b, picture_of(b, step->out), EI_DNNL_FLOAT32, EI_DNNL_CHANNELS_LAST, &out_layout);
+    int rc =
+        ei_builder_make_layout(b, ei_builder_picture(b, step->in), EI_DNNL_FLOAT32, EI_DNNL_CHANNELS_LAST, &in_layout);
+    rc = rc != 0 ? rc
+                 : ei_builder_make_layout(b, ei_builder_picture(b, step->out), EI_DNNL_FLOAT32, EI_DNNL_CHANNELS_LAST,
+                                          &out_layout);
     if (rc == 0) {
-        run.in_buffer = want(b, step->in, in_layout, EI_DNNL_FLOAT32);
+        run.in_buffer = ei_builder_want(b, step->in, in_layout, EI_DNNL_FLOAT32);
         rc = run.in_buffer < 0 ? run.in_buffer : 0;
     }
     if (rc == 0) {
-        run.out_buffer = place_result(b, step->out, -1, EI_DNNL_FLOAT32, out_layout);
-        rc = run.out_buffer < 0 ? run.out_buffer : add_run(b, &run);
+        run.out_buffer = ei_builder_place_result(b, step->out, -1, EI_DNNL_FLOAT32, out_layout);
+        rc = run.out_buffer < 0 ? run.out_buffer : ei_builder_add_run(b, &run);
     }
     return rc;
 }
 
-static int build_weighted(struct builder *b, const struct ei_fused_step *step)
+static int build_weighted(struct ei_builder *b, const struct ei_fused_step *step)
 {
     const struct ei_dnnl_api *api = b->net->api;
-    const struct ei_prepared_place in = *own_place(b, step->in);
+    const struct ei_prepared_place in = *ei_builder_own_place(b, step->in);
     struct ei_prepared_item run = {.op_idx = step->op_idx,
                                    .norm_idx = step->norm_idx,
                                    .has_relu = step->has_relu,
@@ -407,12 +189,13 @@ static int build_weighted(struct builder *b, const struct ei_fused_step *step)
     if (rc != 0) {
         return rc > 0 ? build_small(b, step, &small) : rc;
     }
-    run.in_buffer = want(b, step->in, api->step_layout(run.step, EI_DNNL_IN), wish.type);
+    run.in_buffer = ei_builder_want(b, step->in, api->step_layout(run.step, EI_DNNL_IN), wish.type);
     const int32_t reused = run.in_buffer >= 0 && step->has_sum ? place_sum(b, step) : -1;
     rc = run.in_buffer < 0 ? run.in_buffer : step->has_sum && reused < 0 ? reused : 0;
     if (rc == 0) {
-        run.out_buffer = place_result(b, step->out, reused, out_type, api->step_layout(run.step, EI_DNNL_OUT));
-        rc = run.out_buffer < 0 ? run.out_buffer : add_run(b, &run);
+        run.out_buffer =
+            ei_builder_place_result(b, step->out, reused, out_type, api->step_layout(run.step, EI_DNNL_OUT));
+        rc = run.out_buffer < 0 ? run.out_buffer : ei_builder_add_run(b, &run);
     }
     if (rc != 0) {
         api->step_destroy(run.step);
@@ -420,16 +203,16 @@ static int build_weighted(struct builder *b, const struct ei_fused_step *step)
     return rc;
 }
 
-static int build_simple(struct builder *b, const struct ei_fused_step *step, enum ei_dnnl_kind kind)
+static int build_simple(struct ei_builder *b, const struct ei_fused_step *step, enum ei_dnnl_kind kind)
 {
     const struct ei_dnnl_api *api = b->net->api;
     const struct ei_op *op = &b->net->program.ops[step->op_idx];
-    const struct ei_prepared_place in = *own_place(b, step->in);
+    const struct ei_prepared_place in = *ei_builder_own_place(b, step->in);
     const bool is_global = op->kind == EI_OP_GLOBAL_AVG_POOL;
     struct ei_dnnl_step_config config = {
         .kind = kind,
-        .in = shape_of(b, step->in),
-        .out = shape_of(b, step->out),
+        .in = ei_builder_shape(b, step->in),
+        .out = ei_builder_shape(b, step->out),
         .type = in.type,
         .out_type = in.type,
         .in_layout = in.layout,
@@ -440,10 +223,10 @@ static int build_simple(struct builder *b, const struct ei_fused_step *step, enu
     struct ei_prepared_item run = {.op_idx = step->op_idx, .norm_idx = -1, .in_buffer = in.buffer, .in2_buffer = -1};
     int rc = api->step_create(&config, &run.step);
     if (rc != 0) {
-        return refused(b, step->op_idx, rc);
+        return ei_builder_refused(b, step->op_idx, rc);
     }
-    run.out_buffer = place_result(b, step->out, -1, in.type, api->step_layout(run.step, EI_DNNL_OUT));
-    rc = run.out_buffer < 0 ? run.out_buffer : add_run(b, &run);
+    run.out_buffer = ei_builder_place_result(b, step->out, -1, in.type, api->step_layout(run.step, EI_DNNL_OUT));
+    rc = run.out_buffer < 0 ? run.out_buffer : ei_builder_add_run(b, &run);
     if (rc != 0) {
         api->step_destroy(run.step);
     }
@@ -452,9 +235,9 @@ static int build_simple(struct builder *b, const struct ei_fused_step *step, enu
 
 /* Both in the order of the first: padding is added to padding. oneDNN's own is not asked: version 2.6 adds wrong
  * numbers where channels do not fill their blocks of 8 and the processor's vectors hold 16. */
-static int build_add(struct builder *b, const struct ei_fused_step *step)
+static int build_add(struct ei_builder *b, const struct ei_fused_step *step)
 {
-    const struct ei_prepared_place in = *own_place(b, step->in);
+    const struct ei_prepared_place in = *ei_builder_own_place(b, step->in);
     const int32_t element_bytes = in.type == EI_DNNL_BFLOAT16 ? 2 : 4;
     struct ei_prepared_item run = {.kind = EI_RUN_ADD,
                                    .op_idx = step->op_idx,
@@ -463,12 +246,12 @@ static int build_add(struct builder *b, const struct ei_fused_step *step)
                                    .element_bytes = element_bytes,
                                    .count = b->net->api->layout_bytes(in.layout) / element_bytes,
                                    .in_buffer = in.buffer};
-    run.in2_buffer = want(b, step->in2, in.layout, in.type);
+    run.in2_buffer = ei_builder_want(b, step->in2, in.layout, in.type);
     if (run.in2_buffer < 0) {
         return run.in2_buffer;
     }
-    run.out_buffer = place_result(b, step->out, -1, in.type, in.layout);
-    return run.out_buffer < 0 ? run.out_buffer : add_run(b, &run);
+    run.out_buffer = ei_builder_place_result(b, step->out, -1, in.type, in.layout);
+    return run.out_buffer < 0 ? run.out_buffer : ei_builder_add_run(b, &run);
 }
 
 static int32_t area_of(const struct ei_shape *picture)
@@ -476,25 +259,25 @@ static int32_t area_of(const struct ei_shape *picture)
     return picture->height_px > 0 ? picture->height_px * picture->width_px : 1;
 }
 
-static struct ei_kernel_picture kernel_picture(const struct builder *b, int32_t value,
+static struct ei_kernel_picture kernel_picture(const struct ei_builder *b, int32_t value,
                                                const struct ei_prepared_place *place)
 {
-    const struct ei_shape *picture = picture_of(b, value);
+    const struct ei_shape *picture = ei_builder_picture(b, value);
     const int32_t block = b->net->api->layout_block(place->layout);
     return (struct ei_kernel_picture){picture->channels, area_of(picture),
                                       block == EI_DNNL_CHANNELS_LAST ? picture->channels : block};
 }
 
 /* Features may be a flattened picture, which lies plain then: each of its numbers is a channel. */
-static int build_concat(struct builder *b, const struct ei_fused_step *step)
+static int build_concat(struct ei_builder *b, const struct ei_fused_step *step)
 {
     struct ei_prepared_place in, in2;
-    const enum ei_dnnl_type type = own_place(b, step->in)->type;
-    const int32_t own_buffer = own_place(b, step->in)->buffer;
-    const struct ei_shape *picture2 = picture_of(b, step->in2);
+    const enum ei_dnnl_type type = ei_builder_own_place(b, step->in)->type;
+    const int32_t own_buffer = ei_builder_own_place(b, step->in)->buffer;
+    const struct ei_shape *picture2 = ei_builder_picture(b, step->in2);
     const struct ei_dnnl_layout *out_layout = NULL;
-    const bool is_features = picture_of(b, step->out)->height_px == 0;
-    int rc = want_known(b, step->in, type, is_features ? 1 : 0, &in);
+    const bool is_features = ei_builder_picture(b, step->out)->height_px == 0;
+    int rc = ei_builder_want_known(b, step->in, type, is_features ? 1 : 0, &in);
     if (rc != 0) {
         return rc;
     }
@@ -510,26 +293,26 @@ static int build_concat(struct builder *b, const struct ei_fused_step *step)
     }
     const int32_t block = is_features ? 1 : b->net->api->layout_block(in.layout);
     run.is_channels_last = block == EI_DNNL_CHANNELS_LAST;
-    rc = want_known(b, step->in2, type, block, &in2);
+    rc = ei_builder_want_known(b, step->in2, type, block, &in2);
     run.in2_buffer = in2.buffer;
     if (rc == 0) {
-        rc = make_layout(b, picture_of(b, step->out), type, block, &out_layout);
+        rc = ei_builder_make_layout(b, ei_builder_picture(b, step->out), type, block, &out_layout);
     }
     if (rc == 0) {
         const bool is_grown = step->may_overwrite && in.buffer == own_buffer;
-        run.out_buffer = place_result(b, step->out, is_grown ? own_buffer : -1, type, out_layout);
-        rc = run.out_buffer < 0 ? run.out_buffer : add_run(b, &run);
+        run.out_buffer = ei_builder_place_result(b, step->out, is_grown ? own_buffer : -1, type, out_layout);
+        rc = run.out_buffer < 0 ? run.out_buffer : ei_builder_add_run(b, &run);
     }
     return rc;
 }
 
 /* lrn and batch norm compute in float32, as libtorch does in either precision. */
-static int build_kernel(struct builder *b, const struct ei_fused_step *step, enum ei_run_kind kind)
+static int build_kernel(struct ei_builder *b, const struct ei_fused_step *step, enum ei_run_kind kind)
 {
     const struct ei_op *op = &b->net->program.ops[step->op_idx];
     struct ei_prepared_place in;
-    const bool is_wide = kind == EI_RUN_LRN && picture_of(b, step->in)->channels > EI_KERNEL_CHANNELS_MAX;
-    int rc = want_known(b, step->in, EI_DNNL_FLOAT32, is_wide ? 1 : 0, &in);
+    const bool is_wide = kind == EI_RUN_LRN && ei_builder_picture(b, step->in)->channels > EI_KERNEL_CHANNELS_MAX;
+    int rc = ei_builder_want_known(b, step->in, EI_DNNL_FLOAT32, is_wide ? 1 : 0, &in);
     if (rc != 0) {
         return rc;
     }
@@ -551,11 +334,11 @@ static int build_kernel(struct builder *b, const struct ei_fused_step *step, enu
             run.scale[c] = (float)scale;
             run.shift[c] = (float)shift;
         }
-        rc = run.scale != NULL && run.shift != NULL ? 0 : no_memory(b);
+        rc = run.scale != NULL && run.shift != NULL ? 0 : ei_builder_no_memory(b);
     }
     if (rc == 0) {
-        run.out_buffer = place_result(b, step->out, -1, EI_DNNL_FLOAT32, in.layout);
-        rc = run.out_buffer < 0 ? run.out_buffer : add_run(b, &run);
+        run.out_buffer = ei_builder_place_result(b, step->out, -1, EI_DNNL_FLOAT32, in.layout);
+        rc = run.out_buffer < 0 ? run.out_buffer : ei_builder_add_run(b, &run);
     }
     if (rc != 0) {
         free(run.scale);
@@ -565,13 +348,13 @@ static int build_kernel(struct builder *b, const struct ei_fused_step *step, enu
 }
 
 /* Buffer of a value as plain float32: one that is there, or a new one for what a foreign part writes. */
-static int32_t plain_buffer(struct builder *b, int32_t value, bool is_new)
+static int32_t plain_buffer(struct ei_builder *b, int32_t value, bool is_new)
 {
     const struct ei_dnnl_layout *plain = NULL;
-    const int rc = make_layout(b, picture_of(b, value), EI_DNNL_FLOAT32, 1, &plain);
+    const int rc = ei_builder_make_layout(b, ei_builder_picture(b, value), EI_DNNL_FLOAT32, 1, &plain);
     return rc != 0  ? rc
-           : is_new ? place_result(b, value, -1, EI_DNNL_FLOAT32, plain)
-                    : want(b, value, plain, EI_DNNL_FLOAT32);
+           : is_new ? ei_builder_place_result(b, value, -1, EI_DNNL_FLOAT32, plain)
+                    : ei_builder_want(b, value, plain, EI_DNNL_FLOAT32);
 }
 
 static struct ei_prepared_crossing crossing_of(int32_t slot, const struct ei_shape *shape)
@@ -581,7 +364,7 @@ static struct ei_prepared_crossing crossing_of(int32_t slot, const struct ei_sha
 }
 
 /* What goes in is put in order first, so that all of it is there when the part runs. */
-static int build_foreign(struct builder *b, const struct ei_fused_step *step)
+static int build_foreign(struct ei_builder *b, const struct ei_fused_step *step)
 {
     const struct ei_fused_foreign *foreign = &b->net->fused.foreign[step->part];
     struct ei_prepared_exchange *exchange = &b->net->exchanges[step->part];
@@ -599,11 +382,11 @@ static int build_foreign(struct builder *b, const struct ei_fused_step *step)
         if (seam->out_buffers[i] < 0) {
             return seam->out_buffers[i];
         }
-        exchange->outs[i] = crossing_of(foreign->out_slots[i], picture_of(b, foreign->outs[i]));
-        touch(b, seam->out_buffers[i]);
+        exchange->outs[i] = crossing_of(foreign->out_slots[i], ei_builder_picture(b, foreign->outs[i]));
+        ei_builder_touch(b, seam->out_buffers[i]);
     }
     for (int32_t i = 0; i < foreign->in_count; i++) {
-        touch(b, seam->in_buffers[i]);
+        ei_builder_touch(b, seam->in_buffers[i]);
     }
     const struct ei_prepared_item run = {.kind = EI_RUN_FOREIGN,
                                          .op_idx = step->op_idx,
@@ -612,10 +395,10 @@ static int build_foreign(struct builder *b, const struct ei_fused_step *step)
                                          .in2_buffer = -1,
                                          .out_buffer =
                                              foreign->out_count > 0 ? seam->out_buffers[0] : seam->in_buffers[0]};
-    return add_run(b, &run);
+    return ei_builder_add_run(b, &run);
 }
 
-static int build_step(struct builder *b, const struct ei_fused_step *step)
+static int build_step(struct ei_builder *b, const struct ei_fused_step *step)
 {
     if (step->is_foreign) {
         return build_foreign(b, step);
@@ -644,40 +427,40 @@ static int build_step(struct builder *b, const struct ei_fused_step *step)
     case EI_OP_SCRIPT:
         break;
     }
-    return refused(b, step->op_idx, EINET_E_BACKEND);
+    return ei_builder_refused(b, step->op_idx, EINET_E_BACKEND);
 }
 
 /* Logits leave as float32, one after the other, and stay until the branch's end: the trunk may have written them. */
-static int build_logits(struct builder *b)
+static int build_logits(struct ei_builder *b)
 {
     const int32_t buffer = plain_buffer(b, b->net->fused.logits[b->part / 2], false);
     b->net->logits_buffer[b->part / 2] = buffer;
     if (buffer >= 0) {
-        touch(b, buffer);
+        ei_builder_touch(b, buffer);
     }
     return buffer < 0 ? buffer : 0;
 }
 
-static int build_input(struct builder *b)
+static int build_input(struct ei_builder *b)
 {
     const struct ei_dnnl_layout *plain = NULL;
-    int rc = make_layout(b, &b->net->program.input, EI_DNNL_FLOAT32, 1, &plain);
+    int rc = ei_builder_make_layout(b, &b->net->program.input, EI_DNNL_FLOAT32, 1, &plain);
     if (rc == 0) {
-        rc = add_buffer(b, -1, b->net->api->layout_bytes(plain));
+        rc = ei_builder_add_buffer(b, -1, b->net->api->layout_bytes(plain));
     }
     if (rc == 0) {
-        rc = add_place(b, 0, 0, EI_DNNL_FLOAT32, plain);
+        rc = ei_builder_add_place(b, 0, 0, EI_DNNL_FLOAT32, plain);
     }
     return rc;
 }
 
 int ei_prepared_build(struct ei_prepared *net, const struct ei_prepared_config *config, struct einet_error *err)
 {
-    struct builder *b = calloc(1, sizeof *b);
+    struct ei_builder *b = calloc(1, sizeof *b);
     if (b == NULL) {
         return einet_error_set(err, -ENOMEM, "no memory for a network");
     }
-    *b = (struct builder){.net = net, .config = config, .type = config->type, .part = -1, .err = err};
+    *b = (struct ei_builder){.net = net, .config = config, .type = config->type, .part = -1, .err = err};
     ei_program_numbers_find(&net->program, config->params, &b->numbers);
     for (int32_t v = 0; v < EI_FUSED_VALUES_MAX; v++) {
         b->own_place[v] = -1;

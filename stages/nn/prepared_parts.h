@@ -1,4 +1,4 @@
-/* What prepared.c (running) and prepared_build.c (deciding) share. Not for others. */
+/* What prepared.c (running), prepared_build.c (deciding) and prepared_builder.c (its memory) share. Not for others. */
 #ifndef STAGES_NN_PREPARED_PARTS_H
 #define STAGES_NN_PREPARED_PARTS_H
 
